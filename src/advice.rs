@@ -1,0 +1,66 @@
+//! Errors that come with advice, and the nearest names to a wrong one.
+
+use std::fmt;
+
+/// What went wrong, and what to do about it: printed as `error: …` and, after a blank line, `hint: …`.
+#[derive(Debug)]
+pub struct Advice {
+    /// One sentence, lower case, no full stop, names in backticks.
+    pub problem: String,
+    /// What the user may do.
+    pub hint: String,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for Advice {}
+
+/// An error with advice.
+pub fn advise(problem: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Advice { problem: problem.into(), hint: hint.into() }.into()
+}
+
+/// The hint of `error`, if any link of its chain has one.
+pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    let in_context = error.downcast_ref::<Advice>();
+    in_context.or_else(|| error.chain().find_map(|cause| cause.downcast_ref())).map(|advice| advice.hint.as_str())
+}
+
+/// How alike two names must be (Jaro, 0 to 1) for one to be proposed for the other.
+const ALIKE: f64 = 0.7;
+
+/// "did you mean …? " with at most three of `names`, the most similar first; empty when none is similar.
+pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut scored: Vec<_> = names.into_iter().map(|other| (strsim::jaro(name, other), other)).collect();
+    scored.retain(|(score, _)| *score >= ALIKE);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match scored.iter().take(3).map(|(_, other)| format!("`{other}`")).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [one] => format!("did you mean {one}? "),
+        [most @ .., last] => format!("did you mean {} or {last}? ", most.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_similar_names_come_first_and_dissimilar_ones_not_at_all() {
+        let names = ["layer4.2.conv3", "layer4.2.conv2", "fc", "bn1"];
+        assert_eq!(did_you_mean("layer4.2.conv4", names), "did you mean `layer4.2.conv3` or `layer4.2.conv2`? ");
+        assert_eq!(did_you_mean("zzz", names), "");
+    }
+
+    #[test]
+    fn a_hint_is_found_under_and_in_contexts() {
+        let under = advise("a", "do b").context("while c");
+        assert_eq!(hint_of(&under), Some("do b"));
+        let on_top = anyhow::anyhow!("cause").context(Advice { problem: "a".into(), hint: "do d".into() });
+        assert_eq!(hint_of(&on_top), Some("do d"));
+    }
+}

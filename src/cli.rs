@@ -1,0 +1,184 @@
+//! The command line: flags and their help, nothing else.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use thingsvision::device::Request;
+use thingsvision::extract::Readout;
+use thingsvision::npy::Dtype;
+use thingsvision::rdm::Metric;
+use thingsvision::rsa::Comparison;
+use thingsvision::weights::Weights;
+
+/// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
+///
+/// A first analysis in three lines:
+///
+///   thingsvision layers --model alexnet
+///   thingsvision extract --model alexnet --weights random --layer 'features.*' --images my-images/
+///   thingsvision rsa --behavior my-rdm.npy
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, max_term_width = 110)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the models
+    Models(Models),
+    /// List the layers of a model, in the order in which they are computed
+    Layers(Layers),
+    /// Extract the activations of layers for a folder of images, and their RDMs
+    Extract(Extract),
+    /// Compute the RDM of features
+    Rdm(Rdm),
+    /// Correlate RDMs of layers with RDMs of behaviour or fMRI
+    Rsa(Rsa),
+}
+
+/// `thingsvision models`
+#[derive(Debug, clap::Args)]
+pub struct Models {
+    /// Show everything about one model: weights, preprocessing, licence, citation
+    pub model: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `thingsvision layers`
+#[derive(Debug, clap::Args)]
+pub struct Layers {
+    /// The model, as `thingsvision models` lists it
+    #[arg(long)]
+    pub model: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `thingsvision extract`
+///
+/// Prints the folder of the run. It holds, for each layer, `<layer>.npy` with one row an image and `<layer>.rdm.npy`;
+/// `images.txt` with the images in the order of the rows; and `run.json`, which says how they were made.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Extract {
+    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag
+    #[arg(long)]
+    pub model: String,
+
+    /// The folder of images: JPEG and PNG, sub-folders included, ordered by path
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+
+    /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
+    /// called more than once gives its last output, NAME@0 the first. `input` is the preprocessed image, `output` the
+    /// end of the network [default: the model's penultimate layer]
+    #[arg(long = "layer", value_name = "NAME|GLOB")]
+    pub layers: Vec<String>,
+
+    /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
+    #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
+    pub weights: Weights,
+
+    /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Where the run's folder, named after model and weights, is made
+    #[arg(long, value_name = "DIR", default_value = "activations")]
+    pub out: PathBuf,
+
+    /// What is kept of each activation
+    #[arg(long, value_enum, default_value_t)]
+    pub readout: Readout,
+
+    /// The type of the stored numbers
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Dtype,
+
+    /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
+    #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
+    pub rdm: RdmOption,
+
+    /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
+    pub device: Request,
+
+    /// Images in one pass. It may change the last digits of the result; the number of workers does not
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+
+    /// Threads that decode images and run the network [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+
+    /// Replace a run that is already there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The value of `extract --rdm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RdmOption {
+    /// 1 − Pearson's r
+    Correlation,
+    /// No RDM
+    None,
+}
+
+/// `thingsvision rdm`
+///
+/// Formulas: correlation is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²), summed in float64.
+#[derive(Debug, clap::Args)]
+pub struct Rdm {
+    /// An .npy file of shape [stimuli, units] or [stimuli, …]; further axes are flattened
+    pub features: PathBuf,
+
+    /// How the dissimilarity of two stimuli is measured
+    #[arg(long, value_enum, default_value_t)]
+    pub metric: Metric,
+
+    /// The file to write [default: FEATURES with .rdm.npy]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `thingsvision rsa`
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri"]))]
+pub struct Rsa {
+    /// Runs of `thingsvision extract`, or RDM files [default: every finished run in activations/]
+    #[arg(value_name = "RUN_DIR|RDM.npy")]
+    pub models: Vec<PathBuf>,
+
+    /// An RDM of behaviour: .npy, square or condensed, rows in the order of images.txt. Repeat for more
+    #[arg(long, value_name = "RDM.npy")]
+    pub behavior: Vec<PathBuf>,
+
+    /// An RDM of fMRI responses, likewise
+    #[arg(long, value_name = "RDM.npy")]
+    pub fmri: Vec<PathBuf>,
+
+    /// How two RDMs are compared
+    #[arg(long, value_enum, default_value_t)]
+    pub compare: Comparison,
+
+    /// Write PREFIX.npy (scores [targets, layers]), PREFIX.csv and PREFIX.json
+    #[arg(long, value_name = "PREFIX", default_value = "rsa")]
+    pub out: PathBuf,
+
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}

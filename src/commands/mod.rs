@@ -1,0 +1,12 @@
+//! One file a subcommand: flags to objects, one library call, print.
+
+pub mod extract;
+pub mod layers;
+pub mod models;
+pub mod rdm;
+pub mod rsa;
+
+/// `256 × 6 × 6`.
+fn shape(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
+}

@@ -1,0 +1,26 @@
+//! `thingsvision rdm`
+
+use crate::cli::Rdm;
+use crate::printer::{Printer, count};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::npy::{self, Matrix};
+
+/// Writes the RDM of a file of features.
+pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
+    let out = arguments.out.clone().unwrap_or_else(|| beside(&arguments.features));
+    if out == arguments.features {
+        return Err(advise("the RDM would overwrite the features", "name another file with --out"));
+    }
+    let features = Matrix::open(&arguments.features)?;
+    printer.note(&format!("RDM of {} stimuli from {} units each", count(features.rows), count(features.columns)));
+    let rdm = arguments.metric.rdm(&features).with_context(|| format!("no RDM of `{}`", arguments.features.display()))?;
+    npy::write(&out, &rdm.into_dyn())?;
+    Ok(printer.data(&out.display().to_string())?)
+}
+
+/// `features.npy` to `features.rdm.npy`.
+fn beside(features: &Path) -> PathBuf {
+    features.with_extension("rdm.npy")
+}

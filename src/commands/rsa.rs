@@ -1,0 +1,166 @@
+//! `thingsvision rsa`
+
+use crate::cli::Rsa;
+use crate::printer::{Printer, columns, count};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::extract::{is_run, read_record};
+use thingsvision::rdm::Rdm;
+use thingsvision::rsa::{Score, Table};
+
+/// Where runs are looked for when none is named: the default of `extract --out`.
+const RUNS: &str = "activations";
+
+/// The RDM of a layer, with the names that it has in the table.
+struct Candidate {
+    model: String,
+    layer: String,
+    path: PathBuf,
+    rdm: Rdm,
+}
+
+/// Correlates every layer with every target.
+pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
+    let targets = read_targets(arguments)?;
+    let candidates = find_candidates(arguments, printer)?;
+    for (_, path, target) in &targets {
+        check_sizes(path, target, &candidates)?;
+    }
+    let scores = targets.iter().flat_map(|(kind, path, target)| {
+        candidates.iter().map(|candidate| Score {
+            target: stem(path),
+            kind,
+            model: candidate.model.clone(),
+            layer: candidate.layer.clone(),
+            compare: arguments.compare.name(),
+            stimuli: target.stimuli,
+            pairs: target.pairs.len(),
+            score: arguments.compare.compare(&candidate.rdm, target),
+        })
+    });
+    let table = Table { targets: targets.len(), scores: scores.collect() };
+    let files = table.write(&arguments.out)?;
+    if arguments.json {
+        printer.data(&table.json()?)?;
+    } else {
+        printer.data(&text(&table))?;
+    }
+    let [npy, csv, json] = files.map(|path| path.display().to_string());
+    printer.note(&format!(
+        "\n  {}: {} stimuli, {} pairs each, taken to be in the same order on both sides.\n  \
+         wrote {npy} ({} × {} scores), {csv}, {json}",
+        title(arguments.compare.name()),
+        count(targets[0].2.stimuli),
+        count(targets[0].2.pairs.len()),
+        targets.len(),
+        candidates.len()
+    ));
+    Ok(())
+}
+
+fn title(compare: &str) -> String {
+    let mut letters = compare.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>() + " correlation of RDMs").unwrap_or_default()
+}
+
+fn read_targets(arguments: &Rsa) -> Result<Vec<(&'static str, PathBuf, Rdm)>> {
+    let behavior = arguments.behavior.iter().map(|path| ("behavior", path));
+    let fmri = arguments.fmri.iter().map(|path| ("fmri", path));
+    behavior.chain(fmri).map(|(kind, path)| Ok((kind, path.clone(), Rdm::read(path)?))).collect()
+}
+
+fn find_candidates(arguments: &Rsa, printer: Printer) -> Result<Vec<Candidate>> {
+    let paths = if arguments.models.is_empty() { finished_runs(printer)? } else { arguments.models.clone() };
+    let mut candidates = Vec::new();
+    for path in &paths {
+        if path.is_dir() {
+            candidates.extend(layers_of_run(path)?);
+        } else {
+            candidates.push(candidate(stem(path), String::new(), path.clone())?);
+        }
+    }
+    Ok(candidates)
+}
+
+fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
+    let mut runs = Vec::new();
+    let folders = std::fs::read_dir(RUNS).map(|folders| folders.filter_map(|folder| Some(folder.ok()?.path())).collect());
+    let mut folders: Vec<_> = folders.unwrap_or_default();
+    folders.sort();
+    for folder in folders.into_iter().filter(|folder| is_run(folder)) {
+        if read_record(&folder)?.complete {
+            runs.push(folder);
+        } else {
+            printer.note(&format!("left out `{}`: the run was not finished", folder.display()));
+        }
+    }
+    if runs.is_empty() {
+        return Err(advise(
+            format!("there are no finished runs in `{RUNS}/`"),
+            "make one with `thingsvision extract --model … --images …`, or name a run's folder or an RDM file",
+        ));
+    }
+    Ok(runs)
+}
+
+fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
+    if !is_run(folder) {
+        return Err(advise(
+            format!("`{}` is not the folder of a run: it has no run.json", folder.display()),
+            "name a folder that `thingsvision extract` printed",
+        ));
+    }
+    let record = read_record(folder)?;
+    if !record.complete {
+        return Err(advise(format!("the run in `{}` was not finished", folder.display()), "run the extraction again with --force"));
+    }
+    let model = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let layers = record.layers.into_iter().map(|layer| {
+        let file = layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name));
+        let path = folder.join(file);
+        if !path.exists() {
+            let features = folder.join(layer.file);
+            return Err(advise(
+                format!("the run in `{}` has no RDM of `{}`", folder.display(), layer.name),
+                format!("make it: thingsvision rdm {}", features.display()),
+            ));
+        }
+        candidate(model.clone(), layer.name, path)
+    });
+    layers.collect()
+}
+
+fn candidate(model: String, layer: String, path: PathBuf) -> Result<Candidate> {
+    let rdm = Rdm::read(&path)?;
+    Ok(Candidate { model, layer, path, rdm })
+}
+
+/// A file's name without folder and endings, `.rdm.npy` counted as one.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = name.strip_suffix(".npy").unwrap_or(&name);
+    name.strip_suffix(".rdm").unwrap_or(name).to_owned()
+}
+
+fn check_sizes(path: &Path, target: &Rdm, candidates: &[Candidate]) -> Result<()> {
+    let Some(other) = candidates.iter().find(|candidate| candidate.rdm.stimuli != target.stimuli) else { return Ok(()) };
+    let (n, m) = (count(target.stimuli), count(other.rdm.stimuli));
+    Err(advise(
+        format!("`{}` has {n} stimuli, but `{}` has {m}", path.display(), other.path.display()),
+        "rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare",
+    ))
+}
+
+fn text(table: &Table) -> String {
+    let mut rows = vec![["target", "kind", "model", "layer", table.scores[0].compare].map(String::from).to_vec()];
+    let mut before = ("", "");
+    for score in &table.scores {
+        let target = if before.0 == score.target { ["", ""] } else { [score.target.as_str(), score.kind] };
+        let model = if before == (&score.target, &score.model) { "" } else { &score.model };
+        let number = format!("{:.3}", score.score);
+        rows.push(vec![target[0].into(), target[1].into(), model.into(), score.layer.clone(), number]);
+        before = (&score.target, &score.model);
+    }
+    columns(&rows, &[4])
+}

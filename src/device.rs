@@ -1,0 +1,98 @@
+//! Where networks run: the CPU, or a CUDA device whose kernels are loaded at run time.
+//!
+//! The program is linked to libtorch's CPU part only. The CUDA part is a library of its own, `libtorch_cuda.so`, which
+//! registers its kernels when it is loaded; one binary so serves machines with and without a GPU.
+#![allow(unsafe_code)] // loads a library, reasoned at the one place
+
+use crate::advice::advise;
+use anyhow::{Context, Result, anyhow};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tch::{Cuda, Device};
+
+/// The value of `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// CUDA where it works, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of this number, or an error.
+    Cuda(usize),
+}
+
+impl FromStr for Request {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Request::Auto),
+            None if text == "cpu" => Ok(Request::Cpu),
+            None if text == "cuda" => Ok(Request::Cuda(0)),
+            Some(("cuda", number)) => number.parse().map(Request::Cuda).map_err(|_| format!("`{number}` is not a device number")),
+            _ => Err("expected auto, cpu, cuda or cuda:N".into()),
+        }
+    }
+}
+
+/// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
+pub const TORCH: &str = "THINGSVISION_TORCH";
+
+/// The libtorch that the program was linked to.
+const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
+
+/// The device for `request`. `auto` never fails: without CUDA it is the CPU.
+pub fn open(request: Request) -> Result<Device> {
+    match request {
+        Request::Cpu => Ok(Device::Cpu),
+        Request::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
+        Request::Cuda(number) => cuda(number).map_err(|error| {
+            let hint = format!(
+                "CUDA needs an NVIDIA driver and the libraries of torch 2.11.0: name an installation by\n      \
+                 {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu"
+            );
+            advise(format!("CUDA cannot be used: {error:#}"), hint)
+        }),
+    }
+}
+
+fn cuda(number: usize) -> Result<Device> {
+    // Cheap, and tells a machine without a GPU before a library of hundreds of MB is read.
+    load(Path::new("libcuda.so.1")).context("there is no NVIDIA driver (libcuda.so.1)")?;
+    load_kernels()?;
+    if !Cuda::is_available() {
+        return Err(anyhow!("libtorch_cuda.so is loaded but finds no device"));
+    }
+    let devices = Cuda::device_count();
+    if number as i64 >= devices {
+        return Err(anyhow!("there is no device {number}: this machine has {devices}"));
+    }
+    Ok(Device::Cuda(number))
+}
+
+fn load_kernels() -> Result<()> {
+    const NAME: &str = "libtorch_cuda.so";
+    let mut places = vec![PathBuf::from(LIBTORCH).join(NAME)];
+    if let Some(torch) = std::env::var_os(TORCH) {
+        places.insert(0, PathBuf::from(torch).join("lib").join(NAME));
+    }
+    let mut tried = Vec::new();
+    // A bare name is searched in LD_LIBRARY_PATH and the system's folders.
+    for place in places.iter().map(PathBuf::as_path).chain([Path::new(NAME)]) {
+        match load(place) {
+            Ok(()) => return Ok(()),
+            Err(error) => tried.push(format!("{error:#}")),
+        }
+    }
+    Err(anyhow!("{NAME} was not found or does not load ({})", tried.join("; ")))
+}
+
+fn load(library: &Path) -> Result<()> {
+    // SAFETY: loading runs the library's initialisers. These are NVIDIA's driver and PyTorch's own kernels, found under
+    // their fixed names where the user or the set-up put them; symbols are shared so that libraries they need find them.
+    let library = unsafe { Library::open(Some(library.as_os_str()), RTLD_NOW | RTLD_GLOBAL) }?;
+    // Never unloaded: kernels stay registered in libtorch.
+    std::mem::forget(library);
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! From what a user asks for (names, `name@call`, globs) to calls of the network.
+
+use crate::advice::{advise, did_you_mean};
+use crate::nn::{Manifest, ModuleId, Trace};
+use anyhow::{Context, Result};
+use glob::Pattern;
+use std::collections::BTreeMap;
+
+/// A layer as a user asks for it: one call of one module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// PyTorch's name, with `@k` if a call was named; also the name of its file.
+    pub name: String,
+    /// The position of the call in the trace.
+    pub call: usize,
+    /// The shape of the output for one image.
+    pub shape: Vec<usize>,
+}
+
+/// One row of `thingsvision layers`: a module, in the order of the (last) calls.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// PyTorch's name.
+    pub name: String,
+    /// The Python class.
+    pub class: &'static str,
+    /// The output shape of each call for one image; empty if PyTorch never calls the module.
+    pub calls: Vec<Vec<usize>>,
+}
+
+/// Every layer, in the order of PyTorch's `named_modules()`, between `input` and `output`.
+pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
+    let of = |module: ModuleId, class| Description {
+        name: manifest.layer_name(module).to_owned(),
+        class,
+        calls: trace.calls_of(module).into_iter().map(|call| shape(trace, call)).collect(),
+    };
+    let modules = manifest.modules.iter().enumerate().map(|(i, entry)| of(ModuleId(i), entry.class));
+    let (output, inner): (Vec<_>, Vec<_>) = modules.partition(|layer| layer.name == "output");
+    [of(ModuleId::INPUT, "Tensor")].into_iter().chain(inner).chain(output).collect()
+}
+
+fn shape(trace: &Trace, call: usize) -> Vec<usize> {
+    trace.calls[call].shape[1..].iter().map(|&size| size as usize).collect()
+}
+
+/// The layers that `wanted` asks for, each once, in the order in which the network computes them.
+///
+/// `name` is the last call of a module, as a PyTorch hook that overwrites would keep it; `name@k` its call `k` from 0.
+/// A name with `*`, `?` or `[…]` is a glob over all modules that are called; it never means `input` or `output`.
+pub fn resolve(manifest: &Manifest, trace: &Trace, wanted: &[String]) -> Result<Vec<Layer>> {
+    let mut layers = BTreeMap::new();
+    for wanted in wanted {
+        for layer in resolve_one(manifest, trace, wanted)? {
+            layers.insert((layer.call, layer.name.clone()), layer);
+        }
+    }
+    Ok(layers.into_values().collect())
+}
+
+fn resolve_one(manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
+    let (name, call) = match wanted.rsplit_once('@') {
+        None => (wanted, None),
+        Some((name, call)) => {
+            let call: usize = call.parse().ok().with_context(|| format!("`{wanted}`: what follows `@` must be a call number"))?;
+            (name, Some(call))
+        }
+    };
+    if name.contains(['*', '?', '[']) {
+        return resolve_glob(manifest, trace, name, call);
+    }
+    let module = find(manifest, name)?;
+    let calls = trace.calls_of(module);
+    let at = match call {
+        _ if calls.is_empty() => return Err(never_called(name)),
+        None => calls[calls.len() - 1],
+        Some(call) => *calls.get(call).ok_or_else(|| {
+            let last = calls.len() - 1;
+            advise(
+                format!("`{name}` has no call {call}"),
+                if last == 0 {
+                    format!("it is called once: `{name}`")
+                } else {
+                    format!("it is called {} times: `{name}@0` to `{name}@{last}`", calls.len())
+                },
+            )
+        })?,
+    };
+    Ok(vec![Layer { name: wanted.to_owned(), call: at, shape: shape(trace, at) }])
+}
+
+fn resolve_glob(manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usize>) -> Result<Vec<Layer>> {
+    let pattern = Pattern::new(glob).map_err(|error| advise(format!("`{glob}` is not a glob: {error}"), "quote it: --layer 'layer4.*'"))?;
+    let mut layers = Vec::new();
+    for (i, entry) in manifest.modules.iter().enumerate().filter(|(_, entry)| !entry.name.is_empty()) {
+        let calls = trace.calls_of(ModuleId(i));
+        let at = call.map_or_else(|| calls.last(), |call| calls.get(call));
+        if let (true, Some(&at)) = (pattern.matches(&entry.name), at) {
+            let name = call.map_or_else(|| entry.name.clone(), |call| format!("{}@{call}", entry.name));
+            layers.push(Layer { name, call: at, shape: shape(trace, at) });
+        }
+    }
+    if layers.is_empty() {
+        return Err(advise(format!("no layer matches `{glob}`"), "`thingsvision layers --model …` lists all"));
+    }
+    Ok(layers)
+}
+
+fn find(manifest: &Manifest, name: &str) -> Result<ModuleId> {
+    if let Some(i) = manifest.modules.iter().position(|entry| entry.name == name) {
+        return Ok(ModuleId(i));
+    }
+    match name {
+        "input" => Ok(ModuleId::INPUT),
+        "output" => Ok(ModuleId(0)),
+        _ => {
+            let near = did_you_mean(name, manifest.modules.iter().map(|entry| entry.name.as_str()));
+            let count = manifest.modules.len() + 1;
+            Err(advise(format!("there is no layer `{name}`"), format!("{near}`thingsvision layers --model …` lists all {count}")))
+        }
+    }
+}
+
+fn never_called(name: &str) -> anyhow::Error {
+    let parent = name.rsplit_once('.').map_or("output", |(parent, _)| parent);
+    advise(format!("`{name}` is never called by the network, so it has no output"), format!("its parent `{parent}` uses its weights"))
+}

@@ -1,0 +1,12 @@
+//! From a folder to tensors: which images in which order, their pixels, and what the network is shown of them.
+
+mod decode;
+mod jpeg;
+mod list;
+mod preprocess;
+mod resize;
+
+pub use decode::{Rgb, decode};
+pub use list::ImageList;
+pub use preprocess::Preprocessing;
+pub use resize::{Interpolation, Window, resize};

@@ -1,0 +1,23 @@
+//! Activations of deep vision networks for a folder of images, their representational dissimilarity matrices (RDMs),
+//! and the correlation of these with RDMs from behaviour or fMRI.
+//!
+//! ```text
+//! images ─► preprocess ─► model (taps) ─► readout ─► .npy
+//!                                                     │
+//!               behaviour / fMRI RDM ─► rsa ◄─ rdm ◄──┘
+//! ```
+//!
+//! A module uses only what stands before it in this flow: `nn` and `models` know no files, `extract` no flags, `rdm` and
+//! `rsa` no network. The program around the library is `src/main.rs`, `cli.rs` and `commands`.
+
+pub mod advice;
+pub mod device;
+pub mod extract;
+pub mod images;
+pub mod models;
+pub mod nn;
+pub mod npy;
+pub mod rdm;
+pub mod registry;
+pub mod rsa;
+pub mod weights;

@@ -1,0 +1,38 @@
+//! The program: parse, dispatch, and print the error if there is one.
+
+#[cfg(not(target_env = "msvc"))]
+mod allocator;
+mod cli;
+mod commands;
+mod printer;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use printer::Printer;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.quiet);
+    let result = match cli.command {
+        Command::Models(arguments) => commands::models::run(&arguments, printer),
+        Command::Layers(arguments) => commands::layers::run(&arguments, printer),
+        Command::Extract(arguments) => commands::extract::run(&arguments, printer),
+        Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
+        Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `thingsvision layers … | head` has read enough: no error.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,85 @@
+//! AlexNet, the one-tower version of Krizhevsky 2014, "One weird trick for parallelizing convolutional neural
+//! networks", <https://arxiv.org/abs/1404.5997>.
+//!
+//! Names, order and constants are those of torchvision's `models/alexnet.py`.
+
+use crate::nn::*;
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What may vary.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The number of classes of the last layer.
+    #[serde(default = "imagenet_classes")]
+    pub classes: i64,
+}
+
+fn imagenet_classes() -> i64 {
+    1000
+}
+
+/// Five convolutions, three fully connected layers.
+pub struct AlexNet {
+    id: ModuleId,
+    features: Sequential,
+    avgpool: AdaptiveAvgPool2d,
+    classifier: Sequential,
+}
+
+impl AlexNet {
+    /// The network at `s`.
+    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+        Ok(Self {
+            id: s.register("AlexNet"),
+            features: features(&(&s / "features"))?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 6),
+            classifier: classifier(&(&s / "classifier"), config.classes)?,
+        })
+    }
+}
+
+fn features(s: &Scope) -> Result<Sequential> {
+    let mut features = Sequential::new(s);
+    features.push(s, |s| conv2d(s, 3, 64, 11, Conv { stride: 4, padding: 2, ..Conv::default() }))?;
+    features.push(s, |s| Ok(relu(s)))?;
+    features.push(s, |s| Ok(max_pool2d(s, 3, 2, 0)))?;
+    features.push(s, |s| conv2d(s, 64, 192, 5, Conv { padding: 2, ..Conv::default() }))?;
+    features.push(s, |s| Ok(relu(s)))?;
+    features.push(s, |s| Ok(max_pool2d(s, 3, 2, 0)))?;
+    for (c_in, c_out) in [(192, 384), (384, 256), (256, 256)] {
+        features.push(s, |s| conv2d(s, c_in, c_out, 3, Conv { padding: 1, ..Conv::default() }))?;
+        features.push(s, |s| Ok(relu(s)))?;
+    }
+    features.push(s, |s| Ok(max_pool2d(s, 3, 2, 0)))?;
+    Ok(features)
+}
+
+fn classifier(s: &Scope, classes: i64) -> Result<Sequential> {
+    let mut classifier = Sequential::new(s);
+    for (d_in, d_out) in [(256 * 6 * 6, 4096), (4096, 4096)] {
+        classifier.push(s, |s| Ok(dropout(s)))?;
+        classifier.push(s, |s| linear(s, d_in, d_out))?;
+        classifier.push(s, |s| Ok(relu(s)))?;
+    }
+    classifier.push(s, |s| linear(s, 4096, classes))?;
+    Ok(classifier)
+}
+
+impl Module for AlexNet {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.features, &self.avgpool])?;
+        self.classifier.forward(pass, &flatten(&y)?)
+    }
+}
+
+/// Every layer's own default, in order.
+pub fn initialise(init: &mut Init) -> Result<()> {
+    init.modules().iter().try_for_each(|module| init.reset(module))
+}

@@ -1,0 +1,51 @@
+//! Networks: one architecture family a file, and what holds for all of them.
+//!
+//! A family's file reads like its Python source: the constructor mirrors `__init__`, `compute` mirrors `forward`,
+//! `initialise` replays the constructor's random draws.
+
+pub mod alexnet;
+mod model;
+pub mod resnet;
+
+pub use model::Model;
+
+use crate::nn::{Init, Manifest, Module, Scope, StateDict};
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Device;
+
+/// A family of networks and the numbers that single one out, as written in `models.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "family", rename_all = "lowercase")]
+pub enum Architecture {
+    /// [`alexnet`]
+    Alexnet(alexnet::Config),
+    /// [`resnet`]
+    Resnet(resnet::Config),
+}
+
+impl Architecture {
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(match self {
+            Architecture::Alexnet(config) => Box::new(alexnet::AlexNet::new(s, config)?),
+            Architecture::Resnet(config) => Box::new(resnet::ResNet::new(s, config)?),
+        })
+    }
+
+    /// The modules and tensors, without allocating the latter.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let (_, manifest) = Scope::build(None, Device::Cpu, |s| self.construct(s))?;
+        Ok(manifest)
+    }
+
+    /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor.
+    pub fn seeded_weights(&self, seed: u64) -> Result<StateDict> {
+        let manifest = self.manifest()?;
+        let mut init = Init::new(&manifest, seed)?;
+        match self {
+            Architecture::Alexnet(_) => alexnet::initialise(&mut init)?,
+            Architecture::Resnet(_) => resnet::initialise(&mut init)?,
+        }
+        init.finish()
+    }
+}

@@ -1,0 +1,220 @@
+//! ResNet: He et al. 2015, "Deep residual learning for image recognition", <https://arxiv.org/abs/1512.03385>.
+//!
+//! Names, order and constants are those of torchvision's `models/resnet.py`; the stride of a bottleneck is on its
+//! 3×3 convolution ("version 1.5").
+
+use crate::nn::*;
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What may vary.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The kind of block.
+    pub block: Block,
+    /// The number of blocks in `layer1` to `layer4`.
+    pub depths: [usize; 4],
+    /// The number of classes of the last layer.
+    #[serde(default = "imagenet_classes")]
+    pub classes: i64,
+}
+
+fn imagenet_classes() -> i64 {
+    1000
+}
+
+/// The two kinds of block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Block {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// 1×1, 3×3, 1×1; four times as many channels come out as the 3×3 has.
+    Bottleneck,
+}
+
+impl Block {
+    fn expansion(self) -> i64 {
+        match self {
+            Block::Basic => 1,
+            Block::Bottleneck => 4,
+        }
+    }
+}
+
+/// A stem, four layers of residual blocks, a classifier.
+pub struct ResNet {
+    id: ModuleId,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    relu: Relu,
+    maxpool: MaxPool2d,
+    layer1: Sequential,
+    layer2: Sequential,
+    layer3: Sequential,
+    layer4: Sequential,
+    avgpool: AdaptiveAvgPool2d,
+    fc: Linear,
+}
+
+impl ResNet {
+    /// The network at `s`.
+    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+        let Config { block, depths, classes } = *config;
+        let expansion = block.expansion();
+        Ok(Self {
+            id: s.register("ResNet"),
+            conv1: conv2d(&s / "conv1", 3, 64, 7, Conv { stride: 2, padding: 3, ..NO_BIAS })?,
+            bn1: batch_norm2d(&s / "bn1", 64)?,
+            relu: relu(&s / "relu"),
+            maxpool: max_pool2d(&s / "maxpool", 3, 2, 1),
+            layer1: layer(&(&s / "layer1"), block, 64, 64, depths[0], 1)?,
+            layer2: layer(&(&s / "layer2"), block, 64 * expansion, 128, depths[1], 2)?,
+            layer3: layer(&(&s / "layer3"), block, 128 * expansion, 256, depths[2], 2)?,
+            layer4: layer(&(&s / "layer4"), block, 256 * expansion, 512, depths[3], 2)?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 1),
+            fc: linear(&s / "fc", 512 * expansion, classes)?,
+        })
+    }
+}
+
+impl Module for ResNet {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu, &self.maxpool])?;
+        let y = run(pass, &y, &[&self.layer1, &self.layer2, &self.layer3, &self.layer4, &self.avgpool])?;
+        self.fc.forward(pass, &flatten(&y)?)
+    }
+}
+
+fn layer(s: &Scope, block: Block, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
+    let c_out = planes * block.expansion();
+    let mut layer = Sequential::new(s);
+    for i in 0..depth {
+        let (c_in, stride) = if i == 0 { (c_in, stride) } else { (c_out, 1) };
+        match block {
+            Block::Basic => layer.push(s, |s| BasicBlock::new(s, c_in, c_out, stride))?,
+            Block::Bottleneck => layer.push(s, |s| Bottleneck::new(s, c_in, planes, c_out, stride))?,
+        }
+    }
+    Ok(layer)
+}
+
+struct BasicBlock {
+    id: ModuleId,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    relu: Relu,
+    conv2: Conv2d,
+    bn2: BatchNorm2d,
+    downsample: Option<Sequential>,
+}
+
+impl BasicBlock {
+    fn new(s: Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Self> {
+        Ok(Self {
+            id: s.register("BasicBlock"),
+            conv1: conv2d(&s / "conv1", c_in, c_out, 3, Conv { stride, padding: 1, ..NO_BIAS })?,
+            bn1: batch_norm2d(&s / "bn1", c_out)?,
+            relu: relu(&s / "relu"),
+            conv2: conv2d(&s / "conv2", c_out, c_out, 3, Conv { padding: 1, ..NO_BIAS })?,
+            bn2: batch_norm2d(&s / "bn2", c_out)?,
+            downsample: downsample(&s, c_in, c_out, stride)?,
+        })
+    }
+}
+
+impl Module for BasicBlock {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu, &self.conv2, &self.bn2])?;
+        let identity = shortcut(pass, x, self.downsample.as_ref())?;
+        self.relu.forward(pass, &y.f_add(&identity)?)
+    }
+}
+
+struct Bottleneck {
+    id: ModuleId,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    conv2: Conv2d,
+    bn2: BatchNorm2d,
+    conv3: Conv2d,
+    bn3: BatchNorm2d,
+    relu: Relu,
+    downsample: Option<Sequential>,
+}
+
+impl Bottleneck {
+    fn new(s: Scope, c_in: i64, width: i64, c_out: i64, stride: i64) -> Result<Self> {
+        Ok(Self {
+            id: s.register("Bottleneck"),
+            conv1: conv2d(&s / "conv1", c_in, width, 1, NO_BIAS)?,
+            bn1: batch_norm2d(&s / "bn1", width)?,
+            conv2: conv2d(&s / "conv2", width, width, 3, Conv { stride, padding: 1, ..NO_BIAS })?,
+            bn2: batch_norm2d(&s / "bn2", width)?,
+            conv3: conv2d(&s / "conv3", width, c_out, 1, NO_BIAS)?,
+            bn3: batch_norm2d(&s / "bn3", c_out)?,
+            relu: relu(&s / "relu"),
+            downsample: downsample(&s, c_in, c_out, stride)?,
+        })
+    }
+}
+
+impl Module for Bottleneck {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu])?;
+        let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu])?;
+        let y = run(pass, &y, &[&self.conv3, &self.bn3])?;
+        let identity = shortcut(pass, x, self.downsample.as_ref())?;
+        self.relu.forward(pass, &y.f_add(&identity)?)
+    }
+}
+
+/// The projection of a block whose output differs in shape from its input.
+fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Sequential>> {
+    if stride == 1 && c_in == c_out {
+        return Ok(None);
+    }
+    let s = &(s / "downsample");
+    let mut downsample = Sequential::new(s);
+    downsample.push(s, |s| conv2d(s, c_in, c_out, 1, Conv { stride, ..NO_BIAS }))?;
+    downsample.push(s, |s| batch_norm2d(s, c_out))?;
+    Ok(Some(downsample))
+}
+
+fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flow<Tensor> {
+    match downsample {
+        Some(downsample) => downsample.forward(pass, x),
+        None => Ok(x.shallow_clone()),
+    }
+}
+
+/// Every layer's own default, but a block's `downsample` is made before the block that it is handed to; then all
+/// convolutions anew, in the order of `modules()`.
+pub fn initialise(init: &mut Init) -> Result<()> {
+    let modules = init.modules();
+    for module in modules {
+        let first = format!("{}.downsample.", module.name);
+        modules.iter().filter(|module| module.name.starts_with(&first)).try_for_each(|module| init.reset(module))?;
+        if !module.name.contains(".downsample.") {
+            init.reset(module)?;
+        }
+    }
+    for module in modules.iter().filter(|module| module.class == "Conv2d") {
+        init.kaiming_normal_fan_out(&format!("{}.weight", module.name))?;
+    }
+    Ok(())
+}

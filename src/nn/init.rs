@@ -1,0 +1,111 @@
+//! Random weights, bit for bit those of `torch.manual_seed(seed)` followed by the model's constructor.
+//!
+//! A constructor draws from one generator in a fixed order: every layer resets itself when it is made
+//! (`reset_parameters`), then many networks draw anew in a second pass. Each family replays its own order with the
+//! functions here, which have the names, formulas and float64 arguments of `torch/nn/init.py`.
+//! Draws are made on the CPU, where they do not depend on the number of threads; with AVX2 they equal PyTorch's to
+//! the bit, on a processor without it to about 1e-7.
+#![allow(clippy::disallowed_methods)] // filled in place here, before anyone shares them
+
+use super::{Manifest, ModuleEntry, StateDict};
+use anyhow::{Context, Result, bail};
+use std::collections::HashSet;
+use tch::{Device, Tensor};
+
+/// A state dict that is being drawn.
+pub struct Init<'a> {
+    manifest: &'a Manifest,
+    state: StateDict,
+    filled: HashSet<String>,
+}
+
+impl<'a> Init<'a> {
+    /// Allocates the tensors of `manifest` and seeds libtorch's generator.
+    pub fn new(manifest: &'a Manifest, seed: u64) -> Result<Self> {
+        let mut state = StateDict::new();
+        for entry in &manifest.tensors {
+            state.insert(entry.key.clone(), Tensor::f_empty(&entry.shape, (entry.kind, Device::Cpu))?);
+        }
+        // PyTorch takes seeds as 64 unsigned bits, tch as the same bits with a sign.
+        tch::manual_seed(seed as i64);
+        Ok(Self { manifest, state, filled: HashSet::new() })
+    }
+
+    /// The modules in the order of `model.modules()`.
+    pub fn modules(&self) -> &'a [ModuleEntry] {
+        &self.manifest.modules
+    }
+
+    /// The drawn weights. Fails if a tensor was left unfilled, which is a fault of the family's replay.
+    pub fn finish(self) -> Result<StateDict> {
+        if let Some(entry) = self.manifest.tensors.iter().find(|entry| !self.filled.contains(&entry.key)) {
+            bail!("`{}` was never initialised: a fault of this program, please report it", entry.key);
+        }
+        Ok(self.state)
+    }
+
+    /// `module.reset_parameters()`, as run at the end of the constructor of a layer with weights.
+    pub fn reset(&mut self, module: &ModuleEntry) -> Result<()> {
+        let key = |name: &str| format!("{}.{name}", module.name);
+        match module.class {
+            "Conv2d" | "Linear" => self.reset_linear_map(&key("weight"), &key("bias")),
+            "BatchNorm2d" => {
+                self.fill(&key("weight"), 1.0)?;
+                self.fill(&key("bias"), 0.0)?;
+                self.fill(&key("running_mean"), 0.0)?;
+                self.fill(&key("running_var"), 1.0)?;
+                self.fill(&key("num_batches_tracked"), 0.0)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `kaiming_uniform_(weight, a=√5)`, then a bias uniform in ±1/√fan_in.
+    fn reset_linear_map(&mut self, weight: &str, bias: &str) -> Result<()> {
+        let fan_in = self.fans(weight)?.0.sqrt();
+        let gain = (2.0 / (1.0 + 5f64.sqrt().powi(2))).sqrt();
+        let bound = 3f64.sqrt() * (gain / fan_in);
+        self.uniform(weight, -bound, bound)?;
+        if self.state.contains_key(bias) {
+            self.uniform(bias, -1.0 / fan_in, 1.0 / fan_in)?;
+        }
+        Ok(())
+    }
+
+    /// `kaiming_normal_(tensor, mode="fan_out", nonlinearity="relu")`: normal with deviation `√2 / √fan_out`.
+    pub fn kaiming_normal_fan_out(&mut self, key: &str) -> Result<()> {
+        let std = 2f64.sqrt() / self.fans(key)?.1.sqrt();
+        self.normal(key, 0.0, std)
+    }
+
+    /// `uniform_(tensor, low, high)`.
+    pub fn uniform(&mut self, key: &str, low: f64, high: f64) -> Result<()> {
+        let _ = self.tensor(key)?.f_uniform_(low, high)?;
+        Ok(())
+    }
+
+    /// `normal_(tensor, mean, std)`.
+    pub fn normal(&mut self, key: &str, mean: f64, std: f64) -> Result<()> {
+        let _ = self.tensor(key)?.f_normal_(mean, std)?;
+        Ok(())
+    }
+
+    /// `constant_(tensor, value)`.
+    pub fn fill(&mut self, key: &str, value: f64) -> Result<()> {
+        let _ = self.tensor(key)?.f_fill_(value)?;
+        Ok(())
+    }
+
+    /// `_calculate_fan_in_and_fan_out`: channels times the size of the kernel.
+    fn fans(&self, key: &str) -> Result<(f64, f64)> {
+        let shape = self.state.get(key).with_context(|| format!("no tensor `{key}` to initialise"))?.size();
+        let kernel: i64 = shape[2..].iter().product();
+        Ok(((shape[1] * kernel) as f64, (shape[0] * kernel) as f64))
+    }
+
+    fn tensor(&mut self, key: &str) -> Result<&mut Tensor> {
+        let tensor = self.state.get_mut(key).with_context(|| format!("no tensor `{key}` to initialise"))?;
+        self.filled.insert(key.to_owned());
+        Ok(tensor)
+    }
+}

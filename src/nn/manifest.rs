@@ -1,0 +1,91 @@
+//! What a network consists of: its modules in the order of `named_modules()`, its tensors in that of `state_dict()`.
+
+use anyhow::{Result, bail};
+use std::collections::HashMap;
+use tch::{Kind, Tensor};
+
+/// Tensors by their key in PyTorch's `state_dict()`.
+pub type StateDict = HashMap<String, Tensor>;
+
+/// A module's place in [`Manifest::modules`]; [`ModuleId::INPUT`] stands for the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ModuleId(pub usize);
+
+impl ModuleId {
+    /// The images that go into the network: not a module, but they can be tapped like the output of one.
+    pub const INPUT: ModuleId = ModuleId(usize::MAX);
+}
+
+/// A module as PyTorch names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleEntry {
+    /// The dotted name, `layer4.2.conv3`; empty for the network itself.
+    pub name: String,
+    /// The name of the Python class, `Conv2d`.
+    pub class: &'static str,
+}
+
+/// A parameter or buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// The key in `state_dict()`, `layer4.2.conv3.weight`.
+    pub key: String,
+    /// The size along each axis.
+    pub shape: Vec<i64>,
+    /// The element type, `Float` but for counters.
+    pub kind: Kind,
+}
+
+/// The by-product of building a network in a [`Scope`](super::Scope).
+#[derive(Debug, Clone, Default)]
+pub struct Manifest {
+    /// All modules, parents before children, in the order of PyTorch's `named_modules()`.
+    pub modules: Vec<ModuleEntry>,
+    /// All tensors, in the order of PyTorch's `state_dict()`.
+    pub tensors: Vec<TensorEntry>,
+}
+
+impl Manifest {
+    /// The number of trainable values, as `sum(p.numel() for p in model.parameters())`.
+    pub fn parameters(&self) -> i64 {
+        let parameters = self.tensors.iter().filter(|tensor| !is_buffer(&tensor.key));
+        parameters.map(|tensor| tensor.shape.iter().product::<i64>()).sum()
+    }
+
+    /// Fails unless `state` has a tensor of the right shape for every key and no others.
+    ///
+    /// `num_batches_tracked` may be absent, as in files of PyTorch before 0.4.1: evaluation does not use it.
+    pub fn check(&self, state: &StateDict) -> Result<()> {
+        let mut missing = Vec::new();
+        let mut misshapen = Vec::new();
+        for entry in &self.tensors {
+            match state.get(&entry.key).map(Tensor::size) {
+                Some(size) if size == entry.shape => {}
+                Some(size) => misshapen.push(format!("{} is {size:?} instead of {:?}", entry.key, entry.shape)),
+                None if entry.key.ends_with("num_batches_tracked") => {}
+                None => missing.push(entry.key.clone()),
+            }
+        }
+        let known: std::collections::HashSet<_> = self.tensors.iter().map(|entry| &entry.key).collect();
+        let mut unexpected: Vec<_> = state.keys().filter(|key| !known.contains(key)).cloned().collect();
+        unexpected.sort();
+        let faults: Vec<_> = [("missing", missing), ("of another shape", misshapen), ("unexpected", unexpected)]
+            .iter()
+            .filter(|(_, keys)| !keys.is_empty())
+            .map(|(fault, keys)| format!("{} {fault} ({})", keys.len(), examples(keys)))
+            .collect();
+        if !faults.is_empty() {
+            bail!("of {} tensors: {}", self.tensors.len(), faults.join(", "));
+        }
+        Ok(())
+    }
+}
+
+fn is_buffer(key: &str) -> bool {
+    ["running_mean", "running_var", "num_batches_tracked"].iter().any(|buffer| key.ends_with(buffer))
+}
+
+fn examples(keys: &[String]) -> String {
+    let shown = keys[..keys.len().min(3)].join(", ");
+    if keys.len() > 3 { format!("{shown}, …") } else { shown }
+}

@@ -1,0 +1,36 @@
+//! A small `torch.nn`: modules with PyTorch's names, whose every call can be tapped.
+//!
+//! tch gives tensors but no forward hooks, and its closures lose the module names. Here a network is built in a
+//! [`Scope`], which notes each module and tensor in a [`Manifest`], and runs in a [`Pass`], which is shown the output
+//! of every call. A [`Trace`] of one dry run gives the sequence of calls; a [`Plan`] says which calls to keep.
+//!
+//! Rules: activations are batch first; no tensor is modified in place (a kept output must stay what it was), so
+//! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations.
+
+mod activation;
+mod conv;
+mod init;
+mod linear;
+mod manifest;
+mod module;
+mod norm;
+mod parameter;
+mod pass;
+mod pool;
+mod scope;
+mod sequential;
+mod shape;
+
+pub use activation::{Dropout, Relu, dropout, relu};
+pub use conv::{Conv, Conv2d, NO_BIAS, conv2d};
+pub use init::Init;
+pub use linear::{Linear, linear};
+pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
+pub use module::{Flow, Halt, Module, run};
+pub use norm::{BatchNorm2d, batch_norm2d};
+pub use parameter::Parameter;
+pub use pass::{Call, Keep, Pass, Plan, Tap, Trace};
+pub use pool::{AdaptiveAvgPool2d, MaxPool2d, adaptive_avg_pool2d, max_pool2d};
+pub use scope::Scope;
+pub use sequential::Sequential;
+pub use shape::flatten;

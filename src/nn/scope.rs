@@ -1,0 +1,83 @@
+//! Where a module is being built: its name so far, and the weights and the manifest of the network around it.
+
+use super::{Manifest, ModuleEntry, ModuleId, Parameter, StateDict, TensorEntry};
+use anyhow::{Context, Result};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::Div;
+use tch::{Device, Kind, Tensor};
+
+/// A place in the network under construction. `&s / "conv1"` is the place of its child `conv1`.
+///
+/// A constructor takes its scope, registers itself first and its children in the order of the Python source:
+/// the fields of a struct literal are evaluated in the order written.
+pub struct Scope<'a> {
+    name: String,
+    build: &'a Build,
+}
+
+struct Build {
+    weights: RefCell<Option<StateDict>>,
+    manifest: RefCell<Manifest>,
+    device: Device,
+}
+
+impl Scope<'_> {
+    /// Builds with the tensors of `weights`, moved to `device`. Without weights the tensors have shapes but no memory.
+    pub fn build<T>(
+        weights: Option<StateDict>,
+        device: Device,
+        constructor: impl FnOnce(Scope) -> Result<T>,
+    ) -> Result<(T, Manifest)> {
+        let build = Build { weights: RefCell::new(weights), manifest: RefCell::default(), device };
+        let network = constructor(Scope { name: String::new(), build: &build })?;
+        Ok((network, build.manifest.into_inner()))
+    }
+
+    /// Enters this scope as a module of the Python class `class`. The first thing that a constructor does.
+    pub fn register(&self, class: &'static str) -> ModuleId {
+        let modules = &mut self.build.manifest.borrow_mut().modules;
+        modules.push(ModuleEntry { name: self.name.clone(), class });
+        ModuleId(modules.len() - 1)
+    }
+
+    /// The float tensor `name` of this module.
+    pub fn tensor(&self, name: &str, shape: &[i64]) -> Result<Parameter> {
+        self.tensor_of_kind(name, shape, Kind::Float)
+    }
+
+    /// A tensor that evaluation does not use but a state dict has: a counter of training steps.
+    pub fn counter(&self, name: &str) {
+        self.enter(name, &[], Kind::Int64);
+    }
+
+    fn tensor_of_kind(&self, name: &str, shape: &[i64], kind: Kind) -> Result<Parameter> {
+        let key = self.enter(name, shape, kind);
+        let tensor = match &mut *self.build.weights.borrow_mut() {
+            Some(weights) => {
+                let tensor = weights.remove(&key).with_context(|| format!("the weights have no `{key}`"))?;
+                tensor.f_to_kind(kind)?.f_to_device(self.build.device)?
+            }
+            None => Tensor::f_zeros([] as [i64; 0], (kind, self.build.device))?.f_expand(shape, false)?,
+        };
+        Ok(Parameter::new(tensor))
+    }
+
+    fn enter(&self, name: &str, shape: &[i64], kind: Kind) -> String {
+        let key = self.child(name);
+        self.build.manifest.borrow_mut().tensors.push(TensorEntry { key: key.clone(), shape: shape.to_vec(), kind });
+        key
+    }
+
+    fn child(&self, name: impl Display) -> String {
+        if self.name.is_empty() { name.to_string() } else { format!("{}.{name}", self.name) }
+    }
+}
+
+impl<'a, D: Display> Div<D> for &Scope<'a> {
+    type Output = Scope<'a>;
+
+    fn div(self, name: D) -> Scope<'a> {
+        Scope { name: self.child(name), build: self.build }
+    }
+}

@@ -1,0 +1,91 @@
+//! The one place that writes to the terminal: data to stdout, everything else to stderr.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+
+/// Prints, or keeps quiet.
+#[derive(Debug, Clone, Copy)]
+pub struct Printer {
+    quiet: bool,
+}
+
+impl Printer {
+    /// With `quiet`, notes and progress are dropped.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Data, for people and pipes: a line or more to stdout.
+    pub fn data(&self, text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            stdout.write_all(b"\n")?;
+        }
+        stdout.flush()
+    }
+
+    /// A note to stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A fact with its label, as the summary before a run has them.
+    pub fn fact(&self, label: &str, text: &str) {
+        self.note(&format!("  {label:<9} {text}"));
+    }
+
+    /// A progress bar over `total` images, drawn only on a terminal.
+    pub fn progress(&self, label: &'static str, total: usize) -> ProgressBar {
+        let visible = !self.quiet && io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let template = "  {prefix:<9} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.progress_chars("━╸─").with_key("per_sec", |state: &indicatif::ProgressState, f: &mut dyn std::fmt::Write| {
+            let _ = write!(f, "{:.0} images/s", state.per_sec());
+        });
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        bar.set_style(style);
+        bar.set_prefix(label);
+        bar
+    }
+}
+
+/// Prints an error with its hint, if it has one.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    if let Some(hint) = thingsvision::advice::hint_of(error) {
+        eprintln!("\nhint: {hint}");
+    }
+}
+
+/// Rows of cells as aligned columns; the columns whose number is in `right` are set flush right.
+pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<_> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = widths[column];
+            if right.contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        text += cells.collect::<Vec<_>>().join("   ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// `26107` as `26,107`.
+pub fn count(number: impl TryInto<u64>) -> String {
+    indicatif::HumanCount(number.try_into().unwrap_or(u64::MAX)).to_string()
+}
+
+/// A number of bytes in the unit that suits it, `3.1 MB`.
+pub fn bytes(number: u64) -> String {
+    indicatif::DecimalBytes(number).to_string()
+}

@@ -1,0 +1,66 @@
+//! Representational similarity analysis: how well the RDM of a layer agrees with one from behaviour or fMRI.
+
+mod table;
+
+pub use table::{Score, Table};
+
+use crate::rdm::Rdm;
+
+/// How two RDMs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Comparison {
+    /// Pearson's r over the pairs of stimuli, −1 to 1
+    #[default]
+    Pearson,
+}
+
+impl Comparison {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Comparison::Pearson => "pearson",
+        }
+    }
+
+    /// Compares two RDMs of the same stimuli in the same order.
+    pub fn compare(self, a: &Rdm, b: &Rdm) -> f64 {
+        debug_assert_eq!(a.stimuli, b.stimuli);
+        match self {
+            Comparison::Pearson => pearson(&a.pairs, &b.pairs),
+        }
+    }
+}
+
+/// Pearson's `r = Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² · Σ (yᵢ − ȳ)²)`, in two passes, clamped to ±1; NaN if `x` or `y`
+/// does not vary. As SciPy's `pearsonr`.
+pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_x, mean_y) = (mean(x), mean(y));
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    for (x, y) in x.iter().zip(y) {
+        let (x, y) = (x - mean_x, y - mean_y);
+        xx += x * x;
+        yy += y * y;
+        xy += x * y;
+    }
+    (xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `scipy.stats.pearsonr(x, y)`.
+    #[test]
+    fn pearson_equals_scipy() {
+        let r = pearson(&[1., 2., 2., 3., 4., 5.], &[1., 3., 2., 2., 5., 4.]);
+        assert!((r - 0.8153846153846154).abs() < 1e-15, "{r}");
+    }
+
+    #[test]
+    fn pearson_survives_a_large_common_offset() {
+        let x = [1e9 + 1., 1e9 + 2., 1e9 + 3., 1e9 + 5.];
+        let y = [2., 4., 6., 10.];
+        assert!((pearson(&x, &y) - 1.0).abs() < 1e-12);
+    }
+}

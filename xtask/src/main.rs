@@ -1,0 +1,83 @@
+//! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`.
+
+mod libtorch;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo       provide libtorch, build, and run the main job on examples/images
+  test       provide libtorch and run all tests
+  libtorch   only provide libtorch 2.11.0";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["demo"] => demo(),
+        ["test"] => test(),
+        ["libtorch"] => libtorch::provide(&repository())
+            .map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_owned()
+}
+
+/// `cargo`, in the repository, with the libtorch that [`libtorch::provide`] linked there.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo)
+        .args(arguments)
+        .current_dir(repository())
+        .env("LIBTORCH", repository().join(libtorch::LINK)))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{} failed ({status})", command.get_program().display());
+    }
+    Ok(())
+}
+
+fn test() -> Result<()> {
+    libtorch::provide(&repository())?;
+    // Release, as the demonstration: libtorch's bindings take minutes to build, and are so built once.
+    cargo(&["test", "--release", "--workspace"])
+}
+
+/// The main job on the shipped example: activations and RDMs of five layers, then RSA with the behavioural RDM.
+fn demo() -> Result<()> {
+    libtorch::provide(&repository())?;
+    cargo(&["build", "--release"])?;
+    thingsvision(
+        "extract --model alexnet --weights random --seed 0 --layer features.2 --layer features.5 --layer features.12 \
+         --layer classifier.2 --layer classifier.5 --images examples/images --out demo/activations --force",
+    )?;
+    thingsvision("rsa --behavior examples/behavior.npy demo/activations/alexnet.random-0 --out demo/rsa")?;
+    println!("\nThe activations and RDMs lie in demo/activations/alexnet.random-0, the scores in demo/rsa.npy, .csv and .json.");
+    println!("`cargo install --path .` puts the program on your PATH.");
+    Ok(())
+}
+
+fn thingsvision(arguments: &str) -> Result<()> {
+    println!("\n$ thingsvision {arguments}");
+    let mut run = vec!["run", "--release", "--quiet", "--bin", "thingsvision", "--"];
+    run.extend(arguments.split_whitespace());
+    cargo(&run)
+}
