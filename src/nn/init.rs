@@ -10,10 +10,15 @@
 use super::{Manifest, ModuleEntry, StateDict};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Tensor};
+
+/// libtorch has one generator for the whole process: networks are drawn one after the other.
+static GENERATOR: Mutex<()> = Mutex::new(());
 
 /// A state dict that is being drawn.
 pub struct Init<'a> {
+    _alone: MutexGuard<'static, ()>,
     manifest: &'a Manifest,
     state: StateDict,
     filled: HashSet<String>,
@@ -26,9 +31,10 @@ impl<'a> Init<'a> {
         for entry in &manifest.tensors {
             state.insert(entry.key.clone(), Tensor::f_empty(&entry.shape, (entry.kind, Device::Cpu))?);
         }
+        let alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         // PyTorch takes seeds as 64 unsigned bits, tch as the same bits with a sign.
         tch::manual_seed(seed as i64);
-        Ok(Self { manifest, state, filled: HashSet::new() })
+        Ok(Self { _alone: alone, manifest, state, filled: HashSet::new() })
     }
 
     /// The modules in the order of `model.modules()`.

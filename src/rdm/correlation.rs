@@ -10,8 +10,8 @@ use crate::npy::Matrix;
 use anyhow::Result;
 use ndarray::{Array2, s};
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tch::{Kind, Tensor};
 
 /// Rows of a tile.
@@ -35,12 +35,12 @@ pub fn correlation(features: &Matrix) -> Result<Array2<f32>> {
     parallel(pairs.len(), &|pair| {
         let (i, j) = pairs[pair];
         let distances = tile(features, &rows, &tiles[i], &tiles[j])?;
-        let mut rdm = rdm.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut rdm = rdm.lock().unwrap_or_else(PoisonError::into_inner);
         rdm.slice_mut(s![tiles[i].clone(), tiles[j].clone()]).assign(&distances);
         rdm.slice_mut(s![tiles[j].clone(), tiles[i].clone()]).assign(&distances.t());
         Ok(())
     })?;
-    Ok(rdm.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    Ok(rdm.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// `work(0)`, …, `work(count − 1)` on all cores, each on one libtorch thread; the results in order.

@@ -2,6 +2,8 @@
 
 mod checkpoint;
 
+pub use checkpoint::read as read_checkpoint;
+
 use crate::advice::{Advice, advise};
 use crate::nn::StateDict;
 use crate::registry::Choice;

@@ -1,0 +1,64 @@
+//! The output of every call of every module, for seeded weights and a closed-form input.
+
+use crate::{every_model, table};
+use tch::{Device, Tensor};
+use thingsvision::models::Model;
+use thingsvision::nn::Plan;
+
+/// Of the layer's scale, its largest absolute value.
+const TOLERANCE: f64 = 1e-4;
+
+/// As `test_input` of make_fixtures.py.
+fn test_input() -> Tensor {
+    let mut values = Vec::new();
+    for n in 0..2 {
+        for c in 0..3 {
+            for h in 0..224 {
+                for w in 0..224 {
+                    let whole = (h * 7 + w * 13 + c * 29 + n * 31 + (h * w) % 17 * 5) % 101;
+                    values.push(whole as f32 / 50.0 - 1.0);
+                }
+            }
+        }
+    }
+    Tensor::from_slice(&values).view([2, 3, 224, 224])
+}
+
+#[test]
+fn every_call_of_every_module_equals_pytorch() {
+    every_model(|entry| {
+        let model = Model::new(&entry.architecture, entry.architecture.seeded_weights(0).unwrap(), Device::Cpu).unwrap();
+        let trace = model.trace(224).unwrap();
+        let expected = table(&format!("activations/{}.tsv", entry.name));
+        // PyTorch has no hook on the input, which is our first call.
+        assert_eq!(trace.calls.len() - 1, expected.len(), "number of calls in {}", entry.name);
+        let calls: Vec<_> = (1..trace.calls.len()).collect();
+        let mut seen = 0;
+        let mut compare = |slot: usize, y: &Tensor| {
+            let module = &model.manifest.modules[trace.calls[slot + 1].module.0].name;
+            check(&format!("{} call {slot}", entry.name), module, y, &expected[slot]);
+            seen += 1;
+            Ok(())
+        };
+        model.run(&Plan::new(&trace, &calls), &test_input(), &mut compare).unwrap();
+        assert_eq!(seen, expected.len());
+    });
+}
+
+fn check(place: &str, module: &str, y: &Tensor, expected: &[String]) {
+    assert_eq!(module, expected[0], "{place}");
+    let shape: Vec<_> = y.size().iter().map(i64::to_string).collect();
+    assert_eq!(shape.join("x"), expected[1], "{place}, {module}");
+    let numbers: Vec<f64> = expected[2..].iter().map(|number| number.parse().unwrap()).collect();
+    let [scale, mean, samples @ ..] = &numbers[..] else { panic!("{expected:?}") };
+    let y = y.to_kind(tch::Kind::Double).flatten(0, -1);
+    let near = |found: f64, expected: f64, what: &str| {
+        assert!((found - expected).abs() <= TOLERANCE * scale, "{place}, {module}, {what}: {found} instead of {expected}");
+    };
+    near(y.abs().max().double_value(&[]), *scale, "largest absolute value");
+    near(y.mean(None).double_value(&[]), *mean, "mean");
+    for (i, &sample) in samples.iter().enumerate() {
+        let at = (2 * i + 1) * y.numel() / (2 * samples.len());
+        near(y.double_value(&[at as i64]), sample, &format!("value {at}"));
+    }
+}

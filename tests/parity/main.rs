@@ -1,0 +1,27 @@
+//! The same numbers as PyTorch, torchvision, Pillow and SciPy, which made the files in `tests/fixtures`.
+
+mod activations;
+mod checkpoints;
+mod pixels;
+mod rdm;
+mod seeded_weights;
+mod structure;
+
+use std::path::{Path, PathBuf};
+use thingsvision::registry::{Entry, Registry};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// The lines of a fixture, split at tabs.
+fn table(path: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(fixtures().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+fn every_model(check: impl Fn(&Entry)) {
+    for entry in &Registry::builtin().unwrap().models {
+        check(entry);
+    }
+}
