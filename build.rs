@@ -15,7 +15,8 @@ fn main() {
     jpeg.file("csrc/jpeg.c").warnings_into_errors(false).compile("thingsvision_jpeg");
 
     let libtorch = env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names the folder of libtorch");
-    let libtorch = fs::canonicalize(&libtorch).unwrap_or_else(|error| panic!("`{libtorch}`: {error}: run `cargo xtask libtorch`"));
+    let libtorch =
+        fs::canonicalize(&libtorch).unwrap_or_else(|error| panic!("`{libtorch}`: {error}: run `cargo xtask libtorch`"));
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libtorch.display());
     println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", libtorch.display());
 }

@@ -35,10 +35,9 @@ const ALIKE: f64 = 0.7;
 
 /// "did you mean …? " with at most three of `names`, the most similar first; empty when none is similar.
 pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut scored: Vec<_> = names.into_iter().map(|other| (strsim::jaro(name, other), other)).collect();
-    scored.retain(|(score, _)| *score >= ALIKE);
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    match scored.iter().take(3).map(|(_, other)| format!("`{other}`")).collect::<Vec<_>>().as_slice() {
+    let mut near: Vec<_> = names.into_iter().filter(|other| strsim::jaro(name, other) >= ALIKE).collect();
+    near.sort_by_key(|other| strsim::damerau_levenshtein(name, other));
+    match near.iter().take(3).map(|other| format!("`{other}`")).collect::<Vec<_>>().as_slice() {
         [] => String::new(),
         [one] => format!("did you mean {one}? "),
         [most @ .., last] => format!("did you mean {} or {last}? ", most.join(", ")),
@@ -53,6 +52,10 @@ mod tests {
     fn the_most_similar_names_come_first_and_dissimilar_ones_not_at_all() {
         let names = ["layer4.2.conv3", "layer4.2.conv2", "fc", "bn1"];
         assert_eq!(did_you_mean("layer4.2.conv4", names), "did you mean `layer4.2.conv3` or `layer4.2.conv2`? ");
+        assert_eq!(
+            did_you_mean("resnet51", ["resnet152", "resnet18", "resnet50"]),
+            "did you mean `resnet50`, `resnet152` or `resnet18`? "
+        );
         assert_eq!(did_you_mean("zzz", names), "");
     }
 

@@ -8,11 +8,11 @@ use memmap2::Mmap;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ndarray_npy::{
     ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, ViewDataError, ViewElement, ViewNpyExt, WritableElement,
-    WriteDataError, write_zeroed_npy,
+    WriteDataError, WriteNpyExt, write_zeroed_npy,
 };
 use py_literal::Value;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,9 @@ pub fn partial(path: &Path) -> PathBuf {
 /// Writes `array` so that its name never stands for half of it.
 pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
     let write = || -> Result<()> {
-        ndarray_npy::write_npy(partial(path), array)?;
+        let mut file = BufWriter::new(File::create(partial(path))?);
+        array.write_npy(&mut file)?;
+        file.into_inner()?.sync_data()?;
         Ok(std::fs::rename(partial(path), path)?)
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))
@@ -140,10 +142,7 @@ fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
 }
 
 fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
-    advise(
-        format!("`{}` is not a whole .npy file: {error}", path.display()),
-        "write it with `np.save`, or copy it again",
-    )
+    advise(format!("`{}` is not a whole .npy file: {error}", path.display()), "write it with `np.save`, or copy it again")
 }
 
 fn fortran(path: &Path) -> anyhow::Error {
@@ -200,7 +199,10 @@ impl Matrix {
         match shape.split_first() {
             Some((&rows, columns)) if !columns.is_empty() => Ok(Matrix { rows, columns: columns.iter().product(), values }),
             _ => Err(Advice {
-                problem: format!("`{}` has {} axes; features have at least two, stimuli × units", path.display(), shape.len()),
+                problem: format!(
+                    "`{}` has the shape {shape:?}; features have at least two axes, stimuli × units",
+                    path.display()
+                ),
                 hint: "give an array of shape [stimuli, units] or [stimuli, channels, rows, columns]".into(),
             }
             .into()),
@@ -285,7 +287,9 @@ impl ReadableElement for F16 {
         match bytes.len().cmp(&(len * 2)) {
             std::cmp::Ordering::Less => Err(ReadDataError::MissingData),
             std::cmp::Ordering::Greater => Err(ReadDataError::ExtraBytes(bytes.len() - len * 2)),
-            std::cmp::Ordering::Equal => Ok(bytes.chunks_exact(2).map(|pair| F16(u16::from_le_bytes([pair[0], pair[1]]))).collect()),
+            std::cmp::Ordering::Equal => {
+                Ok(bytes.chunks_exact(2).map(|pair| F16(u16::from_le_bytes([pair[0], pair[1]]))).collect())
+            }
         }
     }
 }

@@ -45,9 +45,10 @@ impl Printer {
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let template = "  {prefix:<9} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let style = style.progress_chars("━╸─").with_key("per_sec", |state: &indicatif::ProgressState, f: &mut dyn std::fmt::Write| {
-            let _ = write!(f, "{:.0} images/s", state.per_sec());
-        });
+        let style =
+            style.progress_chars("━╸─").with_key("per_sec", |state: &indicatif::ProgressState, f: &mut dyn std::fmt::Write| {
+                let _ = write!(f, "{:.0} images/s", state.per_sec());
+            });
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
         bar.set_style(style);
         bar.set_prefix(label);

@@ -38,7 +38,7 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
     printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", choice.preprocessing.describe()));
     printer.fact("layers", &describe(&layers, &shapes));
     printer.fact("writes", &format!("{}, {} ({} free)", folder.display(), bytes(size), bytes(free)));
-    printer.fact("runs on", &format!("{} ({workers} workers), batches of {}", name(device), arguments.batch_size));
+    printer.fact("runs on", &format!("{}, {}, batches of {}", name(device), count_of(workers, "worker"), arguments.batch_size));
     if size > free {
         return Err(advise(
             format!("the run needs {} and the disk of `{}` has {} free", bytes(size), folder.display(), bytes(free)),
@@ -57,7 +57,7 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
         dtype: arguments.dtype,
         device: name(device),
         batch_size: arguments.batch_size as usize,
-        image_root: arguments.images.clone(),
+        image_root: std::path::absolute(&arguments.images)?,
         images: images.len(),
         images_sha256: images.sha256(),
         layers: layers.iter().zip(&shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
@@ -90,7 +90,7 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
 
     let rdms = Instant::now();
-    let faults = rdms_of(&folder, &mut record.layers)?;
+    let faults = rdms_of(&folder, &mut record.layers, &images)?;
     seconds.rdm = rdms.elapsed().as_secs_f64();
     seconds.wall = start.elapsed().as_secs_f64();
     record.complete = true;
@@ -103,10 +103,7 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
         printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {:.1} s", seconds.rdm));
     }
     printer.data(&folder.display().to_string())?;
-    match faults.into_iter().next() {
-        None => Ok(()),
-        Some(fault) => Err(fault.context("the activations are whole, but not every layer has an RDM")),
-    }
+    faults.map_or(Ok(()), Err)
 }
 
 fn layers(arguments: &Extract, choice: &Choice) -> Result<(Vec<Layer>, Plan)> {
@@ -114,7 +111,7 @@ fn layers(arguments: &Extract, choice: &Choice) -> Result<(Vec<Layer>, Plan)> {
     let trace = model.trace(choice.preprocessing.crop as i64)?;
     let default = [choice.entry.default_layer.clone()];
     let wanted = if arguments.layers.is_empty() { &default[..] } else { &arguments.layers };
-    let layers = resolve(&model.manifest, &trace, wanted).with_context(|| format!("model `{}`", choice.entry.name))?;
+    let layers = resolve(&choice.entry.name, &model.manifest, &trace, wanted)?;
     let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
     Ok((layers, Plan::new(&trace, &calls)))
 }
@@ -158,6 +155,10 @@ fn name(device: Device) -> String {
     }
 }
 
+fn count_of(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRecord {
     LayerRecord {
         name: layer.name.clone(),
@@ -177,25 +178,22 @@ fn took(seconds: &Seconds, wall: f64, images: usize) -> String {
     )
 }
 
-/// Computes the RDM of each layer that is to have one. Where there can be none (a constant row), the record says so,
-/// and the reason is returned.
-fn rdms_of(folder: &Path, layers: &mut [LayerRecord]) -> Result<Vec<anyhow::Error>> {
-    let mut faults = Vec::new();
+/// Computes the RDM of each layer that is to have one. Where there can be none (a constant row) the record says so, and
+/// the first such layer and its reason are returned.
+fn rdms_of(folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Result<Option<anyhow::Error>> {
+    let mut without = Vec::new();
+    let mut reason = None;
     for layer in layers {
         let Some(rdm) = &layer.rdm else { continue };
         let features = Matrix::open(&folder.join(&layer.file))?;
-        match Metric::Correlation.rdm(&features) {
+        match Metric::Correlation.rdm(&features, &|row| format!("`{}`", images.ids[row])) {
             Ok(distances) => npy::write(&folder.join(rdm), &distances.into_dyn())?,
             Err(fault) => {
-                faults.push(fault.context(format!("layer `{}`", layer.name)));
+                reason.get_or_insert(fault);
+                without.push(format!("`{}`", layer.name));
                 layer.rdm = None;
             }
         }
     }
-    if faults.len() > 1 {
-        let names: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        let first = faults.swap_remove(0);
-        return Ok(vec![first.context(format!("no RDM of {}", names.join(", ")))]);
-    }
-    Ok(faults)
+    Ok(reason.map(|reason| reason.context(format!("the activations are whole, but there is no RDM of {}", without.join(", ")))))
 }

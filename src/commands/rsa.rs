@@ -61,7 +61,10 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
 
 fn title(compare: &str) -> String {
     let mut letters = compare.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>() + " correlation of RDMs").unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect::<String>() + " correlation of RDMs")
+        .unwrap_or_default()
 }
 
 fn read_targets(arguments: &Rsa) -> Result<Vec<(&'static str, PathBuf, Rdm)>> {
@@ -113,7 +116,10 @@ fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
     }
     let record = read_record(folder)?;
     if !record.complete {
-        return Err(advise(format!("the run in `{}` was not finished", folder.display()), "run the extraction again with --force"));
+        return Err(advise(
+            format!("the run in `{}` was not finished", folder.display()),
+            "run the extraction again with --force",
+        ));
     }
     let model = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let layers = record.layers.into_iter().map(|layer| {

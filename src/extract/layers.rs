@@ -48,17 +48,18 @@ fn shape(trace: &Trace, call: usize) -> Vec<usize> {
 ///
 /// `name` is the last call of a module, as a PyTorch hook that overwrites would keep it; `name@k` its call `k` from 0.
 /// A name with `*`, `?` or `[…]` is a glob over all modules that are called; it never means `input` or `output`.
-pub fn resolve(manifest: &Manifest, trace: &Trace, wanted: &[String]) -> Result<Vec<Layer>> {
+/// `model` is its name, for messages.
+pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String]) -> Result<Vec<Layer>> {
     let mut layers = BTreeMap::new();
     for wanted in wanted {
-        for layer in resolve_one(manifest, trace, wanted)? {
+        for layer in resolve_one(model, manifest, trace, wanted)? {
             layers.insert((layer.call, layer.name.clone()), layer);
         }
     }
     Ok(layers.into_values().collect())
 }
 
-fn resolve_one(manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
+fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
     let (name, call) = match wanted.rsplit_once('@') {
         None => (wanted, None),
         Some((name, call)) => {
@@ -67,9 +68,9 @@ fn resolve_one(manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<L
         }
     };
     if name.contains(['*', '?', '[']) {
-        return resolve_glob(manifest, trace, name, call);
+        return resolve_glob(model, manifest, trace, name, call);
     }
-    let module = find(manifest, name)?;
+    let module = find(model, manifest, name)?;
     let calls = trace.calls_of(module);
     let at = match call {
         _ if calls.is_empty() => return Err(never_called(name)),
@@ -89,8 +90,9 @@ fn resolve_one(manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<L
     Ok(vec![Layer { name: wanted.to_owned(), call: at, shape: shape(trace, at) }])
 }
 
-fn resolve_glob(manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usize>) -> Result<Vec<Layer>> {
-    let pattern = Pattern::new(glob).map_err(|error| advise(format!("`{glob}` is not a glob: {error}"), "quote it: --layer 'layer4.*'"))?;
+fn resolve_glob(model: &str, manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usize>) -> Result<Vec<Layer>> {
+    let pattern =
+        Pattern::new(glob).map_err(|error| advise(format!("`{glob}` is not a glob: {error}"), "quote it: --layer 'layer4.*'"))?;
     let mut layers = Vec::new();
     for (i, entry) in manifest.modules.iter().enumerate().filter(|(_, entry)| !entry.name.is_empty()) {
         let calls = trace.calls_of(ModuleId(i));
@@ -101,12 +103,15 @@ fn resolve_glob(manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usi
         }
     }
     if layers.is_empty() {
-        return Err(advise(format!("no layer matches `{glob}`"), "`thingsvision layers --model …` lists all"));
+        return Err(advise(
+            format!("`{model}` has no layer like `{glob}`"),
+            format!("`thingsvision layers --model {model}` lists all"),
+        ));
     }
     Ok(layers)
 }
 
-fn find(manifest: &Manifest, name: &str) -> Result<ModuleId> {
+fn find(model: &str, manifest: &Manifest, name: &str) -> Result<ModuleId> {
     if let Some(i) = manifest.modules.iter().position(|entry| entry.name == name) {
         return Ok(ModuleId(i));
     }
@@ -116,12 +121,73 @@ fn find(manifest: &Manifest, name: &str) -> Result<ModuleId> {
         _ => {
             let near = did_you_mean(name, manifest.modules.iter().map(|entry| entry.name.as_str()));
             let count = manifest.modules.len() + 1;
-            Err(advise(format!("there is no layer `{name}`"), format!("{near}`thingsvision layers --model …` lists all {count}")))
+            Err(advise(
+                format!("`{model}` has no layer `{name}`"),
+                format!("{near}`thingsvision layers --model {model}` lists all {count}"),
+            ))
         }
     }
 }
 
 fn never_called(name: &str) -> anyhow::Error {
     let parent = name.rsplit_once('.').map_or("output", |(parent, _)| parent);
-    advise(format!("`{name}` is never called by the network, so it has no output"), format!("its parent `{parent}` uses its weights"))
+    advise(
+        format!("`{name}` is never called by the network, so it has no output"),
+        format!("its parent `{parent}` uses its weights"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advice::hint_of;
+    use crate::models::Model;
+    use crate::registry::Registry;
+
+    fn resolve_in(model: &str, wanted: &[&str]) -> Result<Vec<(String, usize)>> {
+        let registry = Registry::builtin()?;
+        let network = Model::without_weights(&registry.choose(model)?.entry.architecture)?;
+        let wanted: Vec<_> = wanted.iter().map(|&wanted| wanted.to_owned()).collect();
+        let layers = resolve(model, &network.manifest, &network.trace(64)?, &wanted)?;
+        Ok(layers.into_iter().map(|layer| (layer.name, layer.call)).collect())
+    }
+
+    fn names(model: &str, wanted: &[&str]) -> Vec<String> {
+        resolve_in(model, wanted).unwrap().into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn layers_come_once_and_in_the_order_of_computation() {
+        assert_eq!(
+            names("alexnet", &["classifier.6", "features.0", "features.?", "input", "features.0"])[..3],
+            ["input", "features.0", "features.1"]
+        );
+        assert_eq!(names("alexnet", &["output", "features"]), ["features", "output"]);
+    }
+
+    #[test]
+    fn a_glob_means_every_called_module_but_not_input_and_output() {
+        assert_eq!(names("alexnet", &["*"]).len(), 23);
+        assert_eq!(names("resnet18", &["layer?.0.relu@0"]).len(), 4);
+        assert_eq!(
+            names("resnet18", &["layer1.*.conv?"]),
+            ["layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1", "layer1.1.conv2"]
+        );
+    }
+
+    #[test]
+    fn without_a_number_the_last_call_is_meant() {
+        let last = resolve_in("resnet50", &["layer1.0.relu"]).unwrap()[0].1;
+        assert_eq!(resolve_in("resnet50", &["layer1.0.relu@2"]).unwrap()[0].1, last);
+        assert!(resolve_in("resnet50", &["layer1.0.relu@0"]).unwrap()[0].1 < last);
+    }
+
+    #[test]
+    fn wrong_names_are_answered_with_near_ones() {
+        let hint = |wanted| hint_of(&resolve_in("resnet50", &[wanted]).unwrap_err()).unwrap_or_default().to_owned();
+        assert!(hint("layer4.2.conv4").contains("`layer4.2.conv3`"), "{}", hint("layer4.2.conv4"));
+        assert!(hint("layer1.0.relu@3").contains("`layer1.0.relu@0` to `layer1.0.relu@2`"));
+        assert!(hint("conv1@1").contains("called once"));
+        assert!(hint("layer9.*").contains("lists all"));
+    }
 }

@@ -1,10 +1,10 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
 use super::Readout;
+use crate::advice::advise;
 use crate::images::Preprocessing;
 use crate::npy::{self, Dtype};
 use crate::weights::Provenance;
-use crate::advice::advise;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;

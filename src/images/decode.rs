@@ -90,7 +90,10 @@ fn format(path: &Path, bytes: &[u8]) -> Result<Format> {
         return Ok(Format::Png);
     }
     let what = if bytes.is_empty() { "is empty" } else { "is not a JPEG or PNG image" };
-    Err(advise(format!("`{}` {what}", path.display()), "take it out of the folder (or convert it); nothing is left out by itself"))
+    Err(advise(
+        format!("`{}` {what}", path.display()),
+        "take it out of the folder (or convert it); nothing is left out by itself",
+    ))
 }
 
 fn header_size(format: Format, bytes: &[u8]) -> Result<(usize, usize)> {
@@ -128,7 +131,9 @@ fn as_pillow(image: DynamicImage) -> Vec<u8> {
         DynamicImage::ImageLuma16(gray) => gray.iter().flat_map(|&value| [value.min(255) as u8; 3]).collect(),
         DynamicImage::ImageLumaA16(gray) => gray.pixels().flat_map(|pixel| [high_byte(&pixel.0[0]); 3]).collect(),
         DynamicImage::ImageRgb16(rgb) => rgb.iter().map(high_byte).collect(),
-        DynamicImage::ImageRgba16(rgba) => rgba.pixels().flat_map(|pixel| pixel.0[..3].iter().map(high_byte).collect::<Vec<_>>()).collect(),
+        DynamicImage::ImageRgba16(rgba) => {
+            rgba.pixels().flat_map(|pixel| pixel.0[..3].iter().map(high_byte).collect::<Vec<_>>()).collect()
+        }
         image => image.into_rgb8().into_raw(),
     }
 }

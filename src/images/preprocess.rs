@@ -54,13 +54,7 @@ impl Preprocessing {
     pub fn describe(&self) -> String {
         let interpolation = format!("{:?}", self.interpolation).to_lowercase();
         let list = |values: [f64; 3]| values.map(|value| value.to_string()).join(" ");
-        format!(
-            "resize {} ({interpolation}), crop {}, mean {}, std {}",
-            self.resize,
-            self.crop,
-            list(self.mean),
-            list(self.std)
-        )
+        format!("resize {} ({interpolation}), crop {}, mean {}, std {}", self.resize, self.crop, list(self.mean), list(self.std))
     }
 
     /// torchvision's size rule: the longer side is truncated, not rounded.

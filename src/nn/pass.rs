@@ -125,3 +125,122 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Module, Relu, Scope, relu, run};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tch::{Device, Kind};
+
+    /// Adds 1, and counts how often it was computed.
+    struct AddOne {
+        id: ModuleId,
+        computed: Arc<AtomicUsize>,
+    }
+
+    impl Module for AddOne {
+        fn id(&self) -> ModuleId {
+            self.id
+        }
+
+        fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+            self.computed.fetch_add(1, Ordering::Relaxed);
+            Ok(x.f_add_scalar(1.0)?)
+        }
+    }
+
+    /// `relu → first → relu → second`, with one ReLU for both, as a residual block has it.
+    struct Network {
+        id: ModuleId,
+        relu: Relu,
+        first: AddOne,
+        second: AddOne,
+    }
+
+    impl Module for Network {
+        fn id(&self) -> ModuleId {
+            self.id
+        }
+
+        fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+            run(pass, x, &[&self.relu, &self.first, &self.relu, &self.second])
+        }
+    }
+
+    /// The network, and how often `first` and `second` were computed together.
+    fn network() -> (Network, Manifest, Arc<AtomicUsize>) {
+        let computed = Arc::new(AtomicUsize::new(0));
+        let (network, manifest) = Scope::build(None, Device::Cpu, |s| {
+            let add_one = |s: Scope| AddOne { id: s.register("AddOne"), computed: computed.clone() };
+            let id = s.register("Network");
+            Ok(Network { id, relu: relu(&s / "relu"), first: add_one(&s / "first"), second: add_one(&s / "second") })
+        })
+        .unwrap();
+        (network, manifest, computed)
+    }
+
+    fn trace(network: &Network, x: &Tensor) -> Trace {
+        let mut pass = Pass::tracing();
+        let _ = network.forward(&mut pass, x).unwrap();
+        pass.into_trace()
+    }
+
+    /// What is kept of the given calls, by slot, and how the pass ended.
+    fn keep(network: &Network, trace: &Trace, x: &Tensor, calls: &[usize]) -> (Vec<f64>, bool) {
+        let mut kept = vec![f64::NAN; calls.len()];
+        let mut take = |slot: usize, y: &Tensor| {
+            kept[slot] = y.double_value(&[0]);
+            Ok(())
+        };
+        let end = network.forward(&mut Pass::keeping(&Plan::new(trace, calls), &mut take), x);
+        (kept, matches!(end, Err(Halt::Done)))
+    }
+
+    #[test]
+    fn a_shared_module_is_kept_at_each_of_its_calls() {
+        let (network, manifest, _) = network();
+        let x = Tensor::from_slice(&[-3.0f32]);
+        let trace = trace(&network, &x);
+        let names: Vec<_> = trace.calls.iter().map(|call| manifest.layer_name(call.module)).collect();
+        assert_eq!(names, ["relu", "first", "relu", "second", "output"]);
+        assert_eq!(trace.calls_of(network.relu.id()), [0, 2]);
+        // max(−3, 0) = 0, then 0 + 1 = 1, max(1, 0) = 1, 1 + 1 = 2
+        assert_eq!(keep(&network, &trace, &x, &[0]), (vec![0.0], true));
+        assert_eq!(keep(&network, &trace, &x, &[2]), (vec![1.0], true));
+    }
+
+    #[test]
+    fn nothing_is_computed_after_the_last_wanted_call() {
+        let (network, _, computed) = network();
+        let x = Tensor::from_slice(&[1.0f32]);
+        let trace = trace(&network, &x);
+        for (calls, expected) in [(&[0][..], 0), (&[2], 1), (&[0, 1], 1), (&[3], 2), (&[4, 0], 2)] {
+            computed.store(0, Ordering::Relaxed);
+            keep(&network, &trace, &x, calls);
+            assert_eq!(computed.load(Ordering::Relaxed), expected, "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn keeping_many_equals_keeping_each() {
+        let (network, _, _) = network();
+        let x = Tensor::from_slice(&[-0.5f32]);
+        let trace = trace(&network, &x);
+        let all = [4, 2, 0, 3, 1, 2];
+        let each: Vec<_> = all.iter().map(|&call| keep(&network, &trace, &x, &[call]).0[0]).collect();
+        assert_eq!(keep(&network, &trace, &x, &all).0, each);
+    }
+
+    #[test]
+    fn another_sequence_than_the_traced_one_is_an_error() {
+        let (network, _, _) = network();
+        let x = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+        let mut other = trace(&network, &x);
+        other.calls.swap(0, 1);
+        let mut take = |_: usize, _: &Tensor| Ok(());
+        let end = network.forward(&mut Pass::keeping(&Plan::new(&other, &[4]), &mut take), &x);
+        assert!(matches!(end, Err(Halt::Failed(_))));
+    }
+}

@@ -24,12 +24,12 @@ const BLOCK: usize = 4096;
 /// less is rounding, of which a correlation would be noise.
 const NEARLY_CONSTANT: f64 = 1e-13;
 
-/// The RDM `[N, N]` of the rows of `features` `[N, D]`. Fails if a row has no variance or is not finite.
-pub fn correlation(features: &Matrix) -> Result<Array2<f32>> {
+/// The RDM `[N, N]` of the rows of `features` `[N, D]`. Fails if rows have no variance or are not finite, and calls
+/// them by `name`.
+pub fn correlation(features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
     let rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(features, row)))?;
-    check(features, &rows)?;
-    let tiles: Vec<Range<usize>> =
-        (0..features.rows).step_by(TILE).map(|first| first..features.rows.min(first + TILE)).collect();
+    check(&rows, name)?;
+    let tiles: Vec<Range<usize>> = (0..features.rows).step_by(TILE).map(|first| first..features.rows.min(first + TILE)).collect();
     let pairs: Vec<(usize, usize)> = (0..tiles.len()).flat_map(|i| (i..tiles.len()).map(move |j| (i, j))).collect();
     let rdm = Mutex::new(Array2::zeros((features.rows, features.rows)));
     parallel(pairs.len(), &|pair| {
@@ -90,33 +90,30 @@ impl Row {
     }
 }
 
-fn check(features: &Matrix, rows: &[Row]) -> Result<()> {
-    let of = |bad: &dyn Fn(&Row) -> bool| -> Vec<usize> { (0..rows.len()).filter(|&row| bad(&rows[row])).collect() };
-    let infinite = of(&|row| !row.norm.is_finite());
+fn check(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
+    let all = |bad: &dyn Fn(&Row) -> bool| -> Vec<usize> { (0..rows.len()).filter(|&row| bad(&rows[row])).collect() };
+    let infinite = all(&|row| !row.norm.is_finite());
     if !infinite.is_empty() {
         return Err(advise(
-            format!("{} values that are not finite (NaN or infinite)", some_rows(&infinite, "has", "have")),
-            "rows count from 0, as the lines of images.txt; find out where the values come from before comparing anything",
+            format!("values that are not finite (NaN or infinite) in {}", some(&infinite, name)),
+            "find out where they come from before comparing anything",
         ));
     }
-    let constant = of(&|row| row.constant);
-    if constant.is_empty() {
-        return Ok(());
+    let constant = all(&|row| row.constant);
+    if !constant.is_empty() {
+        return Err(advise(
+            format!("all units have the same value, so a correlation is not defined, in {}", some(&constant, name)),
+            "take another layer for an RDM, or leave these stimuli out",
+        ));
     }
-    let why = if features.columns == 1 { "a single value" } else { "the same value everywhere" };
-    Err(advise(
-        format!("{} {why}, so a correlation with it is not defined", some_rows(&constant, "has", "have")),
-        "rows count from 0, as the lines of images.txt; take another layer for an RDM, or leave these images out",
-    ))
+    Ok(())
 }
 
-fn some_rows(rows: &[usize], one: &str, many: &str) -> String {
-    let shown: Vec<_> = rows.iter().take(5).map(usize::to_string).collect();
-    let more = if rows.len() > shown.len() { ", …" } else { "" };
-    match rows.len() {
-        1 => format!("row {} {one}", shown[0]),
-        count => format!("{count} rows ({}{more}) {many}", shown.join(", ")),
-    }
+/// "a, b, c, d, e and 2 more"
+fn some(rows: &[usize], name: &dyn Fn(usize) -> String) -> String {
+    let shown: Vec<_> = rows.iter().take(5).map(|&row| name(row)).collect();
+    let more = if rows.len() > shown.len() { format!(" and {} more", rows.len() - shown.len()) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// The distances between the rows `a` and the rows `b`.

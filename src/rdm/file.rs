@@ -134,7 +134,10 @@ mod tests {
             square
         };
         assert_eq!(problem(with(1, 2, 4.5)), "is not symmetric: 4.5 at row 1, column 2 but 4 at row 2, column 1");
-        assert_eq!(problem(with(3, 0, f64::NAN)), "has a value that is not finite (NaN or infinite) at row 3, column 0, counting from 0");
+        assert_eq!(
+            problem(with(3, 0, f64::NAN)),
+            "has a value that is not finite (NaN or infinite) at row 3, column 0, counting from 0"
+        );
         assert!(problem(with(2, 2, 1.0)).starts_with("is not 0: 1 at row 2"));
         let similarity = arr2(&[[1., 0.5, 0.2, 0.], [0.5, 1., 0.1, 0.], [0.2, 0.1, 1., 0.], [0., 0., 0., 1.]]);
         assert_eq!(problem(similarity), "looks like a similarity matrix: its diagonal is 1");

@@ -18,10 +18,10 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The RDM `[N, N]` of the rows of `features` `[N, D]`.
-    pub fn rdm(self, features: &Matrix) -> Result<Array2<f32>> {
+    /// The RDM `[N, N]` of the rows of `features` `[N, D]`. In messages a row is called by `name`.
+    pub fn rdm(self, features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
         match self {
-            Metric::Correlation => correlation(features),
+            Metric::Correlation => correlation(features, name),
         }
     }
 }

@@ -43,7 +43,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
         yy += y * y;
         xy += x * y;
     }
-    (xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0)
+    (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0)
 }
 
 #[cfg(test)]

@@ -44,6 +44,9 @@ impl Table {
             path.push(format!(".{extension}"));
             PathBuf::from(path)
         });
+        if let Some(folder) = prefix.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        }
         let values: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
         let layers = values.len() / self.targets;
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;

@@ -95,7 +95,10 @@ fn load_file(choice: &Choice, path: &Path) -> Result<(StateDict, Provenance)> {
     choice.entry.architecture.manifest()?.check(&weights).map_err(|error| {
         error.context(Advice {
             problem: format!("the weights in `{}` do not fit `{}`", path.display(), choice.entry.name),
-            hint: format!("the file must hold the state dict of `{}` ({}) and nothing else", choice.entry.name, choice.entry.source),
+            hint: format!(
+                "the file must hold the state dict of `{}` ({}) and nothing else",
+                choice.entry.name, choice.entry.source
+            ),
         })
     })?;
     Ok((weights, Provenance::File { path: path.to_owned(), sha256 }))

@@ -26,7 +26,9 @@ fn every_default_layer_is_there_and_has_the_size_that_the_registry_says() {
     every_model(|entry| {
         let model = Model::without_weights(&entry.architecture).unwrap();
         let trace = model.trace(224).unwrap();
-        let layers = thingsvision::extract::resolve(&model.manifest, &trace, std::slice::from_ref(&entry.default_layer)).unwrap();
+        let layers =
+            thingsvision::extract::resolve(&entry.name, &model.manifest, &trace, std::slice::from_ref(&entry.default_layer))
+                .unwrap();
         assert_eq!(layers[0].shape.iter().product::<usize>() as i64, entry.outputs, "in {}", entry.name);
     });
 }

@@ -177,7 +177,10 @@ fn fetch_archive(staging: &Path) -> Result<()> {
     };
     let archive = staging.join("libtorch.zip");
     let url = format!("https://download.pytorch.org/libtorch/cpu/{name}");
-    run(Command::new("curl").args(["--fail", "--location", "--retry", "3", "--progress-bar", "--output"]).arg(&archive).arg(url))?;
+    run(Command::new("curl")
+        .args(["--fail", "--location", "--retry", "3", "--progress-bar", "--output"])
+        .arg(&archive)
+        .arg(url))?;
     run(Command::new("unzip").arg("-q").arg(&archive).arg("-d").arg(staging))
 }
 

@@ -18,8 +18,7 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => demo(),
         ["test"] => test(),
-        ["libtorch"] => libtorch::provide(&repository())
-            .map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
+        ["libtorch"] => libtorch::provide(&repository()).map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -41,10 +40,7 @@ fn repository() -> PathBuf {
 /// `cargo`, in the repository, with the libtorch that [`libtorch::provide`] linked there.
 fn cargo(arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo)
-        .args(arguments)
-        .current_dir(repository())
-        .env("LIBTORCH", repository().join(libtorch::LINK)))
+    run(Command::new(cargo).args(arguments).current_dir(repository()).env("LIBTORCH", repository().join(libtorch::LINK)))
 }
 
 fn run(command: &mut Command) -> Result<()> {

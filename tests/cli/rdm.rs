@@ -1,0 +1,95 @@
+//! `thingsvision rdm`
+
+use crate::assert_output;
+use crate::lab::Lab;
+use ndarray::{Array2, arr2};
+use std::fs;
+use thingsvision::npy;
+
+#[test]
+fn the_rdm_of_features_is_written_beside_them() {
+    let lab = Lab::new();
+    let features = arr2(&[[1f64, 2., 4.], [2., 1., 0.], [0., 3., 1.], [5., 5., 2.]]);
+    npy::write(&lab.path("voxels.npy"), &features.into_dyn()).unwrap();
+    assert_output!(lab.succeed("rdm voxels.npy"), @"
+    exit Some(0)
+    --- stdout
+    voxels.rdm.npy
+    --- stderr
+    RDM of 4 stimuli from 3 units each
+    ");
+    let rdm = npy::read(&lab.path("voxels.rdm.npy")).unwrap();
+    // 1 − r of rows 0 and 1, by numpy.corrcoef in float64.
+    assert!((rdm[[0, 1]] - 1.9819805060619657).abs() < 1e-7);
+    assert_eq!(rdm.shape(), [4, 4]);
+}
+
+#[test]
+fn features_without_a_correlation_are_refused() {
+    let lab = Lab::new();
+    let mut features = Array2::from_shape_fn((5, 4), |(i, j)| ((i + 1) * (j + 2) % 7) as f32);
+    features.row_mut(2).fill(0.1);
+    npy::write(&lab.path("constant.npy"), &features.clone().into_dyn()).unwrap();
+    assert_output!(lab.fail("rdm constant.npy"), @"
+    RDM of 5 stimuli from 4 units each
+    error: no RDM of `constant.npy`: all units have the same value, so a correlation is not defined, in row 2
+
+    hint: take another layer for an RDM, or leave these stimuli out
+    ");
+    features[[1, 1]] = f32::NAN;
+    features[[3, 1]] = f32::INFINITY;
+    npy::write(&lab.path("nan.npy"), &features.into_dyn()).unwrap();
+    assert_output!(lab.fail("rdm nan.npy"), @"
+    RDM of 5 stimuli from 4 units each
+    error: no RDM of `nan.npy`: values that are not finite (NaN or infinite) in row 1, row 3
+
+    hint: find out where they come from before comparing anything
+    ");
+    npy::write(&lab.path("vector.npy"), &ndarray::arr1(&[1f32, 2.]).into_dyn()).unwrap();
+    assert_output!(lab.fail("rdm vector.npy"), @"
+    error: `vector.npy` has the shape [2]; features have at least two axes, stimuli × units
+
+    hint: give an array of shape [stimuli, units] or [stimuli, channels, rows, columns]
+    ");
+    assert!(!lab.path("constant.rdm.npy").exists());
+}
+
+#[test]
+fn files_that_are_no_arrays_of_numbers_are_refused() {
+    let lab = Lab::new();
+    let header = |header: &str| {
+        let padded = format!("{header:117}\n");
+        [b"\x93NUMPY\x01\x00\x76\x00", padded.as_bytes(), &[0; 32]].concat()
+    };
+    fs::write(lab.path("objects.npy"), header("{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }")).unwrap();
+    assert_output!(lab.fail("rdm objects.npy"), @"
+    error: `objects.npy` holds Python objects, not numbers
+
+    hint: save an array of numbers: `np.save(path, np.asarray(array, dtype=np.float32))`
+    ");
+    fs::write(lab.path("fortran.npy"), header("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }")).unwrap();
+    assert_output!(lab.fail("rdm fortran.npy"), @"
+    error: `fortran.npy` is in Fortran order (column by column)
+
+    hint: save it row by row: `np.save(path, np.ascontiguousarray(array))`
+    ");
+    fs::write(lab.path("text.npy"), header("{'descr': '<U4', 'fortran_order': False, 'shape': (2,), }")).unwrap();
+    assert_output!(lab.fail("rdm text.npy"), @"
+    error: `text.npy` holds values of type '<U4', not numbers
+
+    hint: save an array of numbers: `np.save(path, np.asarray(array, dtype=np.float32))`
+    ");
+    fs::write(lab.path("short.npy"), header("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 9), }")).unwrap();
+    assert_output!(lab.fail("rdm short.npy"), @"
+    error: `short.npy` is not a whole .npy file: reached EOF before reading all data
+
+    hint: write it with `np.save`, or copy it again
+    ");
+    fs::write(lab.path("no.npy"), "no array").unwrap();
+    assert_output!(lab.fail("rdm no.npy"), @"
+    error: `no.npy` is not a whole .npy file: error parsing header: start does not match magic string
+
+    hint: write it with `np.save`, or copy it again
+    ");
+    assert_output!(lab.fail("rdm missing.npy"), @"error: cannot read `missing.npy`: No such file or directory (os error 2)");
+}
