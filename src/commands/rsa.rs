@@ -17,6 +17,8 @@ struct Candidate {
     model: String,
     layer: String,
     path: PathBuf,
+    /// The hash of the run's list of images, if it is known.
+    images: Option<String>,
     rdm: Rdm,
 }
 
@@ -27,9 +29,11 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     for (_, path, target) in &targets {
         check_sizes(path, target, &candidates)?;
     }
-    let scores = targets.iter().flat_map(|(kind, path, target)| {
+    check_images(&candidates)?;
+    let names = distinct_names(&targets);
+    let scores = targets.iter().zip(&names).flat_map(|((kind, _, target), name)| {
         candidates.iter().map(|candidate| Score {
-            target: stem(path),
+            target: name.clone(),
             kind,
             model: candidate.model.clone(),
             layer: candidate.layer.clone(),
@@ -80,10 +84,23 @@ fn find_candidates(arguments: &Rsa, printer: Printer) -> Result<Vec<Candidate>> 
         if path.is_dir() {
             candidates.extend(layers_of_run(path)?);
         } else {
-            candidates.push(candidate(stem(path), String::new(), path.clone())?);
+            candidates.push(named_file(path)?);
         }
     }
     Ok(candidates)
+}
+
+/// An RDM file that the user named: a layer if it lies in a run, else something of its own.
+fn named_file(path: &Path) -> Result<Candidate> {
+    let rdm = Rdm::read(path)?;
+    let run = std::path::absolute(path)?.parent().filter(|folder| is_run(folder)).map(Path::to_owned);
+    Ok(match run {
+        Some(run) => {
+            let images = Some(read_record(&run)?.images_sha256);
+            Candidate { model: folder_name(&run)?, layer: stem(path), path: path.to_owned(), images, rdm }
+        }
+        None => Candidate { model: stem(path), layer: String::new(), path: path.to_owned(), images: None, rdm },
+    })
 }
 
 fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
@@ -121,7 +138,7 @@ fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
             "run the extraction again with --force",
         ));
     }
-    let model = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let model = folder_name(folder)?;
     let layers = record.layers.into_iter().map(|layer| {
         let file = layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name));
         let path = folder.join(file);
@@ -132,14 +149,25 @@ fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
                 format!("make it: thingsvision rdm {}", features.display()),
             ));
         }
-        candidate(model.clone(), layer.name, path)
+        let rdm = Rdm::read(&path)?;
+        Ok(Candidate { model: model.clone(), layer: layer.name, path, images: Some(record.images_sha256.clone()), rdm })
     });
     layers.collect()
 }
 
-fn candidate(model: String, layer: String, path: PathBuf) -> Result<Candidate> {
-    let rdm = Rdm::read(&path)?;
-    Ok(Candidate { model, layer, path, rdm })
+fn folder_name(folder: &Path) -> Result<String> {
+    Ok(folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+}
+
+/// The names of the files, or their paths where two have the same name.
+fn distinct_names(targets: &[(&str, PathBuf, Rdm)]) -> Vec<String> {
+    let stems: Vec<_> = targets.iter().map(|(_, path, _)| stem(path)).collect();
+    let alone = |name: &String| stems.iter().filter(|other| *other == name).count() == 1;
+    let names = targets
+        .iter()
+        .zip(&stems)
+        .map(|((_, path, _), name)| if alone(name) { name.clone() } else { path.display().to_string() });
+    names.collect()
 }
 
 /// A file's name without folder and endings, `.rdm.npy` counted as one.
@@ -155,6 +183,16 @@ fn check_sizes(path: &Path, target: &Rdm, candidates: &[Candidate]) -> Result<()
     Err(advise(
         format!("`{}` has {n} stimuli, but `{}` has {m}", path.display(), other.path.display()),
         "rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare",
+    ))
+}
+
+fn check_images(candidates: &[Candidate]) -> Result<()> {
+    let mut runs = candidates.iter().filter(|candidate| candidate.images.is_some());
+    let Some(first) = runs.next() else { return Ok(()) };
+    let Some(other) = runs.find(|candidate| candidate.images != first.images) else { return Ok(()) };
+    Err(advise(
+        format!("the runs `{}` and `{}` are of different images", first.model, other.model),
+        "one target can be in the order of only one of them: compare their images.txt, and name the runs to compare",
     ))
 }
 

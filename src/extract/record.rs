@@ -103,6 +103,8 @@ pub struct Run {
     pub complete: bool,
     /// The number of rows.
     pub images: usize,
+    /// Of images.txt: runs with the same hash have the same images in the same order.
+    pub images_sha256: String,
     /// The layers.
     pub layers: Vec<LayerRecord>,
 }

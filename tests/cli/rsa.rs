@@ -77,7 +77,7 @@ fn an_rdm_file_and_a_run_can_be_named() {
     target     kind       model              layer          pearson
     behavior   behavior   alexnet.random-0   features.2      -0.399
                                              classifier.5    -0.395
-                          features.2                         -0.399
+                                             features.2      -0.399
                           behavior                            1.000
     --- stderr
 
@@ -119,6 +119,13 @@ fn what_does_not_fit_is_said_in_words() {
     error: `similarity.npy` looks like a similarity matrix: its diagonal is 1
 
     hint: an RDM holds dissimilarities, 0 for equal stimuli; of correlations or cosines make one by `1 - matrix`
+    ");
+    fs::rename(lab.path("images/b/five.jpg"), lab.path("images/b/eleven.jpg")).unwrap();
+    lab.succeed(&format!("{EXTRACT} --seed 1"));
+    assert_output!(lab.fail("rsa --behavior behavior.npy"), @"
+    error: the runs `alexnet.random-0` and `alexnet.random-1` are of different images
+
+    hint: one target can be in the order of only one of them: compare their images.txt, and name the runs to compare
     ");
     let mut asymmetric = rdm(5);
     asymmetric[[1, 3]] += 0.5;
