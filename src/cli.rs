@@ -36,10 +36,26 @@ pub enum Command {
     /// List the layers of a model, in the order in which they are computed
     Layers(Layers),
     /// Extract the activations of layers for a folder of images, and their RDMs
+    ///
+    /// Makes a folder, activations/MODEL, and prints its path. In it are
+    ///   LAYER.npy        the activations, one row an image
+    ///   LAYER.rdm.npy    the RDM, images × images
+    ///   images.txt       the images in the order of the rows
+    ///   run.json         how all this was made
+    #[command(verbatim_doc_comment)]
     Extract(Extract),
     /// Compute the RDM of features
+    ///
+    /// correlation    1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²), summed in float64
+    #[command(verbatim_doc_comment)]
     Rdm(Rdm),
     /// Correlate RDMs of layers with RDMs of behaviour or fMRI
+    ///
+    /// All RDMs must be of the same stimuli in the same order, that of images.txt. The table goes to the terminal and,
+    /// with all digits, to files. An RDM is an .npy file, square or condensed (SciPy's pdist).
+    ///
+    /// pearson    r over the pairs of stimuli (the upper triangles), summed in float64
+    #[command(verbatim_doc_comment)]
     Rsa(Rsa),
 }
 
@@ -67,11 +83,7 @@ pub struct Layers {
 }
 
 /// `thingsvision extract`
-///
-/// Prints the folder of the run. It holds, for each layer, `<layer>.npy` with one row an image and `<layer>.rdm.npy`;
-/// `images.txt` with the images in the order of the rows; and `run.json`, which says how they were made.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Extract {
     /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag
     #[arg(long)]
@@ -138,8 +150,6 @@ pub enum RdmOption {
 }
 
 /// `thingsvision rdm`
-///
-/// Formulas: correlation is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²), summed in float64.
 #[derive(Debug, clap::Args)]
 pub struct Rdm {
     /// An .npy file of shape [stimuli, units] or [stimuli, …]; further axes are flattened

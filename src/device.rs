@@ -42,12 +42,14 @@ pub const TORCH: &str = "THINGSVISION_TORCH";
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
 
-/// The device for `request`. `auto` never fails: without CUDA it is the CPU.
-pub fn open(request: Request) -> Result<Device> {
+/// The device for `request`. `auto` never fails: without CUDA it is the CPU, and if there is an NVIDIA driver all the
+/// same, the reason comes with it.
+pub fn open(request: Request) -> Result<(Device, Option<String>)> {
     match request {
-        Request::Cpu => Ok(Device::Cpu),
-        Request::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
-        Request::Cuda(number) => cuda(number).map_err(|error| {
+        Request::Cpu => Ok((Device::Cpu, None)),
+        Request::Auto if driver().is_err() => Ok((Device::Cpu, None)),
+        Request::Auto => Ok(cuda(0).map_or_else(|reason| (Device::Cpu, Some(format!("{reason:#}"))), |cuda| (cuda, None))),
+        Request::Cuda(number) => cuda(number).map(|cuda| (cuda, None)).map_err(|error| {
             let hint = format!(
                 "CUDA needs an NVIDIA driver and the libraries of torch 2.11.0: name an installation by\n      \
                  {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu"
@@ -57,9 +59,13 @@ pub fn open(request: Request) -> Result<Device> {
     }
 }
 
+/// Cheap, and tells a machine without a GPU before a library of hundreds of MB is read.
+fn driver() -> Result<()> {
+    load(Path::new("libcuda.so.1")).context("there is no NVIDIA driver (libcuda.so.1)")
+}
+
 fn cuda(number: usize) -> Result<Device> {
-    // Cheap, and tells a machine without a GPU before a library of hundreds of MB is read.
-    load(Path::new("libcuda.so.1")).context("there is no NVIDIA driver (libcuda.so.1)")?;
+    driver()?;
     load_kernels()?;
     if !Cuda::is_available() {
         return Err(anyhow!("libtorch_cuda.so is loaded but finds no device"));

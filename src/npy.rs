@@ -103,9 +103,11 @@ pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
     write().with_context(|| format!("cannot write `{}`", path.display()))
 }
 
+type ReadAs = fn(&Path) -> Result<ArrayD<f64>, ReadNpyError>;
+
 /// Reads an array of any numeric or boolean type as float64. Fortran order is refused.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
-    let types: [fn(&Path) -> Result<ArrayD<f64>, ReadNpyError>; 12] = [
+    let types: [ReadAs; 12] = [
         read_as::<f64>,
         read_as::<f32>,
         read_as::<F16>,

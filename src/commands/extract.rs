@@ -26,7 +26,7 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
     let images = ImageList::find(&arguments.images)?;
     let folder = folder(arguments, &choice);
     RunFolder::check(&folder, &arguments.images, arguments.force)?;
-    let device = device::open(arguments.device)?;
+    let (device, no_cuda) = device::open(arguments.device)?;
     let (state, provenance) = weights::load(&choice, &arguments.weights, arguments.seed)?;
     let model = Model::new(&choice.entry.architecture, state, device)?;
 
@@ -39,6 +39,9 @@ pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
     printer.fact("layers", &describe(&layers, &shapes));
     printer.fact("writes", &format!("{}, {} ({} free)", folder.display(), bytes(size), bytes(free)));
     printer.fact("runs on", &format!("{}, {}, batches of {}", name(device), count_of(workers, "worker"), arguments.batch_size));
+    if let Some(reason) = no_cuda {
+        printer.fact("", &format!("not on CUDA: {reason}"));
+    }
     if size > free {
         return Err(advise(
             format!("the run needs {} and the disk of `{}` has {} free", bytes(size), folder.display(), bytes(free)),

@@ -59,7 +59,8 @@ impl Rdm {
     }
 
     fn from_condensed(pairs: Vec<f64>, count: usize, name: &str) -> Result<Rdm> {
-        let n = (1 + (1 + 8 * count).isqrt()) / 2;
+        // n (n − 1) / 2 = count, solved for n; rounded down if there is no such n.
+        let n = 1 + ((1 + 8 * count).isqrt() - 1) / 2;
         if n * (n - 1) / 2 != count {
             let below = (n * (n - 1) / 2, n);
             return Err(advise(

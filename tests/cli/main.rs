@@ -1,4 +1,5 @@
 //! The program as a user meets it: stdout, stderr, exit code, and the files it writes.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 mod extract;
 mod lab;

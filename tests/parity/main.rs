@@ -1,4 +1,5 @@
 //! The same numbers as PyTorch, torchvision, Pillow and SciPy, which made the files in `tests/fixtures`.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 mod activations;
 mod checkpoints;
