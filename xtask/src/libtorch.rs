@@ -231,7 +231,10 @@ mod tests {
         assert!(put_in_place(cache.path(), &place, broken).is_err());
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
 
-        let whole: Fetch = |staging| Ok(fake_libtorch(&staging.join("libtorch"), VERSION));
+        let whole: Fetch = |staging| {
+            fake_libtorch(&staging.join("libtorch"), VERSION);
+            Ok(())
+        };
         put_in_place(cache.path(), &place, whole).unwrap();
         check(&place).unwrap();
     }
