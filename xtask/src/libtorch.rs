@@ -4,7 +4,7 @@
 
 use crate::run;
 use anyhow::{Context, Result, bail, ensure};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +30,7 @@ pub fn provide(repository: &Path) -> Result<PathBuf> {
     }
     let cache = cache_folder()?;
     let place = cache.join(format!("libtorch-{VERSION}"));
+    let _alone = lock(&cache)?;
     let mut tried = Vec::new();
     for earlier in [&link, &place] {
         if earlier.exists() {
@@ -64,6 +65,18 @@ fn cache_folder() -> Result<PathBuf> {
         None => std::env::home_dir().context("no home folder to keep libtorch in: set XDG_CACHE_HOME")?.join(".cache"),
     };
     Ok(base.join("thingsvision"))
+}
+
+/// Held while one process provides; others wait, and then find what it provided.
+fn lock(cache: &Path) -> Result<File> {
+    let path = cache.join("lock");
+    let lock = || -> std::io::Result<File> {
+        fs::create_dir_all(cache)?;
+        let file = File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().with_context(|| format!("cannot lock `{}`", path.display()))
 }
 
 /// Fails unless `libtorch` holds a whole libtorch of the right version.
@@ -109,10 +122,14 @@ type Fetch = fn(staging: &Path) -> Result<()>;
 
 /// Runs `fetch` in a staging folder and moves its result to `place` only when it is whole.
 fn put_in_place(cache: &Path, place: &Path, fetch: Fetch) -> Result<()> {
-    let staging = cache.join(format!("fetching-{}", std::process::id()));
+    let staging = cache.join("fetching");
+    if staging.exists() {
+        // Left by a call that was interrupted.
+        fs::remove_dir_all(&staging)?;
+    }
     let result = stage(&staging, fetch).and_then(|libtorch| {
         if place.exists() {
-            // Damaged, or just provided by another process: `check` has judged the first, and the second is as good.
+            // Found damaged by `check`.
             fs::remove_dir_all(place)?;
         }
         fs::rename(libtorch, place).with_context(|| format!("cannot write `{}`", place.display()))
