@@ -28,16 +28,17 @@ pub fn provide(repository: &Path) -> Result<PathBuf> {
         check(&own).with_context(|| format!("LIBTORCH is set to `{}`, which cannot be used", own.display()))?;
         return point(&link, &own);
     }
+    if check(&link).is_ok() {
+        return point(&link, &link);
+    }
     let cache = cache_folder()?;
     let place = cache.join(format!("libtorch-{VERSION}"));
     let _alone = lock(&cache)?;
     let mut tried = Vec::new();
-    for earlier in [&link, &place] {
-        if earlier.exists() {
-            match check(earlier) {
-                Ok(()) => return point(&link, earlier),
-                Err(error) => tried.push(format!("{}: {error:#}", earlier.display())),
-            }
+    if place.exists() {
+        match check(&place) {
+            Ok(()) => return point(&link, &place),
+            Err(error) => tried.push(format!("{}: {error:#}", place.display())),
         }
     }
     for (name, fetch) in [("the torch wheel by pip", fetch_wheel as Fetch), ("the official archive by curl", fetch_archive)] {
