@@ -14,7 +14,7 @@ use thingsvision::registry::Registry;
 
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).context("name an image")?;
-    let registry = Registry::builtin()?;
+    let registry = Registry::load(None)?;
     let choice = registry.choose("resnet18")?;
     let architecture = &choice.entry.architecture;
     let model = Model::new(architecture, architecture.seeded_weights(0)?, Device::Cpu)?;

@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::device::Request;
-use thingsvision::extract::Readout;
 use thingsvision::npy::Dtype;
-use thingsvision::rdm::Metric;
+use thingsvision::rdm::{Metric, OnConstant};
+use thingsvision::readout::Readout;
 use thingsvision::rsa::Comparison;
 use thingsvision::weights::Weights;
 
@@ -26,6 +26,10 @@ pub struct Cli {
     /// Print errors only
     #[arg(short, long, global = true)]
     pub quiet: bool,
+
+    /// A file that adds models of your own: other sizes, classes, weights. Written like models.toml, see the README
+    #[arg(long, global = true, value_name = "FILE.toml")]
+    pub registry: Option<PathBuf>,
 }
 
 /// The subcommands.
@@ -85,9 +89,10 @@ pub struct Layers {
 /// `thingsvision extract`
 #[derive(Debug, clap::Args)]
 pub struct Extract {
-    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag
-    #[arg(long)]
-    pub model: String,
+    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Repeat for
+    /// more: images are then decoded once for all
+    #[arg(long = "model", value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
 
     /// The folder of images: JPEG and PNG, sub-folders included, ordered by path
     #[arg(long, value_name = "DIR")]
@@ -111,9 +116,9 @@ pub struct Extract {
     #[arg(long, value_name = "DIR", default_value = "activations")]
     pub out: PathBuf,
 
-    /// What is kept of each activation
-    #[arg(long, value_enum, default_value_t)]
-    pub readout: Readout,
+    /// What is kept of each activation [default: none; for the default layer of a model, the readout that goes with it]
+    #[arg(long, value_enum)]
+    pub readout: Option<Readout>,
 
     /// The type of the stored numbers
     #[arg(long, value_enum, default_value_t)]
@@ -122,6 +127,10 @@ pub struct Extract {
     /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
     #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
     pub rdm: RdmOption,
+
+    /// What to do about images for which a layer gives the same value everywhere, so that no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
+    pub on_constant: OnConstant,
 
     /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
@@ -158,6 +167,10 @@ pub struct Rdm {
     /// How the dissimilarity of two stimuli is measured
     #[arg(long, value_enum, default_value_t)]
     pub metric: Metric,
+
+    /// What to do about rows with the same value everywhere, for which no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
+    pub on_constant: OnConstant,
 
     /// The file to write [default: FEATURES with .rdm.npy]
     #[arg(long, value_name = "FILE")]

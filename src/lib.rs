@@ -18,6 +18,7 @@ pub mod models;
 pub mod nn;
 pub mod npy;
 pub mod rdm;
+pub mod readout;
 pub mod registry;
 pub mod rsa;
 pub mod weights;

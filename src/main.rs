@@ -14,10 +14,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(cli.quiet);
+    let registry = cli.registry.as_deref();
     let result = match cli.command {
-        Command::Models(arguments) => commands::models::run(&arguments, printer),
-        Command::Layers(arguments) => commands::layers::run(&arguments, printer),
-        Command::Extract(arguments) => commands::extract::run(&arguments, printer),
+        Command::Models(arguments) => commands::models::run(&arguments, registry, printer),
+        Command::Layers(arguments) => commands::layers::run(&arguments, registry, printer),
+        Command::Extract(arguments) => commands::extract::run(&arguments, registry, printer),
         Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
     };

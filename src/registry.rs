@@ -1,16 +1,18 @@
 //! The models that have a name: `models.toml`, parsed and looked up.
 
-use crate::advice::{advise, did_you_mean};
+use crate::advice::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
 use crate::models::Architecture;
-use anyhow::{Context, Result};
+use crate::readout::Readout;
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-/// Everything in `models.toml`.
+/// All models that are known.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    /// In the order of the file.
+    /// In the order of the files.
     pub models: Vec<Entry>,
     preprocessing: BTreeMap<String, Preprocessing>,
 }
@@ -21,17 +23,26 @@ pub struct Registry {
 pub struct Entry {
     /// The name on the command line, lower case with hyphens.
     pub name: String,
+    /// Other names for it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// What to build.
     pub architecture: Architecture,
     /// The layer extracted when none is asked for: the penultimate one.
     pub default_layer: String,
-    /// The number of values of the default layer.
-    pub outputs: i64,
+    /// The readout of the default layer, when none is asked for.
+    #[serde(default)]
+    pub default_readout: Readout,
+    /// The number of values of the default layer after its readout.
+    pub outputs: Option<i64>,
     /// Whose module names and numbers these are.
+    #[serde(default)]
     pub source: String,
     /// Of code and weights.
+    #[serde(default)]
     pub licence: String,
     /// The paper to cite.
+    #[serde(default)]
     pub citation: String,
     /// The first ones are meant when no tag is given.
     pub weights: Vec<Weights>,
@@ -44,9 +55,11 @@ pub struct Weights {
     /// What follows the dot in `resnet50.imagenet1k_v2`.
     pub tag: String,
     /// Where it is published.
-    pub url: String,
+    pub url: Option<String>,
+    /// A file on this machine, relative to the registry that names it.
+    pub file: Option<PathBuf>,
     /// The SHA-256 of the file, or the prefix of it that is published.
-    pub sha256: String,
+    pub sha256: Option<String>,
     /// The name of the preprocessing that the weights were trained with.
     preprocessing: String,
 }
@@ -72,37 +85,61 @@ impl Choice<'_> {
 }
 
 impl Registry {
-    /// The registry that comes with the program.
-    pub fn builtin() -> Result<Registry> {
-        Self::parse(include_str!("../models.toml")).context("the built-in models.toml")
+    /// The models that come with the program and, if `own` names a file, those that it adds.
+    pub fn load(own: Option<&Path>) -> Result<Registry> {
+        let mut registry = Registry { models: Vec::new(), preprocessing: BTreeMap::new() };
+        registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
+        if let Some(path) = own {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            registry.add(&text, folder).map_err(|error| {
+                error.context(Advice {
+                    problem: format!("the registry `{}` cannot be used", path.display()),
+                    hint:
+                        "write it like the models.toml of the program's source; `thingsvision models NAME --json` shows an entry"
+                            .into(),
+                })
+            })?;
+        }
+        Ok(registry)
     }
 
-    fn parse(text: &str) -> Result<Registry> {
+    /// Adds the entries in `text`; files that they name are relative to `folder`.
+    fn add(&mut self, text: &str, folder: &Path) -> Result<()> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct File {
+            #[serde(default)]
             preprocessing: BTreeMap<String, Preprocessing>,
             model: Vec<Entry>,
         }
         let File { preprocessing, model: models } = toml::from_str(text)?;
-        for entry in &models {
-            entry.weights.first().with_context(|| format!("model `{}` has no weights", entry.name))?;
-            for weights in &entry.weights {
-                let known = preprocessing.contains_key(&weights.preprocessing);
-                anyhow::ensure!(known, "model `{}`: no preprocessing `{}`", entry.name, weights.preprocessing);
+        self.preprocessing.extend(preprocessing);
+        for mut entry in models {
+            let taken = self.models.iter().any(|other| same_name(&other.name, &entry.name));
+            ensure!(!taken, "there is already a model `{}`", entry.name);
+            ensure!(!entry.name.contains(['.', '/']), "the name `{}` must not contain a dot or slash", entry.name);
+            ensure!(!entry.weights.is_empty(), "model `{}` has no weights", entry.name);
+            for weights in &mut entry.weights {
+                let known = self.preprocessing.contains_key(&weights.preprocessing);
+                ensure!(known, "model `{}`: there is no preprocessing `{}`", entry.name, weights.preprocessing);
+                weights.file = weights.file.take().map(|file| folder.join(file));
             }
+            self.models.push(entry);
         }
-        Ok(Registry { models, preprocessing })
+        Ok(())
     }
 
-    /// The model called `name`, which may carry a weights tag. Case does not matter, nor does `_` for `-`.
+    /// The model called `name`, which may carry a weights tag. Case does not matter, nor do `_`, `/` and `@` for `-`;
+    /// but what is to the letter another's name for a model (OpenAI's `ViT-B/32`) means that model.
     pub fn choose(&self, name: &str) -> Result<Choice<'_>> {
         let (model, tag) = match name.split_once('.') {
             Some((model, tag)) => (model, Some(tag)),
             None => (name, None),
         };
-        let entry = self.models.iter().find(|entry| same_name(&entry.name, model)).ok_or_else(|| {
-            let near = did_you_mean(&plain(model), self.models.iter().map(|entry| entry.name.as_str()));
+        let entry = self.find(model).ok_or_else(|| {
+            let names = self.models.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+            let near = did_you_mean(&plain(model), names.map(String::as_str));
             advise(format!("there is no model `{model}`"), format!("{near}`thingsvision models` lists all"))
         })?;
         let weights = match tag {
@@ -114,6 +151,14 @@ impl Registry {
         };
         Ok(Choice { entry, weights, preprocessing: &self.preprocessing[&weights.preprocessing], tagged: tag.is_some() })
     }
+
+    fn find(&self, name: &str) -> Option<&Entry> {
+        let exact = |entry: &&Entry| entry.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name));
+        let alike = |entry: &&Entry| same_name(&entry.name, name);
+        let alias_alike = |entry: &&Entry| entry.aliases.iter().any(|alias| same_name(alias, name));
+        let models = &self.models;
+        models.iter().find(exact).or_else(|| models.iter().find(alike)).or_else(|| models.iter().find(alias_alike))
+    }
 }
 
 fn same_name(a: &str, b: &str) -> bool {
@@ -121,7 +166,7 @@ fn same_name(a: &str, b: &str) -> bool {
 }
 
 fn plain(name: &str) -> String {
-    name.to_lowercase().replace('_', "-")
+    name.to_lowercase().replace(['_', '/', '@'], "-")
 }
 
 #[cfg(test)]
@@ -130,15 +175,27 @@ mod tests {
 
     #[test]
     fn names_forgive_case_and_hyphens() {
-        let registry = Registry::builtin().unwrap();
+        let registry = Registry::load(None).unwrap();
         assert_eq!(registry.choose("AlexNet").unwrap().name(), "alexnet");
         assert_eq!(registry.choose("ResNet50.IMAGENET1K-V2").unwrap().name(), "resnet50.imagenet1k_v2");
         assert_eq!(registry.choose("resnet50").unwrap().weights.tag, "imagenet1k_v1");
+        for (name, model) in [
+            ("clip-rn50", "clip-rn"),
+            ("CLIP_RN50x4", "clip-rn50x4"),
+            ("clip-ViT-B/32", "clip-vit"),
+            ("ViT-B/32", "clip-vit"),
+            ("vit_b_32", "vit-b-32"),
+            ("ViT-L/16", "vit-l-16"),
+            ("clip-ViT-L/14@336px", "clip-vit-l-14-336px"),
+            ("vgg16_bn", "vgg16-bn"),
+        ] {
+            assert_eq!(registry.choose(name).unwrap().name(), model, "{name}");
+        }
     }
 
     #[test]
     fn preprocessing_belongs_to_the_weights() {
-        let registry = Registry::builtin().unwrap();
+        let registry = Registry::load(None).unwrap();
         assert_eq!(registry.choose("resnet50").unwrap().preprocessing.resize, 256);
         assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.resize, 232);
     }
@@ -146,6 +203,7 @@ mod tests {
     #[test]
     fn a_misspelt_entry_is_refused() {
         let text = include_str!("../models.toml").replace("default_layer", "defualt_layer");
-        assert!(format!("{:#}", Registry::parse(&text).unwrap_err()).contains("defualt_layer"));
+        let mut registry = Registry { models: Vec::new(), preprocessing: BTreeMap::new() };
+        assert!(format!("{:#}", registry.add(&text, Path::new("")).unwrap_err()).contains("defualt_layer"));
     }
 }

@@ -8,115 +8,111 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Device;
 use thingsvision::advice::advise;
-use thingsvision::extract::{Extraction, Layer, LayerRecord, Record, RunFolder, Seconds, resolve};
+use thingsvision::extract::{Extraction, Layer, LayerRecord, Record, Run, RunFolder, Seconds, resolve};
 use thingsvision::images::ImageList;
 use thingsvision::models::Model;
 use thingsvision::nn::Plan;
 use thingsvision::npy::{self, Matrix, RowFile};
 use thingsvision::rdm::Metric;
+use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Registry};
 use thingsvision::{device, weights};
 
 /// Checks everything, then extracts, then computes the RDMs.
-pub fn run(arguments: &Extract, printer: Printer) -> Result<()> {
-    let registry = Registry::builtin()?;
-    let choice = registry.choose(&arguments.model)?;
-    let (layers, plan) = layers(arguments, &choice)?;
-    let shapes: Vec<_> = layers.iter().map(|layer| arguments.readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
+pub fn run(arguments: &Extract, registry: Option<&Path>, printer: Printer) -> Result<()> {
+    let registry = Registry::load(registry)?;
+    let wanted = wanted(arguments, &registry)?;
     let images = ImageList::find(&arguments.images)?;
-    let folder = folder(arguments, &choice);
-    RunFolder::check(&folder, &arguments.images, arguments.force)?;
+    for wanted in &wanted {
+        RunFolder::check(&wanted.folder, &arguments.images, arguments.force)?;
+    }
     let (device, no_cuda) = device::open(arguments.device)?;
-    let (state, provenance) = weights::load(&choice, &arguments.weights, arguments.seed)?;
-    let model = Model::new(&choice.entry.architecture, state, device)?;
-
     let workers = workers(arguments, images.len());
-    let size = size(arguments, &shapes, images.len());
-    let free = free_space(&folder)?;
-    printer.fact("model", &format!("{}, weights {}", choice.name(), provenance.describe()));
     printer.fact("images", &images.summary());
-    printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", choice.preprocessing.describe()));
-    printer.fact("layers", &describe(&layers, &shapes));
-    printer.fact("writes", &format!("{}, {} ({} free)", folder.display(), bytes(size), bytes(free)));
     printer.fact("runs on", &format!("{}, {}, batches of {}", name(device), count_of(workers, "worker"), arguments.batch_size));
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
-    if size > free {
-        return Err(advise(
-            format!("the run needs {} and the disk of `{}` has {} free", bytes(size), folder.display(), bytes(free)),
-            "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
-        ));
-    }
+    check_space(arguments, &wanted, images.len(), printer)?;
+    let (models, records) = load(arguments, &wanted, device, &images, printer)?;
 
-    let mut record = Record {
-        program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
-        libtorch: "2.11.0",
-        complete: false,
-        model: choice.name(),
-        weights: provenance,
-        preprocessing: choice.preprocessing.clone(),
-        readout: arguments.readout,
-        dtype: arguments.dtype,
-        device: name(device),
-        batch_size: arguments.batch_size as usize,
-        image_root: std::path::absolute(&arguments.images)?,
-        images: images.len(),
-        images_sha256: images.sha256(),
-        layers: layers.iter().zip(&shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
-        seconds: None,
-    };
     let start = Instant::now();
-    let unfinished = RunFolder::begin(&folder, &record, &images.text())?;
-    let files: Vec<_> = record
-        .layers
-        .iter()
-        .map(|layer| RowFile::create(&folder.join(&layer.file), images.len(), &layer.shape, arguments.dtype))
-        .collect::<Result<_>>()?;
+    let mut unfinished = Vec::new();
+    let mut runs = Vec::new();
+    for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
+        unfinished.push(RunFolder::begin(&wanted.folder, record, &images.text())?);
+        runs.push(begin(arguments, wanted, model, record)?);
+    }
     let bar = printer.progress("extract", images.len());
     let extraction = Extraction {
-        model: &model,
-        plan: &plan,
-        layers: &layers,
-        files: &files,
+        runs: &runs,
         images: &images,
-        preprocessing: choice.preprocessing,
-        readout: arguments.readout,
-        dtype: arguments.dtype,
         batch_size: arguments.batch_size as usize,
         workers,
         progress: &|images| bar.inc(images as u64),
     };
-    let mut seconds = extraction.run()?;
+    let seconds = extraction.run()?;
     bar.finish_and_clear();
-    files.into_iter().try_for_each(RowFile::finish)?;
+    for run in runs {
+        run.files.into_iter().try_for_each(RowFile::finish)?;
+    }
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
 
-    let rdms = Instant::now();
-    let faults = rdms_of(&folder, &mut record.layers, &images)?;
-    seconds.rdm = rdms.elapsed().as_secs_f64();
-    seconds.wall = start.elapsed().as_secs_f64();
-    record.complete = true;
-    record.seconds = Some(seconds);
-    record.write(&folder)?;
-    unfinished.keep();
-    let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
-    if written > 0 {
-        let n = count(images.len());
-        printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {:.1} s", seconds.rdm));
+    let mut fault = None;
+    for (((wanted, mut record), seconds), unfinished) in wanted.iter().zip(records).zip(seconds).zip(unfinished) {
+        let rdms = Instant::now();
+        let without = rdms_of(arguments, &wanted.folder, &mut record.layers, &images)?;
+        let rdm = rdms.elapsed().as_secs_f64();
+        let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
+        if written > 0 {
+            let n = count(images.len());
+            printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
+        }
+        record.complete = true;
+        record.seconds = Some(Seconds { rdm, wall: start.elapsed().as_secs_f64(), ..seconds });
+        record.write(&wanted.folder)?;
+        unfinished.keep();
+        printer.data(&wanted.folder.display().to_string())?;
+        fault = fault.or(without);
     }
-    printer.data(&folder.display().to_string())?;
-    faults.map_or(Ok(()), Err)
+    fault.map_or(Ok(()), Err)
 }
 
-fn layers(arguments: &Extract, choice: &Choice) -> Result<(Vec<Layer>, Plan)> {
-    let model = Model::without_weights(&choice.entry.architecture)?;
-    let trace = model.trace(choice.preprocessing.crop as i64)?;
-    let default = [choice.entry.default_layer.clone()];
-    let wanted = if arguments.layers.is_empty() { &default[..] } else { &arguments.layers };
-    let layers = resolve(&choice.entry.name, &model.manifest, &trace, wanted)?;
-    let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
-    Ok((layers, Plan::new(&trace, &calls)))
+/// A model and what is wanted of it.
+struct Wanted<'a> {
+    choice: Choice<'a>,
+    layers: Vec<Layer>,
+    plan: Plan,
+    readout: Readout,
+    /// The shape of a row of each layer, after the readout.
+    shapes: Vec<Vec<usize>>,
+    folder: PathBuf,
+}
+
+fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<'a>>> {
+    let wanted = arguments.models.iter().map(|name| {
+        let choice = registry.choose(name)?;
+        let network = Model::without_weights(&choice.entry.architecture)?;
+        let trace = network.trace(choice.preprocessing.crop as i64)?;
+        let default = [choice.entry.default_layer.clone()];
+        let (names, readout) = match arguments.layers.as_slice() {
+            [] => (&default[..], choice.entry.default_readout),
+            layers => (layers, Readout::None),
+        };
+        let readout = arguments.readout.unwrap_or(readout);
+        let layers = resolve(&choice.entry.name, &network.manifest, &trace, names)?;
+        let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
+        let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
+        let folder = folder(arguments, &choice);
+        Ok(Wanted { choice, plan: Plan::new(&trace, &calls), layers, readout, shapes, folder })
+    });
+    let wanted: Vec<Wanted> = wanted.collect::<Result<_>>()?;
+    for (i, one) in wanted.iter().enumerate() {
+        if wanted[..i].iter().any(|other| other.folder == one.folder) {
+            return Err(advise(format!("`{}` is asked for twice", one.choice.name()), "name each model once"));
+        }
+    }
+    Ok(wanted)
 }
 
 /// `activations/alexnet.random-0`.
@@ -132,16 +128,78 @@ fn workers(arguments: &Extract, images: usize) -> usize {
     wanted.min(images.div_ceil(arguments.batch_size as usize))
 }
 
-/// What the run will write, in bytes.
+/// Fails if the disk has no room for all runs.
+fn check_space(arguments: &Extract, wanted: &[Wanted], images: usize, printer: Printer) -> Result<()> {
+    let out = &arguments.out;
+    let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let free =
+        fs4::available_space(existing).with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
+    let size = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, images)).sum();
+    printer.fact("writes", &format!("{} to {} ({} free)", bytes(size), out.display(), bytes(free)));
+    if size > free {
+        return Err(advise(
+            format!("{} are to be written, and the disk of `{}` has {} free", bytes(size), out.display(), bytes(free)),
+            "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
+        ));
+    }
+    Ok(())
+}
+
+/// What a run will write, in bytes.
 fn size(arguments: &Extract, shapes: &[Vec<usize>], images: usize) -> u64 {
     let row: usize = shapes.iter().map(|shape| shape.iter().product::<usize>() * arguments.dtype.bytes()).sum();
     let rdm = if arguments.rdm == RdmOption::None { 0 } else { images * images * 4 };
     (row * images + rdm * shapes.len()) as u64
 }
 
-fn free_space(folder: &Path) -> Result<u64> {
-    let existing = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-    fs4::available_space(existing).with_context(|| format!("cannot tell the free space of `{}`", existing.display()))
+fn load(
+    arguments: &Extract,
+    wanted: &[Wanted],
+    device: Device,
+    images: &ImageList,
+    printer: Printer,
+) -> Result<(Vec<Model>, Vec<Record>)> {
+    let mut models = Vec::new();
+    let mut records = Vec::new();
+    for Wanted { choice, layers, readout, shapes, .. } in wanted {
+        let (state, provenance) = weights::load(choice, &arguments.weights, arguments.seed)?;
+        printer.fact("model", &format!("{}, weights {}", choice.name(), provenance.describe()));
+        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", choice.preprocessing.describe()));
+        printer.fact("layers", &describe(layers, shapes));
+        models.push(Model::new(&choice.entry.architecture, state, device)?);
+        records.push(Record {
+            program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
+            libtorch: "2.11.0",
+            complete: false,
+            model: choice.name(),
+            weights: provenance,
+            preprocessing: choice.preprocessing.clone(),
+            readout: *readout,
+            dtype: arguments.dtype,
+            device: name(device),
+            batch_size: arguments.batch_size as usize,
+            image_root: std::path::absolute(&arguments.images)?,
+            images: images.len(),
+            images_sha256: images.sha256(),
+            layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
+            seconds: None,
+        });
+    }
+    Ok((models, records))
+}
+
+fn begin(arguments: &Extract, wanted: &Wanted, model: Model, record: &Record) -> Result<Run> {
+    let create =
+        |layer: &LayerRecord| RowFile::create(&wanted.folder.join(&layer.file), record.images, &layer.shape, arguments.dtype);
+    Ok(Run {
+        model,
+        plan: wanted.plan.clone(),
+        layers: wanted.layers.clone(),
+        files: record.layers.iter().map(create).collect::<Result<_>>()?,
+        preprocessing: wanted.choice.preprocessing.clone(),
+        readout: wanted.readout,
+        dtype: arguments.dtype,
+    })
 }
 
 fn describe(layers: &[Layer], shapes: &[Vec<usize>]) -> String {
@@ -171,25 +229,26 @@ fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRec
     }
 }
 
-fn took(seconds: &Seconds, wall: f64, images: usize) -> String {
+fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
+    let sum = |part: fn(&Seconds) -> f64| seconds.iter().map(part).sum::<f64>();
     format!(
         "{wall:.1} s, {:.0} images/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
         images as f64 / wall,
-        seconds.decoding,
-        seconds.network,
-        seconds.writing
+        seconds[0].decoding,
+        sum(|seconds| seconds.network),
+        sum(|seconds| seconds.writing)
     )
 }
 
 /// Computes the RDM of each layer that is to have one. Where there can be none (a constant row) the record says so, and
-/// the first such layer and its reason are returned.
-fn rdms_of(folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Result<Option<anyhow::Error>> {
+/// the reason is returned.
+fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Result<Option<anyhow::Error>> {
     let mut without = Vec::new();
     let mut reason = None;
     for layer in layers {
         let Some(rdm) = &layer.rdm else { continue };
         let features = Matrix::open(&folder.join(&layer.file))?;
-        match Metric::Correlation.rdm(&features, &|row| format!("`{}`", images.ids[row])) {
+        match Metric::Correlation.rdm(&features, arguments.on_constant, &|row| format!("`{}`", images.ids[row])) {
             Ok(distances) => npy::write(&folder.join(rdm), &distances.into_dyn())?,
             Err(fault) => {
                 reason.get_or_insert(fault);
@@ -198,5 +257,6 @@ fn rdms_of(folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Res
             }
         }
     }
-    Ok(reason.map(|reason| reason.context(format!("the activations are whole, but there is no RDM of {}", without.join(", ")))))
+    let problem = format!("the activations are whole, but there is no RDM of {}", without.join(", "));
+    Ok(reason.map(|reason| reason.context(problem)))
 }

@@ -5,13 +5,14 @@ use crate::cli::Layers;
 use crate::printer::{Printer, columns, count};
 use anyhow::Result;
 use serde_json::json;
+use std::path::Path;
 use thingsvision::extract::describe;
 use thingsvision::models::Model;
 use thingsvision::registry::Registry;
 
 /// Lists the layers of a model with the shapes of what they give.
-pub fn run(arguments: &Layers, printer: Printer) -> Result<()> {
-    let registry = Registry::builtin()?;
+pub fn run(arguments: &Layers, registry: Option<&Path>, printer: Printer) -> Result<()> {
+    let registry = Registry::load(registry)?;
     let choice = registry.choose(&arguments.model)?;
     let model = Model::without_weights(&choice.entry.architecture)?;
     let layers = describe(&model.manifest, &model.trace(choice.preprocessing.crop as i64)?);

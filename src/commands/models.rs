@@ -3,12 +3,15 @@
 use crate::cli::Models;
 use crate::printer::{Printer, columns, count};
 use anyhow::Result;
+use clap::ValueEnum;
 use serde_json::{Value, json};
+use std::path::Path;
+use thingsvision::readout::Readout;
 use thingsvision::registry::{Entry, Registry};
 
 /// Lists the registry, or one model of it.
-pub fn run(arguments: &Models, printer: Printer) -> Result<()> {
-    let registry = Registry::builtin()?;
+pub fn run(arguments: &Models, registry: Option<&Path>, printer: Printer) -> Result<()> {
+    let registry = Registry::load(registry)?;
     let models: Vec<&Entry> = match &arguments.model {
         Some(name) => vec![registry.choose(name)?.entry],
         None => registry.models.iter().collect(),
@@ -41,7 +44,7 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
         format!("{}{}", first.tag, others.concat()),
         format!("{} px", registry.choose(&entry.name)?.preprocessing.crop),
         entry.default_layer.clone(),
-        count(entry.outputs),
+        entry.outputs.map(count).unwrap_or_default(),
         format!("{:.1} M", entry.architecture.manifest()?.parameters() as f64 / 1e6),
     ])
 }
@@ -50,7 +53,7 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
     let mut rows = vec![
         vec!["model".to_owned(), entry.name.clone()],
         vec!["names and numbers".to_owned(), entry.source.clone()],
-        vec!["default layer".to_owned(), format!("{} ({} values)", entry.default_layer, count(entry.outputs))],
+        vec!["default layer".to_owned(), default_layer(entry)],
         vec!["parameters".to_owned(), count(entry.architecture.manifest()?.parameters())],
         vec!["licence".to_owned(), entry.licence.clone()],
         vec!["citation".to_owned(), entry.citation.clone()],
@@ -59,11 +62,22 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         let name = format!("{}.{}", entry.name, weights.tag);
         let preprocessing = registry.choose(&name)?.preprocessing.describe();
         rows.push(vec!["weights".to_owned(), name]);
-        rows.push(vec!["  file".to_owned(), weights.url.clone()]);
-        rows.push(vec!["  sha256".to_owned(), format!("{}…", weights.sha256)]);
+        let file = weights.file.as_ref().map(|file| file.display().to_string());
+        rows.extend(weights.url.clone().or(file).map(|place| vec!["  file".to_owned(), place]));
+        rows.extend(weights.sha256.as_ref().map(|sha256| vec!["  sha256".to_owned(), format!("{sha256}…")]));
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
     }
     Ok(columns(&rows, &[]))
+}
+
+fn default_layer(entry: &Entry) -> String {
+    let readout = match entry.default_readout {
+        Readout::None => String::new(),
+        readout => {
+            format!(", readout {}", readout.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()))
+        }
+    };
+    format!("{}{readout} ({} values)", entry.default_layer, entry.outputs.map(count).unwrap_or_else(|| "?".into()))
 }
 
 fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {
@@ -73,8 +87,10 @@ fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {
     });
     Ok(json!({
         "model": entry.name,
+        "aliases": entry.aliases,
         "source": entry.source,
         "default_layer": entry.default_layer,
+        "default_readout": entry.default_readout,
         "outputs": entry.outputs,
         "parameters": entry.architecture.manifest()?.parameters(),
         "licence": entry.licence,

@@ -17,7 +17,7 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     printer.note(&format!("RDM of {} stimuli from {} units each", count(features.rows), count(features.columns)));
     let rdm = arguments
         .metric
-        .rdm(&features, &|row| format!("row {row}"))
+        .rdm(&features, arguments.on_constant, &|row| format!("row {row}"))
         .with_context(|| format!("no RDM of `{}`", arguments.features.display()))?;
     npy::write(&out, &rdm.into_dyn())?;
     Ok(printer.data(&out.display().to_string())?)

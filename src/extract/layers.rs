@@ -145,7 +145,7 @@ mod tests {
     use crate::registry::Registry;
 
     fn resolve_in(model: &str, wanted: &[&str]) -> Result<Vec<(String, usize)>> {
-        let registry = Registry::builtin()?;
+        let registry = Registry::load(None)?;
         let network = Model::without_weights(&registry.choose(model)?.entry.architecture)?;
         let wanted: Vec<_> = wanted.iter().map(|&wanted| wanted.to_owned()).collect();
         let layers = resolve(model, &network.manifest, &network.trace(64)?, &wanted)?;

@@ -1,9 +1,9 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
-use super::Readout;
 use crate::advice::advise;
 use crate::images::Preprocessing;
 use crate::npy::{self, Dtype};
+use crate::readout::Readout;
 use crate::weights::Provenance;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/alexnet.py`.
 
+use super::imagenet_classes;
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -15,10 +16,6 @@ pub struct Config {
     /// The number of classes of the last layer.
     #[serde(default = "imagenet_classes")]
     pub classes: i64,
-}
-
-fn imagenet_classes() -> i64 {
-    1000
 }
 
 /// Five convolutions, three fully connected layers.

@@ -4,8 +4,12 @@
 //! `initialise` replays the constructor's random draws.
 
 pub mod alexnet;
+pub mod clip;
+pub mod cornet;
 mod model;
 pub mod resnet;
+pub mod vgg;
+pub mod vit;
 
 pub use model::Model;
 
@@ -20,15 +24,32 @@ use tch::Device;
 pub enum Architecture {
     /// [`alexnet`]
     Alexnet(alexnet::Config),
+    /// [`clip`]
+    Clip(clip::Config),
+    /// [`cornet`]
+    Cornet(cornet::Config),
     /// [`resnet`]
     Resnet(resnet::Config),
+    /// [`vgg`]
+    Vgg(vgg::Config),
+    /// [`vit`]
+    Vit(vit::Config),
+}
+
+/// The classes of ImageNet, which most published weights tell apart.
+fn imagenet_classes() -> i64 {
+    1000
 }
 
 impl Architecture {
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(match self {
             Architecture::Alexnet(config) => Box::new(alexnet::AlexNet::new(s, config)?),
+            Architecture::Clip(config) => clip::new(s, config)?,
+            Architecture::Cornet(config) => cornet::new(s, config)?,
             Architecture::Resnet(config) => Box::new(resnet::ResNet::new(s, config)?),
+            Architecture::Vgg(config) => Box::new(vgg::Vgg::new(s, config)?),
+            Architecture::Vit(config) => Box::new(vit::VisionTransformer::new(s, config)?),
         })
     }
 
@@ -44,7 +65,11 @@ impl Architecture {
         let mut init = Init::new(&manifest, seed)?;
         match self {
             Architecture::Alexnet(_) => alexnet::initialise(&mut init)?,
+            Architecture::Clip(config) => clip::initialise(&mut init, config)?,
+            Architecture::Cornet(config) => cornet::initialise(&mut init, config)?,
             Architecture::Resnet(_) => resnet::initialise(&mut init)?,
+            Architecture::Vgg(_) => vgg::initialise(&mut init)?,
+            Architecture::Vit(_) => vit::initialise(&mut init)?,
         }
         init.finish()
     }

@@ -1,8 +1,11 @@
-//! ResNet: He et al. 2015, "Deep residual learning for image recognition", <https://arxiv.org/abs/1512.03385>.
+//! ResNet: He et al. 2015, "Deep residual learning for image recognition", <https://arxiv.org/abs/1512.03385>;
+//! ResNeXt: Xie et al. 2016, <https://arxiv.org/abs/1611.05431>; Wide ResNet: Zagoruyko & Komodakis 2016,
+//! <https://arxiv.org/abs/1605.07146>.
 //!
 //! Names, order and constants are those of torchvision's `models/resnet.py`; the stride of a bottleneck is on its
 //! 3×3 convolution ("version 1.5").
 
+use super::imagenet_classes;
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -16,13 +19,23 @@ pub struct Config {
     pub block: Block,
     /// The number of blocks in `layer1` to `layer4`.
     pub depths: [usize; 4],
+    /// Groups of the 3×3 convolutions of bottlenecks (ResNeXt: 32).
+    #[serde(default = "one")]
+    pub groups: i64,
+    /// Channels of a group in `layer1` (ResNeXt-50 32×4d: 4, Wide ResNet-50-2: 128).
+    #[serde(default = "sixty_four")]
+    pub width_per_group: i64,
     /// The number of classes of the last layer.
     #[serde(default = "imagenet_classes")]
     pub classes: i64,
 }
 
-fn imagenet_classes() -> i64 {
-    1000
+fn one() -> i64 {
+    1
+}
+
+fn sixty_four() -> i64 {
+    64
 }
 
 /// The two kinds of block.
@@ -62,18 +75,18 @@ pub struct ResNet {
 impl ResNet {
     /// The network at `s`.
     pub fn new(s: Scope, config: &Config) -> Result<Self> {
-        let Config { block, depths, classes } = *config;
-        let expansion = block.expansion();
+        let Config { depths, classes, .. } = *config;
+        let expansion = config.block.expansion();
         Ok(Self {
             id: s.register("ResNet"),
             conv1: conv2d(&s / "conv1", 3, 64, 7, Conv { stride: 2, padding: 3, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", 64)?,
             relu: relu(&s / "relu"),
             maxpool: max_pool2d(&s / "maxpool", 3, 2, 1),
-            layer1: layer(&(&s / "layer1"), block, 64, 64, depths[0], 1)?,
-            layer2: layer(&(&s / "layer2"), block, 64 * expansion, 128, depths[1], 2)?,
-            layer3: layer(&(&s / "layer3"), block, 128 * expansion, 256, depths[2], 2)?,
-            layer4: layer(&(&s / "layer4"), block, 256 * expansion, 512, depths[3], 2)?,
+            layer1: layer(&(&s / "layer1"), config, 64, 64, depths[0], 1)?,
+            layer2: layer(&(&s / "layer2"), config, 64 * expansion, 128, depths[1], 2)?,
+            layer3: layer(&(&s / "layer3"), config, 128 * expansion, 256, depths[2], 2)?,
+            layer4: layer(&(&s / "layer4"), config, 256 * expansion, 512, depths[3], 2)?,
             avgpool: adaptive_avg_pool2d(&s / "avgpool", 1),
             fc: linear(&s / "fc", 512 * expansion, classes)?,
         })
@@ -92,14 +105,15 @@ impl Module for ResNet {
     }
 }
 
-fn layer(s: &Scope, block: Block, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
-    let c_out = planes * block.expansion();
+fn layer(s: &Scope, config: &Config, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
+    let c_out = planes * config.block.expansion();
+    let width = planes * config.width_per_group / 64 * config.groups;
     let mut layer = Sequential::new(s);
     for i in 0..depth {
         let (c_in, stride) = if i == 0 { (c_in, stride) } else { (c_out, 1) };
-        match block {
+        match config.block {
             Block::Basic => layer.push(s, |s| BasicBlock::new(s, c_in, c_out, stride))?,
-            Block::Bottleneck => layer.push(s, |s| Bottleneck::new(s, c_in, planes, c_out, stride))?,
+            Block::Bottleneck => layer.push(s, |s| Bottleneck::new(s, c_in, width, c_out, stride, config.groups))?,
         }
     }
     Ok(layer)
@@ -154,12 +168,12 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    fn new(s: Scope, c_in: i64, width: i64, c_out: i64, stride: i64) -> Result<Self> {
+    fn new(s: Scope, c_in: i64, width: i64, c_out: i64, stride: i64, groups: i64) -> Result<Self> {
         Ok(Self {
             id: s.register("Bottleneck"),
             conv1: conv2d(&s / "conv1", c_in, width, 1, NO_BIAS)?,
             bn1: batch_norm2d(&s / "bn1", width)?,
-            conv2: conv2d(&s / "conv2", width, width, 3, Conv { stride, padding: 1, ..NO_BIAS })?,
+            conv2: conv2d(&s / "conv2", width, width, 3, Conv { stride, padding: 1, groups, ..NO_BIAS })?,
             bn2: batch_norm2d(&s / "bn2", width)?,
             conv3: conv2d(&s / "conv3", width, c_out, 1, NO_BIAS)?,
             bn3: batch_norm2d(&s / "bn3", c_out)?,

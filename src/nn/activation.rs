@@ -1,4 +1,4 @@
-//! `torch.nn.ReLU`, and `torch.nn.Dropout` in evaluation mode.
+//! `torch.nn.ReLU`, `torch.nn.GELU`, and CLIP's `QuickGELU`.
 
 use super::{Flow, Module, ModuleId, Pass, Scope};
 use tch::Tensor;
@@ -24,23 +24,44 @@ impl Module for Relu {
     }
 }
 
-/// The identity: nothing is dropped in evaluation mode. It is there because PyTorch lists and calls it.
+/// `x · Φ(x)`, with Φ the normal distribution (by `erf`, PyTorch's `approximate="none"`).
 #[derive(Debug)]
-pub struct Dropout {
+pub struct Gelu {
     id: ModuleId,
 }
 
-/// A [`Dropout`] at `s`.
-pub fn dropout(s: Scope) -> Dropout {
-    Dropout { id: s.register("Dropout") }
+/// A [`Gelu`] at `s`.
+pub fn gelu(s: Scope) -> Gelu {
+    Gelu { id: s.register("GELU") }
 }
 
-impl Module for Dropout {
+impl Module for Gelu {
     fn id(&self) -> ModuleId {
         self.id
     }
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        Ok(x.shallow_clone())
+        Ok(x.f_gelu("none")?)
+    }
+}
+
+/// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP.
+#[derive(Debug)]
+pub struct QuickGelu {
+    id: ModuleId,
+}
+
+/// A [`QuickGelu`] at `s`.
+pub fn quick_gelu(s: Scope) -> QuickGelu {
+    QuickGelu { id: s.register("QuickGELU") }
+}
+
+impl Module for QuickGelu {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        Ok(x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?)
     }
 }

@@ -54,7 +54,20 @@ impl Module for Conv2d {
     }
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let Conv { stride, padding, groups, .. } = self.options;
+        self.convolve(x, self.options.stride)
+    }
+}
+
+impl Conv2d {
+    /// As [`Module::forward`], with another stride than that of the constructor.
+    pub fn forward_with_stride(&self, pass: &mut Pass, x: &Tensor, stride: i64) -> Flow<Tensor> {
+        let y = self.convolve(x, stride)?;
+        pass.visit(self.id, &y)?;
+        Ok(y)
+    }
+
+    fn convolve(&self, x: &Tensor, stride: i64) -> Flow<Tensor> {
+        let Conv { padding, groups, .. } = self.options;
         let bias = self.bias.as_deref();
         Ok(x.f_conv2d(&self.weight, bias, [stride, stride], [padding, padding], [1, 1], groups)?)
     }

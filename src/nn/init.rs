@@ -11,7 +11,7 @@ use super::{Manifest, ModuleEntry, StateDict};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// libtorch has one generator for the whole process: networks are drawn one after the other.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -62,6 +62,17 @@ impl<'a> Init<'a> {
                 self.fill(&key("running_var"), 1.0)?;
                 self.fill(&key("num_batches_tracked"), 0.0)
             }
+            "GroupNorm" | "LayerNorm" => {
+                self.fill(&key("weight"), 1.0)?;
+                self.fill(&key("bias"), 0.0)
+            }
+            // Its `out_proj` resets itself first, when it is made.
+            "MultiheadAttention" => {
+                self.reset_linear_map(&key("out_proj.weight"), &key("out_proj.bias"))?;
+                self.xavier_uniform(&key("in_proj_weight"))?;
+                self.fill(&key("in_proj_bias"), 0.0)?;
+                self.fill(&key("out_proj.bias"), 0.0)
+            }
             _ => Ok(()),
         }
     }
@@ -84,6 +95,47 @@ impl<'a> Init<'a> {
         self.normal(key, 0.0, std)
     }
 
+    /// `xavier_uniform_(tensor)`: uniform in `±√3 · √(2 / (fan_in + fan_out))`.
+    pub fn xavier_uniform(&mut self, key: &str) -> Result<()> {
+        let (fan_in, fan_out) = self.fans(key)?;
+        let bound = 3f64.sqrt() * (2.0 / (fan_in + fan_out)).sqrt();
+        self.uniform(key, -bound, bound)
+    }
+
+    /// `trunc_normal_(tensor, 0, std)`: a normal distribution cut off at ±2, by the inverse of its integral.
+    pub fn trunc_normal(&mut self, key: &str, std: f64) -> Result<()> {
+        let integral = |x: f64| (1.0 + libm::erf(x / 2f64.sqrt())) / 2.0;
+        let (low, high) = (integral(-2.0 / std), integral(2.0 / std));
+        let tensor = self.tensor(key)?;
+        let _ = tensor.f_uniform_(2.0 * low - 1.0, 2.0 * high - 1.0)?;
+        let _ = tensor.f_erfinv_()?;
+        let _ = tensor.f_mul_scalar_(std * 2f64.sqrt())?;
+        // PyTorch adds the mean, 0, which turns −0 into 0.
+        let _ = tensor.f_add_scalar_(0.0)?;
+        let _ = tensor.f_clamp_(-2.0, 2.0)?;
+        Ok(())
+    }
+
+    /// `torch.randn(…)`, then `scale`.
+    pub fn randn(&mut self, key: &str, scale: impl FnOnce(&Tensor) -> Result<Tensor, TchError>) -> Result<()> {
+        self.normal(key, 0.0, 1.0)?;
+        let tensor = self.tensor(key)?;
+        *tensor = scale(tensor)?;
+        Ok(())
+    }
+
+    /// Draws as if a tensor of `count` values were filled by `uniform_` and throws it away.
+    pub fn skip_uniform(&mut self, count: i64) -> Result<()> {
+        let _ = Tensor::f_empty([count], (Kind::Float, Device::Cpu))?.f_uniform_(0.0, 1.0)?;
+        Ok(())
+    }
+
+    /// Draws as if a tensor of `count` values were filled by `normal_` and throws it away.
+    pub fn skip_normal(&mut self, count: i64) -> Result<()> {
+        let _ = Tensor::f_empty([count], (Kind::Float, Device::Cpu))?.f_normal_(0.0, 1.0)?;
+        Ok(())
+    }
+
     /// `uniform_(tensor, low, high)`.
     pub fn uniform(&mut self, key: &str, low: f64, high: f64) -> Result<()> {
         let _ = self.tensor(key)?.f_uniform_(low, high)?;
@@ -103,7 +155,7 @@ impl<'a> Init<'a> {
     }
 
     /// `_calculate_fan_in_and_fan_out`: channels times the size of the kernel.
-    fn fans(&self, key: &str) -> Result<(f64, f64)> {
+    pub fn fans(&self, key: &str) -> Result<(f64, f64)> {
         let shape = self.state.get(key).with_context(|| format!("no tensor `{key}` to initialise"))?.size();
         let kernel: i64 = shape[2..].iter().product();
         Ok(((shape[1] * kernel) as f64, (shape[0] * kernel) as f64))

@@ -8,7 +8,9 @@
 //! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations.
 
 mod activation;
+mod attention;
 mod conv;
+mod identity;
 mod init;
 mod linear;
 mod manifest;
@@ -21,16 +23,18 @@ mod scope;
 mod sequential;
 mod shape;
 
-pub use activation::{Dropout, Relu, dropout, relu};
+pub use activation::{Gelu, QuickGelu, Relu, gelu, quick_gelu, relu};
+pub use attention::{MultiheadAttention, attend, multihead_attention};
 pub use conv::{Conv, Conv2d, NO_BIAS, conv2d};
+pub use identity::{Identity, dropout, identity};
 pub use init::Init;
 pub use linear::{Linear, linear};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub use module::{Flow, Halt, Module, run};
-pub use norm::{BatchNorm2d, batch_norm2d};
+pub use norm::{BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, group_norm, layer_norm};
 pub use parameter::Parameter;
 pub use pass::{Call, Keep, Pass, Plan, Tap, Trace};
-pub use pool::{AdaptiveAvgPool2d, MaxPool2d, adaptive_avg_pool2d, max_pool2d};
+pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub use scope::Scope;
 pub use sequential::Sequential;
-pub use shape::flatten;
+pub use shape::{Flatten, flatten, flatten_module};

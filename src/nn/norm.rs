@@ -1,11 +1,11 @@
-//! `torch.nn.BatchNorm2d` in evaluation mode.
+//! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`.
 
 use super::{Flow, Module, ModuleId, Parameter, Pass, Scope};
 use anyhow::Result;
 use tch::Tensor;
 
-/// PyTorch's default.
-const EPS: f64 = 1e-5;
+/// PyTorch's default, added to variances.
+pub const EPS: f64 = 1e-5;
 
 /// `(x − running_mean) / √(running_var + ε) · weight + bias`, each along the channels.
 ///
@@ -42,5 +42,60 @@ impl Module for BatchNorm2d {
         let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
         let (mean, var) = (Some(&*self.running_mean), Some(&*self.running_var));
         Ok(x.f_batch_norm(weight, bias, mean, var, false, 0.0, EPS, true)?)
+    }
+}
+
+/// Each image's groups of channels, less their mean, divided by their deviation; then `· weight + bias` by channel.
+///
+/// # Shapes
+/// `[N, C, H, W]` to the same.
+#[derive(Debug)]
+pub struct GroupNorm {
+    id: ModuleId,
+    groups: i64,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+/// A [`GroupNorm`] at `s` over `c` channels.
+pub fn group_norm(s: Scope, groups: i64, c: i64) -> Result<GroupNorm> {
+    Ok(GroupNorm { id: s.register("GroupNorm"), groups, weight: s.tensor("weight", &[c])?, bias: s.tensor("bias", &[c])? })
+}
+
+impl Module for GroupNorm {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        Ok(x.f_group_norm(self.groups, Some(&*self.weight), Some(&*self.bias), EPS, true)?)
+    }
+}
+
+/// The last axis, less its mean, divided by its deviation; then `· weight + bias`.
+///
+/// # Shapes
+/// `[…, D]` to the same.
+#[derive(Debug)]
+pub struct LayerNorm {
+    id: ModuleId,
+    d: i64,
+    eps: f64,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+/// A [`LayerNorm`] at `s` over `d` features.
+pub fn layer_norm(s: Scope, d: i64, eps: f64) -> Result<LayerNorm> {
+    Ok(LayerNorm { id: s.register("LayerNorm"), d, eps, weight: s.tensor("weight", &[d])?, bias: s.tensor("bias", &[d])? })
+}
+
+impl Module for LayerNorm {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        Ok(x.f_layer_norm([self.d], Some(&*self.weight), Some(&*self.bias), self.eps, true)?)
     }
 }

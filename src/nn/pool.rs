@@ -1,4 +1,4 @@
-//! `torch.nn.MaxPool2d` and `torch.nn.AdaptiveAvgPool2d`.
+//! `torch.nn.MaxPool2d`, `torch.nn.AvgPool2d` and `torch.nn.AdaptiveAvgPool2d`.
 
 use super::{Flow, Module, ModuleId, Pass, Scope};
 use tch::Tensor;
@@ -53,5 +53,31 @@ impl Module for AdaptiveAvgPool2d {
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         Ok(x.f_adaptive_avg_pool2d([self.size, self.size])?)
+    }
+}
+
+/// The mean of each `size × size` square, the squares side by side.
+///
+/// # Shapes
+/// `[N, C, H, W]` to `[N, C, H / size, W / size]`, rounded down.
+#[derive(Debug)]
+pub struct AvgPool2d {
+    id: ModuleId,
+    size: i64,
+}
+
+/// An [`AvgPool2d`] at `s`.
+pub fn avg_pool2d(s: Scope, size: i64) -> AvgPool2d {
+    AvgPool2d { id: s.register("AvgPool2d"), size }
+}
+
+impl Module for AvgPool2d {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let size = [self.size, self.size];
+        Ok(x.f_avg_pool2d(size, size, [0, 0], false, true, None)?)
     }
 }

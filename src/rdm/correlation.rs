@@ -5,6 +5,7 @@
 //! ±1; the diagonal is exactly 0. The matrix is computed in tiles of rows and blocks of columns, so memory stays small
 //! beside the result, and each tile on one thread, so its bytes do not depend on the number of threads.
 
+use super::OnConstant;
 use crate::advice::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
@@ -24,11 +25,11 @@ const BLOCK: usize = 4096;
 /// less is rounding, of which a correlation would be noise.
 const NEARLY_CONSTANT: f64 = 1e-13;
 
-/// The RDM `[N, N]` of the rows of `features` `[N, D]`. Fails if rows have no variance or are not finite, and calls
-/// them by `name`.
-pub fn correlation(features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
+/// The RDM `[N, N]` of the rows of `features` `[N, D]`. Rows without variance are an error, or get NaN; rows that are
+/// not finite are an error. They are called by `name`.
+pub fn correlation(features: &Matrix, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
     let rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(features, row)))?;
-    check(&rows, name)?;
+    check(&rows, on_constant, name)?;
     let tiles: Vec<Range<usize>> = (0..features.rows).step_by(TILE).map(|first| first..features.rows.min(first + TILE)).collect();
     let pairs: Vec<(usize, usize)> = (0..tiles.len()).flat_map(|i| (i..tiles.len()).map(move |j| (i, j))).collect();
     let rdm = Mutex::new(Array2::zeros((features.rows, features.rows)));
@@ -71,6 +72,7 @@ fn parallel<T: Send>(count: usize, work: &(dyn Fn(usize) -> Result<T> + Sync)) -
 }
 
 /// What is needed to standardise a row.
+#[derive(Clone, Copy)]
 struct Row {
     mean: f64,
     /// √ Σ (xᵢ − x̄)²
@@ -90,7 +92,7 @@ impl Row {
     }
 }
 
-fn check(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
+fn check(rows: &[Row], on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<()> {
     let all = |bad: &dyn Fn(&Row) -> bool| -> Vec<usize> { (0..rows.len()).filter(|&row| bad(&rows[row])).collect() };
     let infinite = all(&|row| !row.norm.is_finite());
     if !infinite.is_empty() {
@@ -100,10 +102,10 @@ fn check(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
         ));
     }
     let constant = all(&|row| row.constant);
-    if !constant.is_empty() {
+    if !constant.is_empty() && on_constant == OnConstant::Error {
         return Err(advise(
             format!("all units have the same value, so a correlation is not defined, in {}", some(&constant, name)),
-            "take another layer for an RDM, or leave these stimuli out",
+            "take another layer for an RDM, leave these stimuli out, or store NaN for them: --on-constant nan",
         ));
     }
     Ok(())
@@ -143,7 +145,10 @@ fn standardised(features: &Matrix, all: &[Row], rows: &Range<usize>, columns: &R
     for row in rows.clone() {
         let start = values.len();
         features.append(row, columns.clone(), &mut values);
-        values[start..].iter_mut().for_each(|value| *value = (*value - all[row].mean) / all[row].norm);
+        let Row { mean, norm, constant } = all[row];
+        // NaN spreads to all products of the row.
+        let norm = if constant { f64::NAN } else { norm };
+        values[start..].iter_mut().for_each(|value| *value = (*value - mean) / norm);
     }
     Ok(Tensor::f_from_slice(&values)?.f_view([rows.len() as i64, columns.len() as i64])?)
 }

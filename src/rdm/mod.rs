@@ -19,11 +19,21 @@ pub enum Metric {
 
 impl Metric {
     /// The RDM `[N, N]` of the rows of `features` `[N, D]`. In messages a row is called by `name`.
-    pub fn rdm(self, features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
+    pub fn rdm(self, features: &Matrix, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
         match self {
-            Metric::Correlation => correlation(features, name),
+            Metric::Correlation => correlation(features, on_constant, name),
         }
     }
+}
+
+/// What to do about a row whose values are all the same, so that no correlation with it is defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OnConstant {
+    /// Stop, and name the stimuli
+    #[default]
+    Error,
+    /// Store NaN for their pairs
+    Nan,
 }
 
 /// An RDM, as its upper triangle.

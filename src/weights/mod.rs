@@ -78,20 +78,34 @@ impl Provenance {
 pub fn load(choice: &Choice, source: &Weights, seed: u64) -> Result<(StateDict, Provenance)> {
     match source {
         Weights::Random => Ok((choice.entry.architecture.seeded_weights(seed)?, Provenance::Random { seed })),
-        Weights::File(path) => load_file(choice, path),
-        Weights::Pretrained => Err(advise(
-            format!("pretrained weights of `{}` cannot be fetched by this version", choice.name()),
-            format!(
-                "download {} and give the file: --weights FILE;\n      \
-                 or run the untrained network: --weights random --seed 0",
-                choice.weights.url
-            ),
-        )),
+        Weights::File(path) => load_file(choice, path, None),
+        Weights::Pretrained => match &choice.weights.file {
+            Some(path) => load_file(choice, path, choice.weights.sha256.as_deref()),
+            None => Err(not_fetched(choice)),
+        },
     }
 }
 
-fn load_file(choice: &Choice, path: &Path) -> Result<(StateDict, Provenance)> {
+fn not_fetched(choice: &Choice) -> anyhow::Error {
+    advise(
+        format!("pretrained weights of `{}` cannot be fetched by this version", choice.name()),
+        format!(
+            "download {} and give the file: --weights FILE;\n      \
+             or run the untrained network: --weights random --seed 0",
+            choice.weights.url.as_deref().unwrap_or("them")
+        ),
+    )
+}
+
+/// `expected` is the beginning of the file's SHA-256, if it is known.
+fn load_file(choice: &Choice, path: &Path, expected: Option<&str>) -> Result<(StateDict, Provenance)> {
     let (weights, sha256) = checkpoint::read(path)?;
+    if let Some(expected) = expected.filter(|expected| !sha256.starts_with(*expected)) {
+        return Err(advise(
+            format!("`{}` is not the file of the registry: its SHA-256 is {sha256}, expected is {expected}…", path.display()),
+            "get the right file, or correct the registry",
+        ));
+    }
     choice.entry.architecture.manifest()?.check(&weights).map_err(|error| {
         error.context(Advice {
             problem: format!("the weights in `{}` do not fit `{}`", path.display(), choice.entry.name),

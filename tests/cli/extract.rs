@@ -354,7 +354,7 @@ fn weights_come_from_a_file_or_not_at_all() {
 
 /// Writes ResNet-18 weights to `path`: those of the seed, or zeros.
 fn save_resnet18(path: &Path, seed: Option<u64>) {
-    let registry = Registry::builtin().unwrap();
+    let registry = Registry::load(None).unwrap();
     let architecture = &registry.choose("resnet18").unwrap().entry.architecture;
     let state = seed.map(|seed| architecture.seeded_weights(seed).unwrap());
     let tensors: Vec<_> =

@@ -21,8 +21,13 @@ fn table(path: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
+/// The side in pixels of the images that a model takes.
+fn input_side(model: &str) -> i64 {
+    Registry::load(None).unwrap().choose(model).unwrap().preprocessing.crop as i64
+}
+
 fn every_model(check: impl Fn(&Entry)) {
-    for entry in &Registry::builtin().unwrap().models {
+    for entry in &Registry::load(None).unwrap().models {
         check(entry);
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::fixtures;
 use thingsvision::npy::{self, Matrix};
-use thingsvision::rdm::Metric;
+use thingsvision::rdm::{Metric, OnConstant};
 use thingsvision::rsa::pearson;
 
 #[test]
 fn correlation_distances_equal_scipy() {
     for name in ["plain", "offset", "maps"] {
         let features = Matrix::open(&fixtures().join(format!("rdm/{name}.npy"))).unwrap();
-        let rdm = Metric::Correlation.rdm(&features, &|row| row.to_string()).unwrap();
+        let rdm = Metric::Correlation.rdm(&features, OnConstant::Error, &|row| row.to_string()).unwrap();
         let mut expected = npy::read(&fixtures().join(format!("rdm/{name}.scipy.npy"))).unwrap().into_iter();
         for i in 0..features.rows {
             assert_eq!(rdm[[i, i]], 0.0);
@@ -30,8 +30,8 @@ fn an_rdm_of_several_tiles_equals_its_definition() {
     let features = ndarray::Array2::from_shape_fn((rows, columns), |(row, column)| value(row, column));
     let folder = tempfile::tempdir().unwrap();
     npy::write(&folder.path().join("features.npy"), &features.clone().into_dyn()).unwrap();
-    let rdm =
-        Metric::Correlation.rdm(&Matrix::open(&folder.path().join("features.npy")).unwrap(), &|row| row.to_string()).unwrap();
+    let features_file = Matrix::open(&folder.path().join("features.npy")).unwrap();
+    let rdm = Metric::Correlation.rdm(&features_file, OnConstant::Error, &|row| row.to_string()).unwrap();
     for (i, j) in [(0, 1), (5, 599), (255, 256), (300, 599), (511, 512), (599, 0)] {
         let row = |i: usize| features.row(i).iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
         let expected = 1.0 - pearson(&row(i), &row(j));

@@ -1,0 +1,255 @@
+//! CLIP's ResNet: a stem of three convolutions, anti-aliased strides (average pooling), attention instead of the last
+//! pooling.
+
+use crate::nn::*;
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What may vary.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The number of blocks in `layer1` to `layer4`.
+    pub depths: [usize; 4],
+    /// The channels of `layer1` before expansion.
+    pub width: i64,
+    /// The side of the image in pixels.
+    pub resolution: i64,
+    /// The length of the embedding.
+    pub outputs: i64,
+    /// The width of the text tower, whose random draws come between those of this one.
+    pub text_width: i64,
+}
+
+impl Config {
+    /// The channels of the last layer.
+    fn embedding(&self) -> i64 {
+        self.width * 8 * EXPANSION
+    }
+}
+
+const EXPANSION: i64 = 4;
+
+pub(super) struct ModifiedResNet {
+    id: ModuleId,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    relu1: Relu,
+    conv2: Conv2d,
+    bn2: BatchNorm2d,
+    relu2: Relu,
+    conv3: Conv2d,
+    bn3: BatchNorm2d,
+    relu3: Relu,
+    avgpool: AvgPool2d,
+    layer1: Sequential,
+    layer2: Sequential,
+    layer3: Sequential,
+    layer4: Sequential,
+    attnpool: AttentionPool2d,
+}
+
+impl ModifiedResNet {
+    pub(super) fn new(s: Scope, config: &Config) -> Result<Self> {
+        let w = config.width;
+        let [depth1, depth2, depth3, depth4] = config.depths;
+        Ok(Self {
+            id: s.register("ModifiedResNet"),
+            conv1: conv2d(&s / "conv1", 3, w / 2, 3, Conv { stride: 2, padding: 1, ..NO_BIAS })?,
+            bn1: batch_norm2d(&s / "bn1", w / 2)?,
+            relu1: relu(&s / "relu1"),
+            conv2: conv2d(&s / "conv2", w / 2, w / 2, 3, Conv { padding: 1, ..NO_BIAS })?,
+            bn2: batch_norm2d(&s / "bn2", w / 2)?,
+            relu2: relu(&s / "relu2"),
+            conv3: conv2d(&s / "conv3", w / 2, w, 3, Conv { padding: 1, ..NO_BIAS })?,
+            bn3: batch_norm2d(&s / "bn3", w)?,
+            relu3: relu(&s / "relu3"),
+            avgpool: avg_pool2d(&s / "avgpool", 2),
+            layer1: layer(&(&s / "layer1"), w, w, depth1, 1)?,
+            layer2: layer(&(&s / "layer2"), w * EXPANSION, w * 2, depth2, 2)?,
+            layer3: layer(&(&s / "layer3"), w * 2 * EXPANSION, w * 4, depth3, 2)?,
+            layer4: layer(&(&s / "layer4"), w * 4 * EXPANSION, w * 8, depth4, 2)?,
+            attnpool: AttentionPool2d::new(&s / "attnpool", config)?,
+        })
+    }
+}
+
+impl Module for ModifiedResNet {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
+        let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
+        let y = run(pass, &y, &[&self.conv3, &self.bn3, &self.relu3, &self.avgpool])?;
+        run(pass, &y, &[&self.layer1, &self.layer2, &self.layer3, &self.layer4, &self.attnpool])
+    }
+}
+
+fn layer(s: &Scope, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
+    let mut layer = Sequential::new(s);
+    layer.push(s, |s| Bottleneck::new(s, c_in, planes, stride))?;
+    for _ in 1..depth {
+        layer.push(s, |s| Bottleneck::new(s, planes * EXPANSION, planes, 1))?;
+    }
+    Ok(layer)
+}
+
+/// All convolutions have stride 1; the picture shrinks by average pooling.
+struct Bottleneck {
+    id: ModuleId,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    relu1: Relu,
+    conv2: Conv2d,
+    bn2: BatchNorm2d,
+    relu2: Relu,
+    avgpool: Box<dyn Module>,
+    conv3: Conv2d,
+    bn3: BatchNorm2d,
+    relu3: Relu,
+    downsample: Option<Sequential>,
+}
+
+impl Bottleneck {
+    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Self> {
+        let c_out = planes * EXPANSION;
+        Ok(Self {
+            id: s.register("Bottleneck"),
+            conv1: conv2d(&s / "conv1", c_in, planes, 1, NO_BIAS)?,
+            bn1: batch_norm2d(&s / "bn1", planes)?,
+            relu1: relu(&s / "relu1"),
+            conv2: conv2d(&s / "conv2", planes, planes, 3, Conv { padding: 1, ..NO_BIAS })?,
+            bn2: batch_norm2d(&s / "bn2", planes)?,
+            relu2: relu(&s / "relu2"),
+            avgpool: match stride {
+                1 => Box::new(identity(&s / "avgpool")),
+                _ => Box::new(avg_pool2d(&s / "avgpool", stride)),
+            },
+            conv3: conv2d(&s / "conv3", planes, c_out, 1, NO_BIAS)?,
+            bn3: batch_norm2d(&s / "bn3", c_out)?,
+            relu3: relu(&s / "relu3"),
+            downsample: downsample(&s, c_in, c_out, stride)?,
+        })
+    }
+}
+
+fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Sequential>> {
+    if stride == 1 && c_in == c_out {
+        return Ok(None);
+    }
+    let s = &(s / "downsample");
+    let mut downsample = Sequential::new(s);
+    downsample.push_named(s, "-1", |s| Ok(avg_pool2d(s, stride)))?;
+    downsample.push_named(s, "0", |s| conv2d(s, c_in, c_out, 1, NO_BIAS))?;
+    downsample.push_named(s, "1", |s| batch_norm2d(s, c_out))?;
+    Ok(Some(downsample))
+}
+
+impl Module for Bottleneck {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
+        let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
+        let y = run(pass, &y, &[&*self.avgpool, &self.conv3, &self.bn3])?;
+        let identity = match &self.downsample {
+            Some(downsample) => downsample.forward(pass, x)?,
+            None => x.shallow_clone(),
+        };
+        self.relu3.forward(pass, &y.f_add(&identity)?)
+    }
+}
+
+/// Attention of the mean of all places to all places. Its projections are listed, but PyTorch reads their weights and
+/// never calls them.
+struct AttentionPool2d {
+    id: ModuleId,
+    heads: i64,
+    positional_embedding: Parameter,
+    k_proj: [Parameter; 2],
+    q_proj: [Parameter; 2],
+    v_proj: [Parameter; 2],
+    c_proj: [Parameter; 2],
+}
+
+impl AttentionPool2d {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
+        let d = config.embedding();
+        let places = (config.resolution / 32).pow(2);
+        let projection = |name: &str, outputs: i64| -> Result<[Parameter; 2]> {
+            let s = &s / name;
+            s.register("Linear");
+            Ok([s.tensor("weight", &[outputs, d])?, s.tensor("bias", &[outputs])?])
+        };
+        Ok(Self {
+            id: s.register("AttentionPool2d"),
+            heads: d / 64,
+            positional_embedding: s.tensor("positional_embedding", &[places + 1, d])?,
+            k_proj: projection("k_proj", d)?,
+            q_proj: projection("q_proj", d)?,
+            v_proj: projection("v_proj", d)?,
+            c_proj: projection("c_proj", config.outputs)?,
+        })
+    }
+}
+
+impl Module for AttentionPool2d {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let places = x.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        let mean = places.f_mean_dim(1, true, None)?;
+        let tokens = Tensor::f_cat(&[&mean, &places], 1)?.f_add(&self.positional_embedding)?;
+        let project = |x: &Tensor, [weight, bias]: &[Parameter; 2]| x.f_linear(weight, Some(&**bias));
+        let query = tokens.f_narrow(1, 0, 1)?;
+        let (q, k, v) = (project(&query, &self.q_proj)?, project(&tokens, &self.k_proj)?, project(&tokens, &self.v_proj)?);
+        let y = attend(&q, &k, &v, self.heads)?;
+        Ok(project(&y, &self.c_proj)?.f_squeeze_dim(1)?)
+    }
+}
+
+const TEXT_LAYERS: usize = 12;
+const VOCABULARY: i64 = 49_408;
+const CONTEXT: i64 = 77;
+
+/// Every layer's own default, the text tower, then the attention pooling anew; each block begins as the identity.
+pub(super) fn initialise(init: &mut Init, config: &Config) -> Result<()> {
+    let modules = init.modules();
+    let d = config.embedding() as f64;
+    for module in modules {
+        if module.class == "AttentionPool2d" {
+            init.randn("visual.attnpool.positional_embedding", |randn| randn.f_div_scalar(d.sqrt()))?;
+        }
+        init.reset(module)?;
+    }
+    skip_text_tower(init, config.text_width)?;
+    for projection in ["q_proj", "k_proj", "v_proj", "c_proj"] {
+        init.normal(&format!("visual.attnpool.{projection}.weight"), 0.0, d.powf(-0.5))?;
+    }
+    for module in modules.iter().filter(|module| module.name.starts_with("visual.layer") && module.name.ends_with("bn3")) {
+        init.fill(&format!("{}.weight", module.name), 0.0)?;
+    }
+    Ok(())
+}
+
+/// What the constructor of the text tower draws, and the first draws of `initialize_parameters`.
+fn skip_text_tower(init: &mut Init, width: i64) -> Result<()> {
+    for _ in 0..TEXT_LAYERS {
+        // attn.out_proj, attn.in_proj_weight, mlp.c_fc, mlp.c_proj: weights and biases
+        for count in [width * width, width, 3 * width * width, 4 * width * width, 4 * width, 4 * width * width, width] {
+            init.skip_uniform(count)?;
+        }
+    }
+    // token_embedding when made, then token_embedding and positional_embedding again
+    for count in [VOCABULARY * width, VOCABULARY * width, CONTEXT * width] {
+        init.skip_normal(count)?;
+    }
+    Ok(())
+}

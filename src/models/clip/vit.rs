@@ -1,0 +1,172 @@
+//! CLIP's vision transformer.
+
+use crate::nn::*;
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What may vary.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The side of a patch in pixels.
+    pub patch: i64,
+    /// The side of the image in pixels.
+    pub resolution: i64,
+    /// The number of blocks.
+    pub depth: usize,
+    /// The number of features of a token.
+    pub width: i64,
+    /// The number of features of an attention head.
+    #[serde(default = "sixty_four")]
+    pub head_width: i64,
+    /// The length of the embedding.
+    pub outputs: i64,
+    /// The non-linearity; OpenAI's weights need QuickGELU, most of OpenCLIP's GELU.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+fn sixty_four() -> i64 {
+    64
+}
+
+/// A non-linearity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// `x · sigmoid(1.702 x)`
+    #[default]
+    QuickGelu,
+    /// `x · Φ(x)`
+    Gelu,
+}
+
+pub(super) struct VisionTransformer {
+    id: ModuleId,
+    class_embedding: Parameter,
+    positional_embedding: Parameter,
+    proj: Parameter,
+    conv1: Conv2d,
+    ln_pre: LayerNorm,
+    transformer: Transformer,
+    ln_post: LayerNorm,
+}
+
+impl VisionTransformer {
+    pub(super) fn new(s: Scope, config: &Config) -> Result<Self> {
+        let d = config.width;
+        let tokens = (config.resolution / config.patch).pow(2) + 1;
+        Ok(Self {
+            id: s.register("VisionTransformer"),
+            class_embedding: s.tensor("class_embedding", &[d])?,
+            positional_embedding: s.tensor("positional_embedding", &[tokens, d])?,
+            proj: s.tensor("proj", &[d, config.outputs])?,
+            conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
+            ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
+            transformer: Transformer::new(&s / "transformer", config)?,
+            ln_post: layer_norm(&s / "ln_post", d, EPS)?,
+        })
+    }
+}
+
+impl Module for VisionTransformer {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let tokens = self.conv1.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        let class = self.class_embedding.f_expand([x.size()[0], 1, -1], false)?;
+        let tokens = Tensor::f_cat(&[&class, &tokens], 1)?.f_add(&self.positional_embedding)?;
+        let y = run(pass, &tokens, &[&self.ln_pre, &self.transformer])?;
+        let y = self.ln_post.forward(pass, &y.f_select(1, 0)?)?;
+        Ok(y.f_matmul(&self.proj)?)
+    }
+}
+
+struct Transformer {
+    id: ModuleId,
+    resblocks: Sequential,
+}
+
+impl Transformer {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
+        let id = s.register("Transformer");
+        let s = &(&s / "resblocks");
+        let mut resblocks = Sequential::new(s);
+        for _ in 0..config.depth {
+            resblocks.push(s, |s| ResidualAttentionBlock::new(s, config))?;
+        }
+        Ok(Self { id, resblocks })
+    }
+}
+
+impl Module for Transformer {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        self.resblocks.forward(pass, x)
+    }
+}
+
+struct ResidualAttentionBlock {
+    id: ModuleId,
+    attn: MultiheadAttention,
+    ln_1: LayerNorm,
+    mlp: Sequential,
+    ln_2: LayerNorm,
+}
+
+impl ResidualAttentionBlock {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
+        let d = config.width;
+        Ok(Self {
+            id: s.register("ResidualAttentionBlock"),
+            attn: multihead_attention(&s / "attn", d, d / config.head_width)?,
+            ln_1: layer_norm(&s / "ln_1", d, EPS)?,
+            mlp: mlp(&(&s / "mlp"), config)?,
+            ln_2: layer_norm(&s / "ln_2", d, EPS)?,
+        })
+    }
+}
+
+fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
+    let d = config.width;
+    let mut mlp = Sequential::new(s);
+    mlp.push_named(s, "c_fc", |s| linear(s, d, 4 * d))?;
+    match config.activation {
+        Activation::QuickGelu => mlp.push_named(s, "gelu", |s| Ok(quick_gelu(s)))?,
+        Activation::Gelu => mlp.push_named(s, "gelu", |s| Ok(gelu(s)))?,
+    }
+    mlp.push_named(s, "c_proj", |s| linear(s, 4 * d, d))?;
+    Ok(mlp)
+}
+
+impl Module for ResidualAttentionBlock {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let x = x.f_add(&run(pass, x, &[&self.ln_1, &self.attn])?)?;
+        let y = run(pass, &x, &[&self.ln_2, &self.mlp])?;
+        Ok(x.f_add(&y)?)
+    }
+}
+
+/// In the order of the constructor; the text tower comes after and changes nothing here.
+pub(super) fn initialise(init: &mut Init, config: &Config) -> Result<()> {
+    let scale = (config.width as f64).powf(-0.5);
+    let scaled = |randn: &Tensor| randn.f_mul_scalar(scale);
+    for module in init.modules() {
+        init.reset(module)?;
+        if module.name == "visual.conv1" {
+            init.randn("visual.class_embedding", scaled)?;
+            init.randn("visual.positional_embedding", scaled)?;
+        }
+    }
+    init.randn("visual.proj", scaled)
+}

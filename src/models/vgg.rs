@@ -1,0 +1,99 @@
+//! VGG: Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image recognition",
+//! <https://arxiv.org/abs/1409.1556>.
+//!
+//! Names, order and constants are those of torchvision's `models/vgg.py`.
+
+use super::imagenet_classes;
+use crate::nn::*;
+use anyhow::Result;
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What may vary.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The number of convolutions in each of the five stages.
+    pub depths: [usize; 5],
+    /// Whether each convolution is followed by a batch norm.
+    #[serde(default)]
+    pub batch_norm: bool,
+    /// The number of classes of the last layer.
+    #[serde(default = "imagenet_classes")]
+    pub classes: i64,
+}
+
+/// 3×3 convolutions in five stages, three fully connected layers.
+pub struct Vgg {
+    id: ModuleId,
+    features: Sequential,
+    avgpool: AdaptiveAvgPool2d,
+    classifier: Sequential,
+}
+
+impl Vgg {
+    /// The network at `s`.
+    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+        Ok(Self {
+            id: s.register("VGG"),
+            features: features(&(&s / "features"), config)?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 7),
+            classifier: classifier(&(&s / "classifier"), config.classes)?,
+        })
+    }
+}
+
+fn features(s: &Scope, config: &Config) -> Result<Sequential> {
+    let mut features = Sequential::new(s);
+    let mut c_in = 3;
+    for (depth, c_out) in config.depths.into_iter().zip([64, 128, 256, 512, 512]) {
+        for _ in 0..depth {
+            features.push(s, |s| conv2d(s, c_in, c_out, 3, Conv { padding: 1, ..Conv::default() }))?;
+            if config.batch_norm {
+                features.push(s, |s| batch_norm2d(s, c_out))?;
+            }
+            features.push(s, |s| Ok(relu(s)))?;
+            c_in = c_out;
+        }
+        features.push(s, |s| Ok(max_pool2d(s, 2, 2, 0)))?;
+    }
+    Ok(features)
+}
+
+fn classifier(s: &Scope, classes: i64) -> Result<Sequential> {
+    let mut classifier = Sequential::new(s);
+    for (d_in, d_out) in [(512 * 7 * 7, 4096), (4096, 4096)] {
+        classifier.push(s, |s| linear(s, d_in, d_out))?;
+        classifier.push(s, |s| Ok(relu(s)))?;
+        classifier.push(s, |s| Ok(dropout(s)))?;
+    }
+    classifier.push(s, |s| linear(s, 4096, classes))?;
+    Ok(classifier)
+}
+
+impl Module for Vgg {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let y = run(pass, x, &[&self.features, &self.avgpool])?;
+        self.classifier.forward(pass, &flatten(&y)?)
+    }
+}
+
+/// Every layer's own default, in order; then all convolutions and linear layers anew.
+pub fn initialise(init: &mut Init) -> Result<()> {
+    let modules = init.modules();
+    modules.iter().try_for_each(|module| init.reset(module))?;
+    for module in modules {
+        let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
+        match module.class {
+            "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
+            "Linear" => init.normal(&weight, 0.0, 0.01)?,
+            _ => continue,
+        }
+        init.fill(&bias, 0.0)?;
+    }
+    Ok(())
+}
