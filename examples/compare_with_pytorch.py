@@ -1,12 +1,12 @@
 """Compares a run of `thingsvision extract` with PyTorch, layer by layer.
 
-    pip install torch==2.11.0 torchvision==0.26.0 pillow numpy
+    pip install torch==2.11.0 torchvision==0.26.0 pillow==13.0.0 numpy clip-anytorch==2.6.0 "setuptools<81"
     thingsvision extract --model alexnet --weights random --seed 0 --layer input --layer '*' --images my-images/
-    python examples/compare_with_pytorch.py activations/alexnet.random-0
+    python examples/compare_with_pytorch.py activations/alexnet.random-0 …
 
-The network is made by torchvision from the same seed, or gets the same weights file; the images are read by Pillow and
-prepared by torchvision's transforms. Prints the largest difference of each layer in units of the layer's scale (its
-largest absolute value), and fails if one is above 1e-4.
+The network is made by its authors' PyTorch code from the same seed, or gets the same weights file; the images are read by
+Pillow and prepared by torchvision's transforms. Prints the largest difference of each layer in units of the layer's scale
+(its largest absolute value; `--worst` prints only the worst layer), and fails if one is above 1e-4.
 """
 
 import json
@@ -14,63 +14,86 @@ import pathlib
 import sys
 
 import numpy as np
+import pytorch_models
 import torch
-import torchvision
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
 
 TOLERANCE = 1e-4
 
-folder = pathlib.Path(sys.argv[1])
-run = json.loads((folder / "run.json").read_text())
-ids = (folder / "images.txt").read_text().splitlines()
 
-recipe = run["preprocessing"]
-prepare = Compose([
-    Resize(recipe["resize"], InterpolationMode(recipe["interpolation"])),
-    CenterCrop(recipe["crop"]),
-    ToTensor(),
-    Normalize(recipe["mean"], recipe["std"]),
-])
-
-name = run["model"].split(".")[0]
-torch.manual_seed(run["weights"].get("seed", 0))
-model = torchvision.models.get_model(name, weights=None)
-if run["weights"]["kind"] == "file":
-    model.load_state_dict(torch.load(run["weights"]["path"], weights_only=True))
-model.eval()
-
-outputs: dict[str, list[torch.Tensor]] = {}
+def transform(recipe: dict) -> Compose:
+    return Compose([
+        Resize(recipe["resize"], InterpolationMode(recipe["interpolation"])),
+        CenterCrop(recipe["crop"]),
+        ToTensor(),
+        Normalize(recipe["mean"], recipe["std"]),
+    ])
 
 
-def keep(layer: str):
-    # Cloned: PyTorch's ReLUs work in place and would change what was kept.
-    return lambda module, inputs, output: outputs.setdefault(layer, []).append(output.detach().clone())
+def build(run: dict) -> torch.nn.Module:
+    model = pytorch_models.build(run["model"].split(".")[0], run["weights"].get("seed", 0))
+    if run["weights"]["kind"] == "file":
+        model.load_state_dict(torch.load(run["weights"]["path"], weights_only=True))
+    return model
 
 
-for layer, module in model.named_modules():
-    module.register_forward_hook(keep(layer or "output"))
+def readout(kind: str, output: torch.Tensor) -> torch.Tensor:
+    cls, patches = (output[:, 0], output[:, 1:].mean(1)) if output.dim() == 3 else (None, None)
+    return {
+        "none": lambda: output,
+        "flatten": lambda: output.flatten(1),
+        "mean": lambda: output.mean((2, 3)),
+        "max": lambda: output.amax((2, 3)),
+        "cls": lambda: cls,
+        "patches": lambda: patches,
+        "cls+patches": lambda: torch.cat([cls, patches], 1),
+    }[kind]()
 
-stored = {layer["name"]: np.load(folder / layer["file"], mmap_mode="r") for layer in run["layers"]}
-worst = {layer: 0.0 for layer in stored}
-scale = {layer: 0.0 for layer in stored}
-step = run["batch_size"]
-for first in range(0, len(ids), step):
-    batch = ids[first:first + step]
-    images = torch.stack([prepare(Image.open(pathlib.Path(run["image_root"]) / id).convert("RGB")) for id in batch])
-    outputs.clear()
-    outputs["input"] = [images]
-    with torch.no_grad():
-        model(images)
-    for layer, rows in stored.items():
-        base, _, call = layer.partition("@")
-        expected = outputs[base][int(call) if call else -1].numpy()
-        found = rows[first:first + step].astype(np.float32).reshape(expected.shape)
-        worst[layer] = max(worst[layer], float(np.abs(found - expected).max()))
-        scale[layer] = max(scale[layer], float(np.abs(expected).max()))
 
-for layer in stored:
-    print(f"{layer:32} {worst[layer] / scale[layer]:.1e}")
-largest = max(worst[layer] / scale[layer] for layer in stored)
-print(f"{len(stored)} layers, {len(ids)} images: largest difference {largest:.1e} of the layer's scale")
-sys.exit(largest > TOLERANCE)
+def compare(folder: pathlib.Path) -> dict[str, float]:
+    """The largest difference of each layer, in units of its largest absolute value."""
+    run = json.loads((folder / "run.json").read_text())
+    ids = (folder / "images.txt").read_text().splitlines()
+    prepare, model = transform(run["preprocessing"]), build(run)
+    outputs: dict[str, list[torch.Tensor]] = {}
+
+    def keep(name: str):
+        # Cloned: PyTorch's ReLUs work in place and would change what was kept.
+        return lambda module, inputs, output: outputs.setdefault(name, []).append(pytorch_models.activation(name, output).clone())
+
+    for name, module in pytorch_models.modules(model):
+        module.register_forward_hook(keep(name))
+
+    stored = {layer["name"]: np.load(folder / layer["file"], mmap_mode="r") for layer in run["layers"]}
+    worst, scale = dict.fromkeys(stored, 0.0), dict.fromkeys(stored, 0.0)
+    step = run["batch_size"]
+    for first in range(0, len(ids), step):
+        batch = [Image.open(pathlib.Path(run["image_root"]) / id).convert("RGB") for id in ids[first:first + step]]
+        images = torch.stack([prepare(image) for image in batch])
+        outputs.clear()
+        with torch.no_grad():
+            outputs["output"] = [pytorch_models.run(model, images)]
+        outputs["input"] = [images]
+        for layer, rows in stored.items():
+            name, _, call = layer.partition("@")
+            expected = readout(run["readout"], outputs[name][int(call) if call else -1]).numpy()
+            found = rows[first:first + step].astype(np.float32)
+            worst[layer] = max(worst[layer], float(np.abs(found - expected).max()))
+            scale[layer] = max(scale[layer], float(np.abs(expected).max()))
+    return {layer: worst[layer] / (scale[layer] or 1.0) for layer in stored}
+
+
+if __name__ == "__main__":
+    largest = 0.0
+    for argument in sys.argv[1:]:
+        if argument == "--worst":
+            continue
+        differences = compare(pathlib.Path(argument))
+        if "--worst" not in sys.argv:
+            for layer, difference in differences.items():
+                print(f"{layer:32} {difference:.1e}")
+        layer = max(differences, key=differences.get)
+        print(f"{argument}: {len(differences)} layers, largest difference {differences[layer]:.1e} of the scale, at {layer}")
+        largest = max(largest, differences[layer])
+    sys.exit(largest > TOLERANCE)

@@ -27,14 +27,20 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, printer: Printer) -> Re
         RunFolder::check(&wanted.folder, &arguments.images, arguments.force)?;
     }
     let (device, no_cuda) = device::open(arguments.device)?;
+    let space = Space::check(arguments, &wanted, images.len())?;
+    let (models, records) = load(arguments, &wanted, device, &images)?;
     let workers = workers(arguments, images.len());
+    for (wanted, record) in wanted.iter().zip(&records) {
+        printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
+        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", record.preprocessing.describe()));
+        printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
+    }
     printer.fact("images", &images.summary());
+    printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
     printer.fact("runs on", &format!("{}, {}, batches of {}", name(device), count_of(workers, "worker"), arguments.batch_size));
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
-    check_space(arguments, &wanted, images.len(), printer)?;
-    let (models, records) = load(arguments, &wanted, device, &images, printer)?;
 
     let start = Instant::now();
     let mut unfinished = Vec::new();
@@ -128,21 +134,28 @@ fn workers(arguments: &Extract, images: usize) -> usize {
     wanted.min(images.div_ceil(arguments.batch_size as usize))
 }
 
-/// Fails if the disk has no room for all runs.
-fn check_space(arguments: &Extract, wanted: &[Wanted], images: usize, printer: Printer) -> Result<()> {
-    let out = &arguments.out;
-    let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-    let free =
-        fs4::available_space(existing).with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
-    let size = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, images)).sum();
-    printer.fact("writes", &format!("{} to {} ({} free)", bytes(size), out.display(), bytes(free)));
-    if size > free {
-        return Err(advise(
-            format!("{} are to be written, and the disk of `{}` has {} free", bytes(size), out.display(), bytes(free)),
-            "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
-        ));
+/// In bytes.
+struct Space {
+    needed: u64,
+    free: u64,
+}
+
+impl Space {
+    /// Fails if the disk has no room for all runs.
+    fn check(arguments: &Extract, wanted: &[Wanted], images: usize) -> Result<Space> {
+        let out = &arguments.out;
+        let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let free = fs4::available_space(existing);
+        let free = free.with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
+        let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, images)).sum();
+        if needed > free {
+            return Err(advise(
+                format!("{} are to be written, and the disk of `{}` has {} free", bytes(needed), out.display(), bytes(free)),
+                "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
+            ));
+        }
+        Ok(Space { needed, free })
     }
-    Ok(())
 }
 
 /// What a run will write, in bytes.
@@ -152,20 +165,11 @@ fn size(arguments: &Extract, shapes: &[Vec<usize>], images: usize) -> u64 {
     (row * images + rdm * shapes.len()) as u64
 }
 
-fn load(
-    arguments: &Extract,
-    wanted: &[Wanted],
-    device: Device,
-    images: &ImageList,
-    printer: Printer,
-) -> Result<(Vec<Model>, Vec<Record>)> {
+fn load(arguments: &Extract, wanted: &[Wanted], device: Device, images: &ImageList) -> Result<(Vec<Model>, Vec<Record>)> {
     let mut models = Vec::new();
     let mut records = Vec::new();
     for Wanted { choice, layers, readout, shapes, .. } in wanted {
         let (state, provenance) = weights::load(choice, &arguments.weights, arguments.seed)?;
-        printer.fact("model", &format!("{}, weights {}", choice.name(), provenance.describe()));
-        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", choice.preprocessing.describe()));
-        printer.fact("layers", &describe(layers, shapes));
         models.push(Model::new(&choice.entry.architecture, state, device)?);
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
@@ -232,7 +236,7 @@ fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRec
 fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
     let sum = |part: fn(&Seconds) -> f64| seconds.iter().map(part).sum::<f64>();
     format!(
-        "{wall:.1} s, {:.0} images/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
+        "{wall:.1} s, {:.1} images/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
         images as f64 / wall,
         seconds[0].decoding,
         sum(|seconds| seconds.network),

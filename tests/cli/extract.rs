@@ -20,10 +20,10 @@ fn a_run_says_what_it_does_and_writes_one_file_a_layer() {
     activations/alexnet.random-0
     --- stderr
       model     alexnet, weights random, seed 0 (as torch.manual_seed(0))
-      images    5 in 2 folders: 1 JPEG, 4 PNG
       pixels    as Pillow 13 and torchvision: resize 256 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
       layers    8 in one pass, which stops after classifier.6
-      writes    activations/alexnet.random-0, 1.55 MB ([space] free)
+      images    5 in 2 folders: 1 JPEG, 4 PNG
+      writes    1.55 MB to activations ([space] free)
       runs on   cpu, [workers], batches of 16
       took      [time], [rate]; summed over workers: decoding [time], network [time], writing [time]
       RDMs      8 of 5 × 5, 1 − Pearson's r, in [time]
@@ -236,9 +236,9 @@ fn wrong_layers_are_answered_with_near_names() {
     hint: `thingsvision layers --model alexnet` lists all
     ");
     assert_output!(lab.fail(&format!("{EXTRACT} --layer classifier.5 --readout mean")), @"
-    error: the readout is over the picture, but `classifier.5` gives [4096], not channels × rows × columns
+    error: `classifier.5` gives no picture to take a mean or maximum over: its shape is [4096]
 
-    hint: use --readout none or flatten for this layer, in a run of its own
+    hint: readouts that fit: none or flatten; give layers of different kinds runs of their own
     ");
     assert!(lab.names("activations").is_empty());
 }
@@ -354,6 +354,7 @@ fn weights_come_from_a_file_or_not_at_all() {
 
 /// Writes ResNet-18 weights to `path`: those of the seed, or zeros.
 fn save_resnet18(path: &Path, seed: Option<u64>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     let registry = Registry::load(None).unwrap();
     let architecture = &registry.choose("resnet18").unwrap().entry.architecture;
     let state = seed.map(|seed| architecture.seeded_weights(seed).unwrap());
@@ -398,7 +399,7 @@ fn constant_rows_have_no_rdm_but_the_activations_are_whole() {
     --- stderr
     error: the activations are whole, but there is no RDM of `layer2`, `fc`: all units have the same value, so a correlation is not defined, in `a/one.png`, `a/two.png`, `b/five.jpg`, `b/four.png`, `b/three.png`
 
-    hint: take another layer for an RDM, or leave these stimuli out
+    hint: take another layer for an RDM, leave these stimuli out, or store NaN for them: --on-constant nan
     ");
     insta::assert_debug_snapshot!(lab.names("activations/resnet18.zero"), @r#"
     [
@@ -413,4 +414,129 @@ fn constant_rows_have_no_rdm_but_the_activations_are_whole() {
     let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/resnet18.zero/run.json")).unwrap();
     assert_eq!(record["complete"], true);
     assert_eq!(record["layers"][1]["rdm"], serde_json::Value::Null);
+}
+
+#[test]
+fn constant_rows_get_nan_on_request() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("zero.safetensors"), None);
+    lab.succeed("extract --model resnet18 --images images --layer fc --weights zero.safetensors --on-constant nan");
+    let rdm = npy::read(&lab.path("activations/resnet18.zero/fc.rdm.npy")).unwrap();
+    for ((i, j), distance) in (0..5).flat_map(|i| (0..5).map(move |j| (i, j))).zip(&rdm) {
+        assert!(if i == j { *distance == 0.0 } else { distance.is_nan() }, "{i} {j} {distance}");
+    }
+}
+
+#[test]
+fn several_models_in_one_run_give_what_each_gives_alone() {
+    let lab = Lab::new();
+    let common = "--weights random --images images --rdm none --batch-size 3";
+    // Two kinds of preprocessing, three models.
+    let models = ["alexnet", "clip-vit", "resnet18"];
+    let together = lab.succeed(&format!("extract --model alexnet --model clip-vit --model resnet18 {common} --out together"));
+    assert_eq!(together.stdout.lines().count(), 3);
+    for model in models {
+        let folder = lab.succeed(&format!("extract --model {model} {common} --out alone")).stdout.trim().to_owned();
+        for file in lab.names(&folder).iter().filter(|file| file.ends_with(".npy")) {
+            let same = format!("{}/{file}", folder.replace("alone", "together"));
+            assert_eq!(lab.bytes(&format!("{folder}/{file}")), lab.bytes(&same), "{same}");
+        }
+    }
+    assert!(lab.fail(&format!("extract --model alexnet --model AlexNet {common}")).contains("asked for twice"));
+}
+
+#[test]
+fn token_readouts_are_what_numpy_would_make_of_the_tokens() {
+    let lab = Lab::new();
+    let extract = "extract --model clip-vit --weights random --images images/a --rdm none --layer visual.ln_pre";
+    for readout in ["none", "cls", "patches", "cls+patches"] {
+        lab.succeed(&format!("{extract} --readout {readout} --out {readout}"));
+    }
+    let read = |readout: &str| npy::read(&lab.path(&format!("{readout}/clip-vit.random-0/visual.ln_pre.npy"))).unwrap();
+    let (tokens, cls, patches, both) = (read("none"), read("cls"), read("patches"), read("cls+patches"));
+    assert_eq!(tokens.shape(), [2, 50, 768]);
+    for (i, d) in (0..2).flat_map(|i| (0..768).map(move |d| (i, d))) {
+        let mean = (1..50).map(|token| tokens[[i, token, d]]).sum::<f64>() / 49.0;
+        assert_eq!(cls[[i, d]], tokens[[i, 0, d]]);
+        assert_eq!(both[[i, d]], tokens[[i, 0, d]]);
+        assert!((both[[i, 768 + d]] - mean).abs() < 1e-6);
+        assert!((patches[[i, d]] - mean).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_default_of_a_vision_transformer_is_its_class_token() {
+    let lab = Lab::new();
+    lab.succeed("extract --model vit-b-32 --weights random --images images/a --rdm none");
+    assert_eq!(npy::read(&lab.path("activations/vit-b-32.random-0/encoder.ln.npy")).unwrap().shape(), [2, 768]);
+}
+
+#[test]
+fn readouts_that_do_not_fit_are_refused_with_those_that_do() {
+    let lab = Lab::new();
+    let extract = "extract --model clip-vit --weights random --images images";
+    assert_output!(lab.fail(&format!("{extract} --layer visual.conv1 --readout cls")), @"
+    error: `visual.conv1` gives no tokens: its shape is [768, 7, 7]
+
+    hint: readouts that fit: none, flatten, mean or max; give layers of different kinds runs of their own
+    ");
+    assert_output!(lab.fail(&format!("{extract} --layer visual --readout cls")), @"
+    error: `visual` gives no tokens: its shape is [512]
+
+    hint: readouts that fit: none or flatten; give layers of different kinds runs of their own
+    ");
+    assert_output!(lab.fail(&format!("{extract} --layer visual.ln_pre --readout max")), @"
+    error: `visual.ln_pre` gives no picture to take a mean or maximum over: its shape is [50, 768]
+
+    hint: readouts that fit: none, flatten, cls, patches or cls+patches; give layers of different kinds runs of their own
+    ");
+}
+
+#[test]
+fn a_module_that_is_never_called_is_refused() {
+    let lab = Lab::new();
+    let extract = "extract --model clip-vit --weights random --images images";
+    assert_output!(lab.fail(&format!("{extract} --layer visual.transformer.resblocks.3.attn.out_proj")), @"
+    error: `visual.transformer.resblocks.3.attn.out_proj` is never called by the network, so it has no output
+
+    hint: its parent `visual.transformer.resblocks.3.attn` uses its weights
+    ");
+}
+
+#[test]
+fn a_registry_adds_models_of_ones_own() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("mine/weights.safetensors"), Some(2));
+    let registry = |sha256: &str| {
+        let text = format!(
+            r#"
+            [[model]]
+            name = "my-resnet"
+            architecture = {{ family = "resnet", block = "basic", depths = [2, 2, 2, 2] }}
+            default_layer = "layer4"
+            [[model.weights]]
+            tag = "mine"
+            file = "weights.safetensors"
+            {sha256}
+            preprocessing = "small"
+            [preprocessing.small]
+            resize = 64
+            interpolation = "lanczos"
+            crop = 48
+            mean = [0.5, 0.5, 0.5]
+            std = [0.5, 0.5, 0.5]
+            "#
+        );
+        fs::write(lab.path("mine/models.toml"), text).unwrap();
+    };
+    registry("");
+    let extract = "extract --registry mine/models.toml --model my_resnet --images images";
+    lab.succeed(&format!("{extract} --weights pretrained"));
+    assert_eq!(npy::read(&lab.path("activations/my-resnet/layer4.npy")).unwrap().shape(), [5, 512, 2, 2]);
+    assert!(lab.succeed("models --registry mine/models.toml").stdout.contains("my-resnet"));
+    registry("sha256 = \"0123\"");
+    assert!(lab.fail(&format!("{extract} --force")).contains("is not the file of the registry"));
+    registry("shasum = \"0123\"");
+    let said = lab.fail(&format!("{extract} --force"));
+    assert!(said.contains("the registry `mine/models.toml` cannot be used") && said.contains("unknown field `shasum`"), "{said}");
 }

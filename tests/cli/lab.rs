@@ -97,7 +97,7 @@ macro_rules! assert_output {
     ($output:expr, @$snapshot:literal) => {
         insta::with_settings!({ filters => vec![
             (r"\d+\.\d s", "[time]"),
-            (r"[\d,]+ images/s", "[rate]"),
+            (r"[\d,.]+ images/s", "[rate]"),
             (r"\([\d.]+ .?B free\)", "([space] free)"),
             (r"\d+ workers?", "[workers]"),
         ] }, { insta::assert_snapshot!($output.to_string(), @$snapshot) })

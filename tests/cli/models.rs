@@ -8,16 +8,42 @@ fn models_are_listed() {
     assert_output!(Lab::new().succeed("models"), @"
     exit Some(0)
     --- stdout
-    model       weights                         input    default layer   outputs   parameters
-    alexnet     imagenet1k_v1                   224 px   classifier.5      4,096       61.1 M
-    resnet18    imagenet1k_v1                   224 px   avgpool             512       11.7 M
-    resnet34    imagenet1k_v1                   224 px   avgpool             512       21.8 M
-    resnet50    imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool           2,048       25.6 M
-    resnet101   imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool           2,048       44.5 M
-    resnet152   imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool           2,048       60.2 M
+    model                 weights                         input    default layer     outputs   parameters
+    alexnet               imagenet1k_v1                   224 px   classifier.5        4,096       61.1 M
+    vgg11                 imagenet1k_v1                   224 px   classifier.4        4,096      132.9 M
+    vgg11-bn              imagenet1k_v1                   224 px   classifier.4        4,096      132.9 M
+    vgg13                 imagenet1k_v1                   224 px   classifier.4        4,096      133.0 M
+    vgg13-bn              imagenet1k_v1                   224 px   classifier.4        4,096      133.1 M
+    vgg16                 imagenet1k_v1                   224 px   classifier.4        4,096      138.4 M
+    vgg16-bn              imagenet1k_v1                   224 px   classifier.4        4,096      138.4 M
+    vgg19                 imagenet1k_v1                   224 px   classifier.4        4,096      143.7 M
+    vgg19-bn              imagenet1k_v1                   224 px   classifier.4        4,096      143.7 M
+    resnet18              imagenet1k_v1                   224 px   avgpool               512       11.7 M
+    resnet34              imagenet1k_v1                   224 px   avgpool               512       21.8 M
+    resnet50              imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       25.6 M
+    resnet101             imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       44.5 M
+    resnet152             imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       60.2 M
+    wide-resnet50-2       imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       68.9 M
+    resnext50-32x4d       imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       25.0 M
+    cornet-s              imagenet                        224 px   decoder.avgpool       512       53.4 M
+    cornet-z              imagenet                        224 px   decoder.avgpool       512        2.1 M
+    cornet-r              imagenet                        224 px   decoder.avgpool       512        5.2 M
+    cornet-rt             imagenet                        224 px   decoder.avgpool       512        5.2 M
+    clip-rn               openai                          224 px   visual              1,024       38.3 M
+    clip-rn101            openai                          224 px   visual                512       56.3 M
+    clip-rn50x4           openai                          288 px   visual                640       87.1 M
+    clip-rn50x16          openai                          384 px   visual                768      167.3 M
+    clip-rn50x64          openai                          448 px   visual              1,024      420.4 M
+    clip-vit              openai                          224 px   visual                512       87.8 M
+    clip-vit-b-16         openai                          224 px   visual                512       86.2 M
+    clip-vit-l-14         openai                          224 px   visual                768      304.0 M
+    clip-vit-l-14-336px   openai                          336 px   visual                768      304.3 M
+    vit-b-16              imagenet1k_v1                   224 px   encoder.ln            768       86.6 M
+    vit-b-32              imagenet1k_v1                   224 px   encoder.ln            768       88.2 M
+    vit-l-16              imagenet1k_v1                   224 px   encoder.ln          1,024      304.3 M
     --- stderr
 
-    6 models. `thingsvision models resnet50` shows sources, licence, citation and preprocessing; any of them also runs untrained: --weights random
+    32 models. `thingsvision models resnet50` shows sources, licence, citation and preprocessing; any of them also runs untrained: --weights random
     ");
 }
 
@@ -95,6 +121,19 @@ fn layers_as_json_have_the_shape_of_each_call() {
     assert_eq!(relu["calls"], 2);
     assert_eq!(relu["shape"], serde_json::json!([128, 28, 28]));
     assert_eq!(relu["bytes"], 128 * 28 * 28 * 4);
+}
+
+#[test]
+fn recurrent_and_never_called_modules_are_marked() {
+    let lab = Lab::new();
+    let row = |model: &str, layer: &str| {
+        let table = lab.succeed(&format!("layers --model {model}")).stdout;
+        table.lines().find(|line| line.split_whitespace().next() == Some(layer)).unwrap().trim().to_owned()
+    };
+    assert_output!(row("cornet-s", "V4.output"), @"V4.output         Identity            256 × 14 × 14        4   196.00 KiB   V4.output@0 … @3");
+    assert_output!(row("cornet-rt", "V4.conv_input"), @"V4.conv_input     Conv2d              256 × 14 × 14       4   196.00 KiB   V4.conv_input@0 … @3");
+    assert_output!(row("clip-vit", "visual.transformer.resblocks.0.attn.out_proj"), @"visual.transformer.resblocks.0.attn.out_proj    NonDynamicallyQuantizableLinear   never called        0");
+    assert_output!(row("clip-rn", "visual.attnpool.q_proj"), @"visual.attnpool.q_proj              Linear            never called         0");
 }
 
 #[test]
