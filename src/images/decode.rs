@@ -1,24 +1,14 @@
 //! An image file to RGB bytes, equal to `PIL.Image.open(path).convert("RGB")`.
 
 use super::jpeg;
+use super::rgb::{Rgb, check_size};
 use crate::advice::advise;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use image::{DynamicImage, ImageFormat, ImageReader};
 use std::fmt;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
-
-/// 8-bit RGB pixels, rows from top to bottom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rgb {
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// `[height, width, 3]`.
-    pub pixels: Vec<u8>,
-}
 
 /// A kind of image file that can be read, told by its first bytes, not by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,9 +27,6 @@ impl fmt::Display for Format {
         })
     }
 }
-
-/// Pillow refuses larger pictures ("decompression bomb").
-const MOST_PIXELS: usize = 178_956_970;
 
 /// How many bytes are read for a header at first.
 const HEADER: u64 = 64 * 1024;
@@ -104,14 +91,6 @@ fn header_size(format: Format, bytes: &[u8]) -> Result<(usize, usize)> {
             Ok((width as usize, height as usize))
         }
     }
-}
-
-/// Fails for pictures of a size that Pillow refuses.
-pub(super) fn check_size(width: usize, height: usize) -> Result<()> {
-    if width.saturating_mul(height) > MOST_PIXELS {
-        bail!("{width} × {height} pixels are more than the {MOST_PIXELS} that Pillow accepts");
-    }
-    Ok(())
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Rgb> {

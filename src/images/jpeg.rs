@@ -3,7 +3,7 @@
 //! The C side is `csrc/jpeg.c`.
 #![allow(unsafe_code)] // calls into C, reasoned at each
 
-use super::decode::{Rgb, check_size};
+use super::rgb::{Rgb, check_size};
 use anyhow::{Result, bail};
 use std::ffi::{CStr, c_char, c_int};
 

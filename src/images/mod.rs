@@ -5,8 +5,10 @@ mod jpeg;
 mod list;
 mod preprocess;
 mod resize;
+mod rgb;
 
-pub use decode::{Rgb, decode};
+pub use decode::decode;
 pub use list::ImageList;
 pub use preprocess::Preprocessing;
 pub use resize::{Interpolation, Window, resize};
+pub use rgb::Rgb;

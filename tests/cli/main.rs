@@ -5,4 +5,7 @@ mod extract;
 mod lab;
 mod models;
 mod rdm;
+mod readouts;
+mod refusals;
 mod rsa;
+mod weights;

@@ -1,0 +1,96 @@
+//! NumPy's `.npy` files, on top of `ndarray-npy`: rows written in place as they come, any numeric array read.
+
+mod element;
+mod matrix;
+mod rows;
+
+pub use matrix::Matrix;
+pub use rows::{Dtype, RowFile};
+
+use crate::advice::advise;
+use anyhow::{Context, Result};
+use element::{F16, ToF64};
+use ndarray::ArrayD;
+use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use py_literal::Value;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+/// What a file is called while it is being written.
+pub fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+/// Writes `array` so that its name never stands for half of it.
+pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
+    let write = || -> Result<()> {
+        let mut file = BufWriter::new(File::create(partial(path))?);
+        array.write_npy(&mut file)?;
+        file.into_inner()?.sync_data()?;
+        Ok(std::fs::rename(partial(path), path)?)
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+type ReadAs = fn(&Path) -> Result<ArrayD<f64>, ReadNpyError>;
+
+/// Reads an array of any numeric or boolean type as float64. Fortran order is refused.
+pub fn read(path: &Path) -> Result<ArrayD<f64>> {
+    let types: [ReadAs; 12] = [
+        read_as::<f64>,
+        read_as::<f32>,
+        read_as::<F16>,
+        read_as::<bool>,
+        read_as::<i64>,
+        read_as::<i32>,
+        read_as::<i16>,
+        read_as::<i8>,
+        read_as::<u64>,
+        read_as::<u32>,
+        read_as::<u16>,
+        read_as::<u8>,
+    ];
+    let mut descriptor = None;
+    for read in types {
+        match read(path) {
+            Ok(array) if array.is_standard_layout() => return Ok(array),
+            Ok(_) => return Err(fortran(path)),
+            Err(ReadNpyError::WrongDescriptor(found)) => descriptor = Some(found),
+            Err(ReadNpyError::Io(error)) => return Err(cannot_open(path, error)),
+            Err(error) => return Err(not_npy(path, &error)),
+        }
+    }
+    Err(not_numeric(path, descriptor.as_ref()))
+}
+
+fn read_as<A: ReadableElement + Copy + ToF64>(path: &Path) -> Result<ArrayD<f64>, ReadNpyError> {
+    let file = BufReader::new(File::open(path).map_err(ReadNpyError::Io)?);
+    Ok(ArrayD::<A>::read_npy(file)?.mapv(ToF64::to_f64))
+}
+
+fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot read `{}`", path.display()))
+}
+
+fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
+    advise(format!("`{}` is not a whole .npy file: {error}", path.display()), "write it with `np.save`, or copy it again")
+}
+
+fn fortran(path: &Path) -> anyhow::Error {
+    advise(
+        format!("`{}` is in Fortran order (column by column)", path.display()),
+        "save it row by row: `np.save(path, np.ascontiguousarray(array))`",
+    )
+}
+
+fn not_numeric(path: &Path, descriptor: Option<&Value>) -> anyhow::Error {
+    let found = descriptor.map_or_else(String::new, ToString::to_string);
+    let what = if found.contains('O') { "Python objects".to_owned() } else { format!("values of type {found}") };
+    advise(
+        format!("`{}` holds {what}, not numbers", path.display()),
+        "save an array of numbers: `np.save(path, np.asarray(array, dtype=np.float32))`",
+    )
+}

@@ -1,0 +1,147 @@
+//! What bad input gets from `thingsvision extract`.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use std::fs;
+
+const EXTRACT: &str = "extract --model alexnet --weights random --images images";
+
+#[test]
+fn force_does_not_touch_other_files() {
+    let lab = Lab::new();
+    fs::create_dir_all(lab.path("activations/alexnet.random-0")).unwrap();
+    fs::write(lab.path("activations/alexnet.random-0/notes.txt"), "mine").unwrap();
+    assert_output!(lab.fail(&format!("{EXTRACT} --force")), @"
+    error: `activations/alexnet.random-0` holds other files and no run
+
+    hint: name another place with --out; --force replaces runs only
+    ");
+    assert_eq!(lab.names("activations/alexnet.random-0"), ["notes.txt"]);
+}
+
+#[test]
+fn wrong_layers_are_answered_with_near_names() {
+    let lab = Lab::new();
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer clasifier.5")), @"
+    error: `alexnet` has no layer `clasifier.5`
+
+    hint: did you mean `classifier.5`, `classifier.0` or `classifier.1`? `thingsvision layers --model alexnet` lists all 25
+    ");
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer features.0@1")), @"
+    error: `features.0` has no call 1
+
+    hint: it is called once: `features.0`
+    ");
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer layer4.*")), @"
+    error: `alexnet` has no layer like `layer4.*`
+
+    hint: `thingsvision layers --model alexnet` lists all
+    ");
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer classifier.5 --readout mean")), @"
+    error: `classifier.5` gives no picture to take a mean or maximum over: its shape is [4096]
+
+    hint: readouts that fit: none or flatten; give layers of different kinds runs of their own
+    ");
+    assert!(lab.names("activations").is_empty());
+}
+
+#[test]
+fn folders_without_images_are_refused() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("empty")).unwrap();
+    let extract = "extract --model alexnet --weights random --images";
+    assert_output!(lab.fail(&format!("{extract} empty")), @"
+    error: there are no images in `empty`
+
+    hint: give the folder that holds the JPEG or PNG files; its sub-folders are searched too
+    ");
+    assert_output!(lab.fail(&format!("{extract} imagse")), @"
+    error: `imagse` does not exist
+
+    hint: `--images` takes a folder of JPEG and PNG files
+    ");
+    assert_output!(lab.fail(&format!("{extract} images/a/one.png")), @"
+    error: `images/a/one.png` is not a folder
+
+    hint: `--images` takes a folder of JPEG and PNG files
+    ");
+}
+
+#[test]
+fn what_is_not_an_image_stops_the_run_before_it_starts() {
+    let lab = Lab::new();
+    fs::write(lab.path("images/notes.txt"), "not an image").unwrap();
+    assert_output!(lab.fail(EXTRACT), @"
+    error: `images/notes.txt` is not a JPEG or PNG image
+
+    hint: take it out of the folder (or convert it); nothing is left out by itself
+    ");
+    fs::write(lab.path("images/notes.txt"), "").unwrap();
+    assert_output!(lab.fail(EXTRACT), @"
+    error: `images/notes.txt` is empty
+
+    hint: take it out of the folder (or convert it); nothing is left out by itself
+    ");
+    fs::rename(lab.path("images/notes.txt"), lab.path("images/.hidden")).unwrap();
+    assert!(lab.succeed(EXTRACT).stderr.contains("(1 hidden left out)"));
+}
+
+#[test]
+fn a_truncated_image_stops_the_run_and_nothing_is_left_that_looks_whole() {
+    let lab = Lab::new();
+    let whole = lab.bytes("images/b/five.jpg");
+    let truncated = |length: usize| {
+        fs::write(lab.path("images/b/five.jpg"), &whole[..length]).unwrap();
+        let said = lab.fail(&format!("-q {EXTRACT}"));
+        assert!(lab.names("activations").is_empty(), "{:?}", lab.names("activations/alexnet.random-0"));
+        said
+    };
+    let said = truncated(whole.len() / 2);
+    assert_output!(said, @"
+    error: `images/b/five.jpg` is damaged: the file ends in the middle of the picture
+
+    hint: replace the file, or take it out of the folder; no image is left out by itself
+    ");
+    assert_eq!(truncated(whole.len() - 2), said);
+    assert_eq!(truncated(whole.len() * 9 / 10), said);
+    fs::write(lab.path("images/b/five.jpg"), &whole[..20]).unwrap();
+    assert!(lab.fail(EXTRACT).contains("`images/b/five.jpg` is damaged"));
+
+    fs::write(lab.path("images/b/five.jpg"), &whole).unwrap();
+    let png = lab.bytes("images/a/one.png");
+    fs::write(lab.path("images/a/one.png"), &png[..png.len() / 2]).unwrap();
+    assert!(lab.fail(EXTRACT).contains("`images/a/one.png` is damaged"));
+    assert!(lab.names("activations").is_empty());
+}
+
+#[test]
+fn results_do_not_go_among_the_images() {
+    let lab = Lab::new();
+    assert_output!(lab.fail(&format!("{EXTRACT} --out images/results")), @"
+    error: the run's folder `images/results/alexnet.random-0` would lie among the images in `images`
+
+    hint: name another place with --out
+    ");
+    assert!(!lab.path("images/results").exists());
+}
+
+#[test]
+fn cuda_without_a_driver_fails_with_the_reason() {
+    if std::path::Path::new("/dev/nvidiactl").exists() {
+        eprintln!("not run: this machine has an NVIDIA device");
+        return;
+    }
+    let said = Lab::new().fail(&format!("{EXTRACT} --device cuda"));
+    assert!(said.contains("CUDA cannot be used: there is no NVIDIA driver") && said.contains("--device cpu"), "{said}");
+}
+
+#[test]
+fn a_module_that_is_never_called_is_refused() {
+    let lab = Lab::new();
+    let extract = "extract --model clip-vit --weights random --images images";
+    assert_output!(lab.fail(&format!("{extract} --layer visual.transformer.resblocks.3.attn.out_proj")), @"
+    error: `visual.transformer.resblocks.3.attn.out_proj` is never called by the network, so it has no output
+
+    hint: its parent `visual.transformer.resblocks.3.attn` uses its weights
+    ");
+}

@@ -1,0 +1,152 @@
+//! Weights from files, models of one's own, and what odd weights do.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use safetensors::tensor::{Dtype, TensorView};
+use std::fs;
+use std::path::Path;
+use tch::Kind;
+use thingsvision::npy;
+use thingsvision::registry::Registry;
+
+#[test]
+fn pretrained_weights_are_not_replaced_by_random_ones() {
+    assert_output!(Lab::new().fail("extract --model alexnet --images images"), @"
+    error: pretrained weights of `alexnet` cannot be fetched by this version
+
+    hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth and give the file: --weights FILE;
+          or run the untrained network: --weights random --seed 0
+    ");
+}
+
+#[test]
+fn weights_come_from_a_file_or_not_at_all() {
+    let lab = Lab::new();
+    let extract = "extract --model alexnet --images images --weights";
+    assert_output!(lab.fail(&format!("{extract} randm")), @"
+    error: there is no weights file `randm`
+
+    hint: `--weights` takes `pretrained`, `random`, or the path of a .pth, .pt or .safetensors file
+    ");
+    let checkpoint = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints/zip.pth");
+    fs::copy(checkpoint, lab.path("mine.pth")).unwrap();
+    assert_output!(lab.fail(&format!("{extract} mine.pth")), @"
+    error: the weights in `mine.pth` do not fit `alexnet`: of 16 tensors: 16 missing (features.0.weight, features.0.bias, features.3.weight, …), 7 unexpected (0.weight, 1.bias, 1.num_batches_tracked, …)
+
+    hint: the file must hold the state dict of `alexnet` (torchvision) and nothing else
+    ");
+    assert!(lab.fail(&format!("{extract} images/a/one.png")).contains("cannot read weights from `images/a/one.png`"));
+}
+
+/// Writes ResNet-18 weights to `path`: those of the seed, or zeros.
+fn save_resnet18(path: &Path, seed: Option<u64>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let registry = Registry::load(None).unwrap();
+    let architecture = &registry.choose("resnet18").unwrap().entry.architecture;
+    let state = seed.map(|seed| architecture.seeded_weights(seed).unwrap());
+    let tensors: Vec<_> =
+        architecture.manifest().unwrap().tensors.iter().filter(|tensor| tensor.kind == Kind::Float).cloned().collect();
+    let bytes = tensors.iter().map(|entry| {
+        let mut bytes = vec![0; entry.shape.iter().product::<i64>() as usize * 4];
+        if let Some(state) = &state {
+            state[&entry.key].copy_data_u8(&mut bytes, state[&entry.key].numel());
+        }
+        bytes
+    });
+    let bytes: Vec<_> = bytes.collect();
+    let views = tensors.iter().zip(&bytes).map(|(entry, bytes)| {
+        let shape = entry.shape.iter().map(|&size| size as usize).collect();
+        (entry.key.as_str(), TensorView::new(Dtype::F32, shape, bytes).unwrap())
+    });
+    safetensors::serialize_to_file(views, None, path).unwrap();
+}
+
+#[test]
+fn weights_from_a_file_give_the_bytes_of_the_same_weights_drawn() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("mine.safetensors"), Some(5));
+    let extract = "extract --model resnet18 --images images --layer layer2 --weights";
+    assert_eq!(lab.succeed(&format!("{extract} mine.safetensors")).stdout, "activations/resnet18.mine\n");
+    lab.succeed(&format!("{extract} random --seed 5"));
+    assert_eq!(lab.bytes("activations/resnet18.mine/layer2.npy"), lab.bytes("activations/resnet18.random-5/layer2.npy"));
+}
+
+#[test]
+fn constant_rows_have_no_rdm_but_the_activations_are_whole() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("zero.safetensors"), None);
+    let outcome =
+        lab.run("-q extract --model resnet18 --images images --layer input --layer layer2 --layer fc --weights zero.safetensors");
+    assert_eq!(outcome.code, Some(1));
+    assert_output!(outcome, @"
+    exit Some(1)
+    --- stdout
+    activations/resnet18.zero
+    --- stderr
+    error: the activations are whole, but there is no RDM of `layer2`, `fc`: all units have the same value, so a correlation is not defined, in `a/one.png`, `a/two.png`, `b/five.jpg`, `b/four.png`, `b/three.png`
+
+    hint: take another layer for an RDM, leave these stimuli out, or store NaN for them: --on-constant nan
+    ");
+    insta::assert_debug_snapshot!(lab.names("activations/resnet18.zero"), @r#"
+    [
+        "fc.npy",
+        "images.txt",
+        "input.npy",
+        "input.rdm.npy",
+        "layer2.npy",
+        "run.json",
+    ]
+    "#);
+    let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/resnet18.zero/run.json")).unwrap();
+    assert_eq!(record["complete"], true);
+    assert_eq!(record["layers"][1]["rdm"], serde_json::Value::Null);
+}
+
+#[test]
+fn constant_rows_get_nan_on_request() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("zero.safetensors"), None);
+    lab.succeed("extract --model resnet18 --images images --layer fc --weights zero.safetensors --on-constant nan");
+    let rdm = npy::read(&lab.path("activations/resnet18.zero/fc.rdm.npy")).unwrap();
+    for ((i, j), distance) in (0..5).flat_map(|i| (0..5).map(move |j| (i, j))).zip(&rdm) {
+        assert!(if i == j { *distance == 0.0 } else { distance.is_nan() }, "{i} {j} {distance}");
+    }
+}
+
+#[test]
+fn a_registry_adds_models_of_ones_own() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("mine/weights.safetensors"), Some(2));
+    let registry = |sha256: &str| {
+        let text = format!(
+            r#"
+            [[model]]
+            name = "my-resnet"
+            architecture = {{ family = "resnet", block = "basic", depths = [2, 2, 2, 2] }}
+            default_layer = "layer4"
+            [[model.weights]]
+            tag = "mine"
+            file = "weights.safetensors"
+            {sha256}
+            preprocessing = "small"
+            [preprocessing.small]
+            resize = 64
+            interpolation = "lanczos"
+            crop = 48
+            mean = [0.5, 0.5, 0.5]
+            std = [0.5, 0.5, 0.5]
+            "#
+        );
+        fs::write(lab.path("mine/models.toml"), text).unwrap();
+    };
+    registry("");
+    let extract = "extract --registry mine/models.toml --model my_resnet --images images";
+    lab.succeed(&format!("{extract} --weights pretrained"));
+    assert_eq!(npy::read(&lab.path("activations/my-resnet/layer4.npy")).unwrap().shape(), [5, 512, 2, 2]);
+    assert!(lab.succeed("models --registry mine/models.toml").stdout.contains("my-resnet"));
+    registry("sha256 = \"0123\"");
+    assert!(lab.fail(&format!("{extract} --force")).contains("is not the file of the registry"));
+    registry("shasum = \"0123\"");
+    let said = lab.fail(&format!("{extract} --force"));
+    assert!(said.contains("the registry `mine/models.toml` cannot be used") && said.contains("unknown field `shasum`"), "{said}");
+}
