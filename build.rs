@@ -12,11 +12,22 @@ fn main() {
     for include in env::split_paths(&env::var_os("DEP_JPEG_INCLUDE").expect("mozjpeg-sys names its headers")) {
         jpeg.include(include);
     }
-    jpeg.file("csrc/jpeg.c").warnings_into_errors(false).compile("thingsvision_jpeg");
+    jpeg.file("csrc/jpeg.c").compile("thingsvision_jpeg");
 
-    let libtorch = env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names the folder of libtorch");
-    let libtorch =
-        fs::canonicalize(&libtorch).unwrap_or_else(|error| panic!("`{libtorch}`: {error}: run `cargo xtask libtorch`"));
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libtorch.display());
-    println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", libtorch.display());
+    let lib = env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names the folder of libtorch");
+    let lib = fs::canonicalize(&lib).unwrap_or_else(|error| panic!("`{lib}`: {error}: run `cargo xtask libtorch`"));
+    let include = lib.with_file_name("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .include(include.join("torch/csrc/api/include"))
+        .include(include)
+        // libtorch's headers, not ours.
+        .warnings(false)
+        .file("csrc/torchscript.cpp")
+        .compile("thingsvision_torchscript");
+
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", lib.display());
 }

@@ -34,7 +34,7 @@ def transform(recipe: dict) -> Compose:
 def build(run: dict) -> torch.nn.Module:
     model = pytorch_models.build(run["model"].split(".")[0], run["weights"].get("seed", 0))
     if run["weights"]["kind"] == "file":
-        model.load_state_dict(torch.load(run["weights"]["path"], weights_only=True))
+        pytorch_models.load_weights(model, run["weights"]["path"])
     return model
 
 

@@ -70,6 +70,20 @@ def activation(name: str, output) -> torch.Tensor:
     return output.transpose(0, 1) if name.startswith("visual.transformer") else output
 
 
+def load_weights(model: nn.Module, path: str) -> None:
+    """Weights from a state dict, a checkpoint that nests one, or a TorchScript archive; of CLIP only the image tower."""
+    try:
+        state = torch.jit.load(path, map_location="cpu").state_dict()
+    except RuntimeError:
+        state = torch.load(path, map_location="cpu", weights_only=False)
+    state = state.get("state_dict", state)
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    wanted = state_dict(model)
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    assert not missing, missing
+    model.load_state_dict({key: state[key].float() for key in wanted if key in state}, strict=False)
+
+
 class Flatten(nn.Module):
     def forward(self, x):
         return x.flatten(1)

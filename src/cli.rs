@@ -7,7 +7,7 @@ use thingsvision::npy::Dtype;
 use thingsvision::rdm::{Metric, OnConstant};
 use thingsvision::readout::Readout;
 use thingsvision::rsa::Comparison;
-use thingsvision::weights::Weights;
+use thingsvision::weights;
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
 ///
@@ -30,6 +30,14 @@ pub struct Cli {
     /// A file that adds models of your own: other sizes, classes, weights. Written like models.toml, see the README
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub registry: Option<PathBuf>,
+
+    /// Where fetched weights are kept [default: THINGSVISION_CACHE, else the platform's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+
+    /// Never use the network (also: THINGSVISION_OFFLINE=1)
+    #[arg(long, global = true)]
+    pub offline: bool,
 }
 
 /// The subcommands.
@@ -48,6 +56,11 @@ pub enum Command {
     ///   run.json         how all this was made
     #[command(verbatim_doc_comment)]
     Extract(Extract),
+    /// List, fetch, check and import pretrained weights
+    ///
+    /// `extract` fetches what it needs by itself. On a machine without network, `import` a file that was downloaded
+    /// elsewhere; THINGSVISION_MIRROR names a server of your own with the same file names.
+    Weights(Weights),
     /// Compute the RDM of features
     ///
     /// correlation    1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²), summed in float64
@@ -106,7 +119,7 @@ pub struct Extract {
 
     /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
     #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
-    pub weights: Weights,
+    pub weights: weights::Weights,
 
     /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -156,6 +169,49 @@ pub enum RdmOption {
     Correlation,
     /// No RDM
     None,
+}
+
+/// `thingsvision weights`
+#[derive(Debug, clap::Args)]
+pub struct Weights {
+    /// What to do
+    #[command(subcommand)]
+    pub command: WeightsCommand,
+}
+
+/// The subcommands of `thingsvision weights`.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// List all published weights, and which are on this machine
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download weights that are not here yet, and print where they are
+    Fetch {
+        /// Models, with or without a weights tag
+        #[arg(required = true)]
+        models: Vec<String>,
+    },
+    /// Check fetched files by their hash
+    Verify {
+        /// Models [default: all that were fetched]
+        models: Vec<String>,
+    },
+    /// Print where the file of a model is
+    Path {
+        /// The model, with or without a weights tag
+        model: String,
+    },
+    /// Take a file that was downloaded elsewhere, if its hash is right
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Whose weights it holds, with or without a weights tag
+        #[arg(long)]
+        model: String,
+    },
 }
 
 /// `thingsvision rdm`

@@ -10,15 +10,18 @@ use clap::Parser;
 use cli::{Cli, Command};
 use printer::Printer;
 use std::process::ExitCode;
+use thingsvision::weights::Store;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(cli.quiet);
     let registry = cli.registry.as_deref();
+    let store = || Store::open(cli.cache.as_deref(), cli.offline);
     let result = match cli.command {
         Command::Models(arguments) => commands::models::run(&arguments, registry, printer),
         Command::Layers(arguments) => commands::layers::run(&arguments, registry, printer),
-        Command::Extract(arguments) => commands::extract::run(&arguments, registry, printer),
+        Command::Extract(arguments) => store().and_then(|store| commands::extract::run(&arguments, registry, &store, printer)),
+        Command::Weights(arguments) => store().and_then(|store| commands::weights::run(&arguments, registry, &store, printer)),
         Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
     };

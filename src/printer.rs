@@ -39,20 +39,58 @@ impl Printer {
         self.note(&format!("  {label:<9} {text}"));
     }
 
+    /// The progress of a download of the weights called `name`.
+    pub fn download(self, name: &str) -> Download {
+        let bar = ProgressBar::with_draw_target(None, self.target());
+        let template = "  fetching  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"),
+        );
+        Download { bar, name: name.to_owned(), printer: self, begun: false.into() }
+    }
+
+    fn target(self) -> ProgressDrawTarget {
+        let visible = !self.quiet && io::stderr().is_terminal();
+        if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+    }
+
     /// A progress bar over `total` images, drawn only on a terminal.
     pub fn progress(&self, label: &'static str, total: usize) -> ProgressBar {
-        let visible = !self.quiet && io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let template = "  {prefix:<9} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let style =
             style.progress_chars("━╸─").with_key("per_sec", |state: &indicatif::ProgressState, f: &mut dyn std::fmt::Write| {
                 let _ = write!(f, "{:.0} images/s", state.per_sec());
             });
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        let bar = ProgressBar::with_draw_target(Some(total as u64), self.target());
         bar.set_style(style);
         bar.set_prefix(label);
         bar
+    }
+}
+
+/// The progress of a download, drawn from its first byte on.
+pub struct Download {
+    bar: ProgressBar,
+    name: String,
+    printer: Printer,
+    begun: std::cell::Cell<bool>,
+}
+
+impl Download {
+    /// `arrived` of `total` bytes are here.
+    pub fn at(&self, arrived: u64, total: Option<u64>) {
+        if !self.begun.replace(true) {
+            let size = total.map(|total| format!(", {}", bytes(total))).unwrap_or_default();
+            self.printer.note(&format!("fetching the weights of {}{size}", self.name));
+        }
+        self.bar.set_length(total.unwrap_or(arrived));
+        self.bar.set_position(arrived);
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -14,7 +14,30 @@ use std::path::{Path, PathBuf};
 pub struct Registry {
     /// In the order of the files.
     pub models: Vec<Entry>,
+    /// How checkpoints are built.
+    pub checkpoints: Checkpoints,
     preprocessing: BTreeMap<String, Preprocessing>,
+}
+
+/// The ways in which checkpoints nest and rename the tensors of a state dict.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoints {
+    /// Where in a checkpoint the state dict may be: keys of nested dictionaries, joined by dots.
+    containers: Vec<String>,
+    /// What its keys may begin with.
+    key_prefixes: Vec<String>,
+    /// Parts of keys that stand for others.
+    pub renames: Vec<[String; 2]>,
+}
+
+impl Checkpoints {
+    /// Everything that may stand before a network's key in a file.
+    pub fn prefixes(&self) -> impl Iterator<Item = String> {
+        let in_container = |container: &String| if container.is_empty() { String::new() } else { format!("{container}.") };
+        let containers = self.containers.iter().map(in_container);
+        containers.flat_map(|container| self.key_prefixes.iter().map(move |prefix| format!("{container}{prefix}")))
+    }
 }
 
 /// A model: an architecture and the weights published for it.
@@ -87,7 +110,7 @@ impl Choice<'_> {
 impl Registry {
     /// The models that come with the program and, if `own` names a file, those that it adds.
     pub fn load(own: Option<&Path>) -> Result<Registry> {
-        let mut registry = Registry { models: Vec::new(), preprocessing: BTreeMap::new() };
+        let mut registry = Registry::empty();
         registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
         if let Some(path) = own {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
@@ -104,16 +127,25 @@ impl Registry {
         Ok(registry)
     }
 
+    fn empty() -> Registry {
+        Registry { models: Vec::new(), checkpoints: Checkpoints::default(), preprocessing: BTreeMap::new() }
+    }
+
     /// Adds the entries in `text`; files that they name are relative to `folder`.
     fn add(&mut self, text: &str, folder: &Path) -> Result<()> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct File {
             #[serde(default)]
+            checkpoints: Checkpoints,
+            #[serde(default)]
             preprocessing: BTreeMap<String, Preprocessing>,
             model: Vec<Entry>,
         }
-        let File { preprocessing, model: models } = toml::from_str(text)?;
+        let File { checkpoints, preprocessing, model: models } = toml::from_str(text)?;
+        self.checkpoints.containers.extend(checkpoints.containers);
+        self.checkpoints.key_prefixes.extend(checkpoints.key_prefixes);
+        self.checkpoints.renames.extend(checkpoints.renames);
         self.preprocessing.extend(preprocessing);
         for mut entry in models {
             let taken = self.models.iter().any(|other| same_name(&other.name, &entry.name));
@@ -203,7 +235,7 @@ mod tests {
     #[test]
     fn a_misspelt_entry_is_refused() {
         let text = include_str!("../models.toml").replace("default_layer", "defualt_layer");
-        let mut registry = Registry { models: Vec::new(), preprocessing: BTreeMap::new() };
+        let mut registry = Registry::empty();
         assert!(format!("{:#}", registry.add(&text, Path::new("")).unwrap_err()).contains("defualt_layer"));
     }
 }

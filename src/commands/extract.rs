@@ -16,10 +16,11 @@ use thingsvision::npy::{self, Matrix, RowFile};
 use thingsvision::rdm::Metric;
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Registry};
+use thingsvision::weights::Store;
 use thingsvision::{device, weights};
 
 /// Checks everything, then extracts, then computes the RDMs.
-pub fn run(arguments: &Extract, registry: Option<&Path>, printer: Printer) -> Result<()> {
+pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
     let registry = Registry::load(registry)?;
     let wanted = wanted(arguments, &registry)?;
     let images = ImageList::find(&arguments.images)?;
@@ -28,7 +29,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, printer: Printer) -> Re
     }
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, images.len())?;
-    let (models, records) = load(arguments, &wanted, device, &images)?;
+    let (models, records) = load(arguments, &registry, store, &wanted, device, &images, printer)?;
     let workers = workers(arguments, images.len());
     for (wanted, record) in wanted.iter().zip(&records) {
         printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
@@ -165,11 +166,22 @@ fn size(arguments: &Extract, shapes: &[Vec<usize>], images: usize) -> u64 {
     (row * images + rdm * shapes.len()) as u64
 }
 
-fn load(arguments: &Extract, wanted: &[Wanted], device: Device, images: &ImageList) -> Result<(Vec<Model>, Vec<Record>)> {
+fn load(
+    arguments: &Extract,
+    registry: &Registry,
+    store: &Store,
+    wanted: &[Wanted],
+    device: Device,
+    images: &ImageList,
+    printer: Printer,
+) -> Result<(Vec<Model>, Vec<Record>)> {
     let mut models = Vec::new();
     let mut records = Vec::new();
     for Wanted { choice, layers, readout, shapes, .. } in wanted {
-        let (state, provenance) = weights::load(choice, &arguments.weights, arguments.seed)?;
+        let bar = printer.download(&choice.name());
+        let mut progress = |arrived, total| bar.at(arrived, total);
+        let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
+        bar.finish();
         models.push(Model::new(&choice.entry.architecture, state, device)?);
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),

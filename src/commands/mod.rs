@@ -5,6 +5,7 @@ pub mod layers;
 pub mod models;
 pub mod rdm;
 pub mod rsa;
+pub mod weights;
 
 /// `256 × 6 × 6`.
 fn shape(sizes: &[usize]) -> String {

@@ -59,6 +59,14 @@ impl Architecture {
         Ok(manifest)
     }
 
+    /// What the keys of a whole checkpoint begin with that belong to this network: of CLIP only the image tower does.
+    pub fn scope(&self) -> &'static str {
+        match self {
+            Architecture::Clip(_) => "visual.",
+            _ => "",
+        }
+    }
+
     /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor.
     pub fn seeded_weights(&self, seed: u64) -> Result<StateDict> {
         let manifest = self.manifest()?;

@@ -15,9 +15,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// The network of `architecture` with exactly the tensors of `weights`.
+    /// The network of `architecture` with the tensors of `weights`; fails if one is missing or of another shape.
     pub fn new(architecture: &Architecture, weights: StateDict, device: Device) -> Result<Model> {
-        architecture.manifest()?.check(&weights)?;
         let (root, manifest) = Scope::build(Some(weights), device, |s| architecture.construct(s))?;
         Ok(Model { manifest, device, root })
     }

@@ -1,7 +1,6 @@
 //! What a network consists of: its modules in the order of `named_modules()`, its tensors in that of `state_dict()`.
 
-use anyhow::{Result, bail};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tch::{Kind, Tensor};
 
 /// Tensors by their key in PyTorch's `state_dict()`.
@@ -52,32 +51,29 @@ impl Manifest {
         parameters.map(|tensor| tensor.shape.iter().product::<i64>()).sum()
     }
 
-    /// Fails unless `state` has a tensor of the right shape for every key and no others.
+    /// How many of the network's tensors are missing or of another shape in `tensors` (shapes by key), how many there are
+    /// too many, and a description of these faults.
     ///
     /// `num_batches_tracked` may be absent, as in files of PyTorch before 0.4.1: evaluation does not use it.
-    pub fn check(&self, state: &StateDict) -> Result<()> {
+    pub fn faults(&self, tensors: &HashMap<&str, &[i64]>) -> ([usize; 2], String) {
         let mut missing = Vec::new();
         let mut misshapen = Vec::new();
         for entry in &self.tensors {
-            match state.get(&entry.key).map(Tensor::size) {
-                Some(size) if size == entry.shape => {}
-                Some(size) => misshapen.push(format!("{} is {size:?} instead of {:?}", entry.key, entry.shape)),
+            match tensors.get(entry.key.as_str()) {
+                Some(shape) if *shape == entry.shape => {}
+                Some(shape) => misshapen.push(format!("{} is {shape:?} instead of {:?}", entry.key, entry.shape)),
                 None if entry.key.ends_with("num_batches_tracked") => {}
                 None => missing.push(entry.key.clone()),
             }
         }
-        let known: std::collections::HashSet<_> = self.tensors.iter().map(|entry| &entry.key).collect();
-        let mut unexpected: Vec<_> = state.keys().filter(|key| !known.contains(key)).cloned().collect();
+        let known: HashSet<_> = self.tensors.iter().map(|entry| entry.key.as_str()).collect();
+        let mut unexpected: Vec<_> = tensors.keys().filter(|key| !known.contains(*key)).map(|key| key.to_string()).collect();
         unexpected.sort();
-        let faults: Vec<_> = [("missing", missing), ("of another shape", misshapen), ("unexpected", unexpected)]
-            .iter()
-            .filter(|(_, keys)| !keys.is_empty())
-            .map(|(fault, keys)| format!("{} {fault} ({})", keys.len(), examples(keys)))
-            .collect();
-        if !faults.is_empty() {
-            bail!("of {} tensors: {}", self.tensors.len(), faults.join(", "));
-        }
-        Ok(())
+        let all = [("missing", missing), ("of another shape", misshapen), ("unexpected", unexpected)];
+        let faults = all.iter().filter(|(_, keys)| !keys.is_empty());
+        let faults = faults.map(|(fault, keys)| format!("{} {fault} ({})", keys.len(), examples(keys)));
+        let description = format!("of {} tensors: {}", self.tensors.len(), faults.collect::<Vec<_>>().join(", "));
+        ([all[0].1.len() + all[1].1.len(), all[2].1.len()], description)
     }
 }
 

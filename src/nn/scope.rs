@@ -1,7 +1,7 @@
 //! Where a module is being built: its name so far, and the weights and the manifest of the network around it.
 
 use super::{Manifest, ModuleEntry, ModuleId, Parameter, StateDict, TensorEntry};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::Div;
@@ -56,6 +56,7 @@ impl Scope<'_> {
         let tensor = match &mut *self.build.weights.borrow_mut() {
             Some(weights) => {
                 let tensor = weights.remove(&key).with_context(|| format!("the weights have no `{key}`"))?;
+                ensure!(tensor.size() == shape, "`{key}` has the shape {:?} instead of {shape:?}", tensor.size());
                 tensor.f_to_kind(kind)?.f_to_device(self.build.device)?
             }
             None => Tensor::f_zeros([] as [i64; 0], (kind, self.build.device))?.f_expand(shape, false)?,

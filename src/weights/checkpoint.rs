@@ -1,77 +1,134 @@
-//! A state dict from a file of `torch.save` (zip or legacy pickle) or safetensors, told by the first bytes.
+//! The tensors in a weights file, whatever its format; told by its first bytes, not by its name.
 //!
-//! Nothing in a file is executed: pickles are read by `pytorch-reader`, which knows tensors and skips the rest.
+//! Nothing in a file is executed: pickles are read by `pytorch-reader`, which knows tensors and skips the rest, and of
+//! TorchScript archives only the tensors are taken. Tensors are read one by one and only if they are wanted, so memory
+//! holds the weights once and the largest tensor twice.
 
+use super::torchscript;
 use crate::advice::{Advice, advise};
 use crate::nn::StateDict;
 use anyhow::{Context, Result, bail};
+use memmap2::Mmap;
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tch::{Kind, Tensor};
+use zip::ZipArchive;
 
-/// The tensors in the file at `path`, and the file's SHA-256.
-pub fn read(path: &Path) -> Result<(StateDict, String)> {
-    let mut file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => advise(
-            format!("there is no weights file `{}`", path.display()),
-            "`--weights` takes `pretrained`, `random`, or the path of a .pth, .pt or .safetensors file",
-        ),
-        _ => error.into(),
-    })?;
-    let mut start = [0; 2];
-    let is_torch = file.read_exact(&mut start).is_ok() && (start == *b"PK" || start == [0x80, 2]);
-    let state = if is_torch { read_torch(path) } else { read_safetensors(path) };
-    let state = state.map_err(|error| {
-        error.context(Advice {
-            problem: format!("cannot read weights from `{}`", path.display()),
-            hint: "it must be a state dict: `torch.save(model.state_dict(), file)`, or a safetensors file".into(),
+/// An opened file of tensors.
+pub enum Checkpoint {
+    /// `torch.save` in any of its formats.
+    Torch(PytorchReader),
+    /// TorchScript, read whole.
+    Script(StateDict),
+    /// safetensors, memory-mapped.
+    Safetensors(Mmap),
+}
+
+impl Checkpoint {
+    /// Opens the file at `path`.
+    pub fn open(path: &Path) -> Result<Checkpoint> {
+        open(path).map_err(|error| match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::NotFound) => advise(
+                format!("there is no weights file `{}`", path.display()),
+                "`--weights` takes `pretrained`, `random`, or the path of a .pth, .pt or .safetensors file",
+            ),
+            _ => error.context(Advice {
+                problem: format!("cannot read weights from `{}`", path.display()),
+                hint: "it must be a state dict or checkpoint of `torch.save`, a TorchScript archive, or a safetensors file"
+                    .into(),
+            }),
         })
-    })?;
-    Ok((state, sha256(path)?))
-}
-
-fn read_torch(path: &Path) -> Result<StateDict> {
-    let reader = PytorchReader::new(path)?;
-    let mut state = StateDict::new();
-    for (name, tensor) in reader.tensors() {
-        let shape: Vec<_> = tensor.shape().iter().map(|&size| size as i64).collect();
-        let kind = match tensor.dtype() {
-            DType::F16 => Kind::Half,
-            DType::BF16 => Kind::BFloat16,
-            DType::F32 => Kind::Float,
-            DType::F64 => Kind::Double,
-            DType::I64 => Kind::Int64,
-            other => bail!("`{name}` is of type {other:?}"),
-        };
-        state.insert(name.clone(), Tensor::f_from_data_size(&tensor.read()?, &shape, kind)?);
     }
-    Ok(state)
-}
 
-fn read_safetensors(path: &Path) -> Result<StateDict> {
-    let bytes = std::fs::read(path)?;
-    let mut state = StateDict::new();
-    for (name, tensor) in SafeTensors::deserialize(&bytes)?.tensors() {
-        let shape: Vec<_> = tensor.shape().iter().map(|&size| size as i64).collect();
-        let kind = match tensor.dtype() {
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::F32 => Kind::Float,
-            Dtype::F64 => Kind::Double,
-            Dtype::I64 => Kind::Int64,
-            other => bail!("`{name}` is of type {other:?}"),
-        };
-        state.insert(name, Tensor::f_from_data_size(tensor.data(), &shape, kind)?);
+    /// The names of all tensors, nested dictionaries joined by dots, with their shapes.
+    pub fn tensors(&self) -> Result<Vec<(String, Vec<i64>)>> {
+        let shape = |sizes: &[usize]| sizes.iter().map(|&size| size as i64).collect();
+        Ok(match self {
+            Checkpoint::Torch(file) => {
+                file.tensors().iter().map(|(name, tensor)| (name.clone(), shape(tensor.shape()))).collect()
+            }
+            Checkpoint::Script(state) => state.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect(),
+            Checkpoint::Safetensors(map) => SafeTensors::deserialize(map)?
+                .tensors()
+                .iter()
+                .map(|(name, tensor)| (name.clone(), shape(tensor.shape())))
+                .collect(),
+        })
     }
-    Ok(state)
+
+    /// Reads the tensor `name`, in the type in which it is stored.
+    pub fn read(&self, name: &str) -> Result<Tensor> {
+        let read = || match self {
+            Checkpoint::Torch(file) => {
+                let tensor = file.get(name).context("it is not there")?;
+                let shape: Vec<_> = tensor.shape().iter().map(|&size| size as i64).collect();
+                Ok(Tensor::f_from_data_size(&tensor.read()?, &shape, torch_kind(tensor.dtype())?)?)
+            }
+            Checkpoint::Script(state) => Ok(state.get(name).context("it is not there")?.shallow_clone()),
+            Checkpoint::Safetensors(map) => {
+                let file = SafeTensors::deserialize(map)?;
+                let tensor = file.tensor(name)?;
+                let shape: Vec<_> = tensor.shape().iter().map(|&size| size as i64).collect();
+                Ok(Tensor::f_from_data_size(tensor.data(), &shape, safetensors_kind(tensor.dtype())?)?)
+            }
+        };
+        read().map_err(|error: anyhow::Error| error.context(format!("tensor `{name}`")))
+    }
 }
 
-fn sha256(path: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash).with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(format!("{:x}", hash.finalize()))
+fn open(path: &Path) -> Result<Checkpoint> {
+    let mut file = File::open(path)?;
+    let mut start = [0; 4];
+    if file.read_exact(&mut start).is_err() {
+        bail!("it has no more than {} bytes", file.metadata()?.len());
+    }
+    if start.starts_with(b"PK") && is_torchscript(path)? {
+        return Ok(Checkpoint::Script(torchscript::read(path)?));
+    }
+    // A safetensors file begins with the length of its header, and then the header's brace.
+    let mut header = [0; 5];
+    if file.read_exact(&mut header).is_ok() && header[4] == b'{' {
+        return Ok(Checkpoint::Safetensors(map(&file)?));
+    }
+    Ok(Checkpoint::Torch(PytorchReader::new(path)?))
+}
+
+/// A TorchScript archive has its constants beside the data.
+fn is_torchscript(path: &Path) -> Result<bool> {
+    let archive = ZipArchive::new(File::open(path)?)?;
+    Ok(archive.file_names().any(|name| name.is_ok_and(|name| name.ends_with("/constants.pkl"))))
+}
+
+#[allow(unsafe_code)] // a memory map, reasoned below
+fn map(file: &File) -> Result<Mmap> {
+    // SAFETY: the map is only read, and each tensor is copied out of it. Were the file truncated by another process
+    // meanwhile, the read would end this process by a signal, as any program that maps files.
+    let map = unsafe { Mmap::map(file) }?;
+    SafeTensors::deserialize(&map)?;
+    Ok(map)
+}
+
+fn torch_kind(dtype: DType) -> Result<Kind> {
+    Ok(match dtype {
+        DType::F16 => Kind::Half,
+        DType::BF16 => Kind::BFloat16,
+        DType::F32 => Kind::Float,
+        DType::F64 => Kind::Double,
+        DType::I64 => Kind::Int64,
+        other => bail!("it is of type {other:?}"),
+    })
+}
+
+fn safetensors_kind(dtype: Dtype) -> Result<Kind> {
+    Ok(match dtype {
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::I64 => Kind::Int64,
+        other => bail!("it is of type {other:?}"),
+    })
 }

@@ -1,14 +1,24 @@
 //! Where a network's weights come from, and a record of it.
 
 mod checkpoint;
+mod download;
+mod fit;
+mod store;
+mod torchscript;
 
-pub use checkpoint::read as read_checkpoint;
+pub use checkpoint::Checkpoint;
+pub use download::{Patience, Progress, download};
+pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
-use crate::advice::{Advice, advise};
+use crate::advice::advise;
 use crate::nn::StateDict;
-use crate::registry::Choice;
-use anyhow::Result;
+use crate::registry::{Choice, Entry, Registry};
+use anyhow::{Context, Result};
+use fit::fit;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -55,6 +65,19 @@ pub enum Provenance {
         /// The seed.
         seed: u64,
     },
+    /// The published file.
+    Published {
+        /// Its tag.
+        tag: String,
+        /// Where it is published.
+        url: Option<String>,
+        /// Of the whole file.
+        sha256: String,
+        /// Of code and weights.
+        licence: String,
+        /// The paper to cite.
+        citation: String,
+    },
     /// Read from a file.
     File {
         /// As given.
@@ -69,51 +92,96 @@ impl Provenance {
     pub fn describe(&self) -> String {
         match self {
             Provenance::Random { seed } => format!("random, seed {seed} (as torch.manual_seed({seed}))"),
+            Provenance::Published { tag, sha256, .. } => format!("{tag} (sha256 {}…, verified)", &sha256[..8]),
             Provenance::File { path, sha256 } => format!("{} (sha256 {}…)", path.display(), &sha256[..8]),
         }
     }
 }
 
-/// The weights of `choice` from `source`.
-pub fn load(choice: &Choice, source: &Weights, seed: u64) -> Result<(StateDict, Provenance)> {
+/// The weights of `choice` from `source`; published ones are looked for in `store` and fetched if need be.
+pub fn load(
+    registry: &Registry,
+    store: &Store,
+    choice: &Choice,
+    source: &Weights,
+    seed: u64,
+    progress: &mut Progress,
+) -> Result<(StateDict, Provenance)> {
     match source {
         Weights::Random => Ok((choice.entry.architecture.seeded_weights(seed)?, Provenance::Random { seed })),
-        Weights::File(path) => load_file(choice, path, None),
+        Weights::File(path) => load_file(registry, choice, path, None),
         Weights::Pretrained => match &choice.weights.file {
-            Some(path) => load_file(choice, path, choice.weights.sha256.as_deref()),
-            None => Err(not_fetched(choice)),
+            Some(path) => load_file(registry, choice, path, choice.weights.sha256.as_deref()),
+            None => load_published(registry, store, choice, progress),
         },
     }
 }
 
-fn not_fetched(choice: &Choice) -> anyhow::Error {
-    advise(
-        format!("pretrained weights of `{}` cannot be fetched by this version", choice.name()),
-        format!(
-            "download {} and give the file: --weights FILE;\n      \
-             or run the untrained network: --weights random --seed 0",
-            choice.weights.url.as_deref().unwrap_or("them")
-        ),
-    )
+fn load_published(
+    registry: &Registry,
+    store: &Store,
+    choice: &Choice,
+    progress: &mut Progress,
+) -> Result<(StateDict, Provenance)> {
+    let Found { path, sha256 } = store.fetch(choice, progress)?;
+    let weights = read(registry, choice, &path, &Checkpoint::open(&path)?)?;
+    let Choice { entry, weights: published, .. } = choice;
+    let (tag, url) = (published.tag.clone(), published.url.clone());
+    let (licence, citation) = (entry.licence.clone(), entry.citation.clone());
+    Ok((weights, Provenance::Published { tag, url, sha256, licence, citation }))
 }
 
 /// `expected` is the beginning of the file's SHA-256, if it is known.
-fn load_file(choice: &Choice, path: &Path, expected: Option<&str>) -> Result<(StateDict, Provenance)> {
-    let (weights, sha256) = checkpoint::read(path)?;
+fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option<&str>) -> Result<(StateDict, Provenance)> {
+    let file = Checkpoint::open(path)?;
+    // Hashed while the tensors are read.
+    let (weights, sha256) = std::thread::scope(|scope| {
+        let sha256 = scope.spawn(|| sha256(path));
+        (read(registry, choice, path, &file), sha256.join().expect("hashing does not panic"))
+    });
+    let sha256 = sha256?;
     if let Some(expected) = expected.filter(|expected| !sha256.starts_with(*expected)) {
         return Err(advise(
             format!("`{}` is not the file of the registry: its SHA-256 is {sha256}, expected is {expected}…", path.display()),
             "get the right file, or correct the registry",
         ));
     }
-    choice.entry.architecture.manifest()?.check(&weights).map_err(|error| {
-        error.context(Advice {
-            problem: format!("the weights in `{}` do not fit `{}`", path.display(), choice.entry.name),
-            hint: format!(
-                "the file must hold the state dict of `{}` ({}) and nothing else",
-                choice.entry.name, choice.entry.source
-            ),
-        })
-    })?;
-    Ok((weights, Provenance::File { path: path.to_owned(), sha256 }))
+    Ok((weights?, Provenance::File { path: path.to_owned(), sha256 }))
+}
+
+fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) -> Result<StateDict> {
+    let tensors = file.tensors()?;
+    let fit_to = |entry: &Entry| -> Result<_> {
+        let architecture = &entry.architecture;
+        Ok(fit(&architecture.manifest()?, architecture.scope(), &tensors, &registry.checkpoints))
+    };
+    let names = match fit_to(choice.entry)? {
+        Ok(names) => names,
+        Err(faults) => {
+            let fits = |entry: &&Entry| fit_to(entry).is_ok_and(|fit| fit.is_ok());
+            let hint = match registry.models.iter().find(fits) {
+                Some(entry) => format!("the file fits `{}`", entry.name),
+                None => format!("it must hold the weights of `{}` ({})", choice.entry.name, choice.entry.source),
+            };
+            let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.entry.name);
+            return Err(advise(problem, hint));
+        }
+    };
+    let mut weights = StateDict::new();
+    for (key, name) in names {
+        let tensor = file.read(&name).with_context(|| format!("cannot read weights from `{}`", path.display()))?;
+        if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+            let problem = format!("`{name}` in `{}` has values that are not finite", path.display());
+            return Err(advise(problem, "the file is damaged, or the training that made it failed"));
+        }
+        weights.insert(key, tensor);
+    }
+    Ok(weights)
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
+    copied.with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(format!("{:x}", hash.finalize()))
 }

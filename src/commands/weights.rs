@@ -1,0 +1,99 @@
+//! `thingsvision weights`
+
+use crate::cli::{Weights, WeightsCommand};
+use crate::printer::{Printer, columns};
+use anyhow::Result;
+use serde_json::json;
+use std::path::Path;
+use thingsvision::advice::advise;
+use thingsvision::registry::{Choice, Registry};
+use thingsvision::weights::Store;
+
+/// Lists, fetches, checks and imports published weights.
+pub fn run(arguments: &Weights, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
+    let registry = Registry::load(registry)?;
+    match &arguments.command {
+        WeightsCommand::List { json } => list(&registry, store, *json, printer),
+        WeightsCommand::Fetch { models } => models.iter().try_for_each(|name| {
+            let choice = registry.choose(name)?;
+            Ok(printer.data(&fetch(store, &choice, printer)?)?)
+        }),
+        WeightsCommand::Verify { models } => verify(&registry, store, models, printer),
+        WeightsCommand::Path { model } => {
+            let choice = registry.choose(model)?;
+            let found = store.find(&choice)?.ok_or_else(|| not_here(&choice))?;
+            Ok(printer.data(&found.path.display().to_string())?)
+        }
+        WeightsCommand::Import { file, model } => {
+            let found = store.import(&registry.choose(model)?, file)?;
+            Ok(printer.data(&found.path.display().to_string())?)
+        }
+    }
+}
+
+fn fetch(store: &Store, choice: &Choice, printer: Printer) -> Result<String> {
+    let bar = printer.download(&choice.name());
+    let found = store.fetch(choice, &mut |arrived, total| bar.at(arrived, total))?;
+    bar.finish();
+    Ok(found.path.display().to_string())
+}
+
+fn not_here(choice: &Choice) -> anyhow::Error {
+    advise(
+        format!("the weights of `{}` are not on this machine", choice.name()),
+        format!("thingsvision weights fetch {}", choice.name()),
+    )
+}
+
+fn all(registry: &Registry) -> Result<Vec<Choice<'_>>> {
+    let names = registry.models.iter().flat_map(|entry| {
+        let published = entry.weights.iter().filter(|weights| weights.url.is_some());
+        published.map(move |weights| format!("{}.{}", entry.name, weights.tag))
+    });
+    names.collect::<Vec<_>>().iter().map(|name| registry.choose(name)).collect()
+}
+
+fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Result<()> {
+    let choices = all(registry)?;
+    // Only whether it is there: hashing all files would take long; `verify` does.
+    let here = |choice: &Choice| store.place(choice).is_ok_and(|place| place.exists());
+    if json {
+        let rows = choices.iter().map(|choice| {
+            json!({
+                "weights": choice.name(),
+                "url": choice.weights.url,
+                "sha256": choice.weights.sha256,
+                "file": store.place(choice).ok(),
+                "here": here(choice),
+                "licence": choice.entry.licence,
+                "citation": choice.entry.citation,
+            })
+        });
+        return Ok(printer.data(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?)?);
+    }
+    let mut rows = vec![["weights", "fetched", "licence", "published at"].map(String::from).to_vec()];
+    for choice in &choices {
+        rows.push(vec![
+            choice.name(),
+            if here(choice) { "yes" } else { "no" }.to_owned(),
+            choice.entry.licence.split([' ', ';']).next().unwrap_or_default().to_owned(),
+            choice.weights.url.clone().unwrap_or_default(),
+        ]);
+    }
+    printer.data(&columns(&rows, &[]))?;
+    printer.note("\n`thingsvision models NAME` shows the whole licence and what to cite.");
+    Ok(())
+}
+
+fn verify(registry: &Registry, store: &Store, models: &[String], printer: Printer) -> Result<()> {
+    let choices = match models {
+        [] => all(registry)?.into_iter().filter(|choice| store.place(choice).is_ok_and(|place| place.exists())).collect(),
+        models => models.iter().map(|name| registry.choose(name)).collect::<Result<Vec<_>>>()?,
+    };
+    for choice in &choices {
+        let found = store.find(choice)?.ok_or_else(|| not_here(choice))?;
+        printer.data(&format!("{}  {}  {}", choice.name(), found.sha256, found.path.display()))?;
+    }
+    printer.note(&format!("{} of {} files are what they should be", choices.len(), choices.len()));
+    Ok(())
+}

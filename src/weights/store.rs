@@ -1,0 +1,207 @@
+//! Where published weights are kept on this machine: found, fetched, checked by their hash.
+
+use super::download::{Patience, Progress, download};
+use super::sha256;
+use crate::advice::{Advice, advise};
+use crate::npy::partial;
+use crate::registry::Choice;
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// The environment variable for the folder of the cache.
+pub const CACHE: &str = "THINGSVISION_CACHE";
+/// If set to anything but nothing, as `--offline`.
+pub const OFFLINE: &str = "THINGSVISION_OFFLINE";
+/// The address of a mirror: file names are appended to it instead of asking the publisher.
+pub const MIRROR: &str = "THINGSVISION_MIRROR";
+
+/// The weights on this machine.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: PathBuf,
+    offline: bool,
+    mirror: Option<String>,
+    patience: Patience,
+}
+
+/// A weights file on this machine whose hash was right.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Of its content.
+    pub sha256: String,
+}
+
+impl Store {
+    /// The store in `cache`, else in the folder that the environment names, else in the platform's cache folder.
+    pub fn open(cache: Option<&Path>, offline: bool) -> Result<Store> {
+        let named = cache.map(Path::to_owned).or_else(|| env::var_os(CACHE).map(PathBuf::from));
+        let folder = match named {
+            Some(folder) => folder,
+            None => dirs::cache_dir().context("no home folder: name a cache folder with --cache")?.join("thingsvision"),
+        };
+        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let mirror = env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty());
+        Ok(Store { folder: folder.join("weights"), offline: offline || is_set(OFFLINE), mirror, patience: Patience::default() })
+    }
+
+    /// The same store with another patience, for tests.
+    pub fn with_patience(self, patience: Patience) -> Store {
+        Store { patience, ..self }
+    }
+
+    /// Where the file of `choice` is kept, whether it is there or not: in a folder called after its published hash.
+    pub fn place(&self, choice: &Choice) -> Result<PathBuf> {
+        let url = url(choice)?;
+        let key = match &choice.weights.sha256 {
+            Some(sha256) => sha256.clone(),
+            None => format!("url-{:x}", Sha256::digest(url))[..20].to_owned(),
+        };
+        Ok(self.folder.join(key).join(file_name(url)))
+    }
+
+    /// The file of `choice` if it is on this machine and whole: in this store, or where torch.hub or CLIP keep theirs.
+    pub fn find(&self, choice: &Choice) -> Result<Option<Found>> {
+        let place = self.place(choice)?;
+        if place.exists() {
+            return self.check(choice, &place).map(Some);
+        }
+        let name = file_name(url(choice)?);
+        for folder in foreign_folders() {
+            let path = folder.join(name);
+            if choice.weights.sha256.is_some() && path.is_file() {
+                let sha256 = sha256(&path)?;
+                if is_expected(choice, None, &sha256) {
+                    return Ok(Some(Found { path, sha256 }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file of `choice`, downloaded if it is not on this machine.
+    pub fn fetch(&self, choice: &Choice, progress: &mut Progress) -> Result<Found> {
+        if let Some(found) = self.find(choice)? {
+            return Ok(found);
+        }
+        let url = url(choice)?;
+        if self.offline {
+            return Err(advise(
+                format!("the weights of `{}` are not on this machine, and --offline is set", choice.name()),
+                by_hand(choice),
+            ));
+        }
+        let place = self.place(choice)?;
+        let _alone = lock(&place)?;
+        if place.exists() {
+            // Another process fetched it meanwhile.
+            return self.check(choice, &place);
+        }
+        let source = match &self.mirror {
+            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), file_name(url)),
+            None => url.to_owned(),
+        };
+        download(&source, &partial(&place), self.patience, progress).map_err(|error| {
+            error.context(Advice {
+                problem: format!("the weights of `{}` could not be fetched", choice.name()),
+                hint: by_hand(choice),
+            })
+        })?;
+        self.put(choice, &place, &source)
+    }
+
+    /// Takes `file` as the file of `choice`, if its hash is right.
+    pub fn import(&self, choice: &Choice, file: &Path) -> Result<Found> {
+        let place = self.place(choice)?;
+        let _alone = lock(&place)?;
+        fs::copy(file, partial(&place)).with_context(|| format!("cannot copy `{}`", file.display()))?;
+        self.put(choice, &place, &file.display().to_string())
+    }
+
+    /// Gives a whole download its name; removes one with a wrong hash.
+    fn put(&self, choice: &Choice, place: &Path, source: &str) -> Result<Found> {
+        let arrived = partial(place);
+        let sha256 = sha256(&arrived)?;
+        if !is_expected(choice, recorded(place).as_deref(), &sha256) {
+            fs::remove_file(&arrived).ok();
+            return Err(unexpected(choice, source, &sha256));
+        }
+        File::open(&arrived)?.sync_all()?;
+        fs::write(record(place), format!("{sha256}\n")).with_context(|| format!("cannot write `{}`", record(place).display()))?;
+        fs::rename(&arrived, place).with_context(|| format!("cannot write `{}`", place.display()))?;
+        Ok(Found { path: place.to_owned(), sha256 })
+    }
+
+    fn check(&self, choice: &Choice, place: &Path) -> Result<Found> {
+        let sha256 = sha256(place)?;
+        if is_expected(choice, recorded(place).as_deref(), &sha256) {
+            return Ok(Found { path: place.to_owned(), sha256 });
+        }
+        Err(advise(
+            format!("`{}` was changed or damaged: its SHA-256 is {sha256}", place.display()),
+            format!("remove it and fetch it again: thingsvision weights fetch {}", choice.name()),
+        ))
+    }
+}
+
+fn url<'a>(choice: &Choice<'a>) -> Result<&'a str> {
+    choice.weights.url.as_deref().with_context(|| format!("no address of the weights of `{}` is known", choice.name()))
+}
+
+fn file_name(url: &str) -> &str {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("weights")
+}
+
+/// Where torch.hub and CLIP's own package keep what they download.
+fn foreign_folders() -> Vec<PathBuf> {
+    let home = env::home_dir().unwrap_or_default();
+    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
+    let torch = env::var_os("TORCH_HOME").map_or_else(|| cache.join("torch"), PathBuf::from);
+    vec![torch.join("hub/checkpoints"), home.join(".cache/clip")]
+}
+
+/// Beside a file, its full hash as recorded when it was fetched: all that is known where nothing is published.
+fn record(place: &Path) -> PathBuf {
+    let mut name = place.as_os_str().to_owned();
+    name.push(".sha256");
+    name.into()
+}
+
+fn recorded(place: &Path) -> Option<String> {
+    fs::read_to_string(record(place)).ok().map(|hash| hash.trim().to_owned())
+}
+
+fn is_expected(choice: &Choice, recorded: Option<&str>, found: &str) -> bool {
+    let published = choice.weights.sha256.as_deref();
+    published.into_iter().chain(recorded).all(|expected| found.starts_with(expected))
+}
+
+fn unexpected(choice: &Choice, source: &str, found: &str) -> anyhow::Error {
+    let expected = choice.weights.sha256.as_deref().unwrap_or("what was recorded at the first fetch");
+    advise(
+        format!("{source} is not the file of `{}`: its SHA-256 is {found}, expected is {expected}…", choice.name()),
+        "nothing was kept; try again, and if it stays so, the file at that address is another one",
+    )
+}
+
+fn by_hand(choice: &Choice) -> String {
+    let url = choice.weights.url.as_deref().unwrap_or_default();
+    format!("download {url} elsewhere and run\n      thingsvision weights import {} --model {}", file_name(url), choice.name())
+}
+
+/// Held while one process fetches a file; the others wait, and then find it.
+fn lock(place: &Path) -> Result<File> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let lock = || -> std::io::Result<File> {
+        fs::create_dir_all(folder)?;
+        let file = File::create(folder.join("lock"))?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().with_context(|| format!("cannot write to `{}`", folder.display()))
+}
