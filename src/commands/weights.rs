@@ -94,6 +94,6 @@ fn verify(registry: &Registry, store: &Store, models: &[String], printer: Printe
         let found = store.find(choice)?.ok_or_else(|| not_here(choice))?;
         printer.data(&format!("{}  {}  {}", choice.name(), found.sha256, found.path.display()))?;
     }
-    printer.note(&format!("{} of {} files are what they should be", choices.len(), choices.len()));
+    printer.note(&format!("{} files, all as they should be", choices.len()));
     Ok(())
 }

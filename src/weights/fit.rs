@@ -41,3 +41,72 @@ fn names_under<'a>(
     });
     renamed.filter(|(key, _)| key.starts_with(scope)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Entry, Registry};
+
+    /// The keys and shapes of a model's state dict, each key changed by `rename`.
+    fn file(entry: &Entry, rename: impl Fn(&str) -> String) -> Vec<(String, Vec<i64>)> {
+        let manifest = entry.architecture.manifest().unwrap();
+        manifest.tensors.iter().map(|tensor| (rename(&tensor.key), tensor.shape.clone())).collect()
+    }
+
+    fn fit_to(registry: &Registry, model: &str, file: &[(String, Vec<i64>)]) -> Result<HashMap<String, String>, String> {
+        let architecture = &registry.choose(model).unwrap().entry.architecture;
+        fit(&architecture.manifest().unwrap(), architecture.scope(), file, &registry.checkpoints)
+    }
+
+    #[test]
+    fn state_dicts_are_found_in_everything_they_are_published_in() {
+        let registry = Registry::load(None).unwrap();
+        for (model, from, to) in [
+            ("resnet50", "", ""),
+            ("cornet-s", "", "state_dict.module."),
+            ("vgg16", "features.", "state_dict.features.module."),
+            ("resnet50", "", "classy_state_dict.base_model.model.trunk._feature_blocks."),
+            ("vit-b-32", ".mlp.0.", ".mlp.linear_1."),
+            ("clip-vit", "visual.", "state_dict.module.visual."),
+        ] {
+            let entry = registry.choose(model).unwrap().entry;
+            let rename = |key: &str| match (from, key.strip_prefix(from)) {
+                ("features.", None) => format!("state_dict.{key}"),
+                (from, Some(rest)) if from.is_empty() || from.ends_with('.') && !from.starts_with('.') => format!("{to}{rest}"),
+                _ => key.replace(from, to),
+            };
+            let mut tensors = file(entry, rename);
+            tensors.push(("optimizer.state.0.momentum_buffer".into(), vec![3]));
+            let plain = to.is_empty() || !to.starts_with(['s', 'c']);
+            if plain {
+                tensors.pop();
+            }
+            let names = fit_to(&registry, model, &tensors).unwrap_or_else(|faults| panic!("{model} {to}: {faults}"));
+            assert_eq!(names.len(), entry.architecture.manifest().unwrap().tensors.len(), "{model} {to}");
+            assert!(names.iter().all(|(key, name)| rename(key) == *name), "{model} {to}");
+        }
+    }
+
+    #[test]
+    fn counters_may_be_absent_and_text_towers_are_left_out() {
+        let registry = Registry::load(None).unwrap();
+        let mut tensors = file(registry.choose("clip-rn").unwrap().entry, str::to_owned);
+        tensors.retain(|(name, _)| !name.ends_with("num_batches_tracked"));
+        tensors.push(("token_embedding.weight".into(), vec![49408, 512]));
+        fit_to(&registry, "clip-rn", &tensors).unwrap();
+    }
+
+    #[test]
+    fn one_wrong_key_is_a_fault() {
+        let registry = Registry::load(None).unwrap();
+        let entry = registry.choose("alexnet").unwrap().entry;
+        let mut tensors = file(entry, str::to_owned);
+        tensors[0].1[0] += 1;
+        let faults = fit_to(&registry, "alexnet", &tensors).unwrap_err();
+        assert_eq!(faults, "of 16 tensors: 1 of another shape (features.0.weight is [65, 3, 11, 11] instead of [64, 3, 11, 11])");
+        tensors.remove(0);
+        tensors.push(("classifier.7.weight".into(), vec![1]));
+        let faults = fit_to(&registry, "alexnet", &tensors).unwrap_err();
+        assert_eq!(faults, "of 16 tensors: 1 missing (features.0.weight), 1 unexpected (classifier.7.weight)");
+    }
+}

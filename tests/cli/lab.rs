@@ -42,6 +42,8 @@ impl Lab {
             .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
             .env_remove("THINGSVISION_TORCH")
+            .env("THINGSVISION_OFFLINE", "1")
+            .env("THINGSVISION_CACHE", self.path("cache"))
             .output()
             .unwrap();
         Outcome {

@@ -201,3 +201,27 @@ fn what_torch_hub_already_has_is_used_if_its_hash_is_right() {
     let found = path_when(&content()).unwrap();
     assert_eq!(Path::new(found.trim()), hub.join("mine.pth"));
 }
+
+#[test]
+fn extract_fetches_what_it_needs_and_records_it() {
+    let choice_of = |registry: &Registry| registry.choose("mine").unwrap().entry.architecture.clone();
+    let architecture = choice_of(&Publisher::new(&Server::start(Vec::new(), &[Answer::Hang]), None).registry);
+    let state = architecture.seeded_weights(4).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    tch::Tensor::write_safetensors(&state.iter().map(|(name, tensor)| (name, tensor)).collect::<Vec<_>>(), &path).unwrap();
+
+    let bytes = fs::read(&path).unwrap();
+    let server = Server::start(bytes.clone(), &[Answer::Break(1_000_000), Answer::Content]);
+    let publisher = Publisher::new(&server, Some(&hash(&bytes)[..8]));
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
+    let images = images.to_str().unwrap();
+    let output = publisher.run(&format!("extract --model mine --images {images} --rdm none"));
+    assert!(output.status.success(), "{output:?}");
+    publisher.run(&format!("extract --model mine --images {images} --rdm none --weights random --seed 4"));
+    let read = |file: &str| fs::read(publisher.folder.path().join("activations").join(file)).unwrap();
+    assert_eq!(read("mine/V1.npy"), read("mine.random-4/V1.npy"));
+    let record: serde_json::Value = serde_json::from_slice(&read("mine/run.json")).unwrap();
+    assert_eq!(record["weights"]["sha256"], hash(&bytes));
+    assert_eq!(record["weights"]["tag"], "published");
+}

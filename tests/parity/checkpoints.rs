@@ -1,20 +1,70 @@
-//! Files of `torch.save` in both of its formats, and of safetensors.
+//! Files of weights in each format: what PyTorch wrote is what is read, and damage is an error.
 
 use crate::{fixtures, table};
+use std::fs;
+use std::panic::catch_unwind;
 use thingsvision::weights::Checkpoint;
+
+/// The files of the fixtures, each once.
+fn files() -> Vec<String> {
+    let mut files: Vec<_> = table("checkpoints.tsv").into_iter().map(|row| row[0].clone()).collect();
+    files.dedup();
+    files
+}
 
 #[test]
 fn tensors_are_read_as_pytorch_wrote_them() {
-    for file in ["zip.pth", "legacy.pth", "plain.safetensors"] {
+    for row in table("checkpoints.tsv") {
+        let [file, key, shape, sum, weighted] = &row[..] else { panic!("{row:?}") };
         let checkpoint = Checkpoint::open(&fixtures().join("checkpoints").join(file)).unwrap();
-        let expected = table("checkpoints.tsv");
-        assert_eq!(checkpoint.tensors().unwrap().len(), expected.len(), "{file}");
-        for row in expected {
-            let [key, shape, sum] = &row[..] else { panic!("{row:?}") };
-            let tensor = checkpoint.read(key).unwrap();
-            assert_eq!(tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("x"), *shape, "{file} {key}");
-            let found = tensor.to_kind(tch::Kind::Double).sum(None).double_value(&[]);
-            assert!((found - sum.parse::<f64>().unwrap()).abs() < 1e-12, "{file} {key}: {found} not {sum}");
+        let tensor = checkpoint.read(key).unwrap_or_else(|error| panic!("{file}: {error:#}"));
+        assert_eq!(tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("x"), *shape, "{file} {key}");
+        let values = Vec::<f64>::try_from(tensor.to_kind(tch::Kind::Double).flatten(0, -1)).unwrap();
+        let found = (values.iter().sum::<f64>(), values.iter().zip(1..).map(|(value, i)| value * f64::from(i)).sum::<f64>());
+        let near = |found: f64, expected: &str| (found - expected.parse::<f64>().unwrap()).abs() < 1e-9;
+        assert!(near(found.0, sum) && near(found.1, weighted), "{file} {key}: {found:?} not {sum}, {weighted}");
+    }
+    assert!(!std::path::Path::new("executed-by-pickle").exists());
+}
+
+/// Opens a damaged file and reads all that it claims to hold. It may fail, but must not panic.
+fn try_to_read(bytes: &[u8]) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    let read = || -> anyhow::Result<()> {
+        let checkpoint = Checkpoint::open(&path)?;
+        checkpoint.tensors()?.iter().try_for_each(|(name, _)| checkpoint.read(name).map(|_| ()))
+    };
+    catch_unwind(read).unwrap_or_else(|_| panic!("panic for {} bytes", bytes.len())).is_ok()
+}
+
+#[test]
+fn truncated_files_are_errors() {
+    for file in files() {
+        let bytes = fs::read(fixtures().join("checkpoints").join(&file)).unwrap();
+        for length in (0..bytes.len()).step_by(bytes.len() / 60 + 1) {
+            assert!(!try_to_read(&bytes[..length]), "{file} cut to {length} of {} bytes was accepted", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_crash() {
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for file in files() {
+        let whole = fs::read(fixtures().join("checkpoints").join(&file)).unwrap();
+        for _ in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                bytes[at] = random(256) as u8;
+            }
+            try_to_read(&bytes);
         }
     }
 }
