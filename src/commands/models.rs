@@ -64,7 +64,12 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         rows.push(vec!["weights".to_owned(), name]);
         let file = weights.file.as_ref().map(|file| file.display().to_string());
         rows.extend(weights.url.clone().or(file).map(|place| vec!["  file".to_owned(), place]));
-        rows.extend(weights.sha256.as_ref().map(|sha256| vec!["  sha256".to_owned(), format!("{sha256}…")]));
+        rows.extend(
+            weights
+                .sha256
+                .as_ref()
+                .map(|sha256| vec!["  sha256".to_owned(), if sha256.len() < 64 { format!("{sha256}…") } else { sha256.clone() }]),
+        );
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
     }
     Ok(columns(&rows, &[]))

@@ -15,6 +15,9 @@ pub fn fit(
     let mut nearest: Option<([usize; 2], String)> = None;
     for prefix in ways.prefixes() {
         let names = names_under(&prefix, scope, tensors, ways);
+        if names.is_empty() && nearest.is_some() {
+            continue;
+        }
         let shapes = names.iter().map(|(key, (_, shape))| (key.as_str(), shape.as_slice())).collect();
         let (faults, description) = manifest.faults(&shapes);
         if faults == [0, 0] {

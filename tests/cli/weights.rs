@@ -12,10 +12,10 @@ use thingsvision::registry::Registry;
 #[test]
 fn pretrained_weights_are_not_replaced_by_random_ones() {
     assert_output!(Lab::new().fail("extract --model alexnet --images images"), @"
-    error: pretrained weights of `alexnet` cannot be fetched by this version
+    error: the weights of `alexnet` are not on this machine, and --offline is set
 
-    hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth and give the file: --weights FILE;
-          or run the untrained network: --weights random --seed 0
+    hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth elsewhere and run
+          thingsvision weights import alexnet-owt-7be5be79.pth --model alexnet
     ");
 }
 
@@ -31,9 +31,9 @@ fn weights_come_from_a_file_or_not_at_all() {
     let checkpoint = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints/zip.pth");
     fs::copy(checkpoint, lab.path("mine.pth")).unwrap();
     assert_output!(lab.fail(&format!("{extract} mine.pth")), @"
-    error: the weights in `mine.pth` do not fit `alexnet`: of 16 tensors: 16 missing (features.0.weight, features.0.bias, features.3.weight, …), 7 unexpected (0.weight, 1.bias, 1.num_batches_tracked, …)
+    error: the weights in `mine.pth` do not fit `alexnet`: of 16 tensors: 16 missing (features.0.weight, features.0.bias, features.3.weight, …), 6 unexpected (0.weight, 1.bias, 1.num_batches_tracked, …)
 
-    hint: the file must hold the state dict of `alexnet` (torchvision) and nothing else
+    hint: it must hold the weights of `alexnet` (torchvision)
     ");
     assert!(lab.fail(&format!("{extract} images/a/one.png")).contains("cannot read weights from `images/a/one.png`"));
 }
@@ -69,6 +69,29 @@ fn weights_from_a_file_give_the_bytes_of_the_same_weights_drawn() {
     assert_eq!(lab.succeed(&format!("{extract} mine.safetensors")).stdout, "activations/resnet18.mine\n");
     lab.succeed(&format!("{extract} random --seed 5"));
     assert_eq!(lab.bytes("activations/resnet18.mine/layer2.npy"), lab.bytes("activations/resnet18.random-5/layer2.npy"));
+}
+
+#[test]
+fn weights_of_another_model_are_recognised() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("mine.safetensors"), Some(5));
+    assert_output!(lab.fail("extract --model resnet34 --images images --weights mine.safetensors"), @"
+    error: the weights in `mine.safetensors` do not fit `resnet34`: of 218 tensors: 80 missing (layer1.2.conv1.weight, layer1.2.bn1.weight, layer1.2.bn1.bias, …)
+
+    hint: the file fits `resnet18`
+    ");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("mine.safetensors"), Some(5));
+    let mut bytes = lab.bytes("mine.safetensors");
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(lab.path("mine.safetensors"), bytes).unwrap();
+    let said = lab.fail("extract --model resnet18 --images images --weights mine.safetensors");
+    assert!(said.contains("in `mine.safetensors` has values that are not finite"), "{said}");
 }
 
 #[test]

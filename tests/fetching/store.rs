@@ -209,7 +209,7 @@ fn extract_fetches_what_it_needs_and_records_it() {
     let state = architecture.seeded_weights(4).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
-    tch::Tensor::write_safetensors(&state.iter().map(|(name, tensor)| (name, tensor)).collect::<Vec<_>>(), &path).unwrap();
+    tch::Tensor::write_safetensors(&state.iter().collect::<Vec<_>>(), &path).unwrap();
 
     let bytes = fs::read(&path).unwrap();
     let server = Server::start(bytes.clone(), &[Answer::Break(1_000_000), Answer::Content]);
