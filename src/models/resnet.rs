@@ -25,7 +25,7 @@ pub struct Config {
     /// Channels of a group in `layer1` (ResNeXt-50 32×4d: 4, Wide ResNet-50-2: 128).
     #[serde(default = "sixty_four")]
     pub width_per_group: i64,
-    /// The number of classes of the last layer.
+    /// The number of classes of the last layer; 0 if `fc` is the identity, as in networks trained without labels.
     #[serde(default = "imagenet_classes")]
     pub classes: i64,
 }
@@ -69,7 +69,7 @@ pub struct ResNet {
     layer3: Sequential,
     layer4: Sequential,
     avgpool: AdaptiveAvgPool2d,
-    fc: Linear,
+    fc: Box<dyn Module>,
 }
 
 impl ResNet {
@@ -88,7 +88,10 @@ impl ResNet {
             layer3: layer(&(&s / "layer3"), config, 128 * expansion, 256, depths[2], 2)?,
             layer4: layer(&(&s / "layer4"), config, 256 * expansion, 512, depths[3], 2)?,
             avgpool: adaptive_avg_pool2d(&s / "avgpool", 1),
-            fc: linear(&s / "fc", 512 * expansion, classes)?,
+            fc: match classes {
+                0 => Box::new(identity(&s / "fc")),
+                classes => Box::new(linear(&s / "fc", 512 * expansion, classes)?),
+            },
         })
     }
 }
