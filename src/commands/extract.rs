@@ -30,15 +30,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, images.len())?;
     let (models, records) = load(arguments, &registry, store, &wanted, device, &images, printer)?;
-    let workers = workers(arguments, images.len());
-    for (wanted, record) in wanted.iter().zip(&records) {
-        printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
-        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", record.preprocessing.describe()));
-        printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
-    }
-    printer.fact("images", &images.summary());
-    printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
-    printer.fact("runs on", &format!("{}, {}, batches of {}", name(device), count_of(workers, "worker"), arguments.batch_size));
+    summarise(arguments, &wanted, &records, &images, &space, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -50,39 +42,69 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
         unfinished.push(RunFolder::begin(&wanted.folder, record, &images.text())?);
         runs.push(begin(arguments, wanted, model, record)?);
     }
-    let bar = printer.progress("extract", images.len());
-    let extraction = Extraction {
-        runs: &runs,
-        images: &images,
-        batch_size: arguments.batch_size as usize,
-        workers,
-        progress: &|images| bar.inc(images as u64),
-    };
-    let seconds = extraction.run()?;
-    bar.finish_and_clear();
-    for run in runs {
-        run.files.into_iter().try_for_each(RowFile::finish)?;
-    }
+    let seconds = extract(arguments, runs, &images, printer)?;
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
 
     let mut fault = None;
-    for (((wanted, mut record), seconds), unfinished) in wanted.iter().zip(records).zip(seconds).zip(unfinished) {
-        let rdms = Instant::now();
-        let without = rdms_of(arguments, &wanted.folder, &mut record.layers, &images)?;
-        let rdm = rdms.elapsed().as_secs_f64();
-        let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
-        if written > 0 {
-            let n = count(images.len());
-            printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
-        }
-        record.complete = true;
-        record.seconds = Some(Seconds { rdm, wall: start.elapsed().as_secs_f64(), ..seconds });
-        record.write(&wanted.folder)?;
+    for (((wanted, record), seconds), unfinished) in wanted.iter().zip(records).zip(seconds).zip(unfinished) {
+        let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
+        let without = finish(arguments, &wanted.folder, record, seconds, &images, printer)?;
         unfinished.keep();
         printer.data(&wanted.folder.display().to_string())?;
         fault = fault.or(without);
     }
     fault.map_or(Ok(()), Err)
+}
+
+fn summarise(arguments: &Extract, wanted: &[Wanted], records: &[Record], images: &ImageList, space: &Space, printer: Printer) {
+    for (wanted, record) in wanted.iter().zip(records) {
+        printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
+        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", record.preprocessing.describe()));
+        printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
+    }
+    let workers = count_of(workers(arguments, images.len()), "worker");
+    printer.fact("images", &images.summary());
+    printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
+    printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));
+}
+
+/// Runs all networks over all images; the files of the activations are whole after it.
+fn extract(arguments: &Extract, runs: Vec<Run>, images: &ImageList, printer: Printer) -> Result<Vec<Seconds>> {
+    let bar = printer.progress("extract", images.len());
+    let extraction = Extraction {
+        runs: &runs,
+        images,
+        batch_size: arguments.batch_size as usize,
+        workers: workers(arguments, images.len()),
+        progress: &|images| bar.inc(images as u64),
+    };
+    let seconds = extraction.run()?;
+    bar.finish_and_clear();
+    runs.into_iter().flat_map(|run| run.files).try_for_each(RowFile::finish)?;
+    Ok(seconds)
+}
+
+/// Computes the RDMs of a run and completes its record. Returns why a layer has none.
+fn finish(
+    arguments: &Extract,
+    folder: &Path,
+    mut record: Record,
+    seconds: Seconds,
+    images: &ImageList,
+    printer: Printer,
+) -> Result<Option<anyhow::Error>> {
+    let start = Instant::now();
+    let without = rdms_of(arguments, folder, &mut record.layers, images);
+    let rdm = start.elapsed().as_secs_f64();
+    let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
+    if written > 0 {
+        let n = count(images.len());
+        printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
+    }
+    record.complete = true;
+    record.seconds = Some(Seconds { rdm, wall: seconds.wall + rdm, ..seconds });
+    record.write(folder)?;
+    Ok(without)
 }
 
 /// A model and what is wanted of it.
@@ -256,23 +278,24 @@ fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
     )
 }
 
-/// Computes the RDM of each layer that is to have one. Where there can be none (a constant row) the record says so, and
-/// the reason is returned.
-fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Result<Option<anyhow::Error>> {
+/// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
+/// says so, and the reason is returned: the activations are whole all the same.
+fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Option<anyhow::Error> {
     let mut without = Vec::new();
     let mut reason = None;
     for layer in layers {
         let Some(rdm) = &layer.rdm else { continue };
-        let features = Matrix::open(&folder.join(&layer.file))?;
-        match Metric::Correlation.rdm(&features, arguments.on_constant, &|row| format!("`{}`", images.ids[row])) {
-            Ok(distances) => npy::write(&folder.join(rdm), &distances.into_dyn())?,
-            Err(fault) => {
-                reason.get_or_insert(fault);
-                without.push(format!("`{}`", layer.name));
-                layer.rdm = None;
-            }
+        let write = || -> Result<()> {
+            let features = Matrix::open(&folder.join(&layer.file))?;
+            let name = |row: usize| format!("`{}`", images.ids[row]);
+            npy::write(&folder.join(rdm), &Metric::Correlation.rdm(&features, arguments.on_constant, &name)?.into_dyn())
+        };
+        if let Err(fault) = write() {
+            reason.get_or_insert(fault);
+            without.push(format!("`{}`", layer.name));
+            layer.rdm = None;
         }
     }
     let problem = format!("the activations are whole, but there is no RDM of {}", without.join(", "));
-    Ok(reason.map(|reason| reason.context(problem)))
+    reason.map(|reason| reason.context(problem))
 }

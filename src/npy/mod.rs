@@ -32,7 +32,9 @@ pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
         file.into_inner()?.sync_data()?;
         Ok(std::fs::rename(partial(path), path)?)
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
+    write().with_context(|| format!("cannot write `{}`", path.display())).inspect_err(|_| {
+        std::fs::remove_file(partial(path)).ok();
+    })
 }
 
 type ReadAs = fn(&Path) -> Result<ArrayD<f64>, ReadNpyError>;
