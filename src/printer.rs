@@ -96,7 +96,15 @@ impl Download {
 
 /// Prints an error with its hint, if it has one.
 pub fn error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    // Some libraries repeat the cause in their own message.
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    eprintln!("error: {text}");
     if let Some(hint) = thingsvision::advice::hint_of(error) {
         eprintln!("\nhint: {hint}");
     }

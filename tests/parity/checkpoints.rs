@@ -68,3 +68,39 @@ fn flipped_bytes_never_crash() {
         }
     }
 }
+
+/// A zip archive as `torch.save` writes it, with `pickle` for its data.
+fn archive(pickle: &[u8], script: bool) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut add = |name: &str, bytes: &[u8]| {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut archive, bytes).unwrap();
+    };
+    add("archive/data.pkl", pickle);
+    add("archive/version", b"3");
+    add("../../outside", b"1");
+    if script {
+        add("archive/constants.pkl", b"\x80\x02).");
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn hostile_files_are_errors() {
+    let nested = |depth: usize| [&b"\x80\x02N"[..], &vec![0x85; depth], b"."].concat();
+    let huge_string = b"\x80\x02X\xff\xff\xff\x7fabc.";
+    let huge_header = [&(1u64 << 40).to_le_bytes()[..], b"{\"a\":"].concat();
+    let deep_header = [&1_000_006u64.to_le_bytes()[..], b"{\"a\":", &[b'['; 1_000_000]].concat();
+    for (name, bytes) in [
+        ("deep pickle", nested(2_000_000)),
+        ("deep archive", archive(&nested(2_000_000), false)),
+        ("deep TorchScript", archive(&nested(1_000_000), true)),
+        ("deeper TorchScript", archive(&nested(2_000_000), true)),
+        ("huge string", huge_string.to_vec()),
+        ("huge header", huge_header),
+        ("deep header", deep_header),
+        ("nothing", Vec::new()),
+    ] {
+        assert!(!try_to_read(&bytes), "{name}");
+    }
+}
