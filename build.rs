@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
@@ -30,4 +31,15 @@ fn main() {
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", lib.display());
+    println!("cargo:rustc-env=THINGSVISION_LIBTORCH_VERSION={}", version(&lib));
+}
+
+/// From `build-version` (official archive) or `version.py` (pip installation) above the folder `lib`.
+fn version(lib: &Path) -> String {
+    if let Ok(version) = fs::read_to_string(lib.with_file_name("build-version")) {
+        return version.trim().to_owned();
+    }
+    let python = fs::read_to_string(lib.with_file_name("version.py")).unwrap_or_default();
+    let version = python.lines().find_map(|line| line.strip_prefix("__version__ = "));
+    version.unwrap_or("unknown").trim_matches(['\'', '"']).to_owned()
 }

@@ -54,7 +54,7 @@ def readout(kind: str, output: torch.Tensor) -> torch.Tensor:
 def compare(folder: pathlib.Path) -> dict[str, float]:
     """The largest difference of each layer, in units of its largest absolute value."""
     run = json.loads((folder / "run.json").read_text())
-    ids = (folder / "images.txt").read_text().splitlines()
+    ids = (folder / "images.txt").read_text().removesuffix("\n").split("\n")
     prepare, model = transform(run["preprocessing"]), build(run)
     outputs: dict[str, list[torch.Tensor]] = {}
 
@@ -79,12 +79,16 @@ def compare(folder: pathlib.Path) -> dict[str, float]:
             name, _, call = layer.partition("@")
             expected = readout(run["readout"], outputs[name][int(call) if call else -1]).numpy()
             found = rows[first:first + step].astype(np.float32)
-            worst[layer] = max(worst[layer], float(np.abs(found - expected).max()))
+            difference = float(np.abs(found - expected).max())
+            # NaN where PyTorch has a number is as far off as can be.
+            worst[layer] = max(worst[layer], np.inf if np.isnan(difference) else difference)
             scale[layer] = max(scale[layer], float(np.abs(expected).max()))
     return {layer: worst[layer] / (scale[layer] or 1.0) for layer in stored}
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     largest = 0.0
     for argument in sys.argv[1:]:
         if argument == "--worst":

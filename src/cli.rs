@@ -49,7 +49,7 @@ pub enum Command {
     Layers(Layers),
     /// Extract the activations of layers for a folder of images, and their RDMs
     ///
-    /// Makes a folder, activations/MODEL, and prints its path. In it are
+    /// Makes a folder, such as activations/alexnet.random-0, and prints its path. In it are
     ///   LAYER.npy        the activations, one row an image
     ///   LAYER.rdm.npy    the RDM, images × images
     ///   images.txt       the images in the order of the rows
@@ -122,7 +122,7 @@ pub struct Extract {
     pub weights: weights::Weights,
 
     /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Where the run's folder, named after model and weights, is made
@@ -160,6 +160,11 @@ pub struct Extract {
     /// Replace a run that is already there
     #[arg(long)]
     pub force: bool,
+}
+
+/// Any seed that PyTorch takes: a negative one stands for the number with the same 64 bits.
+fn parse_seed(text: &str) -> Result<u64, std::num::ParseIntError> {
+    text.parse().or_else(|error| text.parse::<i64>().map(|seed| seed as u64).map_err(|_| error))
 }
 
 /// The value of `extract --rdm`.

@@ -39,6 +39,9 @@ impl FromStr for Request {
 /// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
 pub const TORCH: &str = "THINGSVISION_TORCH";
 
+/// The version of the libtorch that the program was linked to.
+pub const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
+
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
 

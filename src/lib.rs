@@ -22,3 +22,4 @@ pub mod readout;
 pub mod registry;
 pub mod rsa;
 pub mod weights;
+pub mod whole;

@@ -1,7 +1,5 @@
 //! The one place that writes to the terminal: data to stdout, everything else to stderr.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 
@@ -30,7 +28,7 @@ impl Printer {
     /// A note to stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -94,19 +92,26 @@ impl Download {
     }
 }
 
+/// A line to stderr. That nobody reads it must not end a run.
+fn say(text: &str) {
+    writeln!(io::stderr(), "{text}").ok();
+}
+
 /// Prints an error with its hint, if it has one.
 pub fn error(error: &anyhow::Error) {
     // Some libraries repeat the cause in their own message.
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
+        // libtorch adds the places in its C++ sources.
+        let cause = cause.split("\nException raised from").next().unwrap_or_default().trim().to_owned();
         if !text.contains(&cause) {
             text += if text.is_empty() { "" } else { ": " };
             text += &cause;
         }
     }
-    eprintln!("error: {text}");
+    say(&format!("error: {text}"));
     if let Some(hint) = thingsvision::advice::hint_of(error) {
-        eprintln!("\nhint: {hint}");
+        say(&format!("\nhint: {hint}"));
     }
 }
 

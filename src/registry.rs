@@ -4,7 +4,7 @@ use crate::advice::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
 use crate::models::Architecture;
 use crate::readout::Readout;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,13 @@ pub struct Choice<'a> {
     pub tagged: bool,
 }
 
+impl Entry {
+    /// Its name and all others.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+}
+
 impl Choice<'_> {
     /// `resnet50`, or `resnet50.imagenet1k_v2` if the tag was given.
     pub fn name(&self) -> String {
@@ -140,18 +147,28 @@ impl Registry {
             checkpoints: Checkpoints,
             #[serde(default)]
             preprocessing: BTreeMap<String, Preprocessing>,
+            #[serde(default)]
             model: Vec<Entry>,
         }
         let File { checkpoints, preprocessing, model: models } = toml::from_str(text)?;
         self.checkpoints.containers.extend(checkpoints.containers);
         self.checkpoints.key_prefixes.extend(checkpoints.key_prefixes);
         self.checkpoints.renames.extend(checkpoints.renames);
-        self.preprocessing.extend(preprocessing);
+        for (name, preprocessing) in preprocessing {
+            preprocessing.check().with_context(|| format!("preprocessing `{name}`"))?;
+            ensure!(!self.preprocessing.contains_key(&name), "there is already a preprocessing `{name}`");
+            self.preprocessing.insert(name, preprocessing);
+        }
         for mut entry in models {
-            let taken = self.models.iter().any(|other| same_name(&other.name, &entry.name));
-            ensure!(!taken, "there is already a model `{}`", entry.name);
-            ensure!(!entry.name.contains(['.', '/']), "the name `{}` must not contain a dot or slash", entry.name);
-            ensure!(!entry.weights.is_empty(), "model `{}` has no weights", entry.name);
+            let name = &entry.name;
+            ensure!(!name.contains(['.', '/']), "the name `{name}` must not contain a dot or slash");
+            ensure!(!entry.weights.is_empty(), "model `{name}` has no weights");
+            entry.architecture.check().with_context(|| format!("model `{name}`"))?;
+            for (other, taken) in self.models.iter().flat_map(|other| other.names().map(move |taken| (other, taken))) {
+                if let Some(name) = entry.names().find(|name| clash(name, taken)) {
+                    bail!("the name `{name}` is that of `{}`", other.name);
+                }
+            }
             for weights in &mut entry.weights {
                 let known = self.preprocessing.contains_key(&weights.preprocessing);
                 ensure!(known, "model `{}`: there is no preprocessing `{}`", entry.name, weights.preprocessing);
@@ -193,6 +210,11 @@ impl Registry {
     }
 }
 
+/// Whether two names mean one model. OpenAI's `ViT-B/32`, with its slash, is another than torchvision's `vit-b-32`.
+fn clash(a: &str, b: &str) -> bool {
+    a.contains('/') == b.contains('/') && same_name(a, b)
+}
+
 fn same_name(a: &str, b: &str) -> bool {
     plain(a) == plain(b)
 }
@@ -230,6 +252,43 @@ mod tests {
         let registry = Registry::load(None).unwrap();
         assert_eq!(registry.choose("resnet50").unwrap().preprocessing.resize, 256);
         assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.resize, 232);
+    }
+
+    fn add(text: &str) -> String {
+        let mut registry = Registry::load(None).unwrap();
+        format!("{:#}", registry.add(text, Path::new("")).unwrap_err())
+    }
+
+    #[test]
+    fn nothing_built_in_is_replaced() {
+        let model = |names: &str| {
+            let architecture = r#"architecture = { family = "alexnet" }"#;
+            format!(
+                "[[model]]\n{names}\n{architecture}\ndefault_layer = 'x'\nweights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
+            )
+        };
+        assert!(add(&model("name = 'RN50'")).contains("the name `RN50` is that of `clip-rn`"));
+        assert!(add(&model("name = 'clip_vit_b_32'")).contains("is that of `clip-vit`"));
+        assert!(add(&model("name = 'mine'\naliases = ['AlexNet']")).contains("is that of `alexnet`"));
+        let pixels = "resize = 9\ninterpolation = 'bilinear'\ncrop = 9\nmean = [0, 0, 0]\nstd = [1, 1, 1]";
+        assert!(add(&format!("[preprocessing.imagenet]\n{pixels}")).contains("there is already a preprocessing `imagenet`"));
+    }
+
+    #[test]
+    fn numbers_that_make_no_network_are_refused() {
+        let model = |architecture: &str| {
+            add(&format!(
+                "[[model]]\nname = 'mine'\narchitecture = {{ {architecture} }}\ndefault_layer = 'x'\n\
+                 weights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
+            ))
+        };
+        let resnet = "family = 'resnet', block = 'basic'";
+        assert!(model(&format!("{resnet}, depths = [2, 2, 2, 2], groups = 0")).contains("must be at least 1"));
+        assert!(model(&format!("{resnet}, depths = [0, 2, 2, 2]")).contains("must be at least 1"));
+        assert!(model("family = 'alexnet', classes = -1").contains("must be at least 1"));
+        let vit = "family = 'vit', resolution = 224, depth = 1, width = 64, mlp_width = 64";
+        assert!(model(&format!("{vit}, patch = 0, heads = 2")).contains("must be at least 1"));
+        assert!(model(&format!("{vit}, patch = 32, heads = 5")).contains("64 features cannot be split among 5 heads"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use thingsvision::rdm::Metric;
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Registry};
 use thingsvision::weights::Store;
-use thingsvision::{device, weights};
+use thingsvision::{device, extract, weights};
 
 /// Checks everything, then extracts, then computes the RDMs.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
@@ -29,8 +29,9 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     }
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, images.len())?;
+    let workers = workers(arguments, &wanted, images.len())?;
     let (models, records) = load(arguments, &registry, store, &wanted, device, &images, printer)?;
-    summarise(arguments, &wanted, &records, &images, &space, printer);
+    summarise(arguments, &wanted, &records, &images, &space, workers, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -39,43 +40,54 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     let mut unfinished = Vec::new();
     let mut runs = Vec::new();
     for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
-        unfinished.push(RunFolder::begin(&wanted.folder, record, &images.text())?);
-        runs.push(begin(arguments, wanted, model, record)?);
+        let folder = RunFolder::begin(&wanted.folder, record, &images.text())?;
+        runs.push(begin(arguments, wanted, &folder.place(), model, record)?);
+        unfinished.push(folder);
     }
-    let seconds = extract(arguments, runs, &images, printer)?;
+    let seconds = run_all(arguments, runs, &images, workers, printer)?;
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
 
-    let mut fault = None;
-    for (((wanted, record), seconds), unfinished) in wanted.iter().zip(records).zip(seconds).zip(unfinished) {
+    let mut faults = Vec::new();
+    for ((record, seconds), folder) in records.into_iter().zip(seconds).zip(unfinished) {
         let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
-        let without = finish(arguments, &wanted.folder, record, seconds, &images, printer)?;
-        unfinished.keep();
-        printer.data(&wanted.folder.display().to_string())?;
-        fault = fault.or(without);
+        faults.extend(finish(arguments, &folder.place(), record, seconds, &images, printer)?);
+        folder.finish()?;
     }
-    fault.map_or(Ok(()), Err)
+    // Only now, when nothing can be lost by a reader that went away.
+    for wanted in &wanted {
+        printer.data(&wanted.folder.display().to_string())?;
+    }
+    faults.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn summarise(arguments: &Extract, wanted: &[Wanted], records: &[Record], images: &ImageList, space: &Space, printer: Printer) {
+fn summarise(
+    arguments: &Extract,
+    wanted: &[Wanted],
+    records: &[Record],
+    images: &ImageList,
+    space: &Space,
+    workers: usize,
+    printer: Printer,
+) {
     for (wanted, record) in wanted.iter().zip(records) {
         printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
         printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", record.preprocessing.describe()));
         printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
     }
-    let workers = count_of(workers(arguments, images.len()), "worker");
+    let workers = count_of(workers, "worker");
     printer.fact("images", &images.summary());
     printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
     printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));
 }
 
 /// Runs all networks over all images; the files of the activations are whole after it.
-fn extract(arguments: &Extract, runs: Vec<Run>, images: &ImageList, printer: Printer) -> Result<Vec<Seconds>> {
+fn run_all(arguments: &Extract, runs: Vec<Run>, images: &ImageList, workers: usize, printer: Printer) -> Result<Vec<Seconds>> {
     let bar = printer.progress("extract", images.len());
     let extraction = Extraction {
         runs: &runs,
         images,
         batch_size: arguments.batch_size as usize,
-        workers: workers(arguments, images.len()),
+        workers,
         progress: &|images| bar.inc(images as u64),
     };
     let seconds = extraction.run()?;
@@ -116,6 +128,9 @@ struct Wanted<'a> {
     /// The shape of a row of each layer, after the readout.
     shapes: Vec<Vec<usize>>,
     folder: PathBuf,
+    /// What an image takes in a pass.
+    bytes_per_image: usize,
+    parameters: usize,
 }
 
 fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<'a>>> {
@@ -133,7 +148,8 @@ fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
         let folder = folder(arguments, &choice);
-        Ok(Wanted { choice, plan: Plan::new(&trace, &calls), layers, readout, shapes, folder })
+        let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest.parameters() as usize);
+        Ok(Wanted { choice, plan: Plan::new(&trace, &calls), layers, readout, shapes, folder, bytes_per_image, parameters })
     });
     let wanted: Vec<Wanted> = wanted.collect::<Result<_>>()?;
     for (i, one) in wanted.iter().enumerate() {
@@ -146,15 +162,19 @@ fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<
 
 /// `activations/alexnet.random-0`.
 fn folder(arguments: &Extract, choice: &Choice) -> PathBuf {
-    let label = arguments.weights.label(arguments.seed).map(|label| format!(".{label}")).unwrap_or_default();
+    let tags: Vec<_> = choice.entry.weights.iter().map(|weights| weights.tag.as_str()).collect();
+    let label = arguments.weights.label(arguments.seed, &tags).map(|label| format!(".{label}")).unwrap_or_default();
     arguments.out.join(choice.name() + &label)
 }
 
-/// One a core, but no more than there are batches.
-fn workers(arguments: &Extract, images: usize) -> usize {
+/// One a core, but no more than there are batches, or memory for.
+fn workers(arguments: &Extract, wanted: &[Wanted], images: usize) -> Result<usize> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = arguments.workers.map_or(cores, |workers| workers as usize);
-    wanted.min(images.div_ceil(arguments.batch_size as usize))
+    let asked = arguments.workers.map_or(cores, |workers| workers as usize);
+    let batch = arguments.batch_size as usize;
+    let each = wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0);
+    let weights = wanted.iter().map(|wanted| wanted.parameters * 4).sum();
+    extract::workers(asked.min(images.div_ceil(batch)), each.saturating_mul(batch), weights)
 }
 
 /// In bytes.
@@ -207,7 +227,7 @@ fn load(
         models.push(Model::new(&choice.entry.architecture, state, device)?);
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
-            libtorch: "2.11.0",
+            libtorch: device::LIBTORCH_VERSION,
             complete: false,
             model: choice.name(),
             weights: provenance,
@@ -226,9 +246,8 @@ fn load(
     Ok((models, records))
 }
 
-fn begin(arguments: &Extract, wanted: &Wanted, model: Model, record: &Record) -> Result<Run> {
-    let create =
-        |layer: &LayerRecord| RowFile::create(&wanted.folder.join(&layer.file), record.images, &layer.shape, arguments.dtype);
+fn begin(arguments: &Extract, wanted: &Wanted, place: &Path, model: Model, record: &Record) -> Result<Run> {
+    let create = |layer: &LayerRecord| RowFile::create(&place.join(&layer.file), record.images, &layer.shape, arguments.dtype);
     Ok(Run {
         model,
         plan: wanted.plan.clone(),
@@ -264,6 +283,7 @@ fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRec
         shape: shape.to_vec(),
         file: format!("{}.npy", layer.name),
         rdm: (arguments.rdm == RdmOption::Correlation).then(|| format!("{}.rdm.npy", layer.name)),
+        without_rdm: None,
     }
 }
 
@@ -291,6 +311,7 @@ fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], image
             npy::write(&folder.join(rdm), &Metric::Correlation.rdm(&features, arguments.on_constant, &name)?.into_dyn())
         };
         if let Err(fault) = write() {
+            layer.without_rdm = Some(fault.to_string());
             reason.get_or_insert(fault);
             without.push(format!("`{}`", layer.name));
             layer.rdm = None;

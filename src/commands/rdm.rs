@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::npy::{self, Matrix};
+use thingsvision::whole::is_same;
 
 /// Writes the RDM of a file of features.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| beside(&arguments.features));
-    if out == arguments.features {
+    if out == arguments.features || is_same(&out, &arguments.features) {
         return Err(advise("the RDM would overwrite the features", "name another file with --out"));
     }
     let features = Matrix::open(&arguments.features)?;

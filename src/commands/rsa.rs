@@ -8,6 +8,7 @@ use thingsvision::advice::advise;
 use thingsvision::extract::{is_run, read_record};
 use thingsvision::rdm::Rdm;
 use thingsvision::rsa::{Score, Table};
+use thingsvision::whole::is_same;
 
 /// Where runs are looked for when none is named: the default of `extract --out`.
 const RUNS: &str = "activations";
@@ -24,6 +25,7 @@ struct Candidate {
 
 /// Correlates every layer with every target.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
+    check_outputs(arguments)?;
     let targets = read_targets(arguments)?;
     let candidates = find_candidates(arguments, printer)?;
     for (_, path, target) in &targets {
@@ -63,6 +65,20 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     Ok(())
 }
 
+/// Fails if a file that will be written is one that is read.
+fn check_outputs(arguments: &Rsa) -> Result<()> {
+    let outputs = Table::files(&arguments.out);
+    for input in arguments.behavior.iter().chain(&arguments.fmri).chain(&arguments.models) {
+        if outputs.iter().any(|output| is_same(input, output)) {
+            return Err(advise(
+                format!("the scores would overwrite `{}`", input.display()),
+                "name another prefix for the results with --out",
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn title(compare: &str) -> String {
     let mut letters = compare.chars();
     letters
@@ -82,11 +98,15 @@ fn find_candidates(arguments: &Rsa, printer: Printer) -> Result<Vec<Candidate>> 
     let mut candidates = Vec::new();
     for path in &paths {
         if path.is_dir() {
-            candidates.extend(layers_of_run(path)?);
+            candidates.extend(layers_of_run(path, printer)?);
         } else {
             candidates.push(named_file(path)?);
         }
     }
+    if candidates.is_empty() {
+        return Err(advise("no layer is left to compare", "extract layers that have RDMs"));
+    }
+    name_apart(&mut candidates);
     Ok(candidates)
 }
 
@@ -124,7 +144,7 @@ fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
+fn layers_of_run(folder: &Path, printer: Printer) -> Result<Vec<Candidate>> {
     if !is_run(folder) {
         return Err(advise(
             format!("`{}` is not the folder of a run: it has no run.json", folder.display()),
@@ -133,26 +153,42 @@ fn layers_of_run(folder: &Path) -> Result<Vec<Candidate>> {
     }
     let record = read_record(folder)?;
     if !record.complete {
-        return Err(advise(
-            format!("the run in `{}` was not finished", folder.display()),
-            "run the extraction again with --force",
-        ));
+        return Err(advise(format!("the run in `{}` was not finished", folder.display()), "run the extraction again"));
     }
     let model = folder_name(folder)?;
-    let layers = record.layers.into_iter().map(|layer| {
-        let file = layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name));
-        let path = folder.join(file);
+    let mut candidates = Vec::new();
+    for layer in record.layers {
+        let path = folder.join(layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name)));
+        if let (Some(reason), false) = (layer.without_rdm, path.exists()) {
+            printer.note(&format!("left out `{}` of `{}`: {reason}", layer.name, folder.display()));
+            continue;
+        }
         if !path.exists() {
-            let features = folder.join(layer.file);
             return Err(advise(
                 format!("the run in `{}` has no RDM of `{}`", folder.display(), layer.name),
-                format!("make it: thingsvision rdm {}", features.display()),
+                format!("make it: thingsvision rdm {}", folder.join(layer.file).display()),
             ));
         }
-        let rdm = Rdm::read(&path)?;
-        Ok(Candidate { model: model.clone(), layer: layer.name, path, images: Some(record.images_sha256.clone()), rdm })
-    });
-    layers.collect()
+        match Rdm::read(&path) {
+            Ok(rdm) => {
+                let images = Some(record.images_sha256.clone());
+                candidates.push(Candidate { model: model.clone(), layer: layer.name, path, images, rdm });
+            }
+            // The NaN of `--on-constant nan`.
+            Err(fault) => printer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
+        }
+    }
+    Ok(candidates)
+}
+
+/// Gives different files that would be called the same their paths instead.
+fn name_apart(candidates: &mut [Candidate]) {
+    let same_name = |a: &Candidate, b: &Candidate| a.model == b.model && a.layer == b.layer && !is_same(&a.path, &b.path);
+    let clash = |candidate: &Candidate| candidates.iter().any(|other| same_name(candidate, other));
+    let clashes: Vec<bool> = candidates.iter().map(clash).collect();
+    for (candidate, _) in candidates.iter_mut().zip(clashes).filter(|(_, clashes)| *clashes) {
+        candidate.model = candidate.path.display().to_string();
+    }
 }
 
 fn folder_name(folder: &Path) -> Result<String> {
@@ -198,13 +234,14 @@ fn check_images(candidates: &[Candidate]) -> Result<()> {
 
 fn text(table: &Table) -> String {
     let mut rows = vec![["target", "kind", "model", "layer", table.scores[0].compare].map(String::from).to_vec()];
-    let mut before = ("", "");
+    let mut before = (["", ""], "");
     for score in &table.scores {
-        let target = if before.0 == score.target { ["", ""] } else { [score.target.as_str(), score.kind] };
-        let model = if before == (&score.target, &score.model) { "" } else { &score.model };
+        let named = [score.target.as_str(), score.kind];
+        let target = if before.0 == named { ["", ""] } else { named };
+        let model = if before == (named, &score.model) { "" } else { &score.model };
         let number = format!("{:.3}", score.score);
         rows.push(vec![target[0].into(), target[1].into(), model.into(), score.layer.clone(), number]);
-        before = (&score.target, &score.model);
+        before = (named, &score.model);
     }
     columns(&rows, &[4])
 }

@@ -2,7 +2,7 @@
 
 use crate::advice::{advise, did_you_mean};
 use crate::nn::{Manifest, ModuleId, Trace};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use glob::Pattern;
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Layer {
     pub shape: Vec<usize>,
 }
 
-/// One row of `thingsvision layers`: a module, in the order of the (last) calls.
+/// One row of `thingsvision layers`.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// PyTorch's name.
@@ -28,16 +28,28 @@ pub struct Description {
     pub calls: Vec<Vec<usize>>,
 }
 
-/// Every layer, in the order of PyTorch's `named_modules()`, between `input` and `output`.
+/// Every layer between `input` and `output`, in the order in which the network begins them: a container stands before what
+/// it contains. A module that is never called stands after its parent.
 pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
     let of = |module: ModuleId, class| Description {
         name: manifest.layer_name(module).to_owned(),
         class,
         calls: trace.calls_of(module).into_iter().map(|call| shape(trace, call)).collect(),
     };
-    let modules = manifest.modules.iter().enumerate().map(|(i, entry)| of(ModuleId(i), entry.class));
+    let mut order: Vec<usize> = (0..manifest.modules.len()).collect();
+    order.sort_by_cached_key(|&module| (begins(manifest, trace, module), manifest.modules[module].name.matches('.').count()));
+    let modules = order.into_iter().map(|i| of(ModuleId(i), manifest.modules[i].class));
     let (output, inner): (Vec<_>, Vec<_>) = modules.partition(|layer| layer.name == "output");
     [of(ModuleId::INPUT, "Tensor")].into_iter().chain(inner).chain(output).collect()
+}
+
+/// The first call to end in a module, or in its nearest ancestor that is called.
+fn begins(manifest: &Manifest, trace: &Trace, module: usize) -> Option<usize> {
+    let name = &manifest.modules[module].name;
+    let inside = |other: &str| other == name || other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+    let first = trace.calls.iter().position(|call| manifest.modules.get(call.module.0).is_some_and(|entry| inside(&entry.name)));
+    let parent = || manifest.modules[..module].iter().rposition(|entry| name.starts_with(&format!("{}.", entry.name)));
+    first.or_else(|| begins(manifest, trace, parent()?))
 }
 
 fn shape(trace: &Trace, call: usize) -> Vec<usize> {
@@ -60,10 +72,13 @@ pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String
 }
 
 fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
+    let hint = "`NAME@0` is the first call of a module, `NAME` the last; globs go in quotes: --layer 'layer4.*'";
     let (name, call) = match wanted.rsplit_once('@') {
         None => (wanted, None),
         Some((name, call)) => {
-            let call: usize = call.parse().ok().with_context(|| format!("`{wanted}`: what follows `@` must be a call number"))?;
+            let digits = !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_digit());
+            let call = call.parse().ok().filter(|_| digits);
+            let call: usize = call.ok_or_else(|| advise(format!("`{wanted}`: what follows `@` must be a call number"), hint))?;
             (name, Some(call))
         }
     };
@@ -87,12 +102,14 @@ fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) ->
             )
         })?,
     };
-    Ok(vec![Layer { name: wanted.to_owned(), call: at, shape: shape(trace, at) }])
+    let name = call.map_or_else(|| name.to_owned(), |call| format!("{name}@{call}"));
+    Ok(vec![Layer { name, call: at, shape: shape(trace, at) }])
 }
 
 fn resolve_glob(model: &str, manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usize>) -> Result<Vec<Layer>> {
-    let pattern =
-        Pattern::new(glob).map_err(|error| advise(format!("`{glob}` is not a glob: {error}"), "quote it: --layer 'layer4.*'"))?;
+    let pattern = Pattern::new(glob).map_err(|error| {
+        advise(format!("`{glob}` is not a glob: {}", error.msg), "* stands for any part of a name: --layer 'layer4.*'")
+    })?;
     let mut layers = Vec::new();
     for (i, entry) in manifest.modules.iter().enumerate().filter(|(_, entry)| !entry.name.is_empty()) {
         let calls = trace.calls_of(ModuleId(i));
@@ -112,7 +129,7 @@ fn resolve_glob(model: &str, manifest: &Manifest, trace: &Trace, glob: &str, cal
 }
 
 fn find(model: &str, manifest: &Manifest, name: &str) -> Result<ModuleId> {
-    if let Some(i) = manifest.modules.iter().position(|entry| entry.name == name) {
+    if let Some(i) = manifest.modules.iter().position(|entry| !name.is_empty() && entry.name == name) {
         return Ok(ModuleId(i));
     }
     match name {

@@ -4,11 +4,15 @@
 //! worker takes the next batch, decodes its images, runs the network on one libtorch thread and writes the rows at their
 //! place. So a row's bytes depend neither on the number of workers nor on how many images there are.
 
+mod folder;
 mod layers;
+mod memory;
 mod record;
 
+pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
-pub use record::{LayerRecord, Record, RunFolder, Seconds, is_run, read_record};
+pub use memory::{per_image, workers};
+pub use record::{LayerRecord, Record, Seconds, is_run, read_record};
 
 use crate::advice::advise;
 use crate::images::{ImageList, Preprocessing, decode};

@@ -99,15 +99,20 @@ fn decode_png(bytes: &[u8]) -> Result<Rgb> {
     reader.no_limits();
     let (width, height) = header_size(Format::Png, bytes)?;
     check_size(width, height)?;
-    Ok(Rgb { width, height, pixels: as_pillow(reader.decode()?) })
+    Ok(Rgb { width, height, pixels: as_pillow(reader.decode()?, bytes.get(COLOUR_TYPE) == Some(&0)) })
 }
 
-/// The RGB bytes that Pillow makes of a decoded PNG: alpha is dropped, 16 bits become 8 as it has them.
-fn as_pillow(image: DynamicImage) -> Vec<u8> {
+/// Where a PNG says whether it has colour, a palette, alpha.
+const COLOUR_TYPE: usize = 25;
+
+/// The RGB bytes that Pillow makes of a decoded PNG: alpha is dropped, 16 bits become 8 as it has them. A file of gray
+/// values may have one that is transparent; it is decoded with alpha, but gray to Pillow.
+fn as_pillow(image: DynamicImage, gray: bool) -> Vec<u8> {
     let high_byte = |value: &u16| (value >> 8) as u8;
     match image {
         // Pillow's modes `I;16` and `I` are clipped, so that most of a 16-bit picture turns white.
         DynamicImage::ImageLuma16(gray) => gray.iter().flat_map(|&value| [value.min(255) as u8; 3]).collect(),
+        DynamicImage::ImageLumaA16(image) if gray => image.pixels().flat_map(|pixel| [pixel.0[0].min(255) as u8; 3]).collect(),
         DynamicImage::ImageLumaA16(gray) => gray.pixels().flat_map(|pixel| [high_byte(&pixel.0[0]); 3]).collect(),
         DynamicImage::ImageRgb16(rgb) => rgb.iter().map(high_byte).collect(),
         DynamicImage::ImageRgba16(rgba) => {

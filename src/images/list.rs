@@ -2,7 +2,7 @@
 
 use super::decode::{self, Format};
 use crate::advice::advise;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,14 +33,19 @@ impl ImageList {
         let mut list = ImageList { root: root.to_owned(), ids: Vec::new(), formats: BTreeMap::new(), hidden: 0 };
         let mut walk = WalkDir::new(root).follow_links(true).min_depth(1).into_iter();
         while let Some(file) = walk.next() {
-            let file = file.with_context(|| format!("cannot list `{}`", root.display()))?;
+            let file = file.map_err(|error| cannot_list(root, &error))?;
             if file.file_name().as_encoded_bytes().starts_with(b".") {
                 list.hidden += 1;
                 if file.file_type().is_dir() {
                     walk.skip_current_dir();
                 }
-            } else if !file.file_type().is_dir() {
+            } else if file.file_type().is_file() {
                 list.ids.push(id(root, file.path())?);
+            } else if !file.file_type().is_dir() {
+                return Err(advise(
+                    format!("`{}` is no file that can be read (a pipe, socket or device)", file.path().display()),
+                    "take it out of the folder; nothing is left out by itself",
+                ));
             }
         }
         if list.ids.is_empty() {
@@ -106,6 +111,15 @@ impl ImageList {
         }
         Ok(())
     }
+}
+
+fn cannot_list(root: &Path, error: &walkdir::Error) -> anyhow::Error {
+    let path = error.path().unwrap_or(root).display();
+    let reason = match error.loop_ancestor() {
+        Some(ancestor) => format!("it is a link back to `{}`", ancestor.display()),
+        None => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+    };
+    advise(format!("cannot read `{path}`: {reason}"), "mend it or take it out of the folder; nothing is left out by itself")
 }
 
 fn id(root: &Path, path: &Path) -> Result<String> {

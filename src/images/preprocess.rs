@@ -1,6 +1,7 @@
 //! What a network is shown of an image: torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize` on PIL images.
 
 use super::{Interpolation, Rgb, Window, resize};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -21,6 +22,13 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
+    /// Fails if no image can be prepared so.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.resize > 0 && self.crop > 0, "sizes must be at least 1 pixel");
+        ensure!(self.std.iter().all(|std| *std > 0.0), "deviations must be larger than 0");
+        Ok(())
+    }
+
     /// The number of values of one preprocessed image, `3 · crop · crop`.
     pub fn len(&self) -> usize {
         3 * self.crop * self.crop

@@ -14,7 +14,7 @@ pub mod vit;
 pub use model::Model;
 
 use crate::nn::{Init, Manifest, Module, Scope, StateDict};
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 use tch::Device;
 
@@ -36,12 +36,39 @@ pub enum Architecture {
     Vit(vit::Config),
 }
 
+fn at_least_one(numbers: impl IntoIterator<Item = i64>) -> Result<()> {
+    match numbers.into_iter().find(|number| *number < 1) {
+        Some(number) => bail!("a number of the architecture is {number} and must be at least 1"),
+        None => Ok(()),
+    }
+}
+
 /// The classes of ImageNet, which most published weights tell apart.
 fn imagenet_classes() -> i64 {
     1000
 }
 
 impl Architecture {
+    /// Fails if no network can have these numbers.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Architecture::Alexnet(alexnet::Config { classes }) | Architecture::Cornet(cornet::Config { classes, .. }) => {
+                at_least_one([*classes])
+            }
+            Architecture::Clip(config) => clip::check(config),
+            Architecture::Resnet(config) => {
+                at_least_one([config.groups, config.width_per_group, config.classes + 1])?;
+                at_least_one(config.depths.map(|depth| depth as i64))
+            }
+            Architecture::Vgg(config) => at_least_one([config.classes]),
+            Architecture::Vit(vit::Config { patch, resolution, heads, width, mlp_width, classes, .. }) => {
+                at_least_one([*patch, *resolution, *heads, *width, *mlp_width, *classes])?;
+                ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
+                Ok(())
+            }
+        }
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(match self {
             Architecture::Alexnet(config) => Box::new(alexnet::AlexNet::new(s, config)?),

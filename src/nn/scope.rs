@@ -42,7 +42,7 @@ impl Scope<'_> {
     }
 
     /// The float tensor `name` of this module.
-    pub fn tensor(&self, name: &str, shape: &[i64]) -> Result<Parameter> {
+    pub(crate) fn tensor(&self, name: &str, shape: &[i64]) -> Result<Parameter> {
         self.tensor_of_kind(name, shape, Kind::Float)
     }
 

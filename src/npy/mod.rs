@@ -8,32 +8,22 @@ pub use matrix::Matrix;
 pub use rows::{Dtype, RowFile};
 
 use crate::advice::advise;
-use anyhow::{Context, Result};
+use crate::whole;
+use anyhow::Result;
 use element::{F16, ToF64};
 use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use py_literal::Value;
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
-
-/// What a file is called while it is being written.
-pub fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
-}
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
 
 /// Writes `array` so that its name never stands for half of it.
 pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
-    let write = || -> Result<()> {
-        let mut file = BufWriter::new(File::create(partial(path))?);
-        array.write_npy(&mut file)?;
-        file.into_inner()?.sync_data()?;
-        Ok(std::fs::rename(partial(path), path)?)
-    };
-    write().with_context(|| format!("cannot write `{}`", path.display())).inspect_err(|_| {
-        std::fs::remove_file(partial(path)).ok();
+    whole::write_with(path, |file| {
+        let mut buffer = BufWriter::new(file);
+        array.write_npy(&mut buffer)?;
+        Ok(buffer.flush()?)
     })
 }
 

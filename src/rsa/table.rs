@@ -1,6 +1,7 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
 use crate::npy;
+use crate::whole;
 use anyhow::{Context, Result};
 use ndarray::Array2;
 use serde::Serialize;
@@ -37,21 +38,26 @@ pub struct Table {
 }
 
 impl Table {
-    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv` and `<prefix>.json`, and returns their paths.
-    pub fn write(&self, prefix: &Path) -> Result<[PathBuf; 3]> {
-        let paths = ["npy", "csv", "json"].map(|extension| {
+    /// The files that [`Table::write`] writes.
+    pub fn files(prefix: &Path) -> [PathBuf; 3] {
+        ["npy", "csv", "json"].map(|extension| {
             let mut path = prefix.as_os_str().to_owned();
             path.push(format!(".{extension}"));
             PathBuf::from(path)
-        });
+        })
+    }
+
+    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv` and `<prefix>.json`, and returns their paths.
+    pub fn write(&self, prefix: &Path) -> Result<[PathBuf; 3]> {
+        let paths = Self::files(prefix);
         if let Some(folder) = prefix.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         }
         let values: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
         let layers = values.len() / self.targets;
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
-        self.write_csv(&paths[1]).with_context(|| format!("cannot write `{}`", paths[1].display()))?;
-        std::fs::write(&paths[2], self.json()?).with_context(|| format!("cannot write `{}`", paths[2].display()))?;
+        whole::write(&paths[1], &self.csv()?)?;
+        whole::write(&paths[2], self.json()?.as_bytes())?;
         Ok(paths)
     }
 
@@ -60,11 +66,11 @@ impl Table {
         Ok(serde_json::to_string_pretty(&self.scores)? + "\n")
     }
 
-    fn write_csv(&self, path: &Path) -> Result<()> {
-        let mut csv = csv::Writer::from_path(path)?;
+    fn csv(&self) -> Result<Vec<u8>> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
         for score in &self.scores {
             csv.serialize(score)?;
         }
-        Ok(csv.flush()?)
+        Ok(csv.into_inner()?)
     }
 }

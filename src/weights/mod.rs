@@ -35,11 +35,17 @@ pub enum Weights {
 
 impl Weights {
     /// What a run's folder is called after the model's name: `random-0`, `my-checkpoint`, nothing for published weights.
-    pub fn label(&self, seed: u64) -> Option<String> {
+    /// `tags` are those of the model's published weights.
+    pub fn label(&self, seed: u64, tags: &[&str]) -> Option<String> {
         match self {
             Weights::Pretrained => None,
             Weights::Random => Some(format!("random-{seed}")),
-            Weights::File(path) => Some(path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()),
+            Weights::File(path) => {
+                let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+                // A file may be called like what other runs are called after.
+                let taken = stem.starts_with("random-") || tags.contains(&stem.as_ref());
+                Some(if taken { format!("file-{stem}") } else { stem.into_owned() })
+            }
         }
     }
 }
@@ -146,7 +152,7 @@ fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option
             "get the right file, or correct the registry",
         ));
     }
-    Ok((weights?, Provenance::File { path: path.to_owned(), sha256 }))
+    Ok((weights?, Provenance::File { path: std::path::absolute(path)?, sha256 }))
 }
 
 fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) -> Result<StateDict> {

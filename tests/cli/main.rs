@@ -8,4 +8,5 @@ mod rdm;
 mod readouts;
 mod refusals;
 mod rsa;
+mod safety;
 mod weights;

@@ -7,8 +7,9 @@
 mod resnet;
 mod vit;
 
+use super::at_least_one;
 use crate::nn::{Init, Module, Scope};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 /// What may vary.
@@ -19,6 +20,21 @@ pub enum Config {
     Resnet(resnet::Config),
     /// A vision transformer.
     Vit(vit::Config),
+}
+
+/// Fails if no tower can have these numbers.
+pub fn check(config: &Config) -> Result<()> {
+    match config {
+        Config::Resnet(resnet::Config { depths, width, resolution, outputs, text_width }) => {
+            at_least_one([*width / 2, *resolution / 32, *outputs, *text_width])?;
+            at_least_one(depths.map(|depth| depth as i64))
+        }
+        Config::Vit(vit::Config { patch, resolution, width, head_width, outputs, .. }) => {
+            at_least_one([*patch, *resolution, *width, *head_width, *outputs])?;
+            ensure!(width % head_width == 0, "{width} features cannot be split among heads of {head_width}");
+            Ok(())
+        }
+    }
 }
 
 /// The tower at `s`.

@@ -1,0 +1,155 @@
+//! The folder of a run: made beside its place, and put there when it is whole.
+
+use super::record::{FILE, Record, is_run, read_record};
+use crate::advice::{Advice, advise};
+use crate::whole::{self, partial};
+use anyhow::{Context, Result, ensure};
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const IMAGES: &str = "images.txt";
+const LOCK: &str = "lock";
+
+/// A run that is being made in `<folder>.partial`. Dropped before [`RunFolder::finish`], it removes what was written, so
+/// that an error leaves nothing behind that looks like a result.
+#[derive(Debug)]
+pub struct RunFolder {
+    folder: PathBuf,
+    /// Held by the one process that makes this run.
+    lock: Option<File>,
+}
+
+impl RunFolder {
+    /// Fails if `folder` cannot become the folder of a run: a run is there already and may not be replaced, other
+    /// files are there, or it lies among the images.
+    pub fn check(folder: &Path, images: &Path, replace: bool) -> Result<()> {
+        if inside(folder, images)? {
+            return Err(advise(
+                format!("the run's folder `{}` would lie among the images in `{}`", folder.display(), images.display()),
+                "name another place with --out",
+            ));
+        }
+        if let Some(file) = folder.ancestors().find(|folder| folder.is_file()) {
+            return Err(advise(format!("`{}` is a file, not a folder", file.display()), "name another place with --out"));
+        }
+        if is_run(folder) && !replace {
+            return Err(advise(
+                format!("there is already a run in `{}`", folder.display()),
+                "replace it with --force, or keep it and name another place with --out",
+            ));
+        }
+        let other_files = || fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+        if !is_run(folder) && other_files() {
+            return Err(advise(
+                format!("`{}` holds other files and no run", folder.display()),
+                "name another place with --out; --force replaces runs only",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes the folder in which the run is written, with the record and the list of images. What a process that was
+    /// killed left there is removed; one that is at work is left alone.
+    pub fn begin(folder: &Path, record: &Record, images: &str) -> Result<RunFolder> {
+        let place = partial(folder);
+        fs::create_dir_all(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
+        let lock = File::create(place.join(LOCK)).with_context(|| format!("cannot write to `{}`", place.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(advise(
+                    format!("another process is making the run `{}`", folder.display()),
+                    "wait for it, or name another place with --out",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock `{}`", place.display())),
+        }
+        let unfinished = RunFolder { folder: folder.to_owned(), lock: Some(lock) };
+        unfinished.clear()?;
+        record.write(&place)?;
+        whole::write(&place.join(IMAGES), images.as_bytes())?;
+        Ok(unfinished)
+    }
+
+    /// Where the files of the run are written.
+    pub fn place(&self) -> PathBuf {
+        partial(&self.folder)
+    }
+
+    /// Puts the whole run in its place, and removes an earlier one there.
+    pub fn finish(mut self) -> Result<()> {
+        let lock = self.lock.take();
+        let place = self.place();
+        let put = || -> Result<()> {
+            fs::remove_file(place.join(LOCK))?;
+            if is_run(&self.folder) {
+                remove(&self.folder)?;
+            }
+            if !self.folder.exists() {
+                return Ok(fs::rename(&place, &self.folder)?);
+            }
+            // Something of the user's is there beside the earlier run.
+            for file in fs::read_dir(&place)? {
+                let file = file?;
+                fs::rename(file.path(), self.folder.join(file.file_name()))?;
+            }
+            Ok(fs::remove_dir(&place)?)
+        };
+        let result = put().map_err(|error| {
+            error.context(Advice {
+                problem: format!("the run is whole, but cannot be moved to `{}`", self.folder.display()),
+                hint: format!("it is kept in `{}`; move it yourself", place.display()),
+            })
+        });
+        drop(lock);
+        result
+    }
+
+    /// Removes everything in the folder but the lock.
+    fn clear(&self) -> Result<()> {
+        for file in fs::read_dir(self.place())? {
+            let path = file?.path();
+            if path.file_name().is_some_and(|name| name != LOCK) {
+                fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // Already on the way out with an error, which says more than one from here.
+            fs::remove_dir_all(self.place()).ok();
+        }
+    }
+}
+
+/// Removes the files of the run in `folder`, and the folder if nothing else is in it.
+fn remove(folder: &Path) -> Result<()> {
+    let run = read_record(folder)?;
+    let rdms = run.layers.iter().map(|layer| format!("{}.rdm.npy", layer.name));
+    let features = run.layers.iter().map(|layer| layer.file.clone());
+    // The record goes last: without it nobody knows what the other files are.
+    for file in features.chain(rdms).chain([IMAGES.to_owned(), FILE.to_owned()]) {
+        let plain = Path::new(&file).file_name().is_some_and(|name| name == file.as_str());
+        ensure!(plain, "the run in `{}` names a file outside of it: `{file}`", folder.display());
+        match fs::remove_file(folder.join(&file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove `{file}` from `{}`", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    fs::remove_dir(folder).ok();
+    Ok(())
+}
+
+/// Whether `folder`, which need not exist yet, lies in `images`.
+fn inside(folder: &Path, images: &Path) -> Result<bool> {
+    let absolute = std::path::absolute(folder)?;
+    let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(&absolute);
+    Ok(existing.canonicalize()?.starts_with(images.canonicalize()?))
+}
