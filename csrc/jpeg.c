@@ -31,6 +31,8 @@ static void warn(j_common_ptr info, int level) {
         strcpy(failure->message, "the file ends in the middle of the picture");
         longjmp(failure->back, 1);
     }
+    if (level < 0)
+        info->err->num_warnings++;
 }
 
 static void set_up(struct jpeg_decompress_struct *info, struct failure *failure, char *message) {
@@ -64,8 +66,10 @@ int thingsvision_jpeg_size(const uint8_t *data, size_t length, uint32_t size[3],
     return 0;
 }
 
-/* All rows into `pixels`: `channels` bytes a pixel, 3 for RGB, 4 for CMYK. Returns as above. */
-int thingsvision_jpeg_decode(const uint8_t *data, size_t length, uint8_t *pixels, size_t row_bytes, int channels, char *message) {
+/* All rows into `pixels`: `channels` bytes a pixel, 3 for RGB, 4 for CMYK; into `warnings` how often damage was read over.
+ * Returns as above. */
+int thingsvision_jpeg_decode(const uint8_t *data, size_t length, uint8_t *pixels, size_t row_bytes, int channels, long *warnings,
+                             char *message) {
     struct jpeg_decompress_struct info;
     struct failure failure;
     set_up(&info, &failure, message);
@@ -82,6 +86,7 @@ int thingsvision_jpeg_decode(const uint8_t *data, size_t length, uint8_t *pixels
         jpeg_read_scanlines(&info, &row, 1);
     }
     jpeg_finish_decompress(&info);
+    *warnings = info.err->num_warnings;
     jpeg_destroy_decompress(&info);
     return 0;
 }

@@ -5,6 +5,7 @@ use crate::cli::{Extract, RdmOption};
 use crate::printer::{Printer, bytes, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tch::Device;
 use thingsvision::advice::advise;
@@ -44,12 +45,17 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
         runs.push(begin(arguments, wanted, &folder.place(), model, record)?);
         unfinished.push(folder);
     }
-    let seconds = run_all(arguments, runs, &images, workers, printer)?;
+    let (seconds, damaged) = run_all(arguments, runs, &images, workers, printer)?;
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
 
+    if let Some(first) = damaged.first() {
+        let count = count_of(damaged.len(), "damaged image");
+        printer.fact("", &format!("{count} read as Pillow does, among them `{first}`; run.json lists them"));
+    }
     let mut faults = Vec::new();
-    for ((record, seconds), folder) in records.into_iter().zip(seconds).zip(unfinished) {
+    for ((mut record, seconds), folder) in records.into_iter().zip(seconds).zip(unfinished) {
         let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
+        record.damaged_images = damaged.clone();
         faults.extend(finish(arguments, &folder.place(), record, seconds, &images, printer)?);
         folder.finish()?;
     }
@@ -80,20 +86,30 @@ fn summarise(
     printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));
 }
 
-/// Runs all networks over all images; the files of the activations are whole after it.
-fn run_all(arguments: &Extract, runs: Vec<Run>, images: &ImageList, workers: usize, printer: Printer) -> Result<Vec<Seconds>> {
+/// Runs all networks over all images; the files of the activations are whole after it. Returns where the time went, and
+/// which images are damaged.
+fn run_all(
+    arguments: &Extract,
+    runs: Vec<Run>,
+    images: &ImageList,
+    workers: usize,
+    printer: Printer,
+) -> Result<(Vec<Seconds>, Vec<String>)> {
+    let damaged = Mutex::default();
     let bar = printer.progress("extract", images.len());
     let extraction = Extraction {
         runs: &runs,
         images,
         batch_size: arguments.batch_size as usize,
         workers,
+        damaged: &damaged,
         progress: &|images| bar.inc(images as u64),
     };
     let seconds = extraction.run()?;
     bar.finish_and_clear();
     runs.into_iter().flat_map(|run| run.files).try_for_each(RowFile::finish)?;
-    Ok(seconds)
+    let damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((seconds, damaged.into_iter().map(|i| images.ids[i].clone()).collect()))
 }
 
 /// Computes the RDMs of a run and completes its record. Returns why a layer has none.
@@ -239,6 +255,7 @@ fn load(
             image_root: std::path::absolute(&arguments.images)?,
             images: images.len(),
             images_sha256: images.sha256(),
+            damaged_images: Vec::new(),
             layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
             seconds: None,
         });

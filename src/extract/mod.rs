@@ -21,9 +21,10 @@ use crate::nn::Plan;
 use crate::npy::{Dtype, RowFile};
 use crate::readout::Readout;
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -55,6 +56,8 @@ pub struct Extraction<'a> {
     pub batch_size: usize,
     /// Threads, each with its own batches.
     pub workers: usize,
+    /// Gets the numbers of images that are damaged, but not so that Pillow would refuse them.
+    pub damaged: &'a Mutex<BTreeSet<usize>>,
     /// Told the number of images of each finished batch.
     pub progress: &'a (dyn Fn(usize) + Sync),
 }
@@ -136,6 +139,9 @@ impl<'a> Worker<'a> {
         let real = images.len();
         for (slot, i) in images.enumerate() {
             let image = decode(&self.job.images.path(i))?;
+            if image.damaged {
+                self.job.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
+            }
             for (preprocessing, pixels) in &mut self.pixels {
                 let len = preprocessing.len();
                 preprocessing.apply(&image, &mut pixels[slot * len..][..len]);

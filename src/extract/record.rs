@@ -41,6 +41,8 @@ pub struct Record {
     pub images: usize,
     /// Of images.txt.
     pub images_sha256: String,
+    /// Images that are damaged, but not so that Pillow would refuse them.
+    pub damaged_images: Vec<String>,
     /// In the order in which the network computes them.
     pub layers: Vec<LayerRecord>,
     /// Where the time went.

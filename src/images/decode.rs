@@ -99,7 +99,7 @@ fn decode_png(bytes: &[u8]) -> Result<Rgb> {
     reader.no_limits();
     let (width, height) = header_size(Format::Png, bytes)?;
     check_size(width, height)?;
-    Ok(Rgb { width, height, pixels: as_pillow(reader.decode()?, bytes.get(COLOUR_TYPE) == Some(&0)) })
+    Ok(Rgb { width, height, damaged: false, pixels: as_pillow(reader.decode()?, bytes.get(COLOUR_TYPE) == Some(&0)) })
 }
 
 /// Where a PNG says whether it has colour, a palette, alpha.

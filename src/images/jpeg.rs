@@ -5,7 +5,7 @@
 
 use super::rgb::{Rgb, check_size};
 use anyhow::{Result, bail};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_long};
 
 /// libjpeg's JMSG_LENGTH_MAX.
 const LONGEST_MESSAGE: usize = 200;
@@ -21,6 +21,7 @@ unsafe extern "C" {
         pixels: *mut u8,
         row_bytes: usize,
         channels: c_int,
+        warnings: *mut c_long,
         message: *mut c_char,
     ) -> c_int;
 }
@@ -54,6 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
     };
     let mut pixels = vec![0; width * height * channels];
     let mut message = [0; LONGEST_MESSAGE];
+    let mut warnings = 0;
     // SAFETY: as above; `pixels` holds the `height` rows of `width * channels` bytes that C writes, because C reads the
     // same header again.
     let failed = unsafe {
@@ -63,6 +65,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
             pixels.as_mut_ptr(),
             width * channels,
             channels as c_int,
+            &mut warnings,
             message.as_mut_ptr(),
         )
     };
@@ -70,7 +73,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb> {
     if channels == 4 {
         pixels = pixels.chunks_exact(4).flat_map(rgb_of_cmyk).collect();
     }
-    Ok(Rgb { width, height, pixels })
+    Ok(Rgb { width, height, pixels, damaged: warnings > 0 })
 }
 
 fn check(failed: c_int, message: &[c_char; LONGEST_MESSAGE]) -> Result<()> {

@@ -129,7 +129,12 @@ fn to_byte(sum: i32) -> u8 {
 
 fn cut(image: &Rgb, rows: &Range<usize>) -> Rgb {
     let row = image.width * 3;
-    Rgb { width: image.width, height: rows.len(), pixels: image.pixels[rows.start * row..rows.end * row].to_vec() }
+    Rgb {
+        width: image.width,
+        height: rows.len(),
+        pixels: image.pixels[rows.start * row..rows.end * row].to_vec(),
+        damaged: image.damaged,
+    }
 }
 
 fn across(image: &Rgb, columns: &Weights) -> Rgb {
@@ -145,7 +150,7 @@ fn across(image: &Rgb, columns: &Weights) -> Rgb {
             pixels.extend(sums.map(to_byte));
         }
     }
-    Rgb { width: columns.spans.len(), height: image.height, pixels }
+    Rgb { width: columns.spans.len(), height: image.height, pixels, damaged: image.damaged }
 }
 
 /// `image` begins at row `offset` of the picture that `rows` speaks of.
@@ -162,5 +167,5 @@ fn down(image: &Rgb, rows: &Weights, offset: usize) -> Rgb {
         }
         pixels.extend(sums.iter().map(|&sum| to_byte(sum)));
     }
-    Rgb { width: image.width, height: rows.spans.len(), pixels }
+    Rgb { width: image.width, height: rows.spans.len(), pixels, damaged: image.damaged }
 }

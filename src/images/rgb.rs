@@ -11,6 +11,8 @@ pub struct Rgb {
     pub height: usize,
     /// `[height, width, 3]`.
     pub pixels: Vec<u8>,
+    /// Whether the file is damaged, but not so that Pillow would refuse it. What it shows at the damage may differ.
+    pub damaged: bool,
 }
 
 /// Pillow refuses larger pictures ("decompression bomb").

@@ -100,6 +100,7 @@ fn the_record_says_how_it_was_made() {
       "image_root": "…",
       "images": 5,
       "images_sha256": "7fdfb4725dfb83113e5aef91ae3fd2cc708e03a818d6c9137b1006eaf553389e",
+      "damaged_images": [],
       "layers": [
         {
           "name": "avgpool",

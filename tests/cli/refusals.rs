@@ -115,6 +115,20 @@ fn a_truncated_image_stops_the_run_and_nothing_is_left_that_looks_whole() {
 }
 
 #[test]
+fn damage_that_pillow_reads_over_is_noted_and_recorded() {
+    let lab = Lab::new();
+    let mut bytes = lab.bytes("images/b/five.jpg");
+    let middle = bytes.len() * 2 / 3;
+    // A marker in the middle of the data.
+    bytes[middle..middle + 2].copy_from_slice(&[0xff, 0xd3]);
+    fs::write(lab.path("images/b/five.jpg"), bytes).unwrap();
+    let outcome = lab.succeed(EXTRACT);
+    assert!(outcome.stderr.contains("1 damaged image read as Pillow does, among them `b/five.jpg`"), "{outcome}");
+    let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/alexnet.random-0/run.json")).unwrap();
+    assert_eq!(record["damaged_images"], serde_json::json!(["b/five.jpg"]));
+}
+
+#[test]
 fn results_do_not_go_among_the_images() {
     let lab = Lab::new();
     assert_output!(lab.fail(&format!("{EXTRACT} --out images/results")), @"
