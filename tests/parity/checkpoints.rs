@@ -49,8 +49,10 @@ fn truncated_files_are_errors() {
     }
 }
 
+/// `THINGSVISION_FUZZ=100000 cargo test --release --test parity flipped` looks longer.
 #[test]
 fn flipped_bytes_never_crash() {
+    let rounds = std::env::var("THINGSVISION_FUZZ").map_or(150, |rounds| rounds.parse().unwrap());
     let mut state = 1u64;
     let mut random = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -58,7 +60,7 @@ fn flipped_bytes_never_crash() {
     };
     for file in files() {
         let whole = fs::read(fixtures().join("checkpoints").join(&file)).unwrap();
-        for _ in 0..150 {
+        for _ in 0..rounds {
             let mut bytes = whole.clone();
             for _ in 0..=random(4) {
                 let at = random(bytes.len());
