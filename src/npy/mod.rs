@@ -15,7 +15,7 @@ use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use py_literal::Value;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 /// Writes `array` so that its name never stands for half of it.
@@ -64,11 +64,17 @@ fn read_as<A: ReadableElement + Copy + ToF64>(path: &Path) -> Result<ArrayD<f64>
 }
 
 fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("cannot read `{}`", path.display()))
+    advise(format!("cannot read `{}`: {error}", path.display()), "name an .npy file; relative paths begin at the current folder")
 }
 
 fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
-    advise(format!("`{}` is not a whole .npy file: {error}", path.display()), "write it with `np.save`, or copy it again")
+    let mut start = [0; 2];
+    let is_zip = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK";
+    let hint = match is_zip {
+        true => "it is an .npz archive: save the one array with `np.save`",
+        false => "write it with `np.save`, or copy it again",
+    };
+    advise(format!("`{}` is not a whole .npy file: {error}", path.display()), hint)
 }
 
 fn fortran(path: &Path) -> anyhow::Error {

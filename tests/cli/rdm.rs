@@ -91,5 +91,9 @@ fn files_that_are_no_arrays_of_numbers_are_refused() {
 
     hint: write it with `np.save`, or copy it again
     ");
-    assert_output!(lab.fail("rdm missing.npy"), @"error: cannot read `missing.npy`: No such file or directory (os error 2)");
+    assert_output!(lab.fail("rdm missing.npy"), @"
+    error: cannot read `missing.npy`: No such file or directory (os error 2)
+
+    hint: name an .npy file; relative paths begin at the current folder
+    ");
 }
