@@ -9,7 +9,9 @@
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A C string that jemalloc looks for: never give pages back, no special arena for large blocks.
-struct Settings(#[allow(dead_code)] *const u8);
+struct Settings {
+    _text: *const u8,
+}
 
 // SAFETY: the pointer is to a constant and only read.
 unsafe impl Sync for Settings {}
@@ -17,4 +19,4 @@ unsafe impl Sync for Settings {}
 // SAFETY: the name is jemalloc's own (with a prefix where malloc itself cannot be replaced), and of its type, `const char *`.
 #[cfg_attr(target_os = "linux", unsafe(export_name = "malloc_conf"))]
 #[cfg_attr(not(target_os = "linux"), unsafe(export_name = "_rjem_malloc_conf"))]
-static SETTINGS: Settings = Settings(c"dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0".as_ptr().cast());
+static SETTINGS: Settings = Settings { _text: c"dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0".as_ptr().cast() };

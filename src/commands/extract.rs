@@ -41,7 +41,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     let mut unfinished = Vec::new();
     let mut runs = Vec::new();
     for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
-        let folder = RunFolder::begin(&wanted.folder, record, &images.text())?;
+        let folder = RunFolder::begin(&wanted.folder, arguments.force, record, &images.text())?;
         runs.push(begin(arguments, wanted, &folder.place(), model, record)?);
         unfinished.push(folder);
     }

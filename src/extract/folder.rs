@@ -6,18 +6,18 @@ use crate::whole::{self, partial};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const IMAGES: &str = "images.txt";
-const LOCK: &str = "lock";
 
 /// A run that is being made in `<folder>.partial`. Dropped before [`RunFolder::finish`], it removes what was written, so
 /// that an error leaves nothing behind that looks like a result.
 #[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
-    /// Held by the one process that makes this run.
-    lock: Option<File>,
+    /// Taken when the run is finished.
+    lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -33,40 +33,23 @@ impl RunFolder {
         if let Some(file) = folder.ancestors().find(|folder| folder.is_file()) {
             return Err(advise(format!("`{}` is a file, not a folder", file.display()), "name another place with --out"));
         }
-        if is_run(folder) && !replace {
-            return Err(advise(
-                format!("there is already a run in `{}`", folder.display()),
-                "replace it with --force, or keep it and name another place with --out",
-            ));
-        }
-        let other_files = || fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-        if !is_run(folder) && other_files() {
-            return Err(advise(
-                format!("`{}` holds other files and no run", folder.display()),
-                "name another place with --out; --force replaces runs only",
-            ));
-        }
-        Ok(())
+        check_vacant(folder, replace)
     }
 
     /// Makes the folder in which the run is written, with the record and the list of images. What a process that was
     /// killed left there is removed; one that is at work is left alone.
-    pub fn begin(folder: &Path, record: &Record, images: &str) -> Result<RunFolder> {
+    pub fn begin(folder: &Path, replace: bool, record: &Record, images: &str) -> Result<RunFolder> {
         let place = partial(folder);
-        fs::create_dir_all(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
-        let lock = File::create(place.join(LOCK)).with_context(|| format!("cannot write to `{}`", place.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(advise(
-                    format!("another process is making the run `{}`", folder.display()),
-                    "wait for it, or name another place with --out",
-                ));
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock `{}`", place.display())),
+        fs::create_dir_all(folder.parent().unwrap_or(folder))
+            .with_context(|| format!("cannot make the folder of `{}`", folder.display()))?;
+        let lock = Lock::take(folder)?;
+        // Another process may have finished since the first check.
+        check_vacant(folder, replace)?;
+        if place.exists() {
+            fs::remove_dir_all(&place).with_context(|| format!("cannot remove `{}`", place.display()))?;
         }
         let unfinished = RunFolder { folder: folder.to_owned(), lock: Some(lock) };
-        unfinished.clear()?;
+        fs::create_dir(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
         record.write(&place)?;
         whole::write(&place.join(IMAGES), images.as_bytes())?;
         Ok(unfinished)
@@ -82,7 +65,6 @@ impl RunFolder {
         let lock = self.lock.take();
         let place = self.place();
         let put = || -> Result<()> {
-            fs::remove_file(place.join(LOCK))?;
             if is_run(&self.folder) {
                 remove(&self.folder)?;
             }
@@ -105,17 +87,6 @@ impl RunFolder {
         drop(lock);
         result
     }
-
-    /// Removes everything in the folder but the lock.
-    fn clear(&self) -> Result<()> {
-        for file in fs::read_dir(self.place())? {
-            let path = file?.path();
-            if path.file_name().is_some_and(|name| name != LOCK) {
-                fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drop for RunFolder {
@@ -125,6 +96,60 @@ impl Drop for RunFolder {
             fs::remove_dir_all(self.place()).ok();
         }
     }
+}
+
+/// Held by the one process that makes a run: a locked file beside its folder.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(folder: &Path) -> Result<Lock> {
+        let mut path = folder.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let busy = || {
+            advise(
+                format!("another process is making the run `{}`", folder.display()),
+                "wait for it, or name another place with --out",
+            )
+        };
+        let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
+        }
+        // The one who held it may have removed the file in between; then it is no lock for those who come later.
+        let is_ours = fs::metadata(&path).is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+        if is_ours { Ok(Lock { path, _file: file }) } else { Err(busy()) }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// Fails if a run is in `folder` and may not be replaced, or anything else.
+fn check_vacant(folder: &Path, replace: bool) -> Result<()> {
+    if is_run(folder) && !replace {
+        return Err(advise(
+            format!("there is already a run in `{}`", folder.display()),
+            "replace it with --force, or keep it and name another place with --out",
+        ));
+    }
+    let other_files = || fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+    if !is_run(folder) && other_files() {
+        return Err(advise(
+            format!("`{}` holds other files and no run", folder.display()),
+            "name another place with --out; --force replaces runs only",
+        ));
+    }
+    Ok(())
 }
 
 /// Removes the files of the run in `folder`, and the folder if nothing else is in it.
