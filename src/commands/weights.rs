@@ -71,17 +71,18 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
         });
         return Ok(printer.data(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?)?);
     }
-    let mut rows = vec![["weights", "fetched", "licence", "published at"].map(String::from).to_vec()];
+    let mut rows = vec![["weights", "fetched", "licence", "to cite", "published at"].map(String::from).to_vec()];
     for choice in &choices {
         rows.push(vec![
             choice.name(),
             if here(choice) { "yes" } else { "no" }.to_owned(),
             choice.entry.licence.split([' ', ';']).next().unwrap_or_default().to_owned(),
+            choice.entry.citation.split(',').next().unwrap_or_default().to_owned(),
             choice.weights.url.clone().unwrap_or_default(),
         ]);
     }
     printer.data(&columns(&rows, &[]))?;
-    printer.note("\n`thingsvision models NAME` shows the whole licence and what to cite.");
+    printer.note("\n`thingsvision models NAME` shows licence and citation in full.");
     Ok(())
 }
 
