@@ -79,8 +79,7 @@ impl Download {
     /// `arrived` of `total` bytes are here.
     pub fn at(&self, arrived: u64, total: Option<u64>) {
         if !self.begun.replace(true) {
-            let size = total.map(|total| format!(", {}", bytes(total))).unwrap_or_default();
-            self.printer.note(&format!("fetching the weights of {}{size}", self.name));
+            self.printer.note(&format!("fetching the weights of {}", self.name));
         }
         self.bar.set_length(total.unwrap_or(arrived));
         self.bar.set_position(arrived);

@@ -41,6 +41,7 @@ pub fn download(url: &str, file: &Path, patience: Patience, progress: &mut Progr
         .user_agent(concat!("thingsvision/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = Agent::new_with_config(config);
+    progress(length(file), None);
     let mut fruitless = 0;
     let mut most = length(file);
     loop {
