@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use tch::{Device, Tensor};
 use thingsvision::extract::resolve;
-use thingsvision::images::decode;
+use thingsvision::images::{Reading, decode};
 use thingsvision::models::Model;
 use thingsvision::nn::Plan;
 use thingsvision::registry::Registry;
@@ -19,12 +19,13 @@ fn main() -> Result<()> {
     let architecture = &choice.entry.architecture;
     let model = Model::new(architecture, architecture.seeded_weights(0)?, Device::Cpu)?;
 
-    let side = choice.preprocessing.crop as i64;
-    let mut pixels = vec![0.0; choice.preprocessing.len()];
-    choice.preprocessing.apply(&decode(path.as_ref())?, &mut pixels);
-    let image = Tensor::from_slice(&pixels).view([1, 3, side, side]);
+    let [height, width] = choice.shown();
+    let mut pixels = vec![0.0; 3 * height * width];
+    let looked_at = |width, height| choice.preprocessing.looks_at(width, height);
+    choice.preprocessing.apply(&decode(path.as_ref(), &Reading::default(), &looked_at)?, &mut pixels);
+    let image = Tensor::from_slice(&pixels).view([1, 3, height as i64, width as i64]);
 
-    let trace = model.trace(side)?;
+    let trace = model.trace([height, width])?;
     let layers = resolve("resnet18", &model.manifest, &trace, &["layer4".to_owned()])?;
     model.run(&Plan::new(&trace, &[layers[0].call]), &image, &mut |_, activation| {
         println!("{}: {:?}, mean {:.4}", layers[0].name, activation.size(), activation.mean(None).double_value(&[]));

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::device::Request;
+use thingsvision::images::{Interpolation, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::{Metric, OnConstant};
 use thingsvision::readout::Readout;
@@ -107,9 +108,9 @@ pub struct Extract {
     #[arg(long = "model", value_name = "MODEL", required = true)]
     pub models: Vec<String>,
 
-    /// The folder of images: JPEG and PNG, sub-folders included, ordered by path
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
+    /// Which images, in which order
+    #[command(flatten)]
+    pub images: Images,
 
     /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
     /// called more than once gives its last output, NAME@0 the first. `input` is the preprocessed image, `output` the
@@ -137,6 +138,14 @@ pub struct Extract {
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Dtype,
 
+    /// Store one row for each folder of images, the mean over the images in it, instead of one for each image
+    #[arg(long, value_enum, value_name = "folder")]
+    pub average_by: Option<AverageBy>,
+
+    /// What the network is shown of an image
+    #[command(flatten)]
+    pub pixels: Pixels,
+
     /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
     #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
     pub rdm: RdmOption,
@@ -160,6 +169,105 @@ pub struct Extract {
     /// Replace a run that is already there
     #[arg(long)]
     pub force: bool,
+}
+
+/// Which images, in which order.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Images")]
+pub struct Images {
+    /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path. Repeat for
+    /// more; or one file with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
+    #[arg(long, value_name = "DIR|STACK", required_unless_present = "image_list")]
+    pub images: Vec<PathBuf>,
+
+    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path`. Relative paths begin
+    /// at the folder of the list, or at the one that --images names
+    #[arg(long, value_name = "FILE")]
+    pub image_list: Option<PathBuf>,
+
+    /// The data set in an HDF5 stack, such as imgBrick [default: the only one that can hold images]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+
+    /// The images of a stack that are wanted, counted from 0: 0-99,205, or a file of such numbers
+    #[arg(long, value_name = "LIST|FILE")]
+    pub indices: Option<String>,
+
+    /// Leave out files that are no images or cannot be read, and list them in skipped.txt; all images are decoded once
+    /// before the run to find them. Without it the first such file stops the run before it begins
+    #[arg(long)]
+    pub skip_unreadable: bool,
+
+    /// Turn pictures upright as their EXIF orientation says; Pillow and torchvision do not
+    #[arg(long)]
+    pub exif_orientation: bool,
+
+    /// Refuse larger pictures, as Pillow does
+    #[arg(long, value_name = "N", default_value_t = Reading::default().max_pixels)]
+    pub max_pixels: usize,
+}
+
+/// What overrides the preprocessing that belongs to the weights.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pixels, where they are to differ from what the weights were trained with")]
+pub struct Pixels {
+    /// The length in pixels that the shorter side is resized to
+    #[arg(long, value_name = "N", value_parser = parse_side)]
+    pub resize: Option<usize>,
+
+    /// The side of the square cut out of the middle; around smaller pictures it is black
+    #[arg(long, value_name = "N", value_parser = parse_side)]
+    pub crop: Option<usize>,
+
+    /// How pictures are resized
+    #[arg(long, value_enum)]
+    pub interpolation: Option<Interpolation>,
+
+    /// Show the whole resized picture; all must come to the same size
+    #[arg(long, conflicts_with = "crop")]
+    pub no_crop: bool,
+
+    /// Squash the whole picture into the square that would be cut out (its side: --crop)
+    #[arg(long, conflicts_with_all = ["resize", "no_crop"])]
+    pub squash: bool,
+
+    /// Resize as Pillow did before version 13, which differs for pictures taller than about 2:1
+    #[arg(long)]
+    pub pillow_12: bool,
+}
+
+impl Pixels {
+    /// What is left of `own` preprocessing.
+    pub fn preprocessing(&self, own: &Preprocessing) -> Preprocessing {
+        let mut preprocessing = own.clone();
+        if let Some(side) = self.resize {
+            preprocessing.resize = Size::Shorter(side);
+        }
+        preprocessing.crop = if self.no_crop { None } else { self.crop.or(own.crop) };
+        if self.squash
+            && let Some(side) = preprocessing.crop.take()
+        {
+            preprocessing.resize = Size::Exactly([side, side]);
+        }
+        preprocessing.interpolation = self.interpolation.unwrap_or(own.interpolation);
+        preprocessing.pillow = if self.pillow_12 { Pillow::UpTo12 } else { own.pillow };
+        preprocessing
+    }
+}
+
+/// A side of a picture: more would need more memory than any machine has.
+fn parse_side(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(side @ 1..=16_384) => Ok(side),
+        _ => Err("a number of pixels from 1 to 16384 is needed".to_owned()),
+    }
+}
+
+/// The value of `--average-by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AverageBy {
+    /// The folder that an image lies in
+    Folder,
 }
 
 /// Any seed that PyTorch takes: a negative one stands for the number with the same 64 bits.

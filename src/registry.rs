@@ -108,6 +108,11 @@ impl Entry {
 }
 
 impl Choice<'_> {
+    /// Height and width of what the network is shown.
+    pub fn shown(&self) -> [usize; 2] {
+        self.preprocessing.shown_always().expect("the registry has checked it")
+    }
+
     /// `resnet50`, or `resnet50.imagenet1k_v2` if the tag was given.
     pub fn name(&self) -> String {
         if self.tagged { format!("{}.{}", self.entry.name, self.weights.tag) } else { self.entry.name.clone() }
@@ -156,6 +161,7 @@ impl Registry {
         self.checkpoints.renames.extend(checkpoints.renames);
         for (name, preprocessing) in preprocessing {
             preprocessing.check().with_context(|| format!("preprocessing `{name}`"))?;
+            ensure!(preprocessing.shown_always().is_some(), "preprocessing `{name}` must say `crop`, or both sides in `resize`");
             ensure!(!self.preprocessing.contains_key(&name), "there is already a preprocessing `{name}`");
             self.preprocessing.insert(name, preprocessing);
         }
@@ -226,6 +232,7 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::Size;
 
     #[test]
     fn names_forgive_case_and_hyphens() {
@@ -250,8 +257,8 @@ mod tests {
     #[test]
     fn preprocessing_belongs_to_the_weights() {
         let registry = Registry::load(None).unwrap();
-        assert_eq!(registry.choose("resnet50").unwrap().preprocessing.resize, 256);
-        assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.resize, 232);
+        assert_eq!(registry.choose("resnet50").unwrap().preprocessing.resize, Size::Shorter(256));
+        assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.resize, Size::Shorter(232));
     }
 
     fn add(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! `thingsvision extract`
 
 use super::shape;
-use crate::cli::{Extract, RdmOption};
+use crate::cli::{AverageBy, Extract, RdmOption};
 use crate::printer::{Printer, bytes, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tch::Device;
 use thingsvision::advice::advise;
-use thingsvision::extract::{Extraction, Layer, LayerRecord, Record, Run, RunFolder, Seconds, resolve};
-use thingsvision::images::ImageList;
+use thingsvision::extract::{Averaged, Extraction, Layer, LayerRecord, Record, Run, RunFolder, Seconds, Sink, resolve};
+use thingsvision::images::{Conditions, ImageList, Preprocessing, Reading, Wanted as WantedImages};
 use thingsvision::models::Model;
 use thingsvision::nn::Plan;
 use thingsvision::npy::{self, Matrix, RowFile};
@@ -23,16 +23,17 @@ use thingsvision::{device, extract, weights};
 /// Checks everything, then extracts, then computes the RDMs.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
     let registry = Registry::load(registry)?;
-    let wanted = wanted(arguments, &registry)?;
-    let images = ImageList::find(&arguments.images)?;
+    let choices = choices(arguments, &registry)?;
+    let stimuli = Stimuli::find(arguments)?;
+    let wanted = wanted(arguments, choices, &stimuli.images)?;
     for wanted in &wanted {
-        RunFolder::check(&wanted.folder, &arguments.images, arguments.force)?;
+        RunFolder::check(&wanted.folder, &stimuli.images.origin, arguments.force)?;
     }
     let (device, no_cuda) = device::open(arguments.device)?;
-    let space = Space::check(arguments, &wanted, images.len())?;
-    let workers = workers(arguments, &wanted, images.len())?;
-    let (models, records) = load(arguments, &registry, store, &wanted, device, &images, printer)?;
-    summarise(arguments, &wanted, &records, &images, &space, workers, printer);
+    let space = Space::check(arguments, &wanted, stimuli.rows())?;
+    let workers = workers(arguments, &wanted, &stimuli)?;
+    let (models, records) = load(arguments, &registry, store, &wanted, device, &stimuli, printer)?;
+    summarise(arguments, &wanted, &records, &stimuli, &space, workers, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -41,12 +42,12 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     let mut unfinished = Vec::new();
     let mut runs = Vec::new();
     for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
-        let folder = RunFolder::begin(&wanted.folder, arguments.force, record, &images.text())?;
-        runs.push(begin(arguments, wanted, &folder.place(), model, record)?);
+        let folder = RunFolder::begin(&wanted.folder, arguments.force, record, &stimuli.files()?)?;
+        runs.push(begin(arguments, wanted, &folder.place(), model, record, &stimuli)?);
         unfinished.push(folder);
     }
-    let (seconds, damaged) = run_all(arguments, runs, &images, workers, printer)?;
-    printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), images.len()));
+    let (seconds, damaged) = run_all(arguments, runs, &stimuli.images, workers, printer)?;
+    printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), stimuli.images.len()));
 
     if let Some(first) = damaged.first() {
         let count = count_of(damaged.len(), "damaged image");
@@ -56,32 +57,89 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     for ((mut record, seconds), folder) in records.into_iter().zip(seconds).zip(unfinished) {
         let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
         record.damaged_images = damaged.clone();
-        faults.extend(finish(arguments, &folder.place(), record, seconds, &images, printer)?);
+        faults.extend(finish(arguments, &folder.place(), record, seconds, stimuli.row_ids(), printer)?);
         folder.finish()?;
     }
     // Only now, when nothing can be lost by a reader that went away.
     for wanted in &wanted {
         printer.data(&wanted.folder.display().to_string())?;
     }
+    let skipped = stimuli.images.skipped.len();
+    if skipped > 0 {
+        printer.note(&format!("left out {} that cannot be read; skipped.txt lists them", count_of(skipped, "file")));
+    }
     faults.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The images, and what rows they make.
+struct Stimuli {
+    images: ImageList,
+    /// If a row is the mean of several images.
+    conditions: Option<Conditions>,
+}
+
+impl Stimuli {
+    fn find(arguments: &Extract) -> Result<Stimuli> {
+        let images = &arguments.images;
+        let reading = Reading { max_pixels: images.max_pixels, upright: images.exif_orientation };
+        let images = ImageList::find(&WantedImages {
+            images: &images.images,
+            list: images.image_list.as_deref(),
+            dataset: images.dataset.as_deref(),
+            indices: images.indices.as_deref(),
+            reading,
+            skip_unreadable: images.skip_unreadable,
+        })?;
+        let conditions = match arguments.average_by {
+            Some(AverageBy::Folder) => Some(Conditions::by_folder(&images.ids)?),
+            None => None,
+        };
+        Ok(Stimuli { images, conditions })
+    }
+
+    /// The name of each row, for messages and images.txt.
+    fn row_ids(&self) -> &[String] {
+        self.conditions.as_ref().map_or(&self.images.ids, |conditions| &conditions.ids)
+    }
+
+    fn rows(&self) -> usize {
+        self.row_ids().len()
+    }
+
+    /// What stands beside the layers in the folder of a run.
+    fn files(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut files = vec![("images.txt", extract::lines(self.row_ids()))];
+        if let Some(conditions) = &self.conditions {
+            files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
+        }
+        if !self.images.skipped.is_empty() {
+            let lines: Vec<_> = self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
+            files.push(("skipped.txt", extract::lines(&lines)));
+        }
+        Ok(files)
+    }
 }
 
 fn summarise(
     arguments: &Extract,
     wanted: &[Wanted],
     records: &[Record],
-    images: &ImageList,
+    stimuli: &Stimuli,
     space: &Space,
     workers: usize,
     printer: Printer,
 ) {
     for (wanted, record) in wanted.iter().zip(records) {
         printer.fact("model", &format!("{}, weights {}", record.model, record.weights.describe()));
-        printer.fact("pixels", &format!("as Pillow 13 and torchvision: {}", record.preprocessing.describe()));
+        printer.fact("pixels", &record.preprocessing.describe());
         printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
     }
     let workers = count_of(workers, "worker");
-    printer.fact("images", &images.summary());
+    printer.fact("images", &stimuli.images.summary());
+    if let Some(conditions) = &stimuli.conditions {
+        printer.fact("rows", &format!("{}, the mean of each folder", count_of(conditions.ids.len(), "condition")));
+    }
+    stimuli.images.notes().iter().for_each(|note| printer.fact("", note));
     printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
     printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));
 }
@@ -107,7 +165,7 @@ fn run_all(
     };
     let seconds = extraction.run()?;
     bar.finish_and_clear();
-    runs.into_iter().flat_map(|run| run.files).try_for_each(RowFile::finish)?;
+    runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
     let damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((seconds, damaged.into_iter().map(|i| images.ids[i].clone()).collect()))
 }
@@ -118,15 +176,15 @@ fn finish(
     folder: &Path,
     mut record: Record,
     seconds: Seconds,
-    images: &ImageList,
+    rows: &[String],
     printer: Printer,
 ) -> Result<Option<anyhow::Error>> {
     let start = Instant::now();
-    let without = rdms_of(arguments, folder, &mut record.layers, images);
+    let without = rdms_of(arguments, folder, &mut record.layers, rows);
     let rdm = start.elapsed().as_secs_f64();
     let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
     if written > 0 {
-        let n = count(images.len());
+        let n = count(rows.len());
         printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
     }
     record.complete = true;
@@ -138,6 +196,9 @@ fn finish(
 /// A model and what is wanted of it.
 struct Wanted<'a> {
     choice: Choice<'a>,
+    preprocessing: Preprocessing,
+    /// Height and width of what the network is shown.
+    shown: [usize; 2],
     layers: Vec<Layer>,
     plan: Plan,
     readout: Readout,
@@ -149,11 +210,23 @@ struct Wanted<'a> {
     parameters: usize,
 }
 
-fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<'a>>> {
-    let wanted = arguments.models.iter().map(|name| {
-        let choice = registry.choose(name)?;
+/// The models by their names, each once.
+fn choices<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Choice<'a>>> {
+    let choices: Vec<_> = arguments.models.iter().map(|name| registry.choose(name)).collect::<Result<_>>()?;
+    for (i, choice) in choices.iter().enumerate() {
+        if choices[..i].iter().any(|other| folder(arguments, other) == folder(arguments, choice)) {
+            return Err(advise(format!("`{}` is asked for twice", choice.name()), "name each model once"));
+        }
+    }
+    Ok(choices)
+}
+
+fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageList) -> Result<Vec<Wanted<'a>>> {
+    let wanted = choices.into_iter().map(|choice| {
+        let preprocessing = arguments.pixels.preprocessing(choice.preprocessing);
+        let shown = images.shown(&preprocessing)?;
         let network = Model::without_weights(&choice.entry.architecture)?;
-        let trace = network.trace(choice.preprocessing.crop as i64)?;
+        let trace = network.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
         let default = [choice.entry.default_layer.clone()];
         let (names, readout) = match arguments.layers.as_slice() {
             [] => (&default[..], choice.entry.default_readout),
@@ -163,17 +236,23 @@ fn wanted<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Wanted<
         let layers = resolve(&choice.entry.name, &network.manifest, &trace, names)?;
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
-        let folder = folder(arguments, &choice);
         let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest.parameters() as usize);
-        Ok(Wanted { choice, plan: Plan::new(&trace, &calls), layers, readout, shapes, folder, bytes_per_image, parameters })
+        let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
+        Ok(Wanted { choice, preprocessing, shown, plan, layers, readout, shapes, folder, bytes_per_image, parameters })
     });
-    let wanted: Vec<Wanted> = wanted.collect::<Result<_>>()?;
-    for (i, one) in wanted.iter().enumerate() {
-        if wanted[..i].iter().any(|other| other.folder == one.folder) {
-            return Err(advise(format!("`{}` is asked for twice", one.choice.name()), "name each model once"));
-        }
+    wanted.collect()
+}
+
+/// Why a network could not be traced, if it was to see another size than it was made for.
+fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
+    if choice.preprocessing.shown_always() == Some([height, width]) {
+        return error;
     }
-    Ok(wanted)
+    let own = choice.preprocessing.describe();
+    advise(
+        format!("`{}` cannot take images of {width} × {height} pixels", choice.entry.name),
+        format!("its own preprocessing is: {own}; many networks take this size only"),
+    )
 }
 
 /// `activations/alexnet.random-0`.
@@ -184,13 +263,16 @@ fn folder(arguments: &Extract, choice: &Choice) -> PathBuf {
 }
 
 /// One a core, but no more than there are batches, or memory for.
-fn workers(arguments: &Extract, wanted: &[Wanted], images: usize) -> Result<usize> {
+fn workers(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> Result<usize> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let asked = arguments.workers.map_or(cores, |workers| workers as usize);
     let batch = arguments.batch_size as usize;
     let each = wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0);
-    let weights = wanted.iter().map(|wanted| wanted.parameters * 4).sum();
-    extract::workers(asked.min(images.div_ceil(batch)), each.saturating_mul(batch), weights)
+    let weights: usize = wanted.iter().map(|wanted| wanted.parameters * 4).sum();
+    let row =
+        |wanted: &Wanted| wanted.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
+    let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * wanted.iter().map(row).sum::<usize>());
+    extract::workers(asked.min(stimuli.images.len().div_ceil(batch)), each.saturating_mul(batch), weights.saturating_add(sums))
 }
 
 /// In bytes.
@@ -201,12 +283,12 @@ struct Space {
 
 impl Space {
     /// Fails if the disk has no room for all runs.
-    fn check(arguments: &Extract, wanted: &[Wanted], images: usize) -> Result<Space> {
+    fn check(arguments: &Extract, wanted: &[Wanted], rows: usize) -> Result<Space> {
         let out = &arguments.out;
         let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
         let free = fs4::available_space(existing);
         let free = free.with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
-        let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, images)).sum();
+        let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, rows)).sum();
         if needed > free {
             return Err(advise(
                 format!("{} are to be written, and the disk of `{}` has {} free", bytes(needed), out.display(), bytes(free)),
@@ -218,10 +300,10 @@ impl Space {
 }
 
 /// What a run will write, in bytes.
-fn size(arguments: &Extract, shapes: &[Vec<usize>], images: usize) -> u64 {
+fn size(arguments: &Extract, shapes: &[Vec<usize>], rows: usize) -> u64 {
     let row: usize = shapes.iter().map(|shape| shape.iter().product::<usize>() * arguments.dtype.bytes()).sum();
-    let rdm = if arguments.rdm == RdmOption::None { 0 } else { images * images * 4 };
-    (row * images + rdm * shapes.len()) as u64
+    let rdm = if arguments.rdm == RdmOption::None { 0 } else { rows * rows * 4 };
+    (row * rows + rdm * shapes.len()) as u64
 }
 
 fn load(
@@ -230,12 +312,12 @@ fn load(
     store: &Store,
     wanted: &[Wanted],
     device: Device,
-    images: &ImageList,
+    stimuli: &Stimuli,
     printer: Printer,
 ) -> Result<(Vec<Model>, Vec<Record>)> {
     let mut models = Vec::new();
     let mut records = Vec::new();
-    for Wanted { choice, layers, readout, shapes, .. } in wanted {
+    for Wanted { choice, preprocessing, layers, readout, shapes, .. } in wanted {
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
         let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
@@ -247,14 +329,17 @@ fn load(
             complete: false,
             model: choice.name(),
             weights: provenance,
-            preprocessing: choice.preprocessing.clone(),
+            preprocessing: preprocessing.clone(),
             readout: *readout,
             dtype: arguments.dtype,
             device: name(device),
             batch_size: arguments.batch_size as usize,
-            image_root: std::path::absolute(&arguments.images)?,
-            images: images.len(),
-            images_sha256: images.sha256(),
+            image_origin: stimuli.images.origin.clone(),
+            exif_orientation: stimuli.images.reading.upright,
+            images: stimuli.rows(),
+            images_sha256: extract::sha256(stimuli.row_ids()),
+            averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),
+            skipped_images: stimuli.images.skipped.clone(),
             damaged_images: Vec::new(),
             layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
             seconds: None,
@@ -263,16 +348,26 @@ fn load(
     Ok((models, records))
 }
 
-fn begin(arguments: &Extract, wanted: &Wanted, place: &Path, model: Model, record: &Record) -> Result<Run> {
-    let create = |layer: &LayerRecord| RowFile::create(&place.join(&layer.file), record.images, &layer.shape, arguments.dtype);
+fn begin<'a>(
+    arguments: &Extract,
+    wanted: &Wanted,
+    place: &Path,
+    model: Model,
+    record: &Record,
+    stimuli: &'a Stimuli,
+) -> Result<Run<'a>> {
+    let sink = |layer: &LayerRecord| -> Result<Sink> {
+        let file = RowFile::create(&place.join(&layer.file), record.images, &layer.shape, arguments.dtype)?;
+        Ok(Sink::new(file, arguments.dtype, stimuli.conditions.as_ref()))
+    };
     Ok(Run {
         model,
         plan: wanted.plan.clone(),
         layers: wanted.layers.clone(),
-        files: record.layers.iter().map(create).collect::<Result<_>>()?,
-        preprocessing: wanted.choice.preprocessing.clone(),
+        sinks: record.layers.iter().map(sink).collect::<Result<_>>()?,
+        preprocessing: wanted.preprocessing.clone(),
+        shown: wanted.shown,
         readout: wanted.readout,
-        dtype: arguments.dtype,
     })
 }
 
@@ -317,14 +412,14 @@ fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
 
 /// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
 /// says so, and the reason is returned: the activations are whole all the same.
-fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], images: &ImageList) -> Option<anyhow::Error> {
+fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows: &[String]) -> Option<anyhow::Error> {
     let mut without = Vec::new();
     let mut reason = None;
     for layer in layers {
         let Some(rdm) = &layer.rdm else { continue };
         let write = || -> Result<()> {
             let features = Matrix::open(&folder.join(&layer.file))?;
-            let name = |row: usize| format!("`{}`", images.ids[row]);
+            let name = |row: usize| format!("`{}`", rows[row]);
             npy::write(&folder.join(rdm), &Metric::Correlation.rdm(&features, arguments.on_constant, &name)?.into_dyn())
         };
         if let Err(fault) = write() {

@@ -15,7 +15,7 @@ pub fn run(arguments: &Layers, registry: Option<&Path>, printer: Printer) -> Res
     let registry = Registry::load(registry)?;
     let choice = registry.choose(&arguments.model)?;
     let model = Model::without_weights(&choice.entry.architecture)?;
-    let layers = describe(&model.manifest, &model.trace(choice.preprocessing.crop as i64)?);
+    let layers = describe(&model.manifest, &model.trace(choice.shown())?);
     let bytes = |shape: &[usize]| shape.iter().product::<usize>() * 4;
     if arguments.json {
         let layers: Vec<_> = layers

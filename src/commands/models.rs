@@ -42,7 +42,7 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
     Ok(vec![
         entry.name.clone(),
         format!("{}{}", first.tag, others.concat()),
-        format!("{} px", registry.choose(&entry.name)?.preprocessing.crop),
+        format!("{} px", registry.choose(&entry.name)?.shown()[0]),
         entry.default_layer.clone(),
         entry.outputs.map(count).unwrap_or_default(),
         format!("{:.1} M", entry.architecture.manifest()?.parameters() as f64 / 1e6),

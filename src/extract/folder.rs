@@ -1,15 +1,14 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
-use super::record::{FILE, Record, is_run, read_record};
+use super::record::{FILE, FILES, Record, is_run, read_record};
 use crate::advice::{Advice, advise};
+use crate::images::Origin;
 use crate::whole::{self, partial};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-const IMAGES: &str = "images.txt";
 
 /// A run that is being made in `<folder>.partial`. Dropped before [`RunFolder::finish`], it removes what was written, so
 /// that an error leaves nothing behind that looks like a result.
@@ -23,12 +22,15 @@ pub struct RunFolder {
 impl RunFolder {
     /// Fails if `folder` cannot become the folder of a run: a run is there already and may not be replaced, other
     /// files are there, or it lies among the images.
-    pub fn check(folder: &Path, images: &Path, replace: bool) -> Result<()> {
-        if inside(folder, images)? {
-            return Err(advise(
-                format!("the run's folder `{}` would lie among the images in `{}`", folder.display(), images.display()),
-                "name another place with --out",
-            ));
+    pub fn check(folder: &Path, images: &Origin, replace: bool) -> Result<()> {
+        let image_folders = if let Origin::Folders(folders) = images { &folders[..] } else { &[] };
+        for images in image_folders {
+            if inside(folder, images)? {
+                return Err(advise(
+                    format!("the run's folder `{}` would lie among the images", folder.display()),
+                    "name another place with --out",
+                ));
+            }
         }
         if let Some(file) = folder.ancestors().find(|folder| folder.is_file()) {
             return Err(advise(format!("`{}` is a file, not a folder", file.display()), "name another place with --out"));
@@ -36,9 +38,9 @@ impl RunFolder {
         check_vacant(folder, replace)
     }
 
-    /// Makes the folder in which the run is written, with the record and the list of images. What a process that was
-    /// killed left there is removed; one that is at work is left alone.
-    pub fn begin(folder: &Path, replace: bool, record: &Record, images: &str) -> Result<RunFolder> {
+    /// Makes the folder in which the run is written, with the record and `files` by name, which are among [`FILES`]. What
+    /// a process that was killed left there is removed; one that is at work is left alone.
+    pub fn begin(folder: &Path, replace: bool, record: &Record, files: &[(&str, String)]) -> Result<RunFolder> {
         let place = partial(folder);
         fs::create_dir_all(folder.parent().unwrap_or(folder))
             .with_context(|| format!("cannot make the folder of `{}`", folder.display()))?;
@@ -51,7 +53,10 @@ impl RunFolder {
         let unfinished = RunFolder { folder: folder.to_owned(), lock: Some(lock) };
         fs::create_dir(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
         record.write(&place)?;
-        whole::write(&place.join(IMAGES), images.as_bytes())?;
+        for (name, text) in files {
+            debug_assert!(FILES.contains(name));
+            whole::write(&place.join(name), text.as_bytes())?;
+        }
         Ok(unfinished)
     }
 
@@ -158,7 +163,7 @@ fn remove(folder: &Path) -> Result<()> {
     let rdms = run.layers.iter().map(|layer| format!("{}.rdm.npy", layer.name));
     let features = run.layers.iter().map(|layer| layer.file.clone());
     // The record goes last: without it nobody knows what the other files are.
-    for file in features.chain(rdms).chain([IMAGES.to_owned(), FILE.to_owned()]) {
+    for file in features.chain(rdms).chain(FILES.map(str::to_owned)).chain([FILE.to_owned()]) {
         let plain = Path::new(&file).file_name().is_some_and(|name| name == file.as_str());
         ensure!(plain, "the run in `{}` names a file outside of it: `{file}`", folder.display());
         match fs::remove_file(folder.join(&file)) {

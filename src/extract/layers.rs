@@ -165,7 +165,7 @@ mod tests {
         let registry = Registry::load(None)?;
         let network = Model::without_weights(&registry.choose(model)?.entry.architecture)?;
         let wanted: Vec<_> = wanted.iter().map(|&wanted| wanted.to_owned()).collect();
-        let layers = resolve(model, &network.manifest, &network.trace(64)?, &wanted)?;
+        let layers = resolve(model, &network.manifest, &network.trace([64, 64])?, &wanted)?;
         Ok(layers.into_iter().map(|layer| (layer.name, layer.call)).collect())
     }
 

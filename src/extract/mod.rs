@@ -6,19 +6,21 @@
 
 mod folder;
 mod layers;
+mod means;
 mod memory;
 mod record;
+mod sink;
+mod turns;
 
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
 pub use memory::{per_image, workers};
-pub use record::{LayerRecord, Record, Seconds, is_run, read_record};
+pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, lines, read_record, sha256};
+pub use sink::Sink;
 
-use crate::advice::advise;
-use crate::images::{ImageList, Preprocessing, decode};
+use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
 use crate::nn::Plan;
-use crate::npy::{Dtype, RowFile};
 use crate::readout::Readout;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -26,31 +28,32 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
+use turns::{Abandoned, Turns};
 
 /// One network's part of an extraction: what it is to give of each image, and where that goes.
-pub struct Run {
+pub struct Run<'a> {
     /// The network.
     pub model: Model,
-    /// The wanted calls; slot `i` goes to file `i`.
+    /// The wanted calls; slot `i` goes to sink `i`.
     pub plan: Plan,
     /// The names of the layers, for messages.
     pub layers: Vec<Layer>,
     /// Where the rows of each layer go.
-    pub files: Vec<RowFile>,
+    pub sinks: Vec<Sink<'a>>,
     /// What the network is shown of an image.
     pub preprocessing: Preprocessing,
+    /// Height and width of that.
+    pub shown: [usize; 2],
     /// How an activation becomes a row.
     pub readout: Readout,
-    /// The element type of the files.
-    pub dtype: Dtype,
 }
 
 /// Images through one network or several.
 pub struct Extraction<'a> {
     /// The networks. An image is decoded once for all, and preprocessed once for all with the same preprocessing.
-    pub runs: &'a [Run],
-    /// The images, one a row.
+    pub runs: &'a [Run<'a>],
+    /// The images.
     pub images: &'a ImageList,
     /// Images per pass.
     pub batch_size: usize,
@@ -68,12 +71,14 @@ impl Extraction<'_> {
     pub fn run(&self) -> Result<Vec<Seconds>> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let device = Mutex::new(());
+        let device = Turns::default();
         let results: Vec<Result<Vec<Seconds>>> = std::thread::scope(|scope| {
             let worker = || {
                 let result = Worker::new(self, &device).work(&next, &stop);
                 if result.is_err() {
                     stop.store(true, Ordering::Relaxed);
+                    device.abandon();
+                    self.runs.iter().flat_map(|run| &run.sinks).for_each(Sink::abandon);
                 }
                 result
             };
@@ -81,8 +86,15 @@ impl Extraction<'_> {
             workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
         });
         let mut sums = vec![Seconds::default(); self.runs.len()];
-        for seconds in results {
-            sums.iter_mut().zip(seconds?).for_each(|(sum, seconds)| sum.add(&seconds));
+        let (results, faults): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        // Of those that stopped because another failed nobody wants to hear.
+        let mut faults: Vec<_> = faults.into_iter().filter_map(Result::err).collect();
+        faults.sort_by_key(|fault| fault.is::<Abandoned>());
+        if let Some(first) = faults.into_iter().next() {
+            return Err(first);
+        }
+        for seconds in results.into_iter().flatten() {
+            sums.iter_mut().zip(seconds).for_each(|(sum, seconds)| sum.add(&seconds));
         }
         Ok(sums)
     }
@@ -95,21 +107,29 @@ impl Extraction<'_> {
 
 struct Worker<'a> {
     job: &'a Extraction<'a>,
-    /// Held while a network runs on a GPU, which the workers take in turn.
-    device: &'a Mutex<()>,
-    /// The images of a batch, `[B, 3, H, W]`, for each preprocessing that differs.
-    pixels: Vec<(&'a Preprocessing, Vec<f32>)>,
+    /// For a GPU, which the workers take in turn.
+    device: &'a Turns,
+    /// What is shown of the images of a batch, `[B, 3, H, W]`, for each preprocessing that differs.
+    pixels: Vec<Pixels<'a>>,
     /// The rows of a layer, as bytes of the file.
     rows: Vec<u8>,
     seconds: Vec<Seconds>,
 }
 
+struct Pixels<'a> {
+    preprocessing: &'a Preprocessing,
+    /// The number of values of an image.
+    len: usize,
+    values: Vec<f32>,
+}
+
 impl<'a> Worker<'a> {
-    fn new(job: &'a Extraction<'a>, device: &'a Mutex<()>) -> Self {
-        let mut pixels: Vec<(&Preprocessing, Vec<f32>)> = Vec::new();
-        for Run { preprocessing, .. } in job.runs {
-            if pixels.iter().all(|(other, _)| *other != preprocessing) {
-                pixels.push((preprocessing, vec![0.0; job.batch_size * preprocessing.len()]));
+    fn new(job: &'a Extraction<'a>, device: &'a Turns) -> Self {
+        let mut pixels: Vec<Pixels> = Vec::new();
+        for Run { preprocessing, shown: [height, width], .. } in job.runs {
+            if pixels.iter().all(|other| other.preprocessing != preprocessing) {
+                let len = 3 * height * width;
+                pixels.push(Pixels { preprocessing, len, values: vec![0.0; job.batch_size * len] });
             }
         }
         Self { job, device, pixels, rows: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
@@ -127,7 +147,7 @@ impl<'a> Worker<'a> {
             let images = first..self.job.images.len().min(first + self.job.batch_size);
             self.decode(images.clone())?;
             for run in 0..self.job.runs.len() {
-                self.forward(run, images.clone())?;
+                self.forward(batch, run, images.clone())?;
             }
             (self.job.progress)(images.len());
         }
@@ -138,65 +158,53 @@ impl<'a> Worker<'a> {
         let start = Instant::now();
         let real = images.len();
         for (slot, i) in images.enumerate() {
-            let image = decode(&self.job.images.path(i))?;
+            let looked_at = |width, height| {
+                let windows = self.pixels.iter().map(|pixels| pixels.preprocessing.looks_at(width, height));
+                windows.reduce(|all, one| all.union(&one)).unwrap_or_else(|| Window::whole(width, height))
+            };
+            let image = self.job.images.decode(i, &looked_at)?;
             if image.damaged {
                 self.job.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
             }
-            for (preprocessing, pixels) in &mut self.pixels {
-                let len = preprocessing.len();
-                preprocessing.apply(&image, &mut pixels[slot * len..][..len]);
+            for Pixels { preprocessing, len, values } in &mut self.pixels {
+                preprocessing.apply(&image, &mut values[slot * *len..][..*len]);
             }
         }
-        for (preprocessing, pixels) in &mut self.pixels {
-            pixels[real * preprocessing.len()..].fill(0.0);
+        for Pixels { len, values, .. } in &mut self.pixels {
+            values[real * *len..].fill(0.0);
         }
         let spent = start.elapsed().as_secs_f64();
         self.seconds.iter_mut().for_each(|seconds| seconds.decoding += spent);
         Ok(())
     }
 
-    fn forward(&mut self, run: usize, images: Range<usize>) -> Result<()> {
+    fn forward(&mut self, batch: usize, number: usize, images: Range<usize>) -> Result<()> {
         let Worker { job, device, pixels, rows, seconds } = self;
-        let (run, seconds) = (&job.runs[run], &mut seconds[run]);
-        let (_, pixels) = pixels.iter().find(|(other, _)| *other == &run.preprocessing).expect("made in `new`");
-        let turn = matches!(run.model.device, Device::Cuda(_)).then(|| device.lock());
+        let (run, seconds) = (&job.runs[number], &mut seconds[number]);
+        let pixels = pixels.iter().find(|other| *other.preprocessing == run.preprocessing).expect("made in `new`");
+        let turn = batch * job.runs.len() + number;
+        let takes_turns = matches!(run.model.device, Device::Cuda(_));
+        if takes_turns {
+            device.wait_for(turn)?;
+        }
         let start = Instant::now();
         let mut writing = Duration::ZERO;
-        let side = run.preprocessing.crop as i64;
-        let batch = Tensor::f_from_slice(pixels)?.f_view([job.batch_size as i64, 3, side, side])?;
+        let [height, width] = run.shown.map(|size| size as i64);
+        let tensor = Tensor::f_from_slice(&pixels.values)?.f_view([job.batch_size as i64, 3, height, width])?;
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
             let features = run.readout.apply(activation)?;
-            write(run, slot, &features, images.clone(), rows).with_context(|| format!("layer `{}`", run.layers[slot].name))?;
+            let write = run.sinks[slot].write(images.clone(), &features, rows);
+            write.with_context(|| format!("layer `{}`", run.layers[slot].name))?;
             writing += start.elapsed();
             Ok(())
         };
-        run.model.run(&run.plan, &batch.f_to_device(run.model.device)?, &mut keep)?;
-        drop(turn);
+        run.model.run(&run.plan, &tensor.f_to_device(run.model.device)?, &mut keep)?;
+        if takes_turns {
+            device.pass_to(turn + 1);
+        }
         seconds.network += (start.elapsed() - writing).as_secs_f64();
         seconds.writing += writing.as_secs_f64();
         Ok(())
     }
-}
-
-/// Writes the rows of the real images of a batch; those of the padding are dropped.
-fn write(run: &Run, slot: usize, features: &Tensor, images: Range<usize>, bytes: &mut Vec<u8>) -> Result<()> {
-    let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?;
-    let features = match run.dtype {
-        Dtype::F32 => features.f_to_kind(Kind::Float)?,
-        Dtype::F16 => half(&features)?,
-    };
-    let file = &run.files[slot];
-    bytes.resize(images.len() * file.row_bytes(), 0);
-    features.f_contiguous()?.f_copy_data_u8(bytes, features.numel())?;
-    file.write(images.start, bytes)
-}
-
-fn half(features: &Tensor) -> Result<Tensor> {
-    let half = features.f_to_kind(Kind::Half)?;
-    let lost = half.f_isfinite()?.f_logical_not()?.f_logical_and(&features.f_isfinite()?)?;
-    if lost.f_any()?.f_int64_value(&[])? != 0 {
-        return Err(advise("a value is too large for float16 (more than 65,504)", "store float32: --dtype f32"));
-    }
-    Ok(half)
 }

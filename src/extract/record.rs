@@ -1,16 +1,20 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
-use crate::images::Preprocessing;
+use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
 use crate::readout::Readout;
 use crate::weights::Provenance;
 use crate::whole;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// The name of the file in the run's folder.
 pub(super) const FILE: &str = "run.json";
+
+/// The other files of a run that are no layer's: the IDs of the rows, the images of each condition, what was left out.
+pub const FILES: [&str; 3] = ["images.txt", "conditions.csv", "skipped.txt"];
 
 /// The record of a run, written when it starts and again when it is whole.
 #[derive(Debug, Serialize)]
@@ -35,18 +39,44 @@ pub struct Record {
     pub device: String,
     /// Images per pass; it changes the last digits.
     pub batch_size: usize,
-    /// The folder of the images.
-    pub image_root: PathBuf,
-    /// Their number: the rows of each file.
+    /// Where the images come from.
+    pub image_origin: Origin,
+    /// Whether pictures were turned upright as their EXIF orientation says.
+    pub exif_orientation: bool,
+    /// The number of rows of each file: of images, or of conditions.
     pub images: usize,
     /// Of images.txt.
     pub images_sha256: String,
+    /// If a row is the mean of several images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<Averaged>,
+    /// Images that were left out because they cannot be read.
+    pub skipped_images: Vec<Skipped>,
     /// Images that are damaged, but not so that Pillow would refuse them.
     pub damaged_images: Vec<String>,
     /// In the order in which the network computes them.
     pub layers: Vec<LayerRecord>,
     /// Where the time went.
     pub seconds: Option<Seconds>,
+}
+
+/// A line for each of `items`.
+pub fn lines(items: &[String]) -> String {
+    items.iter().flat_map(|item| [item, "\n"]).collect()
+}
+
+/// The SHA-256 of the `images.txt` of `ids`.
+pub fn sha256(ids: &[String]) -> String {
+    format!("{:x}", Sha256::digest(lines(ids)))
+}
+
+/// How rows were averaged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Averaged {
+    /// `folder`: over the images in it.
+    pub by: &'static str,
+    /// How many images there were in all.
+    pub images: usize,
 }
 
 /// A layer's files.

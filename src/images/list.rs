@@ -1,61 +1,168 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
-use super::decode::{self, Format};
-use crate::advice::advise;
+use super::decode::{self, FORMATS, Format, Header, Reading};
+use super::find::{self, Place};
+use super::preprocess::Preprocessing;
+use super::rgb::{Rgb, Window};
+use super::stack::{self, Stack};
+use crate::advice::{Advice, advise};
 use anyhow::Result;
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
 
-/// The images under a folder.
-#[derive(Debug, Clone)]
+/// What a user asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// Folders, or one stack; with a list, the folder that its paths begin at.
+    pub images: &'a [PathBuf],
+    /// A list of paths.
+    pub list: Option<&'a Path>,
+    /// The data set of an HDF5 stack.
+    pub dataset: Option<&'a str>,
+    /// Which images of a stack.
+    pub indices: Option<&'a str>,
+    /// How files are read.
+    pub reading: Reading,
+    /// Whether files that cannot be read are left out.
+    pub skip_unreadable: bool,
+}
+
+/// Where the images of a run come from, for its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// All files in folders.
+    Folders(Vec<PathBuf>),
+    /// The files that a list names.
+    List {
+        /// The list.
+        file: PathBuf,
+        /// Where its relative paths begin.
+        root: PathBuf,
+    },
+    /// An array.
+    Stack {
+        /// The file.
+        file: PathBuf,
+        /// The name in an HDF5 file.
+        dataset: Option<String>,
+    },
+}
+
+/// A file that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The ID that its row would have had.
+    pub id: String,
+    /// In words.
+    pub reason: String,
+}
+
+/// The images of a run in the order of their rows.
+#[derive(Debug)]
 pub struct ImageList {
-    root: PathBuf,
-    /// The path of each image relative to the root, `/` between folders: the stimulus ID, and the order of all rows.
+    /// The stimulus ID of each: the path in its folder with `/` between folders, the path as the list has it, or the number
+    /// in the stack.
     pub ids: Vec<String>,
-    /// How many files each format has.
-    pub formats: BTreeMap<Format, usize>,
+    /// Where they come from.
+    pub origin: Origin,
+    /// How files are read.
+    pub reading: Reading,
+    /// The files that were left out because they cannot be read.
+    pub skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
     pub hidden: usize,
+    pixels: Pixels,
+}
+
+#[derive(Debug)]
+enum Pixels {
+    Files { paths: Vec<PathBuf>, headers: Vec<Header> },
+    Stack { stack: Stack, indices: Vec<usize> },
 }
 
 impl ImageList {
-    /// All images under `root`, ordered by the bytes of their relative paths.
+    /// The images that are wanted, all of which can be read as far as their headers say.
     ///
-    /// Hidden files and folders are left out and counted. Any other file that is not an image is an error, and so is an
-    /// image whose header cannot be read: nothing is skipped silently.
-    pub fn find(root: &Path) -> Result<ImageList> {
-        if !root.is_dir() {
-            let problem = if root.exists() { "is not a folder" } else { "does not exist" };
-            return Err(advise(format!("`{}` {problem}", root.display()), "`--images` takes a folder of JPEG and PNG files"));
+    /// Hidden files and folders are left out and counted. Any other file that is not an image, or that cannot be read, is an
+    /// error, unless such files are to be left out: then every image is decoded once to be sure.
+    pub fn find(wanted: &Wanted) -> Result<ImageList> {
+        if let ([one], None) = (wanted.images, wanted.list)
+            && stack::is_stack(one)
+        {
+            return ImageList::of_stack(one, wanted);
         }
-        let mut list = ImageList { root: root.to_owned(), ids: Vec::new(), formats: BTreeMap::new(), hidden: 0 };
-        let mut walk = WalkDir::new(root).follow_links(true).min_depth(1).into_iter();
-        while let Some(file) = walk.next() {
-            let file = file.map_err(|error| cannot_list(root, &error))?;
-            if file.file_name().as_encoded_bytes().starts_with(b".") {
-                list.hidden += 1;
-                if file.file_type().is_dir() {
-                    walk.skip_current_dir();
+        if wanted.dataset.is_some() || wanted.indices.is_some() {
+            return Err(advise(
+                "--dataset and --indices are for a stack of images in one file",
+                "name the .npy or .hdf5 file with --images; choose among files with an --image-list",
+            ));
+        }
+        let absolute = |path: &PathBuf| std::path::absolute(path);
+        match (wanted.list, wanted.images) {
+            (None, folders) => {
+                let (places, hidden) = find::in_folders(folders)?;
+                let origin = Origin::Folders(folders.iter().map(absolute).collect::<Result<_, _>>()?);
+                Ok(ImageList { hidden, ..ImageList::of_files(places, origin, wanted)? })
+            }
+            (Some(list), [] | [_]) => {
+                let root = wanted.images.first().map_or_else(|| list.parent().unwrap_or(Path::new("")), PathBuf::as_path);
+                let places = find::in_list(list, root)?;
+                let root = std::path::absolute(if root.as_os_str().is_empty() { Path::new(".") } else { root })?;
+                ImageList::of_files(places, Origin::List { file: std::path::absolute(list)?, root }, wanted)
+            }
+            (Some(_), _) => Err(advise(
+                "with --image-list one folder at most can be named",
+                "its paths begin in the folder that --images names",
+            )),
+        }
+    }
+
+    fn of_stack(path: &Path, wanted: &Wanted) -> Result<ImageList> {
+        let stack = Stack::open(path, wanted.dataset)?;
+        wanted.reading.check_size(stack.width, stack.height)?;
+        let indices = match wanted.indices {
+            Some(text) => stack::indices(text, stack.len)?,
+            None => (0..stack.len).collect(),
+        };
+        Ok(ImageList {
+            ids: indices.iter().map(usize::to_string).collect(),
+            origin: Origin::Stack { file: std::path::absolute(path)?, dataset: stack.dataset.clone() },
+            reading: wanted.reading,
+            skipped: Vec::new(),
+            hidden: 0,
+            pixels: Pixels::Stack { stack, indices },
+        })
+    }
+
+    fn of_files(places: Vec<Place>, origin: Origin, wanted: &Wanted) -> Result<ImageList> {
+        let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
+        let faults = checks.iter().filter(|check| check.is_err()).count();
+        let mut list = ImageList {
+            ids: Vec::new(),
+            origin,
+            reading: wanted.reading,
+            skipped: Vec::new(),
+            hidden: 0,
+            pixels: Pixels::Files { paths: Vec::new(), headers: Vec::new() },
+        };
+        let Pixels::Files { paths, headers } = &mut list.pixels else { unreachable!("just made") };
+        for (Place { id, path }, check) in places.into_iter().zip(checks) {
+            match check {
+                Ok(header) => {
+                    list.ids.push(id);
+                    paths.push(path);
+                    headers.push(header);
                 }
-            } else if file.file_type().is_file() {
-                list.ids.push(id(root, file.path())?);
-            } else if !file.file_type().is_dir() {
-                return Err(advise(
-                    format!("`{}` is no file that can be read (a pipe, socket or device)", file.path().display()),
-                    "take it out of the folder; nothing is left out by itself",
-                ));
+                Err(error) if wanted.skip_unreadable => list.skipped.push(Skipped { id, reason: format!("{error:#}") }),
+                Err(error) => return Err(with_number(error, faults)),
             }
         }
         if list.ids.is_empty() {
-            return Err(advise(
-                format!("there are no images in `{}`", root.display()),
-                "give the folder that holds the JPEG or PNG files; its sub-folders are searched too",
-            ));
+            let Skipped { reason, .. } = &list.skipped[0];
+            return Err(advise(format!("none of the {faults} files can be read: {reason}"), format!("give {FORMATS} files")));
         }
-        list.ids.sort_unstable();
-        list.check_headers()?;
         Ok(list)
     }
 
@@ -69,66 +176,146 @@ impl ImageList {
         self.ids.is_empty()
     }
 
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Decodes of image `i` what `looked_at` names, given width and height, or more.
+    pub fn decode(&self, i: usize, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
+        match &self.pixels {
+            Pixels::Files { paths, .. } => decode::decode(&paths[i], &self.reading, looked_at),
+            Pixels::Stack { stack, indices } => stack.image(indices[i]),
+        }
     }
 
-    /// Where image `i` lies.
-    pub fn path(&self, i: usize) -> PathBuf {
-        self.root.join(&self.ids[i])
-    }
-
-    /// The text of `images.txt`: one ID a line.
-    pub fn text(&self) -> String {
-        self.ids.iter().flat_map(|id| [id, "\n"]).collect()
-    }
-
-    /// The SHA-256 of [`ImageList::text`].
-    pub fn sha256(&self) -> String {
-        format!("{:x}", Sha256::digest(self.text()))
-    }
-
-    /// "48 images in 6 folders: 46 JPEG, 2 PNG".
-    pub fn summary(&self) -> String {
-        let folders: std::collections::BTreeSet<_> = self.ids.iter().filter_map(|id| Some(id.rsplit_once('/')?.0)).collect();
-        let formats: Vec<_> = self.formats.iter().map(|(format, count)| format!("{count} {format}")).collect();
-        let mut summary = match folders.len() {
-            0 => format!("{}: {}", self.len(), formats.join(", ")),
-            1 => format!("{} in 1 folder: {}", self.len(), formats.join(", ")),
-            folders => format!("{} in {folders} folders: {}", self.len(), formats.join(", ")),
+    /// The height and width that `preprocessing` makes of every image; fails if it depends on the image.
+    pub fn shown(&self, preprocessing: &Preprocessing) -> Result<[usize; 2]> {
+        let shown = |i| {
+            let (width, height) = self.size(i);
+            preprocessing.shown(width, height)
         };
+        let first = shown(0);
+        if preprocessing.shown_always().is_some() {
+            return Ok(first);
+        }
+        match (1..self.len()).find(|&i| shown(i) != first) {
+            None => Ok(first),
+            Some(other) => {
+                let text = |i: usize| format!("`{}` becomes {} × {}", self.ids[i], shown(i)[1], shown(i)[0]);
+                Err(advise(
+                    format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
+                    "images go through the network together: crop them, or bring them to one size with --squash",
+                ))
+            }
+        }
+    }
+
+    /// Width and height of image `i` in pixels.
+    fn size(&self, i: usize) -> (usize, usize) {
+        match &self.pixels {
+            Pixels::Files { headers, .. } => (headers[i].width, headers[i].height),
+            Pixels::Stack { stack, .. } => (stack.width, stack.height),
+        }
+    }
+
+    /// "48 in 6 folders of 8: 46 JPEG, 2 PNG".
+    pub fn summary(&self) -> String {
+        let headers = match &self.pixels {
+            Pixels::Files { headers, .. } => headers,
+            Pixels::Stack { stack, indices } => return stack_summary(stack, indices.len()),
+        };
+        let mut formats = BTreeMap::<Format, usize>::new();
+        headers.iter().for_each(|header| *formats.entry(header.format).or_default() += 1);
+        let formats: Vec<_> = formats.iter().map(|(format, count)| format!("{} {format}", number(*count))).collect();
+        let place = match &self.origin {
+            Origin::List { file, .. } => format!(" named by {}", file.file_name().unwrap_or_default().display()),
+            _ => self.folders(),
+        };
+        format!("{}{place}: {}", number(self.len()), formats.join(", "))
+    }
+
+    /// " in 6 folders of 8", or nothing.
+    fn folders(&self) -> String {
+        let mut folders = BTreeMap::<&str, usize>::new();
+        for (folder, _) in self.ids.iter().filter_map(|id| id.rsplit_once('/')) {
+            *folders.entry(folder).or_default() += 1;
+        }
+        let (least, most) = (folders.values().min(), folders.values().max());
+        match (folders.len(), least, most) {
+            (0, ..) => String::new(),
+            (1, ..) => " in 1 folder".to_owned(),
+            (count, Some(least), Some(most)) if least < most => format!(" in {} folders of {least} to {most}", number(count)),
+            (count, _, most) => format!(" in {} folders of {}", number(count), most.unwrap_or(&0)),
+        }
+    }
+
+    /// What is odd about the images, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
         if self.hidden > 0 {
-            summary += &format!(" ({} hidden left out)", self.hidden);
+            notes.push(format!("{} left out", of(self.hidden, "hidden file or folder", "hidden files or folders")));
         }
-        summary
-    }
-
-    fn check_headers(&mut self) -> Result<()> {
-        for i in 0..self.len() {
-            let format = decode::check_header(&self.path(i))?;
-            *self.formats.entry(format).or_default() += 1;
+        if let Some(first) = self.skipped.first() {
+            let count = of(self.skipped.len(), "file cannot be read and is", "files cannot be read and are");
+            notes.push(format!("{count} left out, among them `{}`; skipped.txt lists them", first.id));
         }
-        Ok(())
+        let tiny = |i: &usize| self.size(*i).0.min(self.size(*i).1) < TINY;
+        let tiny: Vec<_> = (0..self.len()).filter(tiny).collect();
+        if let Some(&first) = tiny.first() {
+            let count = of(tiny.len(), "image is", "images are");
+            notes.push(format!("{count} smaller than {TINY} pixels, among them `{}`", self.ids[first]));
+        }
+        if let Pixels::Files { headers, .. } = &self.pixels {
+            let clipped: Vec<_> = (0..self.len()).filter(|&i| headers[i].is_clipped).collect();
+            if let Some(&first) = clipped.first() {
+                let count = of(clipped.len(), "image has", "images have");
+                let which = &self.ids[first];
+                notes.push(format!(
+                    "{count} 16 bits of gray, which Pillow clips, so most of it is white: `{which}`; convert to 8 bits"
+                ));
+            }
+        }
+        notes
     }
 }
 
-fn cannot_list(root: &Path, error: &walkdir::Error) -> anyhow::Error {
-    let path = error.path().unwrap_or(root).display();
-    let reason = match error.loop_ancestor() {
-        Some(ancestor) => format!("it is a link back to `{}`", ancestor.display()),
-        None => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+/// Images with a shorter side below this many pixels are mentioned.
+const TINY: usize = 32;
+
+fn stack_summary(stack: &Stack, chosen: usize) -> String {
+    let file = stack.path.file_name().unwrap_or_default().display();
+    let dataset = stack.dataset.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let all = if chosen == stack.len { String::new() } else { format!(", chosen from {}", number(stack.len)) };
+    format!("{} of {} × {} pixels in {file}{dataset}{all}", number(chosen), stack.width, stack.height)
+}
+
+fn number(number: usize) -> String {
+    indicatif::HumanCount(number as u64).to_string()
+}
+
+fn of(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+/// Reads all headers, on all cores; `whole` files, to be sure that they can be decoded.
+fn check_all(places: &[Place], reading: &Reading, whole: bool) -> Vec<Result<Header>> {
+    let check = |place: &Place| {
+        let header = decode::check_header(&place.path, reading)?;
+        if whole {
+            decode::decode(&place.path, reading, &|_, _| Window::whole(1, 1))?;
+        }
+        Ok(header)
     };
-    advise(format!("cannot read `{path}`: {reason}"), "mend it or take it out of the folder; nothing is left out by itself")
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = places.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            places.chunks(part).map(|part| scope.spawn(move || part.iter().map(check).collect::<Vec<_>>())).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("a check does not panic")).collect()
+    })
 }
 
-fn id(root: &Path, path: &Path) -> Result<String> {
-    let relative = path.strip_prefix(root).unwrap_or(path);
-    match relative.to_str() {
-        Some(id) if !id.contains(['\n', '\r']) => Ok(id.to_owned()),
-        _ => Err(advise(
-            format!("the file name {relative:?} cannot stand in a list of images"),
-            "rename it: names must be UTF-8 without line breaks",
-        )),
+/// The error of the first bad file says how many more there are.
+fn with_number(error: anyhow::Error, faults: usize) -> anyhow::Error {
+    if faults < 2 {
+        return error;
     }
+    let hint = crate::advice::hint_of(&error).unwrap_or_default().to_owned();
+    Advice { problem: format!("{error:#} (and {} more files cannot be read)", number(faults - 1)), hint }.into()
 }

@@ -1,14 +1,26 @@
-//! From a folder to tensors: which images in which order, their pixels, and what the network is shown of them.
+//! From files to tensors: which images in which order, their pixels, and what the network is shown of them.
 
+mod conditions;
 mod decode;
+mod find;
+mod gif;
+mod ifd;
 mod jpeg;
 mod list;
+mod orientation;
+mod png;
+mod pnm;
 mod preprocess;
+mod raster;
 mod resize;
 mod rgb;
+mod stack;
+mod tiff;
+mod vector;
 
-pub use decode::decode;
-pub use list::ImageList;
-pub use preprocess::Preprocessing;
-pub use resize::{Interpolation, Window, resize};
-pub use rgb::Rgb;
+pub use conditions::Conditions;
+pub use decode::{FORMATS, Format, Header, Reading, decode, decode_bytes};
+pub use list::{ImageList, Origin, Skipped, Wanted};
+pub use preprocess::{Preprocessing, Size};
+pub use resize::{Interpolation, Pillow, Resize};
+pub use rgb::{Pixel, Rgb, Window};

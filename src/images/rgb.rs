@@ -1,27 +1,86 @@
 //! Decoded pixels.
 
-use anyhow::{Result, bail};
+use std::ops::Range;
 
-/// 8-bit RGB pixels, rows from top to bottom.
+/// Part of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// From the left.
+    pub columns: Range<usize>,
+    /// From the top.
+    pub rows: Range<usize>,
+}
+
+impl Window {
+    /// All of a picture.
+    pub fn whole(width: usize, height: usize) -> Window {
+        Window { columns: 0..width, rows: 0..height }
+    }
+
+    /// The smallest that shows what both show.
+    pub fn union(&self, other: &Window) -> Window {
+        let union = |a: &Range<usize>, b: &Range<usize>| a.start.min(b.start)..a.end.max(b.end);
+        Window { columns: union(&self.columns, &other.columns), rows: union(&self.rows, &other.rows) }
+    }
+
+    /// The number of pixels.
+    pub fn len(&self) -> usize {
+        self.columns.len() * self.rows.len()
+    }
+
+    /// Whether it shows nothing.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty() || self.rows.is_empty()
+    }
+}
+
+/// Red, green, blue, and a byte that is not looked at, so that a pixel is a machine word.
+pub type Pixel = [u8; 4];
+
+/// Pillow's conversion: `(255 − k) − c · (255 − k) / 255`, rounded as Pillow rounds.
+pub(super) fn of_cmyk([c, m, y, k]: [u8; 4]) -> Pixel {
+    let white = 255 - i32::from(k);
+    let channel = |ink: u8| {
+        let product = i32::from(ink) * white + 128;
+        (white - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
+    };
+    [channel(c), channel(m), channel(y), 0]
+}
+
+/// A picture of 8-bit RGB pixels, or as much of it as was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rgb {
-    /// Columns.
+    /// Columns of the whole picture.
     pub width: usize,
-    /// Rows.
+    /// Rows of the whole picture.
     pub height: usize,
-    /// `[height, width, 3]`.
-    pub pixels: Vec<u8>,
-    /// Whether the file is damaged, but not so that Pillow would refuse it. What it shows at the damage may differ.
+    /// What `pixels` shows.
+    pub window: Window,
+    /// `[window.rows, window.columns]`, rows from top to bottom.
+    pub pixels: Vec<Pixel>,
+    /// Whether the file is damaged, but not so that Pillow would refuse it.
     pub damaged: bool,
 }
 
-/// Pillow refuses larger pictures ("decompression bomb").
-const MOST_PIXELS: usize = 178_956_970;
-
-/// Fails for pictures of a size that Pillow refuses.
-pub(super) fn check_size(width: usize, height: usize) -> Result<()> {
-    if width.saturating_mul(height) > MOST_PIXELS {
-        bail!("{width} × {height} pixels are more than the {MOST_PIXELS} that Pillow accepts");
+impl Rgb {
+    /// A whole picture.
+    pub fn new(width: usize, height: usize, pixels: Vec<Pixel>) -> Rgb {
+        Rgb { width, height, window: Window::whole(width, height), pixels, damaged: false }
     }
-    Ok(())
+
+    /// A whole picture from `[height, width, 3]` bytes.
+    pub fn from_bytes(width: usize, height: usize, bytes: &[u8]) -> Rgb {
+        Rgb::new(width, height, bytes.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 0]).collect())
+    }
+
+    /// The bytes of the window, `[rows, columns, 3]`.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.pixels.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect()
+    }
+
+    /// A row of the whole picture, as far as the window shows it.
+    pub(super) fn row(&self, row: usize) -> &[Pixel] {
+        let columns = self.window.columns.len();
+        &self.pixels[(row - self.window.rows.start) * columns..][..columns]
+    }
 }

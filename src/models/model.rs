@@ -27,10 +27,11 @@ impl Model {
         Ok(Model { manifest, device: Device::Cpu, root })
     }
 
-    /// Runs one blank image of `size × size` pixels through the whole network and records every call.
-    pub fn trace(&self, size: i64) -> Result<Trace> {
+    /// Runs one blank image of this height and width through the whole network and records every call.
+    pub fn trace(&self, [height, width]: [usize; 2]) -> Result<Trace> {
         let mut pass = Pass::tracing();
-        self.pass(&mut pass, &Tensor::f_zeros([1, 3, size, size], (Kind::Float, self.device))?)?;
+        let size = [1, 3, height as i64, width as i64];
+        self.pass(&mut pass, &Tensor::f_zeros(size, (Kind::Float, self.device))?)?;
         Ok(pass.into_trace())
     }
 

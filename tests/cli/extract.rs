@@ -16,9 +16,9 @@ fn a_run_says_what_it_does_and_writes_one_file_a_layer() {
     activations/alexnet.random-0
     --- stderr
       model     alexnet, weights random, seed 0 (as torch.manual_seed(0))
-      pixels    as Pillow 13 and torchvision: resize 256 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
+      pixels    resize 256 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
       layers    8 in one pass, which stops after classifier.6
-      images    5 in 2 folders: 1 JPEG, 4 PNG
+      images    5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
       writes    1.55 MB to activations ([space] free)
       runs on   cpu, [workers], batches of 16
       took      [time], [rate]; summed over workers: decoding [time], network [time], writing [time]
@@ -67,7 +67,7 @@ fn the_record_says_how_it_was_made() {
     lab.succeed(&format!("{EXTRACT} --layer avgpool --seed 3 --readout max --dtype f16 --rdm none --out o"));
     let mut record: serde_json::Value = serde_json::from_slice(&lab.bytes("o/alexnet.random-3/run.json")).unwrap();
     record["seconds"] = "…".into();
-    record["image_root"] = "…".into();
+    record["image_origin"] = "…".into();
     assert_output!(serde_json::to_string_pretty(&record).unwrap(), @r#"
     {
       "program": "thingsvision 0.1.0",
@@ -91,15 +91,18 @@ fn the_record_says_how_it_was_made() {
           0.229,
           0.224,
           0.225
-        ]
+        ],
+        "pillow": 13
       },
       "readout": "max",
       "dtype": "f16",
       "device": "cpu",
       "batch_size": 16,
-      "image_root": "…",
+      "image_origin": "…",
+      "exif_orientation": false,
       "images": 5,
       "images_sha256": "7fdfb4725dfb83113e5aef91ae3fd2cc708e03a818d6c9137b1006eaf553389e",
+      "skipped_images": [],
       "damaged_images": [],
       "layers": [
         {

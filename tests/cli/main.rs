@@ -1,7 +1,9 @@
 //! The program as a user meets it: stdout, stderr, exit code, and the files it writes.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod averages;
 mod extract;
+mod images;
 mod lab;
 mod models;
 mod rdm;

@@ -53,17 +53,17 @@ fn folders_without_images_are_refused() {
     assert_output!(lab.fail(&format!("{extract} empty")), @"
     error: there are no images in `empty`
 
-    hint: give the folder that holds the JPEG or PNG files; its sub-folders are searched too
+    hint: give the folder that holds the JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files; its sub-folders are searched too
     ");
     assert_output!(lab.fail(&format!("{extract} imagse")), @"
     error: `imagse` does not exist
 
-    hint: `--images` takes a folder of JPEG and PNG files
+    hint: `--images` takes a folder of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, or one stack of images (.npy, .hdf5)
     ");
     assert_output!(lab.fail(&format!("{extract} images/a/one.png")), @"
     error: `images/a/one.png` is not a folder
 
-    hint: `--images` takes a folder of JPEG and PNG files
+    hint: `--images` takes a folder of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, or one stack of images (.npy, .hdf5)
     ");
 }
 
@@ -72,18 +72,18 @@ fn what_is_not_an_image_stops_the_run_before_it_starts() {
     let lab = Lab::new();
     fs::write(lab.path("images/notes.txt"), "not an image").unwrap();
     assert_output!(lab.fail(EXTRACT), @"
-    error: `images/notes.txt` is not a JPEG or PNG image
+    error: `images/notes.txt` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
 
-    hint: take it out of the folder (or convert it); nothing is left out by itself
+    hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
     fs::write(lab.path("images/notes.txt"), "").unwrap();
     assert_output!(lab.fail(EXTRACT), @"
     error: `images/notes.txt` is empty
 
-    hint: take it out of the folder (or convert it); nothing is left out by itself
+    hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
     fs::rename(lab.path("images/notes.txt"), lab.path("images/.hidden")).unwrap();
-    assert!(lab.succeed(EXTRACT).stderr.contains("(1 hidden left out)"));
+    assert!(lab.succeed(EXTRACT).stderr.contains("1 hidden file or folder left out"));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_truncated_image_stops_the_run_and_nothing_is_left_that_looks_whole() {
     assert_output!(said, @"
     error: `images/b/five.jpg` is damaged: the file ends in the middle of the picture
 
-    hint: replace the file, or take it out of the folder; no image is left out by itself
+    hint: replace the file, or leave such files out with --skip-unreadable (they are listed in skipped.txt)
     ");
     assert_eq!(truncated(whole.len() - 2), said);
     assert_eq!(truncated(whole.len() * 9 / 10), said);
@@ -132,7 +132,7 @@ fn damage_that_pillow_reads_over_is_noted_and_recorded() {
 fn results_do_not_go_among_the_images() {
     let lab = Lab::new();
     assert_output!(lab.fail(&format!("{EXTRACT} --out images/results")), @"
-    error: the run's folder `images/results/alexnet.random-0` would lie among the images in `images`
+    error: the run's folder `images/results/alexnet.random-0` would lie among the images
 
     hint: name another place with --out
     ");

@@ -21,9 +21,9 @@ fn table(path: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
-/// The side in pixels of the images that a model takes.
-fn input_side(model: &str) -> i64 {
-    Registry::load(None).unwrap().choose(model).unwrap().preprocessing.crop as i64
+/// Height and width of the images that a model takes.
+fn input_size(model: &str) -> [usize; 2] {
+    Registry::load(None).unwrap().choose(model).unwrap().shown()
 }
 
 fn every_model(check: impl Fn(&Entry)) {

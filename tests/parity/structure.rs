@@ -1,6 +1,6 @@
 //! Module names and classes in the order of `named_modules()`, keys and shapes in that of `state_dict()`.
 
-use crate::{every_model, input_side, table};
+use crate::{every_model, input_size, table};
 use thingsvision::models::Model;
 
 #[test]
@@ -25,7 +25,7 @@ fn every_model_has_the_modules_and_tensors_of_pytorch() {
 fn every_default_layer_is_there_and_has_the_size_that_the_registry_says() {
     every_model(|entry| {
         let model = Model::without_weights(&entry.architecture).unwrap();
-        let trace = model.trace(input_side(&entry.name)).unwrap();
+        let trace = model.trace(input_size(&entry.name)).unwrap();
         let wanted = std::slice::from_ref(&entry.default_layer);
         let layers = thingsvision::extract::resolve(&entry.name, &model.manifest, &trace, wanted).unwrap();
         let row = entry.default_readout.shape(&entry.default_layer, &layers[0].shape).unwrap();

@@ -1,0 +1,64 @@
+//! Where the rows of a layer go: to a file, one for each image or one for each condition.
+
+use super::means::Means;
+use crate::advice::advise;
+use crate::images::Conditions;
+use crate::npy::{Dtype, RowFile};
+use anyhow::Result;
+use std::ops::Range;
+use tch::{Device, Kind, Tensor};
+
+/// The file of a layer that is being written.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    file: RowFile,
+    dtype: Dtype,
+    means: Option<Means<'a>>,
+}
+
+impl<'a> Sink<'a> {
+    /// Rows of type `dtype` go to `file`: those of the images, or their means over `conditions`.
+    pub fn new(file: RowFile, dtype: Dtype, conditions: Option<&'a Conditions>) -> Self {
+        Self { file, dtype, means: conditions.map(Means::new) }
+    }
+
+    /// Takes the features `[N, …]` of a batch; those beyond `images` are padding and dropped. `bytes` is room that is used
+    /// again and again.
+    pub(super) fn write(&self, images: Range<usize>, features: &Tensor, bytes: &mut Vec<u8>) -> Result<()> {
+        let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+        let Some(means) = &self.means else { return self.store(images.start, &features, bytes) };
+        let mut rows = vec![0.0; features.numel()];
+        features.f_contiguous()?.f_copy_data(&mut rows, features.numel())?;
+        means.add(images, &rows, &mut |condition, mean| self.store(condition, &Tensor::f_from_slice(&mean)?, bytes))
+    }
+
+    /// Stores whole rows from row `first` on.
+    fn store(&self, first: usize, rows: &Tensor, bytes: &mut Vec<u8>) -> Result<()> {
+        let rows = match self.dtype {
+            Dtype::F32 => rows.shallow_clone(),
+            Dtype::F16 => half(rows)?,
+        };
+        bytes.resize(rows.numel() * self.dtype.bytes(), 0);
+        rows.f_contiguous()?.f_copy_data_u8(bytes, rows.numel())?;
+        self.file.write(first, bytes)
+    }
+
+    /// Wakes those that wait, after an error.
+    pub(super) fn abandon(&self) {
+        self.means.iter().for_each(Means::abandon);
+    }
+
+    /// Gives the file its name, after all rows were written.
+    pub fn finish(self) -> Result<()> {
+        self.file.finish()
+    }
+}
+
+fn half(features: &Tensor) -> Result<Tensor> {
+    let half = features.f_to_kind(Kind::Half)?;
+    let lost = half.f_isfinite()?.f_logical_not()?.f_logical_and(&features.f_isfinite()?)?;
+    if lost.f_any()?.f_int64_value(&[])? != 0 {
+        return Err(advise("a value is too large for float16 (more than 65,504)", "store float32: --dtype f32"));
+    }
+    Ok(half)
+}

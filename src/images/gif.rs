@@ -1,0 +1,61 @@
+//! The first picture of a GIF, as Pillow shows it: laid on the canvas, what is transparent by its colour in the palette.
+
+use super::decode::Reading;
+use super::rgb::{Pixel, Rgb};
+use anyhow::{Context, Result};
+use gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
+use std::num::NonZero;
+
+/// Width and height.
+pub fn size(bytes: &[u8], reading: &Reading) -> Result<(usize, usize)> {
+    let mut decoder = open(bytes, reading)?;
+    let (width, height) = canvas(&mut decoder)?;
+    reading.check_size(width, height)?;
+    Ok((width, height))
+}
+
+/// Decodes all of it.
+pub fn decode(bytes: &[u8], reading: &Reading) -> Result<Rgb> {
+    let (width, height) = size(bytes, reading)?;
+    let mut decoder = open(bytes, reading)?;
+    let frame = decoder.read_next_frame()?.context(NONE)?.clone();
+    let palette = frame.palette.as_deref().or(decoder.global_palette());
+    let pixel = |index: u8| {
+        let [r, g, b] = palette.map_or([index; 3], |palette| color(palette, index));
+        [r, g, b, 0]
+    };
+    // Around a picture that does not fill the canvas.
+    let mut pixels: Vec<Pixel> = vec![pixel(frame.transparent.unwrap_or(0)); width * height];
+    let columns = usize::from(frame.width);
+    for (row, indices) in frame.buffer.chunks_exact(columns.max(1)).enumerate() {
+        let start = (usize::from(frame.top) + row) * width + usize::from(frame.left);
+        pixels[start..start + columns].iter_mut().zip(indices).for_each(|(to, index)| *to = pixel(*index));
+    }
+    Ok(Rgb::new(width, height, pixels))
+}
+
+const NONE: &str = "there is no picture in it";
+
+/// Its size, which grows with the first picture.
+fn canvas(decoder: &mut Decoder<&[u8]>) -> Result<(usize, usize)> {
+    let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
+    let frame = decoder.next_frame_info()?.context(NONE)?;
+    let (right, bottom) =
+        (usize::from(frame.left) + usize::from(frame.width), usize::from(frame.top) + usize::from(frame.height));
+    Ok((width.max(right), height.max(bottom)))
+}
+
+fn open<'a>(bytes: &'a [u8], reading: &Reading) -> Result<Decoder<&'a [u8]>> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    options.allow_unknown_blocks(true);
+    // A byte a pixel.
+    options.set_memory_limit(NonZero::new(reading.max_pixels as u64).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
+    Ok(options.read_info(bytes)?)
+}
+
+/// Colours that the palette lacks are black.
+fn color(palette: &[u8], index: u8) -> [u8; 3] {
+    let start = usize::from(index) * 3;
+    palette.get(start..start + 3).map_or([0; 3], |color| [color[0], color[1], color[2]])
+}

@@ -1,0 +1,45 @@
+//! Functions that are compiled twice, for any processor and for those with AVX2, of which the better one runs.
+//!
+//! Written as plain loops that the compiler turns into vector instructions; both ways compute the same integers.
+#![allow(unsafe_code)] // one kind of call, reasoned at the one place
+
+/// Whether the processor of this machine runs what was compiled for AVX2.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_avx2() -> bool {
+    #[cfg(test)]
+    if PLAIN.get() {
+        return false;
+    }
+    is_x86_feature_detected!("avx2")
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Tests set it to see what other processors compute.
+    pub(super) static PLAIN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// `vectorised! { pub fn name(x: &[u8]) -> u8 { … } }` is such a function.
+macro_rules! vectorised {
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$attribute])*
+        $visibility fn $name($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn plain($($argument: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $type),*) $(-> $result)? {
+                    plain($($argument),*)
+                }
+                if $crate::images::vector::has_avx2() {
+                    // SAFETY: the processor has what the function was compiled for.
+                    #[allow(unsafe_code)]
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            plain($($argument),*)
+        }
+    };
+}
+pub(super) use vectorised;

@@ -1,0 +1,273 @@
+//! `thingsvision extract`: which images, in which order, and what the network is shown of them.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use ndarray::{Array4, ArrayD, Axis, s};
+use std::fs;
+use thingsvision::images::{Reading, Window, decode};
+use thingsvision::npy;
+
+/// What the network is shown, resized so little that pictures are quickly told apart.
+const SHOW: &str = "extract --model alexnet --weights random --layer input --rdm none --crop 64 --resize 64";
+const RUN: &str = "activations/alexnet.random-0";
+
+fn shown(lab: &Lab) -> ArrayD<f64> {
+    npy::read(&lab.path(&format!("{RUN}/input.npy"))).unwrap()
+}
+
+fn ids(lab: &Lab) -> Vec<String> {
+    fs::read_to_string(lab.path(&format!("{RUN}/images.txt"))).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn record(lab: &Lab) -> serde_json::Value {
+    serde_json::from_slice(&lab.bytes(&format!("{RUN}/run.json"))).unwrap()
+}
+
+#[test]
+fn every_format_is_read_and_counted() {
+    let lab = Lab::new();
+    for (file, to) in [
+        ("webp-quality-60.webp", "c/w"),
+        ("bmp-24.bmp", "c/b"),
+        ("gif-first-frame-small-transparent.gif", "c/g"),
+        ("tiff-rgb.tif", "d/t"),
+        ("pnm-p6-255.ppm", "d/p"),
+        ("png-gray-16.png", "d/16"),
+    ] {
+        lab.copy_image(file, &format!("images/{to}"));
+    }
+    let said = lab.succeed(&format!("{SHOW} --images images")).stderr;
+    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(4).collect();
+    assert_output!(lines.join("\n"), @"
+      images    11 in 4 folders of 2 to 3: 1 JPEG, 5 PNG, 1 WebP, 1 BMP, 1 GIF, 1 TIFF, 1 PNM
+                5 images are smaller than 32 pixels, among them `c/b`
+                1 image has 16 bits of gray, which Pillow clips, so most of it is white: `d/16`; convert to 8 bits
+      writes    540.67 kB to activations ([space] free)
+    ");
+}
+
+#[test]
+fn several_folders_are_told_apart_by_their_names() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images/b --images images/a"));
+    assert_eq!(ids(&lab), ["a/one.png", "a/two.png", "b/five.jpg", "b/four.png", "b/three.png"]);
+    fs::create_dir(lab.path("other")).unwrap();
+    fs::rename(lab.path("images/b"), lab.path("other/a")).unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images images/a --images other/a")), @"
+    error: the folders `images/a` and `other/a` have the same name
+
+    hint: images of several folders are told apart by the names of the folders: rename one, or write an --image-list
+    ");
+}
+
+#[test]
+fn a_list_keeps_its_order_and_what_it_names_twice() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    let all = shown(&lab);
+    fs::write(lab.path("images/some.txt"), "b/four.png\n\na/one.png\nb/four.png\n").unwrap();
+    let said = lab.succeed(&format!("{SHOW} --image-list images/some.txt --force"));
+    assert!(said.stderr.contains("images    3 named by some.txt: 3 PNG"), "{said}");
+    assert_eq!(ids(&lab), ["b/four.png", "a/one.png", "b/four.png"]);
+    assert_eq!(shown(&lab), all.select(Axis(0), &[3, 0, 3]));
+
+    fs::write(lab.path("some.csv"), "subject,Image\n1,a/two.png\n2,\"b/five.jpg\"\n").unwrap();
+    lab.succeed(&format!("{SHOW} --image-list some.csv --images images --force"));
+    assert_eq!(shown(&lab), all.select(Axis(0), &[1, 2]));
+    assert_eq!(record(&lab)["image_origin"]["list"]["root"], lab.path("images").display().to_string());
+
+    fs::write(lab.path("some.csv"), "subject,pictures\n1,a/two.png\n").unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --image-list some.csv --force")), @"
+    error: `some.csv` has no column of paths; its columns are subject, pictures
+
+    hint: call the column `path` in the first line
+    ");
+    assert_output!(lab.fail(&format!("{SHOW} --image-list images/some.txt --images . --force")), @"
+    error: `./b/four.png`, which `images/some.txt` names, is not there
+
+    hint: relative paths begin at the folder of the list, or at the folder that --images names
+    ");
+    assert!(lab.fail(&format!("{SHOW} --images images --indices 0")).contains("are for a stack of images"));
+}
+
+/// Three pictures of 50 × 40 pixels.
+fn stack() -> Array4<u8> {
+    Array4::from_shape_fn((3, 40, 50, 3), |(n, y, x, c)| (n * 50 + y * 3 + x * 2 + c * 40) as u8)
+}
+
+#[test]
+fn a_stack_gives_what_its_pictures_give_as_files() {
+    let lab = Lab::new();
+    let stack = stack();
+    for (i, picture) in stack.outer_iter().enumerate() {
+        let header = format!("P6 50 40 255\n").into_bytes();
+        let path = lab.path(&format!("pictures/{i}.ppm"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, [header, picture.iter().copied().collect()].concat()).unwrap();
+    }
+    lab.succeed(&format!("{SHOW} --images pictures"));
+    let as_files = shown(&lab);
+
+    npy::write(&lab.path("stack.npy"), &stack.clone().into_dyn()).unwrap();
+    let said = lab.succeed(&format!("{SHOW} --images stack.npy --force"));
+    assert!(said.stderr.contains("images    3 of 50 × 40 pixels in stack.npy\n"), "{said}");
+    assert_eq!(ids(&lab), ["0", "1", "2"]);
+    assert_eq!(shown(&lab), as_files);
+
+    write_hdf5(&lab, "stack.hdf5", &["other", "imgBrick"], &stack);
+    let said = lab.succeed(&format!("{SHOW} --images stack.hdf5 --dataset imgBrick --indices 2,0-1,2 --force"));
+    assert!(said.stderr.contains("images    4 of 50 × 40 pixels in stack.hdf5 (imgBrick), chosen from 3\n"), "{said}");
+    assert_eq!(ids(&lab), ["2", "0", "1", "2"]);
+    assert_eq!(shown(&lab), as_files.select(Axis(0), &[2, 0, 1, 2]));
+    assert_output!(lab.fail(&format!("{SHOW} --images stack.hdf5 --force")), @"
+    error: `stack.hdf5` has 2 data sets of four axes, and one is needed
+
+    hint: name it with --dataset; at the top there are: other, imgBrick
+    ");
+    write_hdf5(&lab, "one.h5", &["imgBrick"], &stack);
+    fs::write(lab.path("numbers.txt"), "1\n0\n").unwrap();
+    lab.succeed(&format!("{SHOW} --images one.h5 --indices numbers.txt --force"));
+    assert_eq!(shown(&lab), as_files.select(Axis(0), &[1, 0]));
+}
+
+fn write_hdf5(lab: &Lab, file: &str, names: &[&str], stack: &Array4<u8>) {
+    let mut builder = hdf5_pure::FileBuilder::new();
+    let shape: Vec<u64> = stack.shape().iter().map(|&size| size as u64).collect();
+    let bytes: Vec<u8> = stack.iter().copied().collect();
+    for name in names {
+        builder.create_dataset(name).with_u8_data(&bytes).with_shape(&shape);
+    }
+    fs::write(lab.path(file), builder.finish().unwrap()).unwrap();
+}
+
+#[test]
+fn what_is_no_stack_is_refused() {
+    let lab = Lab::new();
+    npy::write(&lab.path("float.npy"), &ArrayD::<f32>::zeros(vec![2, 8, 8, 3])).unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images float.npy")).contains("`float.npy` is no stack of images: "));
+    npy::write(&lab.path("gray.npy"), &ArrayD::<u8>::zeros(vec![2, 8, 8])).unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images gray.npy")).contains("`gray.npy` is no stack of images: "));
+    npy::write(&lab.path("first.npy"), &ArrayD::<u8>::zeros(vec![2, 3, 8, 8])).unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images first.npy")), @"
+    error: `first.npy` is no stack of images: its shape is [2, 3, 8, 8]
+
+    hint: a stack is an array [images, rows, columns, 3] of bytes (uint8) in C order
+    ");
+    npy::write(&lab.path("stack.npy"), &stack().into_dyn()).unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images stack.npy --indices 0-3")), @"
+    error: --indices 0-3: there is no image 3: 3 images have the numbers 0 to 2
+
+    hint: write numbers and ranges from 0, 0-99,205, or name a file of numbers
+    ");
+}
+
+#[test]
+fn unreadable_files_are_left_out_on_request_and_listed() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    let all = shown(&lab);
+    fs::write(lab.path("images/notes.txt"), "no image").unwrap();
+    let whole = lab.bytes("images/b/five.jpg");
+    fs::write(lab.path("images/b/half.jpg"), &whole[..whole.len() / 2]).unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.txt` is not a"));
+    let said = lab.succeed(&format!("{SHOW} --images images --skip-unreadable --force"));
+    assert!(said.stderr.ends_with("left out 2 files that cannot be read; skipped.txt lists them\n"), "{said}");
+    assert_eq!(shown(&lab), all);
+    assert_eq!(ids(&lab).len(), 5);
+    assert_output!(fs::read_to_string(lab.path(&format!("{RUN}/skipped.txt"))).unwrap(), @"
+    b/half.jpg	`images/b/half.jpg` is damaged: the file ends in the middle of the picture
+    notes.txt	`images/notes.txt` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
+    ");
+    assert_eq!(record(&lab)["skipped_images"][0]["id"], "b/half.jpg");
+    lab.succeed(&format!("{SHOW} --images images/a --force"));
+    assert!(!lab.path(&format!("{RUN}/skipped.txt")).exists());
+}
+
+#[test]
+fn the_first_of_several_bad_files_is_named() {
+    let lab = Lab::new();
+    fs::write(lab.path("images/a/empty.jpg"), "").unwrap();
+    fs::write(lab.path("images/z.txt"), "no image").unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images images")), @"
+    error: `images/a/empty.jpg` is empty (and 1 more files cannot be read)
+
+    hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
+    ");
+    fs::create_dir(lab.path("bad")).unwrap();
+    fs::rename(lab.path("images/z.txt"), lab.path("bad/z.txt")).unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images bad --skip-unreadable")).contains("none of the 1 files can be read"));
+}
+
+#[test]
+fn large_pictures_are_refused_as_pillow_does() {
+    let lab = Lab::new();
+    fs::write(lab.path("images/bomb.pgm"), "P5 20000 9000 255\n").unwrap();
+    let said = lab.fail(&format!("{SHOW} --images images"));
+    assert!(said.contains("20000 × 9000 pixels are more than 178956970, the limit (--max-pixels)"), "{said}");
+    assert!(lab.fail(&format!("{SHOW} --images images/a --max-pixels 5000")).contains("97 × 61 pixels are more than 5000"));
+}
+
+#[test]
+fn flags_override_the_preprocessing_of_the_weights() {
+    let lab = Lab::new();
+    let show = "extract --model alexnet --weights random --layer input --rdm none --images images --force";
+    let height_and_width = |flags: &str| {
+        lab.succeed(&format!("{show} {flags}"));
+        shown(&lab).shape()[2..].to_vec()
+    };
+    assert_eq!(height_and_width(""), [224, 224]);
+    assert_eq!(height_and_width("--squash"), [224, 224]);
+    assert_eq!(record(&lab)["preprocessing"]["resize"], serde_json::json!([224, 224]));
+    assert_eq!(height_and_width("--squash --crop 100 --interpolation lanczos --pillow-12"), [100, 100]);
+    let preprocessing = &record(&lab)["preprocessing"];
+    assert_eq!((&preprocessing["interpolation"], &preprocessing["pillow"]), (&"lanczos".into(), &12.into()));
+    assert_output!(lab.fail(&format!("{show} --no-crop")), @"
+    error: without a crop the images differ in size: `a/one.png` becomes 407 × 256, `a/two.png` becomes 256 × 838
+
+    hint: images go through the network together: crop them, or bring them to one size with --squash
+    ");
+    fs::remove_dir_all(lab.path("images/b")).unwrap();
+    fs::remove_file(lab.path("images/a/two.png")).unwrap();
+    assert_eq!(height_and_width("--no-crop --resize 70"), [70, 111]);
+    assert_output!(lab.fail(&format!("{show} --model clip-vit --crop 100")), @"
+    error: `clip-vit` cannot take images of 100 × 100 pixels
+
+    hint: its own preprocessing is: resize 224 (bicubic), crop 224, mean 0.48145466 0.4578275 0.40821073, std 0.26862954 0.26130258 0.27577711; many networks take this size only
+    ");
+}
+
+#[test]
+fn pictures_are_turned_upright_only_on_request() {
+    let lab = Lab::new();
+    lab.copy_image("jpeg-orientation-6.jpg", "turned/6.jpg");
+    let show = "extract --model alexnet --weights random --layer input --rdm none --images turned --no-crop --resize 80 --force";
+    lab.succeed(show);
+    assert_eq!(shown(&lab).shape()[2..], [80, 128]);
+    lab.succeed(&format!("{show} --exif-orientation"));
+    assert_eq!(shown(&lab).shape()[2..], [128, 80]);
+    assert_eq!(record(&lab)["exif_orientation"], true);
+}
+
+#[test]
+fn part_of_a_picture_is_decoded_as_in_the_whole() {
+    let lab = Lab::new();
+    for file in
+        ["jpeg-420.jpg", "jpeg-422.jpg", "jpeg-440-17x33.jpg", "jpeg-progressive.jpg", "jpeg-gray.jpg", "jpeg-damaged.jpg"]
+    {
+        lab.copy_image(file, file);
+        let decode =
+            |looked_at: &dyn Fn(usize, usize) -> Window| decode(&lab.path(file), &Reading::default(), looked_at).unwrap();
+        let whole = decode(&Window::whole);
+        let pixels = ndarray::Array2::from_shape_vec((whole.height, whole.width), whole.pixels).unwrap();
+        for number in 0..60 {
+            let range = |size: usize, seed: usize| {
+                let start = seed * 7 % size;
+                start..start + 1 + seed * 13 % (size - start)
+            };
+            let window = Window { columns: range(whole.width, number), rows: range(whole.height, number + 5) };
+            let part = decode(&|_, _| window.clone());
+            let expected = pixels.slice(s![window.rows.clone(), window.columns.clone()]);
+            assert!(part.pixels.iter().eq(expected.iter()), "{file} {window:?}");
+        }
+    }
+}
