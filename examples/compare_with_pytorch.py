@@ -16,19 +16,48 @@ import sys
 import numpy as np
 import pytorch_models
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
 
 TOLERANCE = 1e-4
 
 
 def transform(recipe: dict) -> Compose:
+    crop = [CenterCrop(recipe["crop"])] if recipe["crop"] else []
     return Compose([
         Resize(recipe["resize"], InterpolationMode(recipe["interpolation"])),
-        CenterCrop(recipe["crop"]),
+        *crop,
         ToTensor(),
         Normalize(recipe["mean"], recipe["std"]),
     ])
+
+
+def opener(run: dict):
+    """A function from the ID of a row to its image."""
+    (kind, origin), = run["image_origin"].items()
+    if kind == "stack":
+        if origin["dataset"]:
+            import h5py
+
+            stack = h5py.File(origin["file"])[origin["dataset"]]
+        else:
+            stack = np.load(origin["file"], mmap_mode="r")
+        return lambda id: Image.fromarray(stack[int(id)])
+
+    def path(id: str) -> pathlib.Path:
+        if kind == "list":
+            return pathlib.Path(origin["root"]) / id
+        if len(origin) == 1:
+            return pathlib.Path(origin[0]) / id
+        # With several folders an ID begins with the name of its folder.
+        name, rest = id.split("/", 1)
+        return next(pathlib.Path(folder) for folder in origin if pathlib.Path(folder).name == name) / rest
+
+    def open_image(id: str) -> Image.Image:
+        image = Image.open(path(id))
+        return (ImageOps.exif_transpose(image) if run["exif_orientation"] else image).convert("RGB")
+
+    return open_image
 
 
 def build(run: dict) -> torch.nn.Module:
@@ -55,7 +84,9 @@ def compare(folder: pathlib.Path) -> dict[str, float]:
     """The largest difference of each layer, in units of its largest absolute value."""
     run = json.loads((folder / "run.json").read_text())
     ids = (folder / "images.txt").read_text().removesuffix("\n").split("\n")
-    prepare, model = transform(run["preprocessing"]), build(run)
+    if "averaged" in run:
+        sys.exit(f"{folder}: its rows are means; compare a run without --average-by")
+    prepare, open_image, model = transform(run["preprocessing"]), opener(run), build(run)
     outputs: dict[str, list[torch.Tensor]] = {}
 
     def keep(name: str):
@@ -69,8 +100,7 @@ def compare(folder: pathlib.Path) -> dict[str, float]:
     worst, scale = dict.fromkeys(stored, 0.0), dict.fromkeys(stored, 0.0)
     step = run["batch_size"]
     for first in range(0, len(ids), step):
-        batch = [Image.open(pathlib.Path(run["image_root"]) / id).convert("RGB") for id in ids[first:first + step]]
-        images = torch.stack([prepare(image) for image in batch])
+        images = torch.stack([prepare(open_image(id)) for id in ids[first:first + step]])
         outputs.clear()
         with torch.no_grad():
             outputs["output"] = [pytorch_models.run(model, images)]

@@ -88,12 +88,13 @@ impl ImageList {
     /// Hidden files and folders are left out and counted. Any other file that is not an image, or that cannot be read, is an
     /// error, unless such files are to be left out: then every image is decoded once to be sure.
     pub fn find(wanted: &Wanted) -> Result<ImageList> {
+        let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
         if let ([one], None) = (wanted.images, wanted.list)
-            && stack::is_stack(one)
+            && (stack::is_stack(one) || must_be_stack && !one.is_dir())
         {
             return ImageList::of_stack(one, wanted);
         }
-        if wanted.dataset.is_some() || wanted.indices.is_some() {
+        if must_be_stack {
             return Err(advise(
                 "--dataset and --indices are for a stack of images in one file",
                 "name the .npy or .hdf5 file with --images; choose among files with an --image-list",

@@ -57,7 +57,11 @@ impl Stack {
     pub fn open(path: &Path, dataset: Option<&str>) -> Result<Stack> {
         let mut start = [0; 6];
         File::open(path).and_then(|mut file| file.read_exact(&mut start)).with_context(|| cannot_read(path))?;
-        if start == NPY { Stack::npy(path) } else { Stack::hdf5(path, dataset) }
+        match start == NPY {
+            true => Stack::npy(path),
+            false if is_stack(path) => Stack::hdf5(path, dataset),
+            false => Err(not_a_stack(path, "it is neither a NumPy nor an HDF5 file")),
+        }
     }
 
     fn npy(path: &Path) -> Result<Stack> {
@@ -80,10 +84,12 @@ impl Stack {
             None => only_stack(path, &file)?,
         };
         let Ok(dataset) = file.dataset(&name) else {
-            let names = file.root().datasets().unwrap_or_default().join(", ");
+            let root = file.root();
+            let (names, groups) = (root.datasets().unwrap_or_default(), root.groups().unwrap_or_default());
+            let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/")).collect();
             return Err(advise(
                 format!("`{}` has no data set `{name}`", path.display()),
-                format!("at its top there are: {names}"),
+                format!("name it with its groups, GROUP/NAME; at the top there are: {}", names.join(", ")),
             ));
         };
         if dataset.dtype()? != DType::U8 {
