@@ -55,7 +55,11 @@ pub enum Command {
     ///   LAYER.rdm.npy    the RDM, images × images
     ///   images.txt       the images in the order of the rows
     ///   run.json         how all this was made
-    #[command(verbatim_doc_comment)]
+    #[command(
+        verbatim_doc_comment,
+        override_usage = "thingsvision extract [OPTIONS] --model <MODEL> --images <DIR|STACK>\n       \
+                          thingsvision extract [OPTIONS] --model <MODEL> --image-list <FILE>"
+    )]
     Extract(Extract),
     /// List, fetch, check and import pretrained weights
     ///
@@ -108,10 +112,6 @@ pub struct Extract {
     #[arg(long = "model", value_name = "MODEL", required = true)]
     pub models: Vec<String>,
 
-    /// Which images, in which order
-    #[command(flatten)]
-    pub images: Images,
-
     /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
     /// called more than once gives its last output, NAME@0 the first. `input` is the preprocessed image, `output` the
     /// end of the network [default: the model's penultimate layer]
@@ -142,10 +142,6 @@ pub struct Extract {
     #[arg(long, value_enum, value_name = "folder")]
     pub average_by: Option<AverageBy>,
 
-    /// What the network is shown of an image
-    #[command(flatten)]
-    pub pixels: Pixels,
-
     /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
     #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
     pub rdm: RdmOption,
@@ -169,6 +165,15 @@ pub struct Extract {
     /// Replace a run that is already there
     #[arg(long)]
     pub force: bool,
+
+    // Last, for what follows would get their headings.
+    /// Which images, in which order
+    #[command(flatten)]
+    pub images: Images,
+
+    /// What the network is shown of an image
+    #[command(flatten)]
+    pub pixels: Pixels,
 }
 
 /// Which images, in which order.
