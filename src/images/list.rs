@@ -1,14 +1,14 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
-use super::decode::{self, FORMATS, Format, Header, Reading};
+use super::decode::{self, FORMATS, Header, Reading};
 use super::find::{self, Place};
 use super::preprocess::Preprocessing;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::advice::{Advice, advise};
 use anyhow::Result;
+use indicatif::HumanCount;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a user asks for.
@@ -73,11 +73,12 @@ pub struct ImageList {
     pub skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
     pub hidden: usize,
-    pixels: Pixels,
+    pub(super) pixels: Pixels,
 }
 
+/// Where they lie.
 #[derive(Debug)]
-enum Pixels {
+pub(super) enum Pixels {
     Files { paths: Vec<PathBuf>, headers: Vec<Header> },
     Stack { stack: Stack, indices: Vec<usize> },
 }
@@ -208,90 +209,12 @@ impl ImageList {
     }
 
     /// Width and height of image `i` in pixels.
-    fn size(&self, i: usize) -> (usize, usize) {
+    pub(super) fn size(&self, i: usize) -> (usize, usize) {
         match &self.pixels {
             Pixels::Files { headers, .. } => (headers[i].width, headers[i].height),
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
         }
     }
-
-    /// "48 in 6 folders of 8: 46 JPEG, 2 PNG".
-    pub fn summary(&self) -> String {
-        let headers = match &self.pixels {
-            Pixels::Files { headers, .. } => headers,
-            Pixels::Stack { stack, indices } => return stack_summary(stack, indices.len()),
-        };
-        let mut formats = BTreeMap::<Format, usize>::new();
-        headers.iter().for_each(|header| *formats.entry(header.format).or_default() += 1);
-        let formats: Vec<_> = formats.iter().map(|(format, count)| format!("{} {format}", number(*count))).collect();
-        let place = match &self.origin {
-            Origin::List { file, .. } => format!(" named by {}", file.file_name().unwrap_or_default().display()),
-            _ => self.folders(),
-        };
-        format!("{}{place}: {}", number(self.len()), formats.join(", "))
-    }
-
-    /// " in 6 folders of 8", or nothing.
-    fn folders(&self) -> String {
-        let mut folders = BTreeMap::<&str, usize>::new();
-        for (folder, _) in self.ids.iter().filter_map(|id| id.rsplit_once('/')) {
-            *folders.entry(folder).or_default() += 1;
-        }
-        let (least, most) = (folders.values().min(), folders.values().max());
-        match (folders.len(), least, most) {
-            (0, ..) => String::new(),
-            (1, ..) => " in 1 folder".to_owned(),
-            (count, Some(least), Some(most)) if least < most => format!(" in {} folders of {least} to {most}", number(count)),
-            (count, _, most) => format!(" in {} folders of {}", number(count), most.unwrap_or(&0)),
-        }
-    }
-
-    /// What is odd about the images, a sentence each.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.hidden > 0 {
-            notes.push(format!("{} left out", of(self.hidden, "hidden file or folder", "hidden files or folders")));
-        }
-        if let Some(first) = self.skipped.first() {
-            let count = of(self.skipped.len(), "file cannot be read and is", "files cannot be read and are");
-            notes.push(format!("{count} left out, among them `{}`; skipped.txt lists them", first.id));
-        }
-        let tiny = |i: &usize| self.size(*i).0.min(self.size(*i).1) < TINY;
-        let tiny: Vec<_> = (0..self.len()).filter(tiny).collect();
-        if let Some(&first) = tiny.first() {
-            let count = of(tiny.len(), "image is", "images are");
-            notes.push(format!("{count} smaller than {TINY} pixels, among them `{}`", self.ids[first]));
-        }
-        if let Pixels::Files { headers, .. } = &self.pixels {
-            let clipped: Vec<_> = (0..self.len()).filter(|&i| headers[i].is_clipped).collect();
-            if let Some(&first) = clipped.first() {
-                let count = of(clipped.len(), "image has", "images have");
-                let which = &self.ids[first];
-                notes.push(format!(
-                    "{count} 16 bits of gray, which Pillow clips, so most of it is white: `{which}`; convert to 8 bits"
-                ));
-            }
-        }
-        notes
-    }
-}
-
-/// Images with a shorter side below this many pixels are mentioned.
-const TINY: usize = 32;
-
-fn stack_summary(stack: &Stack, chosen: usize) -> String {
-    let file = stack.path.file_name().unwrap_or_default().display();
-    let dataset = stack.dataset.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-    let all = if chosen == stack.len { String::new() } else { format!(", chosen from {}", number(stack.len)) };
-    format!("{} of {} × {} pixels in {file}{dataset}{all}", number(chosen), stack.width, stack.height)
-}
-
-fn number(number: usize) -> String {
-    indicatif::HumanCount(number as u64).to_string()
-}
-
-fn of(count: usize, one: &str, many: &str) -> String {
-    format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
 /// Reads all headers, on all cores; `whole` files, to be sure that they can be decoded.
@@ -318,5 +241,5 @@ fn with_number(error: anyhow::Error, faults: usize) -> anyhow::Error {
         return error;
     }
     let hint = crate::advice::hint_of(&error).unwrap_or_default().to_owned();
-    Advice { problem: format!("{error:#} (and {} more files cannot be read)", number(faults - 1)), hint }.into()
+    Advice { problem: format!("{error:#} (and {} more files cannot be read)", HumanCount(faults as u64 - 1)), hint }.into()
 }

@@ -15,6 +15,7 @@ mod raster;
 mod resize;
 mod rgb;
 mod stack;
+mod summary;
 mod tiff;
 mod vector;
 

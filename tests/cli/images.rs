@@ -100,7 +100,7 @@ fn a_stack_gives_what_its_pictures_give_as_files() {
     let lab = Lab::new();
     let stack = stack();
     for (i, picture) in stack.outer_iter().enumerate() {
-        let header = format!("P6 50 40 255\n").into_bytes();
+        let header = b"P6 50 40 255\n".to_vec();
         let path = lab.path(&format!("pictures/{i}.ppm"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, [header, picture.iter().copied().collect()].concat()).unwrap();

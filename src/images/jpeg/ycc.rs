@@ -197,3 +197,39 @@ vectorised! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::vector::PLAIN;
+
+    /// A picture of 45 × 37 pixels with colours that have `across` × `down` pixels a sample.
+    fn sampling(across: u32, down: u32) -> (Sampling, Vec<Vec<u8>>) {
+        let layout = |horizontal: u32, vertical: u32, columns: u32, rows: u32| {
+            let (stride, height) = (columns.next_multiple_of(8), rows.next_multiple_of(8));
+            Layout { horizontal, vertical, columns, rows, stride, height }
+        };
+        let colour = layout(1, 1, 45u32.div_ceil(across), 37u32.div_ceil(down));
+        let layouts = [layout(across, down, 45, 37), colour, colour];
+        let header = Header { width: 45, height: 37, components: 3, is_ycc: 1, layouts };
+        let sample = |plane: usize, i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ plane as u8;
+        let plane = |(number, layout): (usize, &Layout)| (0..layout.stride * layout.height).map(|i| sample(number, i)).collect();
+        let planes = layouts.iter().enumerate().map(plane).collect();
+        (Sampling::of(&header).unwrap(), planes)
+    }
+
+    #[test]
+    fn any_processor_computes_the_same_and_a_part_is_part_of_the_whole() {
+        for (across, down) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
+            let (sampling, planes) = sampling(across, down);
+            let whole = sampling.pixels(&planes, &Window::whole(45, 37));
+            PLAIN.set(true);
+            let plain = sampling.pixels(&planes, &Window::whole(45, 37));
+            PLAIN.set(false);
+            assert_eq!(whole, plain, "{across} × {down}");
+            let part = sampling.pixels(&planes, &Window { columns: 7..44, rows: 3..36 });
+            let cut: Vec<_> = whole.chunks(45).take(36).skip(3).flat_map(|row| row[7..44].to_vec()).collect();
+            assert_eq!(part, cut, "{across} × {down}");
+        }
+    }
+}
