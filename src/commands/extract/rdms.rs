@@ -1,0 +1,56 @@
+//! The end of a run: its RDMs, and the record of a whole run.
+
+use crate::cli::Extract;
+use crate::printer::{Printer, count};
+use anyhow::Result;
+use std::path::Path;
+use std::time::Instant;
+use thingsvision::extract::{LayerRecord, Record, Seconds};
+use thingsvision::npy::{self, Matrix};
+use thingsvision::rdm::Metric;
+
+/// Computes the RDMs of a run and completes its record. Returns why a layer has none.
+pub fn finish(
+    arguments: &Extract,
+    folder: &Path,
+    mut record: Record,
+    seconds: Seconds,
+    rows: &[String],
+    printer: Printer,
+) -> Result<Option<anyhow::Error>> {
+    let start = Instant::now();
+    let without = rdms_of(arguments, folder, &mut record.layers, rows);
+    let rdm = start.elapsed().as_secs_f64();
+    let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
+    if written > 0 {
+        let n = count(rows.len());
+        printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
+    }
+    record.complete = true;
+    record.seconds = Some(Seconds { rdm, wall: seconds.wall + rdm, ..seconds });
+    record.write(folder)?;
+    Ok(without)
+}
+
+/// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
+/// says so, and the reason is returned: the activations are whole all the same.
+fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows: &[String]) -> Option<anyhow::Error> {
+    let mut without = Vec::new();
+    let mut reason = None;
+    for layer in layers {
+        let Some(rdm) = &layer.rdm else { continue };
+        let write = || -> Result<()> {
+            let features = Matrix::open(&folder.join(&layer.file))?;
+            let name = |row: usize| format!("`{}`", rows[row]);
+            npy::write(&folder.join(rdm), &Metric::Correlation.rdm(&features, arguments.on_constant, &name)?.into_dyn())
+        };
+        if let Err(fault) = write() {
+            layer.without_rdm = Some(fault.to_string());
+            reason.get_or_insert(fault);
+            without.push(format!("`{}`", layer.name));
+            layer.rdm = None;
+        }
+    }
+    let problem = format!("the activations are whole, but there is no RDM of {}", without.join(", "));
+    reason.map(|reason| reason.context(problem))
+}

@@ -1,0 +1,99 @@
+//! From what is wanted to runs: networks with their weights, records, and files to write to.
+
+use super::stimuli::Stimuli;
+use super::wanted::Wanted;
+use crate::cli::{Extract, RdmOption};
+use crate::printer::Printer;
+use anyhow::Result;
+use std::path::Path;
+use tch::Device;
+use thingsvision::device;
+use thingsvision::extract::{self, Averaged, Layer, LayerRecord, Record, Run, Sink};
+use thingsvision::models::Model;
+use thingsvision::npy::RowFile;
+use thingsvision::registry::Registry;
+use thingsvision::weights::{self, Store};
+
+/// The networks and the beginnings of their records.
+pub fn load(
+    arguments: &Extract,
+    registry: &Registry,
+    store: &Store,
+    wanted: &[Wanted],
+    device: Device,
+    stimuli: &Stimuli,
+    printer: Printer,
+) -> Result<(Vec<Model>, Vec<Record>)> {
+    let mut models = Vec::new();
+    let mut records = Vec::new();
+    for Wanted { choice, preprocessing, layers, readout, shapes, .. } in wanted {
+        let bar = printer.download(&choice.name());
+        let mut progress = |arrived, total| bar.at(arrived, total);
+        let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
+        bar.finish();
+        models.push(Model::new(&choice.entry.architecture, state, device)?);
+        records.push(Record {
+            program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
+            libtorch: device::LIBTORCH_VERSION,
+            complete: false,
+            model: choice.name(),
+            weights: provenance,
+            preprocessing: preprocessing.clone(),
+            readout: *readout,
+            dtype: arguments.dtype,
+            device: name(device),
+            batch_size: arguments.batch_size as usize,
+            image_origin: stimuli.images.origin.clone(),
+            exif_orientation: stimuli.images.reading.upright,
+            images: stimuli.rows(),
+            images_sha256: extract::sha256(stimuli.row_ids()),
+            averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),
+            skipped_images: stimuli.images.skipped.clone(),
+            damaged_images: Vec::new(),
+            layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
+            seconds: None,
+        });
+    }
+    Ok((models, records))
+}
+
+/// The files of a run in `place`, and all that goes to them.
+pub fn begin<'a>(
+    arguments: &Extract,
+    wanted: &Wanted,
+    place: &Path,
+    model: Model,
+    record: &Record,
+    stimuli: &'a Stimuli,
+) -> Result<Run<'a>> {
+    let sink = |layer: &LayerRecord| -> Result<Sink> {
+        let file = RowFile::create(&place.join(&layer.file), record.images, &layer.shape, arguments.dtype)?;
+        Ok(Sink::new(file, arguments.dtype, stimuli.conditions.as_ref()))
+    };
+    Ok(Run {
+        model,
+        plan: wanted.plan.clone(),
+        layers: wanted.layers.clone(),
+        sinks: record.layers.iter().map(sink).collect::<Result<_>>()?,
+        preprocessing: wanted.preprocessing.clone(),
+        shown: wanted.shown,
+        readout: wanted.readout,
+    })
+}
+
+fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRecord {
+    LayerRecord {
+        name: layer.name.clone(),
+        shape: shape.to_vec(),
+        file: format!("{}.npy", layer.name),
+        rdm: (arguments.rdm == RdmOption::Correlation).then(|| format!("{}.rdm.npy", layer.name)),
+        without_rdm: None,
+    }
+}
+
+fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".into(),
+    }
+}

@@ -1,0 +1,57 @@
+//! The images of a run, and what rows they make.
+
+use crate::cli::{AverageBy, Extract};
+use anyhow::Result;
+use thingsvision::extract;
+use thingsvision::images::{Conditions, ImageList, Reading, Wanted};
+
+/// The images, and the conditions that they stand for.
+pub struct Stimuli {
+    pub images: ImageList,
+    /// If a row is the mean of several images.
+    pub conditions: Option<Conditions>,
+}
+
+impl Stimuli {
+    /// All of them, found and checked.
+    pub fn find(arguments: &Extract) -> Result<Stimuli> {
+        let images = &arguments.images;
+        let reading = Reading { max_pixels: images.max_pixels, upright: images.exif_orientation };
+        let images = ImageList::find(&Wanted {
+            images: &images.images,
+            list: images.image_list.as_deref(),
+            dataset: images.dataset.as_deref(),
+            indices: images.indices.as_deref(),
+            reading,
+            skip_unreadable: images.skip_unreadable,
+        })?;
+        let conditions = match arguments.average_by {
+            Some(AverageBy::Folder) => Some(Conditions::by_folder(&images.ids)?),
+            None => None,
+        };
+        Ok(Stimuli { images, conditions })
+    }
+
+    /// The name of each row, for messages and images.txt.
+    pub fn row_ids(&self) -> &[String] {
+        self.conditions.as_ref().map_or(&self.images.ids, |conditions| &conditions.ids)
+    }
+
+    /// Their number.
+    pub fn rows(&self) -> usize {
+        self.row_ids().len()
+    }
+
+    /// What stands beside the layers in the folder of a run.
+    pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut files = vec![("images.txt", extract::lines(self.row_ids()))];
+        if let Some(conditions) = &self.conditions {
+            files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
+        }
+        if !self.images.skipped.is_empty() {
+            let lines: Vec<_> = self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
+            files.push(("skipped.txt", extract::lines(&lines)));
+        }
+        Ok(files)
+    }
+}

@@ -1,0 +1,127 @@
+//! What is wanted of each model, and whether this machine has room for it.
+
+use super::stimuli::Stimuli;
+use crate::cli::{Extract, RdmOption};
+use crate::printer::bytes;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::extract::{self, Layer, resolve};
+use thingsvision::images::{ImageList, Preprocessing};
+use thingsvision::models::Model;
+use thingsvision::nn::Plan;
+use thingsvision::readout::Readout;
+use thingsvision::registry::{Choice, Registry};
+
+/// A model and what is wanted of it.
+pub struct Wanted<'a> {
+    pub choice: Choice<'a>,
+    pub preprocessing: Preprocessing,
+    /// Height and width of what the network is shown.
+    pub shown: [usize; 2],
+    pub layers: Vec<Layer>,
+    pub plan: Plan,
+    pub readout: Readout,
+    /// The shape of a row of each layer, after the readout.
+    pub shapes: Vec<Vec<usize>>,
+    pub folder: PathBuf,
+    /// What an image takes in a pass.
+    pub bytes_per_image: usize,
+    pub parameters: usize,
+}
+
+/// The models by their names, each once.
+pub fn choices<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Choice<'a>>> {
+    let choices: Vec<_> = arguments.models.iter().map(|name| registry.choose(name)).collect::<Result<_>>()?;
+    for (i, choice) in choices.iter().enumerate() {
+        if choices[..i].iter().any(|other| folder(arguments, other) == folder(arguments, choice)) {
+            return Err(advise(format!("`{}` is asked for twice", choice.name()), "name each model once"));
+        }
+    }
+    Ok(choices)
+}
+
+pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageList) -> Result<Vec<Wanted<'a>>> {
+    let wanted = choices.into_iter().map(|choice| {
+        let preprocessing = arguments.pixels.preprocessing(choice.preprocessing);
+        let shown = images.shown(&preprocessing)?;
+        let network = Model::without_weights(&choice.entry.architecture)?;
+        let trace = network.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        let default = [choice.entry.default_layer.clone()];
+        let (names, readout) = match arguments.layers.as_slice() {
+            [] => (&default[..], choice.entry.default_readout),
+            layers => (layers, Readout::None),
+        };
+        let readout = arguments.readout.unwrap_or(readout);
+        let layers = resolve(&choice.entry.name, &network.manifest, &trace, names)?;
+        let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
+        let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
+        let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest.parameters() as usize);
+        let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
+        Ok(Wanted { choice, preprocessing, shown, plan, layers, readout, shapes, folder, bytes_per_image, parameters })
+    });
+    wanted.collect()
+}
+
+/// Why a network could not be traced, if it was to see another size than it was made for.
+fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
+    if choice.preprocessing.shown_always() == Some([height, width]) {
+        return error;
+    }
+    let own = choice.preprocessing.describe();
+    advise(
+        format!("`{}` cannot take images of {width} × {height} pixels", choice.entry.name),
+        format!("its own preprocessing is: {own}; many networks take this size only"),
+    )
+}
+
+/// `activations/alexnet.random-0`.
+fn folder(arguments: &Extract, choice: &Choice) -> PathBuf {
+    let tags: Vec<_> = choice.entry.weights.iter().map(|weights| weights.tag.as_str()).collect();
+    let label = arguments.weights.label(arguments.seed, &tags).map(|label| format!(".{label}")).unwrap_or_default();
+    arguments.out.join(choice.name() + &label)
+}
+
+/// One a core, but no more than there are batches, or memory for.
+pub fn workers(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let asked = arguments.workers.map_or(cores, |workers| workers as usize);
+    let batch = arguments.batch_size as usize;
+    let each = wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0);
+    let weights: usize = wanted.iter().map(|wanted| wanted.parameters * 4).sum();
+    let row =
+        |wanted: &Wanted| wanted.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
+    let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * wanted.iter().map(row).sum::<usize>());
+    extract::workers(asked.min(stimuli.images.len().div_ceil(batch)), each.saturating_mul(batch), weights.saturating_add(sums))
+}
+
+/// In bytes.
+pub struct Space {
+    pub needed: u64,
+    pub free: u64,
+}
+
+impl Space {
+    /// Fails if the disk has no room for all runs.
+    pub fn check(arguments: &Extract, wanted: &[Wanted], rows: usize) -> Result<Space> {
+        let out = &arguments.out;
+        let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let free = fs4::available_space(existing);
+        let free = free.with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
+        let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, rows)).sum();
+        if needed > free {
+            return Err(advise(
+                format!("{} are to be written, and the disk of `{}` has {} free", bytes(needed), out.display(), bytes(free)),
+                "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
+            ));
+        }
+        Ok(Space { needed, free })
+    }
+}
+
+/// What a run will write, in bytes.
+fn size(arguments: &Extract, shapes: &[Vec<usize>], rows: usize) -> u64 {
+    let row: usize = shapes.iter().map(|shape| shape.iter().product::<usize>() * arguments.dtype.bytes()).sum();
+    let rdm = if arguments.rdm == RdmOption::None { 0 } else { rows * rows * 4 };
+    (row * rows + rdm * shapes.len()) as u64
+}
