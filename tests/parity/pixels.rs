@@ -164,7 +164,7 @@ fn damaged_images_are_errors_and_not_crashes() {
     }
 }
 
-/// A file, or the closed form that `make_images.py` calls `formula`.
+/// A file, or the closed form that `make_images` calls `formula`.
 fn picture(name: &str, looked_at: &dyn Fn(usize, usize) -> Window) -> Rgb {
     let Some((width, height)) = name.strip_prefix("formula:").and_then(|size| size.split_once('x')) else {
         return decode(&path(name), &Reading::default(), looked_at).unwrap();
