@@ -30,6 +30,20 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     in_context.or_else(|| error.chain().find_map(|cause| cause.downcast_ref())).map(|advice| advice.hint.as_str())
 }
 
+/// The error and its causes in one line, each once: some libraries repeat the cause in their own message.
+pub fn text_of(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // libtorch adds the places in its C++ sources.
+        let cause = cause.split("\nException raised from").next().unwrap_or_default().trim().to_owned();
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
+}
+
 /// How alike two names must be (Jaro, 0 to 1) for one to be proposed for the other.
 const ALIKE: f64 = 0.7;
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::device::Request;
-use thingsvision::images::{Interpolation, Pillow, Preprocessing, Reading, Size};
+use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::{Metric, OnConstant};
 use thingsvision::readout::Readout;
@@ -208,7 +208,7 @@ pub struct Images {
     pub exif_orientation: bool,
 
     /// Refuse larger pictures, as Pillow does
-    #[arg(long, value_name = "N", default_value_t = Reading::default().max_pixels)]
+    #[arg(long, value_name = "N", default_value_t = Reading::default().max_pixels, value_parser = parse_max_pixels)]
     pub max_pixels: usize,
 }
 
@@ -260,12 +260,16 @@ impl Pixels {
     }
 }
 
-/// A side of a picture: more would need more memory than any machine has.
+/// A side of a picture.
 fn parse_side(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(side @ 1..=16_384) => Ok(side),
-        _ => Err("a number of pixels from 1 to 16384 is needed".to_owned()),
+        Ok(side @ 1..=MOST_SHOWN) => Ok(side),
+        _ => Err(format!("a number of pixels from 1 to {MOST_SHOWN} is needed")),
     }
+}
+
+fn parse_max_pixels(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|pixels| *pixels > 0).ok_or_else(|| "a number of pixels is needed".to_owned())
 }
 
 /// The value of `--average-by`.

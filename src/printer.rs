@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use thingsvision::advice::{hint_of, text_of};
 
 /// Prints, or keeps quiet.
 #[derive(Debug, Clone, Copy)]
@@ -98,18 +99,8 @@ fn say(text: &str) {
 
 /// Prints an error with its hint, if it has one.
 pub fn error(error: &anyhow::Error) {
-    // Some libraries repeat the cause in their own message.
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        // libtorch adds the places in its C++ sources.
-        let cause = cause.split("\nException raised from").next().unwrap_or_default().trim().to_owned();
-        if !text.contains(&cause) {
-            text += if text.is_empty() { "" } else { ": " };
-            text += &cause;
-        }
-    }
-    say(&format!("error: {text}"));
-    if let Some(hint) = thingsvision::advice::hint_of(error) {
+    say(&format!("error: {}", text_of(error)));
+    if let Some(hint) = hint_of(error) {
         say(&format!("\nhint: {hint}"));
     }
 }

@@ -18,11 +18,12 @@ pub use memory::{per_image, workers};
 pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, lines, read_record, sha256};
 pub use sink::Sink;
 
+use crate::advice::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
 use crate::nn::Plan;
 use crate::readout::Readout;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -74,16 +75,14 @@ impl Extraction<'_> {
         let device = Turns::default();
         let results: Vec<Result<Vec<Seconds>>> = std::thread::scope(|scope| {
             let worker = || {
-                let result = Worker::new(self, &device).work(&next, &stop);
-                if result.is_err() {
-                    stop.store(true, Ordering::Relaxed);
-                    device.abandon();
-                    self.runs.iter().flat_map(|run| &run.sinks).for_each(Sink::abandon);
-                }
-                result
+                let guard = StopOthers { job: self, device: &device, stop: &stop };
+                let seconds = Worker::new(self, &device).work(&next, &stop)?;
+                std::mem::forget(guard);
+                Ok(seconds)
             };
             let workers: Vec<_> = (0..self.workers).map(|_| scope.spawn(worker)).collect();
-            workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
+            let joined = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker gave up")));
+            joined.collect()
         });
         let mut sums = vec![Seconds::default(); self.runs.len()];
         let (results, faults): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
@@ -105,6 +104,21 @@ impl Extraction<'_> {
     }
 }
 
+/// Dropped when a worker fails in whatever way: the others stop, also those that wait for their turn.
+struct StopOthers<'a> {
+    job: &'a Extraction<'a>,
+    device: &'a Turns,
+    stop: &'a AtomicBool,
+}
+
+impl Drop for StopOthers<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.device.abandon();
+        self.job.runs.iter().flat_map(|run| &run.sinks).for_each(Sink::abandon);
+    }
+}
+
 struct Worker<'a> {
     job: &'a Extraction<'a>,
     /// For a GPU, which the workers take in turn.
@@ -118,6 +132,8 @@ struct Worker<'a> {
 
 struct Pixels<'a> {
     preprocessing: &'a Preprocessing,
+    /// Height and width.
+    shown: [usize; 2],
     /// The number of values of an image.
     len: usize,
     values: Vec<f32>,
@@ -126,10 +142,10 @@ struct Pixels<'a> {
 impl<'a> Worker<'a> {
     fn new(job: &'a Extraction<'a>, device: &'a Turns) -> Self {
         let mut pixels: Vec<Pixels> = Vec::new();
-        for Run { preprocessing, shown: [height, width], .. } in job.runs {
+        for Run { preprocessing, shown, .. } in job.runs {
             if pixels.iter().all(|other| other.preprocessing != preprocessing) {
-                let len = 3 * height * width;
-                pixels.push(Pixels { preprocessing, len, values: vec![0.0; job.batch_size * len] });
+                let len = 3 * shown[0] * shown[1];
+                pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.batch_size * len] });
             }
         }
         Self { job, device, pixels, rows: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
@@ -166,7 +182,13 @@ impl<'a> Worker<'a> {
             if image.damaged {
                 self.job.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
             }
-            for Pixels { preprocessing, len, values } in &mut self.pixels {
+            for Pixels { preprocessing, shown, len, values } in &mut self.pixels {
+                if preprocessing.shown(image.width, image.height) != *shown {
+                    return Err(advise(
+                        format!("`{}` is now {} × {} pixels and was not", self.job.images.ids[i], image.width, image.height),
+                        "an image was replaced during the run: start again, and leave the images alone meanwhile",
+                    ));
+                }
                 preprocessing.apply(&image, &mut values[slot * *len..][..*len]);
             }
         }

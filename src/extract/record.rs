@@ -43,6 +43,10 @@ pub struct Record {
     pub image_origin: Origin,
     /// Whether pictures were turned upright as their EXIF orientation says.
     pub exif_orientation: bool,
+    /// Larger pictures were refused.
+    pub max_pixels: usize,
+    /// Whether files that cannot be read were to be left out.
+    pub skip_unreadable: bool,
     /// The number of rows of each file: of images, or of conditions.
     pub images: usize,
     /// Of images.txt.

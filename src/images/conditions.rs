@@ -3,6 +3,7 @@
 use crate::advice::advise;
 use anyhow::Result;
 use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 /// Which images stand for which condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +25,15 @@ impl Conditions {
             let Some((folder, _)) = image.rsplit_once('/') else {
                 return Err(advise(
                     format!("`{image}` lies in no folder that could be its condition"),
-                    "to average by folder, put the images of each condition in a folder of its own",
+                    "to average by folder, the images of each condition must be files in a folder of their own",
                 ));
             };
-            let number = *numbers.entry(folder).or_insert(conditions.ids.len());
+            // `./a` and `a//` are `a`.
+            let folder: PathBuf = Path::new(folder).components().filter(|part| *part != Component::CurDir).collect();
+            let folder = folder.to_string_lossy().into_owned();
+            let number = *numbers.entry(folder.clone()).or_insert(conditions.ids.len());
             if number == conditions.ids.len() {
-                conditions.ids.push(folder.to_owned());
+                conditions.ids.push(folder);
                 conditions.sizes.push(0);
             }
             conditions.sizes[number] += 1;
@@ -68,13 +72,13 @@ mod tests {
 
     #[test]
     fn conditions_are_in_the_order_of_their_first_images() {
-        let images = ["b/1", "a/x/1", "b/2", "a/1"].map(str::to_owned);
+        let images = ["b/1", "a/x/1", "./b//2", "a/1"].map(str::to_owned);
         let conditions = Conditions::by_folder(&images).unwrap();
         assert_eq!(conditions.ids, ["b", "a/x", "a"]);
         assert_eq!(conditions.of_image, [0, 1, 0, 2]);
         assert_eq!(conditions.sizes, [2, 1, 1]);
         assert_eq!(conditions.most_open(), 2);
-        assert_eq!(conditions.csv(&images).unwrap(), "condition,image\nb,b/1\na/x,a/x/1\nb,b/2\na,a/1\n");
+        assert_eq!(conditions.csv(&images).unwrap(), "condition,image\nb,b/1\na/x,a/x/1\nb,./b//2\na,a/1\n");
         assert!(Conditions::by_folder(&["a/1".to_owned(), "2".to_owned()]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use super::pnm::Pnm;
 use super::rgb::{Rgb, Window};
 use super::tiff::Tiff;
 use super::{gif, jpeg, raster};
-use crate::advice::advise;
+use crate::advice::{advise, text_of};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageError};
@@ -95,9 +95,9 @@ impl Reading {
 
     /// Fails for pictures that are too large.
     pub(super) fn check_size(&self, width: usize, height: usize) -> Result<()> {
-        let limit = self.max_pixels;
-        let problem = || format!("{width} × {height} pixels are more than {limit}, the limit (--max-pixels)");
-        ensure!(width.saturating_mul(height) <= limit, problem());
+        if width.saturating_mul(height) > self.max_pixels {
+            bail!(TooLarge(format!("{width} × {height} pixels are more than {}", self.max_pixels)));
+        }
         ensure!(width > 0 && height > 0, "it has no pixels");
         Ok(())
     }
@@ -133,6 +133,16 @@ impl fmt::Display for Unsupported {
     }
 }
 
+/// Why a picture is refused that is larger than wanted.
+#[derive(Debug)]
+struct TooLarge(String);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// How many bytes are read for a header at first.
 const HEADER: u64 = 64 * 1024;
 
@@ -142,7 +152,11 @@ pub fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
     let mut bytes = Vec::new();
     file.by_ref().take(HEADER).read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
     let format = format(path, &bytes)?;
-    let is_whole = (bytes.len() as u64) < HEADER;
+    if reading.upright && format != Format::Jpeg {
+        // The orientation may stand behind the pixels.
+        file.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
+    }
+    let is_whole = reading.upright && format != Format::Jpeg || (bytes.len() as u64) < HEADER;
     let mut header = guarded(|| header(format, Source { bytes: &bytes, is_whole }, reading));
     if header.is_err() && !is_whole {
         // A long preamble, such as an embedded preview, may put the size later; a TIFF may have it at its end.
@@ -155,8 +169,9 @@ pub fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
 /// Decodes of the image at `path` what `looked_at` names, given width and height, or more.
 pub fn decode(path: &Path, reading: &Reading, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
     let bytes = std::fs::read(path).with_context(|| cannot_read(path))?;
-    format(path, &bytes)?;
-    decode_bytes(&bytes, reading, looked_at).map_err(|error| unreadable(path, &error))
+    let source = Source { bytes: &bytes, is_whole: true };
+    let format = format(path, &bytes)?;
+    guarded(|| pixels(format, source, reading, looked_at)).map_err(|error| unreadable(path, &error))
 }
 
 /// Decodes of the file that holds `bytes` what `looked_at` names, given width and height, or more.
@@ -257,17 +272,15 @@ fn cannot_read(path: &Path) -> String {
 }
 
 fn unreadable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
-    let path = path.display();
-    if is_unsupported(error) {
-        return advise(
-            format!("`{path}` cannot be read: {error:#}"),
-            "convert it to PNG, or leave such files out with --skip-unreadable (they are listed in skipped.txt)",
-        );
-    }
-    advise(
-        format!("`{path}` is damaged: {error:#}"),
-        "replace the file, or leave such files out with --skip-unreadable (they are listed in skipped.txt)",
-    )
+    let (path, text) = (path.display(), text_of(error));
+    let (problem, advice) = if error.is::<TooLarge>() {
+        (format!("`{path}` is too large: {text}"), "accept it with --max-pixels")
+    } else if is_unsupported(error) {
+        (format!("`{path}` cannot be read: {text}"), "convert it to PNG")
+    } else {
+        (format!("`{path}` is damaged: {text}"), "replace the file")
+    };
+    advise(problem, format!("{advice}, or leave such files out with --skip-unreadable (they are listed in skipped.txt)"))
 }
 
 fn is_unsupported(error: &anyhow::Error) -> bool {

@@ -1,11 +1,10 @@
 //! Where images are looked for: in folders, or in a list of paths.
 
 use super::decode::FORMATS;
-use crate::advice::{advise, did_you_mean};
+use crate::advice::advise;
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// An image file: the ID of its row, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,30 +15,41 @@ pub struct Place {
     pub path: PathBuf,
 }
 
-/// All files under `folders`, ordered by the bytes of their IDs, and the number of hidden files and folders left out.
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files.
+    pub places: Vec<Place>,
+    /// What cannot be an image, by the ID that it would have, and why.
+    pub faults: Vec<(String, anyhow::Error)>,
+    /// How many hidden files and folders were left out.
+    pub hidden: usize,
+}
+
+/// All files under `folders`, ordered by the bytes of their IDs.
 ///
 /// The ID of a file is its path in its folder; if there are several folders, the folder's name stands before it.
-pub fn in_folders(folders: &[PathBuf]) -> Result<(Vec<Place>, usize)> {
-    let mut places = Vec::new();
-    let mut hidden = 0;
+pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
+    let mut found = Found::default();
     let names = prefixes(folders)?;
     for (folder, prefix) in folders.iter().zip(&names) {
-        hidden += walk(folder, prefix, &mut places)?;
+        walk(folder, prefix, &mut found);
     }
-    if places.is_empty() {
+    if found.places.is_empty() && found.faults.is_empty() {
         let named: Vec<_> = folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
         return Err(advise(
             format!("there are no images in {}", named.join(", ")),
             format!("give the folder that holds the {FORMATS} files; its sub-folders are searched too"),
         ));
     }
-    places.sort_unstable();
-    Ok((places, hidden))
+    found.places.sort_unstable();
+    found.faults.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
 }
 
 /// What IDs begin with: nothing for one folder, for several the name of each, which must differ.
 fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
-    let mut seen = BTreeMap::new();
+    let mut seen: Vec<(PathBuf, &PathBuf)> = Vec::new();
     let mut names = Vec::new();
     for folder in folders {
         if !folder.is_dir() {
@@ -49,42 +59,59 @@ fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
                 format!("`--images` takes a folder of {FORMATS} files, or one stack of images (.npy, .hdf5)"),
             ));
         }
-        let name = folder.canonicalize().ok().and_then(|whole| Some(whole.file_name()?.to_str()?.to_owned()));
-        let name = name.unwrap_or_else(|| folder.display().to_string());
-        if let Some(other) = seen.insert(name.clone(), folder) {
-            return Err(advise(
-                format!("the folders `{}` and `{}` have the same name", other.display(), folder.display()),
-                "images of several folders are told apart by the names of the folders: rename one, or write an --image-list",
-            ));
+        let whole = folder.canonicalize().with_context(|| format!("cannot read `{}`", folder.display()))?;
+        for (other_whole, other) in &seen {
+            let (a, b) = (other.display(), folder.display());
+            if whole.starts_with(other_whole) || other_whole.starts_with(&whole) {
+                return Err(advise(
+                    format!("of the folders `{a}` and `{b}` one lies in the other"),
+                    "its images would be taken twice: name one of them",
+                ));
+            }
+            if whole.file_name() == other_whole.file_name() {
+                return Err(advise(
+                    format!("the folders `{a}` and `{b}` have the same name"),
+                    "images of several folders are told apart by the names of the folders: rename one, or write an --image-list",
+                ));
+            }
         }
-        names.push(name + "/");
+        names.push(format!("{}/", id(Path::new(whole.file_name().unwrap_or_default()))?));
+        seen.push((whole, folder));
     }
     Ok(if folders.len() == 1 { vec![String::new()] } else { names })
 }
 
-/// Adds the files under `folder`, and returns how many hidden files and folders there were.
-fn walk(folder: &Path, prefix: &str, places: &mut Vec<Place>) -> Result<usize> {
-    let mut hidden = 0;
+/// Adds what lies under `folder`.
+fn walk(folder: &Path, prefix: &str, found: &mut Found) {
     let mut walk = WalkDir::new(folder).follow_links(true).min_depth(1).into_iter();
-    while let Some(file) = walk.next() {
-        let file = file.map_err(|error| cannot_list(folder, &error))?;
-        if file.file_name().as_encoded_bytes().starts_with(b".") {
-            hidden += 1;
-            if file.file_type().is_dir() {
+    while let Some(entry) = walk.next() {
+        let path = entry.as_ref().map_or_else(|error| error.path().unwrap_or(folder), |entry| entry.path()).to_owned();
+        let relative = path.strip_prefix(folder).unwrap_or(&path);
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) && path != folder {
+            found.hidden += 1;
+            if entry.is_ok_and(|entry| entry.file_type().is_dir()) {
                 walk.skip_current_dir();
             }
-        } else if file.file_type().is_file() {
-            let id = prefix.to_owned() + &id(file.path().strip_prefix(folder).unwrap_or(file.path()))?;
-            places.push(Place { id, path: file.into_path() });
-        } else if !file.file_type().is_dir() {
-            return Err(advise(
-                format!("`{}` is no file that can be read (a pipe, socket or device)", file.path().display()),
-                "take it out of the folder; nothing is left out by itself",
-            ));
+            continue;
+        }
+        match check(folder, entry).and_then(|is_file| is_file.then(|| id(relative)).transpose()) {
+            Ok(Some(id)) => found.places.push(Place { id: prefix.to_owned() + &id, path }),
+            Ok(None) => {}
+            Err(error) => found.faults.push((format!("{prefix}{}", relative.display()), error)),
         }
     }
-    Ok(hidden)
 }
+
+/// Whether it is a file; folders are gone into.
+fn check(root: &Path, entry: walkdir::Result<DirEntry>) -> Result<bool> {
+    let entry = entry.map_err(|error| cannot_list(root, &error))?;
+    if entry.file_type().is_file() || entry.file_type().is_dir() {
+        return Ok(entry.file_type().is_file());
+    }
+    Err(advise(format!("`{}` is no file that can be read (a pipe, socket or device)", entry.path().display()), LEAVE_OUT))
+}
+
+const LEAVE_OUT: &str = "take it out of the folder, or leave such files out with --skip-unreadable";
 
 fn cannot_list(root: &Path, error: &walkdir::Error) -> anyhow::Error {
     let path = error.path().unwrap_or(root).display();
@@ -92,7 +119,7 @@ fn cannot_list(root: &Path, error: &walkdir::Error) -> anyhow::Error {
         Some(ancestor) => format!("it is a link back to `{}`", ancestor.display()),
         None => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
     };
-    advise(format!("cannot read `{path}`: {reason}"), "mend it or take it out of the folder; nothing is left out by itself")
+    advise(format!("cannot read `{path}`: {reason}"), LEAVE_OUT)
 }
 
 fn id(path: &Path) -> Result<String> {
@@ -105,26 +132,50 @@ fn id(path: &Path) -> Result<String> {
     }
 }
 
-/// The files that `list` names, in its order, as often as it names them. Relative paths begin at `root`. A `.csv` or `.tsv` file has one path a row, in the column [`COLUMNS`] names; any other a path a line.
-pub fn in_list(list: &Path, root: &Path) -> Result<Vec<Place>> {
+/// The files that `list` names, in its order, as often as it names them. Relative paths begin at `root`.
+///
+/// A `.csv` or `.tsv` file has a path a row, in the column [`COLUMNS`] names; any other a path a line.
+pub fn in_list(list: &Path, root: &Path) -> Result<Found> {
     let text = std::fs::read_to_string(list).map_err(|error| {
         advise(format!("cannot read the list `{}`: {error}", list.display()), "name a text or .csv file with a path a line")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let ids = match list.extension().and_then(|extension| extension.to_str()) {
+    let extension = list.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let ids = match extension.as_deref() {
         Some("csv") => column(list, text, b',')?,
         Some("tsv") => column(list, text, b'\t')?,
         _ => text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
     };
-    let places: Vec<_> = ids.into_iter().map(|id| Place { path: root.join(&id), id }).collect();
-    match places.iter().find(|place| !place.path.is_file()) {
-        None if places.is_empty() => Err(advise(format!("the list `{}` names no images", list.display()), "write a path a line")),
-        None => Ok(places),
-        Some(missing) => Err(advise(
-            format!("`{}`, which `{}` names, is not there", missing.path.display(), list.display()),
-            "relative paths begin at the folder of the list, or at the folder that --images names",
-        )),
+    if ids.is_empty() {
+        return Err(advise(format!("the list `{}` names no images", list.display()), "write a path a line"));
     }
+    let mut found = Found::default();
+    for id in ids {
+        let path = root.join(&id);
+        match check_listed(list, &id, &path) {
+            Ok(()) => found.places.push(Place { id, path }),
+            Err(error) => found.faults.push((id.replace(['\n', '\r'], " "), error)),
+        }
+    }
+    Ok(found)
+}
+
+fn check_listed(list: &Path, id: &str, path: &Path) -> Result<()> {
+    self::id(Path::new(id))?;
+    if path.is_file() {
+        return Ok(());
+    }
+    let problem = match (id.trim().is_empty(), path.exists()) {
+        (true, _) => {
+            return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
+        }
+        (_, true) => "is not a file",
+        (_, false) => "is not there",
+    };
+    Err(advise(
+        format!("`{}`, which `{}` names, {problem}", path.display(), list.display()),
+        "relative paths begin at the folder of the list, or at the folder that --images names",
+    ))
 }
 
 /// What the column of the paths may be called.
@@ -136,15 +187,12 @@ fn column(list: &Path, text: &str, delimiter: u8) -> Result<Vec<String>> {
     let header = reader.headers().with_context(broken)?.clone();
     let known = |name: &str| COLUMNS.contains(&name.trim().to_lowercase().as_str());
     let Some(at) = header.iter().position(known) else {
-        let near = header.iter().map(|name| did_you_mean(&name.to_lowercase(), COLUMNS)).find(|near| !near.is_empty());
-        return Err(advise(
-            format!(
-                "`{}` has no column of paths; its columns are {}",
-                list.display(),
-                header.iter().collect::<Vec<_>>().join(", ")
-            ),
-            format!("{}call the column `path` in the first line", near.unwrap_or_default()),
-        ));
+        let columns = header.iter().collect::<Vec<_>>().join(", ");
+        let hint = match columns.contains(';') {
+            true => "its columns are apart by semicolons: save it with commas",
+            false => "call the column `path` in the first line",
+        };
+        return Err(advise(format!("`{}` has no column of paths; its columns are {columns}", list.display()), hint));
     };
     let paths = reader.records().map(|record| Ok(record?.get(at).unwrap_or_default().to_owned()));
     paths.collect::<Result<_, csv::Error>>().with_context(broken)

@@ -1,11 +1,12 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
 use super::decode::{self, FORMATS, Header, Reading};
-use super::find::{self, Place};
-use super::preprocess::Preprocessing;
+use super::find::{self, Found, Place};
+use super::indices;
+use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
-use crate::advice::{Advice, advise};
+use crate::advice::{Advice, advise, hint_of, text_of};
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -101,18 +102,17 @@ impl ImageList {
                 "name the .npy or .hdf5 file with --images; choose among files with an --image-list",
             ));
         }
-        let absolute = |path: &PathBuf| std::path::absolute(path);
         match (wanted.list, wanted.images) {
             (None, folders) => {
-                let (places, hidden) = find::in_folders(folders)?;
-                let origin = Origin::Folders(folders.iter().map(absolute).collect::<Result<_, _>>()?);
-                Ok(ImageList { hidden, ..ImageList::of_files(places, origin, wanted)? })
+                let found = find::in_folders(folders)?;
+                let origin = Origin::Folders(folders.iter().map(|folder| folder.canonicalize()).collect::<Result<_, _>>()?);
+                ImageList::of_files(found, origin, wanted)
             }
             (Some(list), [] | [_]) => {
                 let root = wanted.images.first().map_or_else(|| list.parent().unwrap_or(Path::new("")), PathBuf::as_path);
-                let places = find::in_list(list, root)?;
+                let found = find::in_list(list, root)?;
                 let root = std::path::absolute(if root.as_os_str().is_empty() { Path::new(".") } else { root })?;
-                ImageList::of_files(places, Origin::List { file: std::path::absolute(list)?, root }, wanted)
+                ImageList::of_files(found, Origin::List { file: std::path::absolute(list)?, root }, wanted)
             }
             (Some(_), _) => Err(advise(
                 "with --image-list one folder at most can be named",
@@ -125,8 +125,8 @@ impl ImageList {
         let stack = Stack::open(path, wanted.dataset)?;
         wanted.reading.check_size(stack.width, stack.height)?;
         let indices = match wanted.indices {
-            Some(text) => stack::indices(text, stack.len)?,
-            None => (0..stack.len).collect(),
+            Some(text) => indices::parse(text, stack.len)?,
+            None => indices::all(stack.len)?,
         };
         Ok(ImageList {
             ids: indices.iter().map(usize::to_string).collect(),
@@ -138,34 +138,38 @@ impl ImageList {
         })
     }
 
-    fn of_files(places: Vec<Place>, origin: Origin, wanted: &Wanted) -> Result<ImageList> {
+    fn of_files(found: Found, origin: Origin, wanted: &Wanted) -> Result<ImageList> {
+        let Found { places, faults, hidden } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
-        let faults = checks.iter().filter(|check| check.is_err()).count();
-        let mut list = ImageList {
-            ids: Vec::new(),
-            origin,
-            reading: wanted.reading,
-            skipped: Vec::new(),
-            hidden: 0,
-            pixels: Pixels::Files { paths: Vec::new(), headers: Vec::new() },
+        let bad = faults.len() + checks.iter().filter(|check| check.is_err()).count();
+        let mut skipped = Vec::new();
+        let mut skip = |id, error: anyhow::Error| match wanted.skip_unreadable {
+            true => {
+                skipped.push(Skipped { id, reason: text_of(&error) });
+                Ok(())
+            }
+            false => Err(with_number(error, bad)),
         };
-        let Pixels::Files { paths, headers } = &mut list.pixels else { unreachable!("just made") };
+        for (id, error) in faults {
+            skip(id, error)?;
+        }
+        let (mut ids, mut paths, mut headers) = (Vec::new(), Vec::new(), Vec::new());
         for (Place { id, path }, check) in places.into_iter().zip(checks) {
             match check {
                 Ok(header) => {
-                    list.ids.push(id);
+                    ids.push(id);
                     paths.push(path);
                     headers.push(header);
                 }
-                Err(error) if wanted.skip_unreadable => list.skipped.push(Skipped { id, reason: format!("{error:#}") }),
-                Err(error) => return Err(with_number(error, faults)),
+                Err(error) => skip(id, error)?,
             }
         }
-        if list.ids.is_empty() {
-            let Skipped { reason, .. } = &list.skipped[0];
-            return Err(advise(format!("none of the {faults} files can be read: {reason}"), format!("give {FORMATS} files")));
+        skipped.sort_by(|a, b| a.id.cmp(&b.id));
+        if ids.is_empty() {
+            let reason = &skipped[0].reason;
+            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {FORMATS} files")));
         }
-        Ok(list)
+        Ok(ImageList { ids, origin, reading: wanted.reading, skipped, hidden, pixels: Pixels::Files { paths, headers } })
     }
 
     /// The number of images.
@@ -195,6 +199,12 @@ impl ImageList {
         let first = shown(0);
         if preprocessing.shown_always().is_some() {
             return Ok(first);
+        }
+        if first.iter().any(|side| *side > MOST_SHOWN) {
+            return Err(advise(
+                format!("without a crop `{}` becomes {} × {} pixels", self.ids[0], first[1], first[0]),
+                format!("networks are shown at most {MOST_SHOWN} pixels a side: crop, --squash, or take a smaller --resize"),
+            ));
         }
         match (1..self.len()).find(|&i| shown(i) != first) {
             None => Ok(first),
@@ -240,6 +250,10 @@ fn with_number(error: anyhow::Error, faults: usize) -> anyhow::Error {
     if faults < 2 {
         return error;
     }
-    let hint = crate::advice::hint_of(&error).unwrap_or_default().to_owned();
-    Advice { problem: format!("{error:#} (and {} more files cannot be read)", HumanCount(faults as u64 - 1)), hint }.into()
+    let hint = hint_of(&error).unwrap_or_default().to_owned();
+    Advice {
+        problem: format!("{} (the first of {} files that cannot be read)", text_of(&error), HumanCount(faults as u64)),
+        hint,
+    }
+    .into()
 }

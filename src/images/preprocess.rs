@@ -6,6 +6,9 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+/// A network is shown no more pixels a side: what it makes of them needs more memory than a machine has.
+pub const MOST_SHOWN: usize = 4096;
+
 /// A recipe; it belongs to the weights, which were trained with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,9 +2,9 @@
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
 use super::rgb::Rgb;
-use crate::advice::advise;
+use crate::advice::{advise, text_of};
 use anyhow::{Context, Result, bail};
-use hdf5_pure::{DType, Dataset};
+use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
 use memmap2::Mmap;
 use ndarray::ArrayView4;
 use ndarray_npy::ViewNpyExt;
@@ -42,25 +42,29 @@ impl std::fmt::Debug for Pixels {
     }
 }
 
-const NPY: &[u8] = b"\x93NUMPY";
-const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+/// Chunks that were unpacked for one image and hold others too are kept, up to so many bytes.
+const CHUNK_CACHE: usize = 512 << 20;
 
 /// Whether `path` is a file that a stack may lie in.
 pub fn is_stack(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
-    path.is_file() && read.is_ok() && (start.starts_with(NPY) || start.starts_with(HDF5))
+    path.is_file() && (is_npy(path) || hdf5_pure::is_hdf5(path).unwrap_or(false))
+}
+
+/// Whether `path` begins as a NumPy file.
+pub fn is_npy(path: &Path) -> bool {
+    let mut start = [0; 6];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"\x93NUMPY"
 }
 
 impl Stack {
     /// Opens the array at `path`; in an HDF5 file the one called `dataset`, or the only one that can hold images.
     pub fn open(path: &Path, dataset: Option<&str>) -> Result<Stack> {
-        let mut start = [0; 6];
-        File::open(path).and_then(|mut file| file.read_exact(&mut start)).with_context(|| cannot_read(path))?;
-        match start == NPY {
-            true => Stack::npy(path),
-            false if is_stack(path) => Stack::hdf5(path, dataset),
-            false => Err(not_a_stack(path, "it is neither a NumPy nor an HDF5 file")),
+        File::open(path).with_context(|| cannot_read(path))?;
+        match (is_npy(path), dataset) {
+            (true, Some(_)) => Err(advise("--dataset is for HDF5 files", "a .npy file holds one array: leave it out")),
+            (true, None) => Stack::npy(path),
+            (false, _) if is_stack(path) => Stack::hdf5(path, dataset),
+            (false, _) => Err(not_a_stack(path, "it is neither a NumPy nor an HDF5 file")),
         }
     }
 
@@ -83,25 +87,25 @@ impl Stack {
             Some(name) => name.to_owned(),
             None => only_stack(path, &file)?,
         };
-        let Ok(dataset) = file.dataset(&name) else {
-            let root = file.root();
-            let (names, groups) = (root.datasets().unwrap_or_default(), root.groups().unwrap_or_default());
-            let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/")).collect();
-            return Err(advise(
-                format!("`{}` has no data set `{name}`", path.display()),
-                format!("name it with its groups, GROUP/NAME; at the top there are: {}", names.join(", ")),
-            ));
+        let cache = ChunkCacheConfig::from_h5p_cache(1024, CHUNK_CACHE);
+        let Ok(dataset) = file.dataset_with_options(&name, DatasetAccessProperties::new().with_chunk_cache(cache)) else {
+            return Err(advise(format!("`{}` has no data set `{name}`", path.display()), contents(&file)));
         };
         if dataset.dtype()? != DType::U8 {
             return Err(not_a_stack(path, &format!("`{name}` holds {} and not bytes (uint8)", dataset.dtype()?)));
         }
         let shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
-        Stack::new(path, Some(name), &shape, Pixels::Hdf5(dataset))
+        let stack = Stack::new(path, Some(name), &shape, Pixels::Hdf5(dataset))?;
+        // What this file has that cannot be read shows itself here.
+        stack.image(0).and(stack.image(stack.len - 1)).map_err(|error| not_a_stack(path, &text_of(&error)))?;
+        Ok(stack)
     }
 
     fn new(path: &Path, dataset: Option<String>, shape: &[usize], pixels: Pixels) -> Result<Stack> {
         match *shape {
-            [len, height, width, 3] if len * height * width > 0 => {
+            [len, height, width, 3]
+                if shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n)).is_some_and(|size| size > 0) =>
+            {
                 Ok(Stack { path: path.to_owned(), dataset, len, height, width, pixels })
             }
             _ => Err(not_a_stack(path, &format!("its shape is {shape:?}"))),
@@ -137,9 +141,16 @@ fn only_stack(path: &Path, file: &hdf5_pure::File) -> Result<String> {
         [one] => Ok((*one).clone()),
         found => Err(advise(
             format!("`{}` has {} data sets of four axes, and one is needed", path.display(), found.len()),
-            format!("name it with --dataset; at the top there are: {}", names.join(", ")),
+            format!("name it with --dataset; {}", contents(file)),
         )),
     }
+}
+
+/// What is at the top of a file.
+fn contents(file: &hdf5_pure::File) -> String {
+    let (names, groups) = (file.root().datasets().unwrap_or_default(), file.root().groups().unwrap_or_default());
+    let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/…")).collect();
+    format!("at the top there are: {} (in a group: GROUP/NAME)", names.join(", "))
 }
 
 fn cannot_read(path: &Path) -> String {
@@ -151,67 +162,4 @@ fn not_a_stack(path: &Path, reason: &str) -> anyhow::Error {
         format!("`{}` is no stack of images: {reason}", path.display()),
         "a stack is an array [images, rows, columns, 3] of bytes (uint8) in C order",
     )
-}
-
-/// The numbers that `text` names: `0-99,205`, or a file of them (.npy, or numbers apart by commas, spaces or lines). Each
-/// must be below `len`.
-pub fn indices(text: &str, len: usize) -> Result<Vec<usize>> {
-    let wrong = |what: &str| {
-        advise(format!("--indices {text}: {what}"), "write numbers and ranges from 0, 0-99,205, or name a file of numbers")
-    };
-    let path = Path::new(text);
-    let numbers = if path.is_file() {
-        in_file(path, len)?
-    } else {
-        ranges(text, len).ok_or_else(|| wrong("is neither a file nor a list of numbers"))?
-    };
-    match numbers.iter().find(|number| **number >= len) {
-        Some(number) => Err(wrong(&format!("there is no image {number}: {len} images have the numbers 0 to {}", len - 1))),
-        None if numbers.is_empty() => Err(wrong("it names no image")),
-        None => Ok(numbers),
-    }
-}
-
-fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
-    let mut start = [0; 6];
-    let is_npy = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == NPY;
-    if !is_npy {
-        let text = std::fs::read_to_string(path).with_context(|| cannot_read(path))?;
-        let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
-        return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
-    }
-    let numbers = crate::npy::read(path)?;
-    let whole = |number: &f64| {
-        let is_index = *number >= 0.0 && number.fract() == 0.0;
-        if is_index { Ok(*number as usize) } else { bail!("`{}` holds {number}, which is no number of an image", path.display()) }
-    };
-    numbers.iter().map(whole).collect()
-}
-
-/// A range is followed to the first number that there is not.
-fn ranges(text: &str, len: usize) -> Option<Vec<usize>> {
-    let mut numbers = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once('-') {
-            None => numbers.push(part.parse().ok()?),
-            Some((first, last)) => {
-                let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-                numbers.extend((first <= last).then_some(first..=last.min(len.max(first)))?);
-            }
-        }
-    }
-    Some(numbers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn indices_are_numbers_and_ranges() {
-        assert_eq!(indices("0-2, 7,7", 8).unwrap(), [0, 1, 2, 7, 7]);
-        for wrong in ["8", "3-1", "-1", "a", "", "1.5", "0-8"] {
-            assert!(indices(wrong, 8).is_err(), "{wrong}");
-        }
-    }
 }

@@ -43,8 +43,9 @@ impl<'a> Tiff<'a> {
         let has_palette = indices.is_some();
         let bytes = indices.map_or(Cow::Borrowed(bytes), Cow::Owned);
         let mut limits = Limits::default();
-        // Eight bytes a pixel are the most.
+        // Eight bytes a pixel are the most; all may be in one strip.
         limits.decoding_buffer_size = reading.max_pixels.saturating_mul(8);
+        limits.intermediate_buffer_size = limits.decoding_buffer_size;
         let mut decoder = Decoder::new(Cursor::new(bytes))?.with_limits(limits);
         let (width, height) = decoder.dimensions()?;
         reading.check_size(width as usize, height as usize)?;

@@ -73,6 +73,6 @@ fn images_without_a_folder_have_no_condition() {
     assert_output!(lab.fail(&EXTRACT.replace("--images images", "--images images/a --average-by folder")), @"
     error: `one.png` lies in no folder that could be its condition
 
-    hint: to average by folder, put the images of each condition in a folder of its own
+    hint: to average by folder, the images of each condition must be files in a folder of their own
     ");
 }

@@ -100,6 +100,8 @@ fn the_record_says_how_it_was_made() {
       "batch_size": 16,
       "image_origin": "…",
       "exif_orientation": false,
+      "max_pixels": 178956970,
+      "skip_unreadable": false,
       "images": 5,
       "images_sha256": "7fdfb4725dfb83113e5aef91ae3fd2cc708e03a818d6c9137b1006eaf553389e",
       "skipped_images": [],

@@ -51,6 +51,11 @@ fn several_folders_are_told_apart_by_their_names() {
     let lab = Lab::new();
     lab.succeed(&format!("{SHOW} --images images/b --images images/a"));
     assert_eq!(ids(&lab), ["a/one.png", "a/two.png", "b/five.jpg", "b/four.png", "b/three.png"]);
+    assert_output!(lab.fail(&format!("{SHOW} --images images --images images/a")), @"
+    error: of the folders `images` and `images/a` one lies in the other
+
+    hint: its images would be taken twice: name one of them
+    ");
     fs::create_dir(lab.path("other")).unwrap();
     fs::rename(lab.path("images/b"), lab.path("other/a")).unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --images images/a --images other/a")), @"
@@ -83,7 +88,7 @@ fn a_list_keeps_its_order_and_what_it_names_twice() {
     hint: call the column `path` in the first line
     ");
     assert_output!(lab.fail(&format!("{SHOW} --image-list images/some.txt --images . --force")), @"
-    error: `./b/four.png`, which `images/some.txt` names, is not there
+    error: `./b/four.png`, which `images/some.txt` names, is not there (the first of 3 files that cannot be read)
 
     hint: relative paths begin at the folder of the list, or at the folder that --images names
     ");
@@ -122,7 +127,7 @@ fn a_stack_gives_what_its_pictures_give_as_files() {
     assert_output!(lab.fail(&format!("{SHOW} --images stack.hdf5 --force")), @"
     error: `stack.hdf5` has 2 data sets of four axes, and one is needed
 
-    hint: name it with --dataset; at the top there are: other, imgBrick
+    hint: name it with --dataset; at the top there are: other, imgBrick (in a group: GROUP/NAME)
     ");
     write_hdf5(&lab, "one.h5", &["imgBrick"], &stack);
     fs::write(lab.path("numbers.txt"), "1\n0\n").unwrap();
@@ -184,12 +189,36 @@ fn unreadable_files_are_left_out_on_request_and_listed() {
 }
 
 #[test]
+fn whatever_cannot_be_read_is_left_out_on_request() {
+    let lab = Lab::new();
+    std::os::unix::fs::symlink("nowhere", lab.path("images/a/link.jpg")).unwrap();
+    std::os::unix::fs::symlink("..", lab.path("images/b/up")).unwrap();
+    fs::create_dir_all(lab.path("images/c")).unwrap();
+    fs::write(lab.path("images/c/only.jpg"), "no image").unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images images")).contains("cannot read `images/a/link.jpg`: "));
+    let said = lab.succeed(&format!("{SHOW} --images images --skip-unreadable --average-by folder"));
+    assert!(said.stderr.contains("no image can be read of 1 condition, among them `c`"), "{said}");
+    assert_eq!(record(&lab)["skipped_images"].as_array().unwrap().len(), 3);
+    fs::remove_dir_all(lab.path("images/c")).unwrap();
+    fs::remove_file(lab.path("images/b/up")).unwrap();
+    fs::rename(lab.path("images/a/link.jpg"), lab.path("images/a/.#link.jpg")).unwrap();
+    let said = lab.succeed(&format!("{SHOW} --images images --force"));
+    assert!(said.stderr.contains("1 hidden file or folder left out"), "{said}");
+
+    fs::write(lab.path("images/some.csv"), "path\n\"a/n\nl.png\"\na/one.png\nb/gone.png\n\"\"\n").unwrap();
+    assert!(lab.fail(&format!("{SHOW} --image-list images/some.csv --force")).contains("cannot stand in a list of images"));
+    lab.succeed(&format!("{SHOW} --image-list images/some.csv --force --skip-unreadable"));
+    assert_eq!(ids(&lab), ["a/one.png"]);
+    assert_eq!(record(&lab)["skipped_images"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn the_first_of_several_bad_files_is_named() {
     let lab = Lab::new();
     fs::write(lab.path("images/a/empty.jpg"), "").unwrap();
     fs::write(lab.path("images/z.txt"), "no image").unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --images images")), @"
-    error: `images/a/empty.jpg` is empty (and 1 more files cannot be read)
+    error: `images/a/empty.jpg` is empty (the first of 2 files that cannot be read)
 
     hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
@@ -203,7 +232,10 @@ fn large_pictures_are_refused_as_pillow_does() {
     let lab = Lab::new();
     fs::write(lab.path("images/bomb.pgm"), "P5 20000 9000 255\n").unwrap();
     let said = lab.fail(&format!("{SHOW} --images images"));
-    assert!(said.contains("20000 × 9000 pixels are more than 178956970, the limit (--max-pixels)"), "{said}");
+    assert!(
+        said.contains("is too large: 20000 × 9000 pixels are more than 178956970\n\nhint: accept it with --max-pixels"),
+        "{said}"
+    );
     assert!(lab.fail(&format!("{SHOW} --images images/a --max-pixels 5000")).contains("97 × 61 pixels are more than 5000"));
 }
 
@@ -246,6 +278,18 @@ fn pictures_are_turned_upright_only_on_request() {
     lab.succeed(&format!("{show} --exif-orientation"));
     assert_eq!(shown(&lab).shape()[2..], [128, 80]);
     assert_eq!(record(&lab)["exif_orientation"], true);
+
+    // An orientation that stands behind many bytes of picture.
+    let mut png =
+        fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images/rgb-300x260.png")).unwrap();
+    assert!(png.len() > 100_000);
+    let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
+    let chunk = [&(exif.len() as u32).to_be_bytes()[..], b"eXIf", exif, &[0; 4]].concat();
+    let end = png.len() - 12;
+    png.splice(end..end, chunk);
+    fs::write(lab.path("turned/6.jpg"), png).unwrap();
+    lab.succeed(&format!("{show} --exif-orientation"));
+    assert_eq!(shown(&lab).shape()[2..], [92, 80]);
 }
 
 #[test]

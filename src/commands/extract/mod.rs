@@ -91,6 +91,9 @@ fn summarise(
     if let Some(conditions) = &stimuli.conditions {
         printer.fact("rows", &format!("{}, the mean of each folder", count_of(conditions.ids.len(), "condition")));
     }
+    if let Some(first) = stimuli.lost.first() {
+        printer.fact("", &format!("no image can be read of {}, among them `{first}`", count_of(stimuli.lost.len(), "condition")));
+    }
     stimuli.images.notes().iter().for_each(|note| printer.fact("", note));
     printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
     printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));

@@ -45,6 +45,8 @@ pub fn load(
             batch_size: arguments.batch_size as usize,
             image_origin: stimuli.images.origin.clone(),
             exif_orientation: stimuli.images.reading.upright,
+            max_pixels: stimuli.images.reading.max_pixels,
+            skip_unreadable: arguments.images.skip_unreadable,
             images: stimuli.rows(),
             images_sha256: extract::sha256(stimuli.row_ids()),
             averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),

@@ -10,6 +10,8 @@ pub struct Stimuli {
     pub images: ImageList,
     /// If a row is the mean of several images.
     pub conditions: Option<Conditions>,
+    /// Conditions of which no image can be read.
+    pub lost: Vec<String>,
 }
 
 impl Stimuli {
@@ -29,7 +31,8 @@ impl Stimuli {
             Some(AverageBy::Folder) => Some(Conditions::by_folder(&images.ids)?),
             None => None,
         };
-        Ok(Stimuli { images, conditions })
+        let lost = conditions.as_ref().map(|conditions| lost(conditions, &images)).transpose()?.unwrap_or_default();
+        Ok(Stimuli { images, conditions, lost })
     }
 
     /// The name of each row, for messages and images.txt.
@@ -54,4 +57,12 @@ impl Stimuli {
         }
         Ok(files)
     }
+}
+
+/// Conditions that only images have that were left out.
+fn lost(conditions: &Conditions, images: &ImageList) -> Result<Vec<String>> {
+    let skipped: Vec<String> =
+        images.skipped.iter().filter(|skipped| skipped.id.contains('/')).map(|skipped| skipped.id.clone()).collect();
+    let all = Conditions::by_folder(&skipped)?.ids;
+    Ok(all.into_iter().filter(|id| !conditions.ids.contains(id)).collect())
 }

@@ -1,0 +1,113 @@
+//! Which images of a stack are wanted, by their numbers from 0.
+
+use super::stack::is_npy;
+use crate::advice::advise;
+use crate::npy;
+use anyhow::{Context, Result, bail};
+use ndarray::Array1;
+use ndarray_npy::read_npy;
+use std::path::Path;
+
+/// A list of more images is not kept in memory.
+const MOST: usize = 20_000_000;
+
+/// All of `len` images.
+pub fn all(len: usize) -> Result<Vec<usize>> {
+    if len > MOST {
+        return Err(advise(format!("{len} images are more than can be listed at once"), "choose among them with --indices"));
+    }
+    Ok((0..len).collect())
+}
+
+/// The numbers that `text` names: `0-99,205`, or a file of them: text, apart by commas, spaces or lines, or an `.npy` array
+/// of numbers, or of booleans, one for each image. Each must be below `len`.
+pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
+    let wrong = |what: &str| {
+        advise(format!("--indices {text}: {what}"), "write numbers and ranges from 0, 0-99,205, or name a file of numbers")
+    };
+    let numbers = match ranges(text, len) {
+        Some(numbers) => numbers,
+        None if Path::new(text).is_file() => in_file(Path::new(text), len)?,
+        None => return Err(wrong("is neither a list of numbers nor a file")),
+    };
+    match numbers.iter().find(|number| **number >= len) {
+        Some(number) => Err(wrong(&format!("there is no image {number}: {len} images have the numbers 0 to {}", len - 1))),
+        None if numbers.is_empty() => Err(wrong("it names no image")),
+        None => Ok(numbers),
+    }
+}
+
+fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
+    if !is_npy(path) {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
+        return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
+    }
+    if let Ok(mask) = read_npy::<_, Array1<bool>>(path) {
+        return of_mask(path, &mask, len);
+    }
+    let numbers = npy::read(path)?;
+    if numbers.ndim() != 1 {
+        return Err(advise(
+            format!("`{}` has the shape {:?}", path.display(), numbers.shape()),
+            "give one axis of numbers, or of one boolean for each image",
+        ));
+    }
+    let whole = |number: &f64| {
+        let is_index = *number >= 0.0 && number.fract() == 0.0;
+        if is_index { Ok(*number as usize) } else { bail!("`{}` holds {number}, which is no number of an image", path.display()) }
+    };
+    numbers.iter().map(whole).collect()
+}
+
+/// Where the mask is true.
+fn of_mask(path: &Path, mask: &Array1<bool>, len: usize) -> Result<Vec<usize>> {
+    if mask.len() != len {
+        return Err(advise(
+            format!("`{}` has {} booleans, and there are {len} images", path.display(), mask.len()),
+            "give one for each image, or the numbers of the images",
+        ));
+    }
+    Ok(mask.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(number, _)| number).collect())
+}
+
+/// A range is followed to the first number that there is not.
+fn ranges(text: &str, len: usize) -> Option<Vec<usize>> {
+    let mut numbers = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('-') {
+            None => numbers.push(part.parse().ok()?),
+            Some((first, last)) => {
+                let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+                let last = last.min(len.max(first));
+                (first <= last && last - first < MOST).then_some(())?;
+                numbers.extend(first..=last);
+            }
+        }
+    }
+    Some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_numbers_and_ranges() {
+        assert_eq!(parse("0-2, 7,7", 8).unwrap(), [0, 1, 2, 7, 7]);
+        for wrong in ["8", "3-1", "-1", "a", "", "1.5", "0-8"] {
+            assert!(parse(wrong, 8).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_mask_chooses_where_it_is_true() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mask.npy");
+        ndarray_npy::write_npy(&path, &Array1::from(vec![false, true, false, true])).unwrap();
+        assert_eq!(parse(path.to_str().unwrap(), 4).unwrap(), [1, 3]);
+        assert!(parse(path.to_str().unwrap(), 5).unwrap_err().to_string().contains("has 4 booleans"));
+        ndarray_npy::write_npy(&path, &Array1::from(vec![3i64, 0])).unwrap();
+        assert_eq!(parse(path.to_str().unwrap(), 4).unwrap(), [3, 0]);
+    }
+}
