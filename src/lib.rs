@@ -17,6 +17,8 @@ pub mod images;
 pub mod models;
 pub mod nn;
 pub mod npy;
+pub mod parallel;
+pub mod ranks;
 pub mod rdm;
 pub mod readout;
 pub mod registry;

@@ -5,7 +5,8 @@ use crate::printer::{Printer, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
-use thingsvision::npy::{self, Matrix};
+use thingsvision::npy::Matrix;
+use thingsvision::rdm::{Job, Shape};
 use thingsvision::whole::is_same;
 
 /// Writes the RDM of a file of features.
@@ -16,11 +17,9 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     }
     let features = Matrix::open(&arguments.features)?;
     printer.note(&format!("RDM of {} stimuli from {} units each", count(features.rows), count(features.columns)));
-    let rdm = arguments
-        .metric
-        .rdm(&features, arguments.on_constant, &|row| format!("row {row}"))
+    let job = Job::new(arguments.metric, features, None, arguments.on_constant, &|row| format!("row {row}"))
         .with_context(|| format!("no RDM of `{}`", arguments.features.display()))?;
-    npy::write(&out, &rdm.into_dyn())?;
+    job.write(&out, Shape::Square)?;
     Ok(printer.data(&out.display().to_string())?)
 }
 

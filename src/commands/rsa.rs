@@ -42,7 +42,7 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
             compare: arguments.compare.name(),
             stimuli: target.stimuli,
             pairs: target.pairs.len(),
-            score: arguments.compare.compare(&candidate.rdm, target),
+            score: arguments.compare.compare(target.stimuli, &candidate.rdm.pairs, &target.pairs),
         })
     });
     let table = Table { targets: targets.len(), scores: scores.collect() };

@@ -1,46 +1,37 @@
 //! Representational dissimilarity matrices: how different each pair of stimuli is to a layer, a brain area, a person.
+//!
+//! A [`Job`] computes one from features, by a [`Metric`]; [`Rdm`] is one that was read, with the IDs of its stimuli.
 
-mod correlation;
+mod angles;
+mod bands;
+mod cityblock;
+mod constant;
+mod crossnobis;
+mod design;
+mod euclidean;
 mod file;
+mod gemm;
+pub mod ids;
+mod job;
+mod mapped;
+mod metric;
+mod noise;
+mod points;
+mod products;
+mod ranked;
+mod tiles;
 
-pub use correlation::correlation;
-
-use crate::npy::Matrix;
-use anyhow::Result;
-use ndarray::Array2;
-
-/// How the dissimilarity of two rows is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Metric {
-    /// 1 − Pearson's r between the two rows, 0 to 2
-    #[default]
-    Correlation,
-}
-
-impl Metric {
-    /// The RDM `[N, N]` of the rows of `features` `[N, D]`. In messages a row is called by `name`.
-    pub fn rdm(self, features: &Matrix, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
-        match self {
-            Metric::Correlation => correlation(features, on_constant, name),
-        }
-    }
-}
-
-/// What to do about a row whose values are all the same, so that no correlation with it is defined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum OnConstant {
-    /// Stop, and name the stimuli
-    #[default]
-    Error,
-    /// Store NaN for their pairs
-    Nan,
-}
+pub use bands::Shape;
+pub use design::{Labels, means};
+pub use job::Job;
+pub use metric::{Metric, OnConstant};
+pub use noise::{Noise, NoiseModel};
 
 /// An RDM, as its upper triangle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rdm {
     /// The number of stimuli.
     pub stimuli: usize,
-    /// The `n (n − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), ….
+    /// The `n (n − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), …. NaN where there is no measurement.
     pub pairs: Vec<f64>,
 }
