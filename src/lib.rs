@@ -13,6 +13,7 @@
 pub mod advice;
 pub mod device;
 pub mod extract;
+mod gemm;
 pub mod images;
 pub mod models;
 pub mod nn;

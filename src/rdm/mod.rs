@@ -10,7 +10,7 @@ mod crossnobis;
 mod design;
 mod euclidean;
 mod file;
-mod gemm;
+
 pub mod ids;
 mod job;
 mod mapped;

@@ -3,8 +3,9 @@
 use super::analysis::{Analysis, pick};
 use super::comparison::Comparison;
 use super::form::{dot, rho_a_scale};
-use super::kendall::{Kendall, Order, Tree, difference, pairs};
+use super::kendall::{Kendall, Order, Sequence, difference, pairs};
 use super::moved::tau;
+use super::tree::Tree;
 
 /// Models and targets prepared for draws of stimuli.
 pub(super) struct Prepared<'a> {
@@ -101,11 +102,13 @@ impl<'a> Prepared<'a> {
             }
         };
         let (model_ties, subject_ties, pairs) = (ties(&self.models), ties(subjects), pairs(&draw.weights));
-        let mut tree = Tree::new(draw.weights.len());
+        let subjects: Vec<Vec<u32>> = subjects.iter().map(|subject| subject.order().ranks_among(&draw.drawn)).collect();
+        let models: Vec<Sequence> = self.models.iter().map(|model| model.order().sequence(&draw.weights)).collect();
+        let mut tree = Tree::new(draw.drawn.len());
         let mut scores = vec![Vec::new(); counts.len()];
-        for (model, &ties) in self.models.iter().zip(&model_ties) {
-            let tau = |(subject, &subject_ties): (&Sample, &u128)| {
-                let difference = difference(model.order(), subject.order(), &draw.weights, &mut tree);
+        for (model, &ties) in models.iter().zip(&model_ties) {
+            let tau = |(subject, &subject_ties): (&Vec<u32>, &u128)| {
+                let difference = difference(model, subject, &draw.weights, &mut tree);
                 tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [ties, subject_ties] })
             };
             let of_subjects: Vec<f64> = subjects.iter().zip(&subject_ties).map(tau).collect();
@@ -143,7 +146,7 @@ impl Draw {
     /// Numbers for the drawn pairs whose products with those of another RDM are the score.
     fn form(&self, measure: Comparison, sample: &Sample) -> Vec<f64> {
         let mut values = match &sample.order {
-            Some(order) => order.ranks(&self.drawn, &self.weights),
+            Some(order) => order.mean_ranks(&self.drawn, &self.weights),
             None => pick(sample.values, &self.drawn),
         };
         let weights = || self.drawn.iter().map(|&pair| f64::from(self.weights[pair as usize]));

@@ -1,13 +1,14 @@
 //! Kendall's τ by counting: each element is counted against those before it in one pass along `x`, in a tree over the
 //! ranks of `y`. O(m log m); equal to `scipy.stats.kendalltau` (τ-b).
 
+use super::tree::Tree;
 use crate::ranks::order;
 
 /// What both τ follow from, of a sample in which element i comes `wᵢ` times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kendall {
     /// Concordant less discordant pairs.
-    pub difference: i128,
+    pub difference: i64,
     /// All pairs, W (W − 1) / 2.
     pub pairs: u128,
     /// Pairs with equal x, and with equal y.
@@ -31,7 +32,7 @@ impl Kendall {
 pub fn kendall(x: &[f64], y: &[f64]) -> Kendall {
     let weights = vec![1; x.len()];
     let (x, y) = (Order::new(x), Order::new(y));
-    let difference = difference(&x, &y, &weights, &mut Tree::new(weights.len()));
+    let difference = difference(&x.sequence(&weights), &y.rank, &weights, &mut Tree::new(weights.len()));
     Kendall { difference, pairs: pairs(&weights), tied: [x.tied(&weights), y.tied(&weights)] }
 }
 
@@ -41,7 +42,7 @@ pub struct Order {
     /// The elements from the smallest to the largest.
     sorted: Vec<u32>,
     /// The number of different values below that of each element.
-    rank: Vec<u32>,
+    pub(super) rank: Vec<u32>,
 }
 
 impl Order {
@@ -56,10 +57,11 @@ impl Order {
         Order { sorted, rank }
     }
 
-    /// The order of the elements `moved[0]`, `moved[1]`, … of this sample.
-    pub fn moved(&self, moved: &[u32]) -> Order {
-        let rank: Vec<u32> = moved.iter().map(|&i| self.rank[i as usize]).collect();
-        Order { sorted: Vec::new(), rank }
+    /// The elements with weight in order.
+    pub fn sequence(&self, weights: &[u32]) -> Sequence {
+        let elements: Vec<u32> = self.sorted.iter().copied().filter(|&i| weights[i as usize] > 0).collect();
+        let groups = elements.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
+        Sequence { groups: groups.map(|group| group.len() as u32).collect(), elements }
     }
 
     /// Pairs of equal elements, of which element i comes `weights[i]` times.
@@ -71,7 +73,7 @@ impl Order {
 
     /// The ranks of the `drawn` elements, of which element i comes `weights[i]` times, copies and other ties sharing
     /// their mean rank.
-    pub fn ranks(&self, drawn: &[u32], weights: &[u32]) -> Vec<f64> {
+    pub fn mean_ranks(&self, drawn: &[u32], weights: &[u32]) -> Vec<f64> {
         let mut ranks = vec![0.0; self.rank.len()];
         drawn.iter().for_each(|&i| ranks[self.rank[i as usize] as usize] += f64::from(weights[i as usize]));
         let mut before = 0.0;
@@ -82,6 +84,22 @@ impl Order {
         }
         drawn.iter().map(|&i| ranks[self.rank[i as usize] as usize]).collect()
     }
+
+    /// For each of the `drawn` elements the number of different values below it among them; for others anything.
+    pub fn ranks_among(&self, drawn: &[u32]) -> Vec<u32> {
+        let mut ranks = vec![0; self.rank.len() + 1];
+        drawn.iter().for_each(|&i| ranks[self.rank[i as usize] as usize + 1] = 1);
+        (1..ranks.len()).for_each(|rank| ranks[rank] += ranks[rank - 1]);
+        self.rank.iter().map(|&rank| ranks[rank as usize]).collect()
+    }
+}
+
+/// Elements from the smallest to the largest.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    elements: Vec<u32>,
+    /// How many elements in a row are equal.
+    groups: Vec<u32>,
 }
 
 /// All pairs of elements of which element i comes `weights[i]` times.
@@ -90,71 +108,25 @@ pub fn pairs(weights: &[u32]) -> u128 {
     total * total.saturating_sub(1) / 2
 }
 
-/// Concordant less discordant pairs of two orders of the same elements, of which element i comes `weights[i]` times
-/// (together less than 2³²). Copies of an element are tied in both. `x` must have been made by [`Order::new`].
-pub fn difference(x: &Order, y: &Order, weights: &[u32], tree: &mut Tree) -> i128 {
+/// Concordant less discordant pairs of x, by its sequence, and y, by the rank of each element. Element i comes
+/// `weights[i]` times (together less than 2³²); copies of an element are tied in both.
+pub fn difference(x: &Sequence, y: &[u32], weights: &[u32], tree: &mut Tree) -> i64 {
     tree.clear();
-    let (mut difference, mut total) = (0i128, 0i64);
-    let drawn: Vec<u32> = x.sorted.iter().copied().filter(|&i| weights[i as usize] > 0).collect();
-    for group in drawn.chunk_by(|&a, &b| x.rank[a as usize] == x.rank[b as usize]) {
+    let (mut difference, mut total) = (0, 0);
+    let mut rest = &x.elements[..];
+    for &size in &x.groups {
+        let (group, others) = rest.split_at(size as usize);
         for &i in group {
-            let (rank, weight) = (y.rank[i as usize] as usize, i64::from(weights[i as usize]));
-            let (below, up_to) = (tree.below(rank), tree.below(rank + 1));
-            difference += i128::from(weight * (below + up_to - total));
+            let (rank, weight) = (y[i as usize] as usize, i64::from(weights[i as usize]));
+            difference += weight * (2 * tree.below(rank) + tree.at(rank) - total);
         }
         for &i in group {
-            tree.add(y.rank[i as usize] as usize, weights[i as usize]);
+            tree.add(y[i as usize] as usize, weights[i as usize]);
             total += i64::from(weights[i as usize]);
         }
+        rest = others;
     }
     difference
-}
-
-/// Children of a node.
-const FAN: usize = 64;
-
-/// Counts by rank, of which all below a rank are asked for. Each level holds, for every child, the sum of those before
-/// it in the same node: asked for by one look a level, changed by at most [`FAN`] additions that lie side by side.
-#[derive(Debug, Clone)]
-pub struct Tree {
-    levels: Vec<Vec<u32>>,
-}
-
-impl Tree {
-    /// For ranks 0 … `ranks`.
-    pub fn new(ranks: usize) -> Tree {
-        let mut levels = Vec::new();
-        let mut children = ranks + 1;
-        while children > 1 {
-            let nodes = children.div_ceil(FAN);
-            levels.push(vec![0; nodes * FAN]);
-            children = nodes;
-        }
-        Tree { levels }
-    }
-
-    fn clear(&mut self) {
-        self.levels.iter_mut().for_each(|level| level.fill(0));
-    }
-
-    fn add(&mut self, rank: usize, weight: u32) {
-        let mut child = rank;
-        for level in &mut self.levels {
-            let end = (child / FAN + 1) * FAN;
-            level[child + 1..end].iter_mut().for_each(|sum| *sum += weight);
-            child /= FAN;
-        }
-    }
-
-    fn below(&self, rank: usize) -> i64 {
-        let mut child = rank;
-        let mut sum = 0;
-        for level in &self.levels {
-            sum += i64::from(level[child]);
-            child /= FAN;
-        }
-        sum
-    }
 }
 
 #[cfg(test)]
@@ -204,7 +176,10 @@ mod tests {
         };
         let expected = kendall(&copies(&x), &copies(&y));
         let (x, y) = (Order::new(&x), Order::new(&y));
-        assert_eq!(difference(&x, &y, &weights, &mut Tree::new(8)), expected.difference);
+        let drawn = [0, 2, 3, 4, 5, 7];
+        let ranks = y.ranks_among(&drawn);
+        assert_eq!(drawn.map(|i| ranks[i as usize]), [1, 0, 2, 1, 2, 2]);
+        assert_eq!(difference(&x.sequence(&weights), &ranks, &weights, &mut Tree::new(3)), expected.difference);
         assert_eq!(pairs(&weights), expected.pairs);
         assert_eq!([x.tied(&weights), y.tied(&weights)], expected.tied);
     }

@@ -18,6 +18,7 @@ mod pearson;
 mod permutation;
 mod random;
 mod table;
+mod tree;
 
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, Over, bootstrap};

@@ -4,8 +4,11 @@ use super::Analysis;
 use super::analysis::pick;
 use super::centring::indices;
 use super::form::{Form, dot};
-use super::kendall::{Order, Tree, difference, pairs};
+use super::kendall::{Order, Sequence, difference, pairs};
+use super::tree::Tree;
 use super::{Comparison, Kendall};
+use crate::gemm::multiply;
+use anyhow::Result;
 
 /// Models and targets prepared for relabelling.
 pub(super) enum Relabelled<'a> {
@@ -25,11 +28,11 @@ impl<'a> Relabelled<'a> {
     }
 
     /// How far the score of each test is from what relabelling gives on average, for each order `[orders, tests]`.
-    pub(super) fn deviations(&self, orders: &[Vec<u32>]) -> Vec<f64> {
+    pub(super) fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
         match self {
             Relabelled::Products(products) => products.deviations(orders),
-            Relabelled::Orders(of_ranks) => orders.iter().flat_map(|order| of_ranks.scores(order)).map(f64::abs).collect(),
-            Relabelled::Plain(analysis) => orders.iter().flat_map(|order| plain(analysis, order)).map(f64::abs).collect(),
+            Relabelled::Orders(of_ranks) => Ok(orders.iter().flat_map(|order| of_ranks.scores(order)).map(f64::abs).collect()),
+            Relabelled::Plain(analysis) => Ok(orders.iter().flat_map(|order| plain(analysis, order)).map(f64::abs).collect()),
         }
     }
 }
@@ -42,12 +45,21 @@ pub(super) struct Products<'a> {
     expected: Vec<f64>,
 }
 
-/// A target's form, the mean over its subjects, `[n, n]`, and the diagonal. In float64, so that scores that are equal
-/// by their formula, as those of ranks often are, stay equal.
+/// A target's form, the mean over its subjects, `[n, n]`, and the diagonal.
 struct Square {
-    values: Vec<f64>,
+    values: Values,
     diagonal: Vec<f64>,
 }
+
+/// In float64, so that scores that are equal by their formula, as those of ranks often are, stay equal; in float32, which
+/// the cache can hold, where so many numbers are added that this does not happen.
+enum Values {
+    Double(Vec<f64>),
+    Single(Vec<f32>),
+}
+
+/// From so many stimuli on squares are in float32.
+const LARGE: usize = 1024;
 
 impl<'a> Products<'a> {
     fn new(analysis: &'a Analysis) -> Products<'a> {
@@ -61,54 +73,77 @@ impl<'a> Products<'a> {
         Products { analysis, models, targets: targets.into_iter().map(|form| Square::new(n, form)).collect(), expected }
     }
 
-    fn deviations(&self, orders: &[Vec<u32>]) -> Vec<f64> {
-        let mut scores = vec![0.0; orders.len() * self.analysis.tests()];
-        let mut row = Vec::with_capacity(self.analysis.stimuli);
-        let mut start = 0;
-        for i in 0..self.analysis.stimuli {
-            let length = self.analysis.stimuli - i - 1;
-            for (order, scores) in orders.iter().zip(scores.chunks_exact_mut(self.analysis.tests())) {
-                self.add_row(i, start..start + length, order, &mut row, scores);
-            }
-            start += length;
-        }
-        let tests = self.expected.iter().cycle();
-        scores.iter().zip(tests).map(|(score, expected)| (score - expected).abs()).collect()
+    fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let by_target: Vec<Vec<f64>> = self.targets.iter().map(|target| self.scores(target, orders)).collect::<Result<_>>()?;
+        let models = self.models.len();
+        let of_order = |order| by_target.iter().flat_map(move |scores| &scores[order * models..(order + 1) * models]);
+        let scores = (0..orders.len()).flat_map(of_order);
+        Ok(scores.zip(self.expected.iter().cycle()).map(|(score, expected)| (score - expected).abs()).collect())
     }
 
-    /// Adds what the pairs (i, j), j > i, contribute to the scores of all tests under `order`.
-    fn add_row(&self, i: usize, pairs: std::ops::Range<usize>, order: &[u32], row: &mut Vec<f64>, scores: &mut [f64]) {
-        for (target, scores) in self.targets.iter().zip(scores.chunks_exact_mut(self.models.len())) {
-            let source = order[i] as usize;
-            let values = &target.values[source * order.len()..][..order.len()];
-            row.clear();
-            row.extend(order[i + 1..].iter().map(|&j| values[j as usize]));
-            for (model, score) in self.models.iter().zip(scores) {
-                *score += dot(&model.pairs[pairs.clone()], row);
-                if let (Some(own), Some(moved)) = (model.diagonal.get(i), target.diagonal.get(source)) {
-                    *score += own * moved;
-                }
-            }
+    /// The scores of all models with one target, `[orders, models]`.
+    fn scores(&self, target: &Square, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let mut scores = vec![0.0; orders.len() * self.models.len()];
+        let mut products = scores.clone();
+        let (mut own, mut moved) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for i in 0..self.analysis.stimuli - 1 {
+            let others = self.analysis.stimuli - i - 1;
+            own.clear();
+            self.models.iter().for_each(|model| own.extend_from_slice(&model.pairs[start..start + others]));
+            moved.clear();
+            orders.iter().for_each(|order| target.append_moved(i, order, &mut moved));
+            multiply(&moved, &own, others, &mut products)?;
+            scores.iter_mut().zip(&products).for_each(|(score, product)| *score += product);
+            start += others;
         }
+        for (order, scores) in orders.iter().zip(scores.chunks_exact_mut(self.models.len())) {
+            let moved: Vec<f64> = order.iter().filter_map(|&from| target.diagonal.get(from as usize).copied()).collect();
+            scores.iter_mut().zip(&self.models).for_each(|(score, model)| *score += dot(&model.diagonal, &moved));
+        }
+        Ok(scores)
     }
 }
 
 impl Square {
     fn new(n: usize, form: Form) -> Square {
-        let mut values = vec![0.0; n * n];
-        for ((i, j), pair) in indices(n).zip(&form.pairs) {
-            values[i * n + j] = *pair;
-            values[j * n + i] = *pair;
-        }
+        let values = match n < LARGE {
+            true => Values::Double(square(n, &form.pairs, |pair| pair)),
+            false => Values::Single(square(n, &form.pairs, |pair| pair as f32)),
+        };
         Square { values, diagonal: form.diagonal }
+    }
+
+    /// Appends what the pairs (i, j), j > i, are under `order`.
+    fn append_moved(&self, i: usize, order: &[u32], to: &mut Vec<f64>) {
+        let row = order[i] as usize * order.len()..(order[i] as usize + 1) * order.len();
+        let others = &order[i + 1..];
+        match &self.values {
+            Values::Double(values) => append(&values[row], others, to),
+            Values::Single(values) => append(&values[row], others, to),
+        }
     }
 }
 
-/// Orders of models and targets, each with its number of tied pairs, for the two τ.
+fn append<T: Copy + Into<f64>>(row: &[T], places: &[u32], to: &mut Vec<f64>) {
+    to.extend(places.iter().map(|&place| row[place as usize].into()));
+}
+
+/// The pairs at both their places in `[n, n]`.
+fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
+    let mut values = vec![T::default(); n * n];
+    for ((i, j), &pair) in indices(n).zip(pairs) {
+        values[i * n + j] = round(pair);
+        values[j * n + i] = round(pair);
+    }
+    values
+}
+
+/// Models in order and the ranks of targets, each with its number of tied pairs, for the two τ.
 pub(super) struct Orders<'a> {
     analysis: &'a Analysis,
-    models: Vec<(Order, u128)>,
-    targets: Vec<Vec<(Order, u128)>>,
+    models: Vec<(Sequence, u128)>,
+    targets: Vec<Vec<(Vec<u32>, u128)>>,
     /// 1 for each pair of stimuli.
     weights: Vec<u32>,
 }
@@ -121,8 +156,10 @@ impl<'a> Orders<'a> {
             let tied = order.tied(&weights);
             (order, tied)
         };
-        let models = analysis.models.iter().map(|model| order(&model.pairs)).collect();
-        let targets = analysis.targets.iter().map(|target| target.subjects.iter().map(order).collect()).collect();
+        let sequence = |(order, tied): (Order, u128)| (order.sequence(&weights), tied);
+        let ranks = |(order, tied): (Order, u128)| (order.rank, tied);
+        let models = analysis.models.iter().map(|model| sequence(order(&model.pairs))).collect();
+        let targets = analysis.targets.iter().map(|target| target.subjects.iter().map(order).map(ranks).collect()).collect();
         Orders { analysis, models, targets, weights }
     }
 
@@ -133,9 +170,10 @@ impl<'a> Orders<'a> {
         let mut tree = Tree::new(self.weights.len());
         let mut scores = Vec::with_capacity(self.analysis.tests());
         for subjects in &self.targets {
-            let subjects: Vec<(Order, u128)> = subjects.iter().map(|(subject, ties)| (subject.moved(&moved), *ties)).collect();
+            let moved = |ranks: &[u32]| -> Vec<u32> { moved.iter().map(|&pair| ranks[pair as usize]).collect() };
+            let subjects: Vec<(Vec<u32>, u128)> = subjects.iter().map(|(ranks, ties)| (moved(ranks), *ties)).collect();
             for (model, ties) in &self.models {
-                let tau = |(subject, subject_ties): &(Order, u128)| {
+                let tau = |(subject, subject_ties): &(Vec<u32>, u128)| {
                     let difference = difference(model, subject, &self.weights, &mut tree);
                     tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [*ties, *subject_ties] })
                 };

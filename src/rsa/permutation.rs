@@ -13,8 +13,8 @@ use anyhow::Result;
 /// How far two numbers that are the same but for the order of a sum may differ.
 const SAME: f64 = 1e-12;
 
-/// Relabellings that are looked at together: a model's numbers are then fetched once for all of them.
-const TOGETHER: usize = 16;
+/// Relabellings of a target that are multiplied with the models together.
+const TOGETHER: usize = 32;
 
 /// What the relabellings said.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,11 +47,11 @@ pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted
     };
     let relabelled = Relabelled::new(analysis);
     let identity: Vec<u32> = (0..analysis.stimuli as u32).collect();
-    let observed = relabelled.deviations(&[identity]);
+    let observed = relabelled.deviations(&[identity])?;
     let blocks = parallel(relabellings.div_ceil(TOGETHER), &|block| {
         let draws = block * TOGETHER..relabellings.min((block + 1) * TOGETHER);
         let orders: Vec<Vec<u32>> = draws.map(order).collect();
-        Ok(Counts::of(&relabelled.deviations(&orders), &observed))
+        Ok(Counts::of(&relabelled.deviations(&orders)?, &observed))
     })?;
     let mut counts = Counts::none(observed.len());
     blocks.iter().for_each(|block| counts.add(block));

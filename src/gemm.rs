@@ -6,7 +6,7 @@ use tch::kind::Element;
 use tch::{Device, Tensor};
 
 /// `out[i, j] = Σₖ a[i, k] · b[j, k]` of rows of `units` numbers; `out` is `[rows of a, rows of b]`, row by row.
-pub(super) fn multiply<T: Element>(a: &[T], b: &[T], units: usize, out: &mut [T]) -> Result<()> {
+pub(crate) fn multiply<T: Element>(a: &[T], b: &[T], units: usize, out: &mut [T]) -> Result<()> {
     let (rows, columns) = (a.len() / units, b.len() / units);
     assert!(a.len() == rows * units && b.len() == columns * units && out.len() == rows * columns, "whole rows");
     let (a, b) = (tensor(a.as_ptr(), rows, units)?, tensor(b.as_ptr(), columns, units)?);
