@@ -11,6 +11,7 @@
 //! `rsa` no network. The program around the library is `src/main.rs`, `cli.rs` and `commands`.
 
 pub mod advice;
+pub mod arrays;
 pub mod device;
 pub mod extract;
 mod gemm;

@@ -11,6 +11,20 @@ pub fn beside(path: &Path) -> PathBuf {
     path.with_extension("ids.txt")
 }
 
+/// The IDs of `n` stimuli of the file `path`: those beside it, or those of the run whose folder it lies in.
+pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
+    let own = beside(path);
+    if own.is_file() {
+        return read_for(&own, n).map(Some);
+    }
+    let run = path.parent().unwrap_or(path);
+    let images = run.join("images.txt");
+    if !run.join("run.json").is_file() || !images.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(read(&images)?).filter(|ids| ids.len() == n))
+}
+
 /// Reads IDs, one a line.
 pub fn read(path: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path).map_err(|error| {

@@ -1,9 +1,12 @@
 //! Representational dissimilarity matrices: how different each pair of stimuli is to a layer, a brain area, a person.
 //!
-//! A [`Job`] computes one from features, by a [`Metric`]; [`Rdm`] is one that was read, with the IDs of its stimuli.
+//! A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`] were read, with the IDs of their stimuli.
 
 mod angles;
+mod average;
 mod bands;
+mod categories;
+mod check;
 mod cityblock;
 mod constant;
 mod crossnobis;
@@ -21,17 +24,23 @@ mod products;
 mod ranked;
 mod tiles;
 
+pub use average::{Pooling, average};
 pub use bands::Shape;
+pub use categories::categories;
+pub use check::{Finding, MANY_TIES, check, missing, tied_share};
 pub use design::{Labels, means};
 pub use job::Job;
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 
-/// An RDM, as its upper triangle.
+/// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rdm {
-    /// The number of stimuli.
+pub struct Rdms {
+    /// The number of stimuli, N.
     pub stimuli: usize,
-    /// The `n (n − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), …. NaN where there is no measurement.
-    pub pairs: Vec<f64>,
+    /// Their names, if these are known.
+    pub ids: Option<Vec<String>>,
+    /// Of each subject the `N (N − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), …. NaN where there is no
+    /// measurement.
+    pub subjects: Vec<Vec<f64>>,
 }

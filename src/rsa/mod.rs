@@ -4,13 +4,17 @@
 //! An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
 //! tests them, [`bootstrap`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
 
+mod align;
 mod analysis;
 mod bootstrap;
 mod ceiling;
 mod centring;
+mod cka;
 mod comparison;
 mod correction;
+mod difference;
 mod drawn;
+mod explain;
 mod form;
 mod kendall;
 mod moved;
@@ -20,11 +24,15 @@ mod random;
 mod table;
 mod tree;
 
+pub use align::{Alignment, Rows, align, aligned};
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, Over, bootstrap};
 pub use ceiling::{Ceiling, ceiling};
+pub use cka::Kernel;
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};
+pub use difference::{Difference, differences};
+pub use explain::Explained;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
