@@ -74,8 +74,8 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     let mut file = FileBuilder::new();
     let values: Vec<f64> = pairs.iter().copied().collect();
     file.create_dataset(PAIRS).with_f64_data(&values).with_shape(&[rdms as u64, count as u64]);
-    file.set_attr("dissimilarity_measure", AttrValue::String("unknown".into()));
-    file.set_attr("rsatoolbox_version", AttrValue::String("0.3.2".into()));
+    file.set_attr("dissimilarity_measure", AttrValue::VarLenString("unknown".into()));
+    file.set_attr("rsatoolbox_version", AttrValue::VarLenString("0.3.2".into()));
     let descriptors = file.create_group("descriptors").finish();
     file.add_group(descriptors);
     let mut of_rdms = file.create_group("rdm_descriptors");

@@ -173,6 +173,7 @@ fn check_missing(analysis: &Analysis, arguments: &Rsa) -> Result<()> {
 /// A file's name without folder and endings, `.rdm.npy` counted as one.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let name = name.strip_suffix(".npy").unwrap_or(&name);
+    let endings = [".npy", ".npz", ".csv", ".tsv", ".mat", ".hdf5", ".h5"];
+    let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     name.strip_suffix(".rdm").unwrap_or(name).to_owned()
 }
