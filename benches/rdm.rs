@@ -33,7 +33,11 @@ fn main() -> Result<()> {
     }
     let best = seconds.iter().copied().reduce(f64::min).context("three runs")?;
     let flops = (n * n * d) as f64;
-    println!("{n} × {d}: {best:.2} s, {:.0} GFLOP/s on half the products, {:.0} % of the rate", flops / best / 1e9, 100.0 * flops / best / rate);
+    println!(
+        "{n} × {d}: {best:.2} s, {:.0} GFLOP/s on half the products, {:.0} % of the rate",
+        flops / best / 1e9,
+        100.0 * flops / best / rate
+    );
     Ok(())
 }
 

@@ -27,10 +27,13 @@ fn main() -> Result<()> {
     if wanted("kendall") {
         let analysis = analysis(Comparison::KendallTauB, 1854, 1, 1, 1);
         let (x, y) = (&analysis.models[0].pairs, &analysis.targets[0].subjects[0]);
-        println!("Kendall once, n = 1,854: {:.2} s", time(|| {
-            let _tau = kendall(x, y);
-            Ok(())
-        })?);
+        println!(
+            "Kendall once, n = 1,854: {:.2} s",
+            time(|| {
+                let _tau = kendall(x, y);
+                Ok(())
+            })?
+        );
     }
     if wanted("bootstrap") {
         for comparison in [Comparison::Pearson, Comparison::Spearman, Comparison::RhoA, Comparison::KendallTauA] {

@@ -15,7 +15,9 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
         let record = record.with_context(|| format!("`{}` is no table", path.display()))?;
         lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
     }
-    let has_names = |cells: &[&String]| cells.iter().skip(1).any(|cell| number(cell).is_none()) || cells.iter().all(|cell| number(cell).is_none());
+    let has_names = |cells: &[&String]| {
+        cells.iter().skip(1).any(|cell| number(cell).is_none()) || cells.iter().all(|cell| number(cell).is_none())
+    };
     let header = lines.first().is_some_and(|line| has_names(&line.iter().collect::<Vec<_>>())).then(|| lines.remove(0));
     let named = !lines.is_empty() && lines.iter().all(|line| line.len() > 1 && number(&line[0]).is_none());
     let ids = named.then(|| lines.iter_mut().map(|line| line.remove(0)).collect());
@@ -67,7 +69,10 @@ fn one_row_is_a_vector(values: ndarray::ArrayD<f64>) -> ndarray::ArrayD<f64> {
 
 fn not_a_number(path: &Path, cell: &str, row: usize, column: usize) -> anyhow::Error {
     advise(
-        format!("`{}` has `{cell}` where a number is expected, in row {row}, column {column} of the numbers, counting from 0", path.display()),
+        format!(
+            "`{}` has `{cell}` where a number is expected, in row {row}, column {column} of the numbers, counting from 0",
+            path.display()
+        ),
         "decimals have a point; names may stand in the first row and the first column alone",
     )
 }

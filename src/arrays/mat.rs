@@ -40,6 +40,9 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     };
     let by_column: Vec<f64> = values.clone().reversed_axes().iter().copied().collect();
     let matrix = Matrix::Dense(DenseMatrix { rows, cols, values: Values::F64(by_column) });
-    let file = MatFile { header_text: "MATLAB 5.0 MAT-file, written by thingsvision".into(), arrays: vec![NamedArray { name: "rdm".into(), matrix }] };
+    let file = MatFile {
+        header_text: "MATLAB 5.0 MAT-file, written by thingsvision".into(),
+        arrays: vec![NamedArray { name: "rdm".into(), matrix }],
+    };
     whole::write(path, &file.write_bytes()?)
 }

@@ -73,9 +73,11 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
             format!("`{}` holds several arrays: {}", path.display(), shown()),
             format!("name the one you mean: {}:{}", path.display(), names[0]),
         )),
-        (Some(wanted), _) => names.iter().find(|name| *name == wanted).map(String::as_str).ok_or_else(|| {
-            advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown()))
-        }),
+        (Some(wanted), _) => names
+            .iter()
+            .find(|name| *name == wanted)
+            .map(String::as_str)
+            .ok_or_else(|| advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown()))),
     }
 }
 

@@ -10,7 +10,8 @@ use zip::ZipArchive;
 /// The array `name`, or the only one.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let mut archive = ZipArchive::new(Cursor::new(bytes(path)?)).with_context(|| damaged(path))?;
-    let mut names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect();
+    let mut names: Vec<String> =
+        archive.file_names().filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect();
     names.sort();
     let name = choose(path, &names, name)?;
     let mut npy = Vec::new();

@@ -7,11 +7,11 @@ use anyhow::Result;
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
+use thingsvision::arrays;
 use thingsvision::extract::{is_run, read_record};
 use thingsvision::npy::{self, Matrix};
 use thingsvision::rdm::ids;
 use thingsvision::rsa::Kernel;
-use thingsvision::arrays;
 
 /// Compares all layers with each other.
 pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {

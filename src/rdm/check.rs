@@ -24,7 +24,8 @@ pub fn check(rdms: &Rdms) -> Vec<Finding> {
     for (number, pairs) in rdms.subjects.iter().enumerate() {
         let of = if rdms.subjects.len() > 1 { format!("subject {number}: ") } else { String::new() };
         let name = |i: usize| rdms.ids.as_ref().map_or_else(|| format!("row {i}"), |ids| format!("`{}`", ids[i]));
-        findings.extend(of_pairs(n, pairs, &name).into_iter().map(|found| Finding { text: format!("{of}{}", found.text), ..found }));
+        findings
+            .extend(of_pairs(n, pairs, &name).into_iter().map(|found| Finding { text: format!("{of}{}", found.text), ..found }));
     }
     findings
 }
@@ -36,32 +37,48 @@ fn finding(subject: &'static str, text: String, warning: bool) -> Finding {
 fn order(rdms: &Rdms) -> Finding {
     match &rdms.ids {
         Some(ids) => finding("order", format!("named, from `{}` to `{}`", ids[0], ids[ids.len() - 1]), false),
-        None => finding("order", "unknown: no IDs, so comparisons must assume it (put one ID a line into FILE.ids.txt)".into(), true),
+        None => {
+            finding("order", "unknown: no IDs, so comparisons must assume it (put one ID a line into FILE.ids.txt)".into(), true)
+        }
     }
 }
 
 fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Finding> {
     let finite: Vec<f64> = pairs.iter().copied().filter(|pair| pair.is_finite()).collect();
-    let (low, high) = finite.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &pair| (low.min(pair), high.max(pair)));
+    let (low, high) =
+        finite.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &pair| (low.min(pair), high.max(pair)));
     let negative = finite.iter().filter(|&&pair| pair < 0.0).count();
     let mut findings = vec![finding("values", format!("{low:.4} to {high:.4}"), false)];
     if negative > 0 {
-        let text = format!("{negative} negative pairs: right for crossnobis, else this may hold similarities");
+        let text =
+            format!("negative in {negative} of {} pairs: right for crossnobis, else these may be similarities", pairs.len());
         findings.push(finding("sign", text, true));
     }
     let (missing, all_missing) = missing(n, pairs);
     if missing > 0 {
-        let stimuli = if all_missing.is_empty() { String::new() } else { format!("; no data at all for {}", some(&all_missing, name)) };
-        findings.push(finding("missing", format!("{missing} pairs are NaN{stimuli}"), true));
+        let stimuli =
+            if all_missing.is_empty() { String::new() } else { format!("; no data at all for {}", some(&all_missing, name)) };
+        findings.push(finding("missing", format!("NaN in {missing} of {} pairs{stimuli}", pairs.len()), true));
     }
-    let duplicates: Vec<(usize, usize)> = pairs_of(n).zip(pairs).filter(|(_, pair)| **pair == 0.0).map(|(pair, _)| pair).collect();
+    let duplicates: Vec<(usize, usize)> =
+        pairs_of(n).zip(pairs).filter(|(_, pair)| **pair == 0.0).map(|(pair, _)| pair).collect();
     if let Some(&(i, j)) = duplicates.first() {
-        let text = format!("{} pairs have a dissimilarity of 0, the first {} and {}", duplicates.len(), name(i), name(j));
+        let text = format!(
+            "a dissimilarity of 0 in {} of {} pairs, the first {} and {}",
+            duplicates.len(),
+            pairs.len(),
+            name(i),
+            name(j)
+        );
         findings.push(finding("duplicates", text, true));
     }
     let ties = tied_share(finite);
     let advice = if ties > MANY_TIES { "; compare by rho-a or kendall-tau-a, which do not favour ties" } else { "" };
-    findings.push(finding("ties", format!("{:.1} % of the pairs share their value with another{advice}", 100.0 * ties), ties > MANY_TIES));
+    findings.push(finding(
+        "ties",
+        format!("{:.1} % of the pairs share their value with another{advice}", 100.0 * ties),
+        ties > MANY_TIES,
+    ));
     findings
 }
 

@@ -55,7 +55,12 @@ fn check(conditions: &Labels, partitions: &Labels) -> Result<()> {
     Ok(())
 }
 
-fn rows_of<'a>(conditions: &'a Labels, partitions: &'a Labels, condition: usize, partition: usize) -> impl Iterator<Item = usize> + 'a {
+fn rows_of<'a>(
+    conditions: &'a Labels,
+    partitions: &'a Labels,
+    condition: usize,
+    partition: usize,
+) -> impl Iterator<Item = usize> + 'a {
     let rows = 0..conditions.of_row.len();
     rows.filter(move |&row| conditions.of_row[row] == condition && partitions.of_row[row] == partition)
 }

@@ -58,7 +58,8 @@ fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
     let n = square.nrows();
     let at = |i: usize, j: usize| square[[i, j]];
     let largest = square.iter().filter(|value| value.is_finite()).fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let differ = |a: f64, b: f64| if a.is_nan() || b.is_nan() { a.is_nan() != b.is_nan() } else { (a - b).abs() > ASYMMETRY * largest };
+    let differ =
+        |a: f64, b: f64| if a.is_nan() || b.is_nan() { a.is_nan() != b.is_nan() } else { (a - b).abs() > ASYMMETRY * largest };
     if let Some((i, j)) = pairs_of(n).find(|&(i, j)| differ(at(i, j), at(j, i))) {
         return Err(advise(
             format!("`{name}` is not symmetric: {} at row {i}, column {j} but {} at row {j}, column {i}", at(i, j), at(j, i)),

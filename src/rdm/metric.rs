@@ -38,4 +38,3 @@ pub enum OnConstant {
     /// Leave these stimuli out; the IDs of the others are stored beside the RDM
     Drop,
 }
-

@@ -44,7 +44,8 @@ impl Noise {
     /// Estimates the covariance from `residuals` `[T, P]`, whose columns are centred first, with `freedom` degrees of
     /// freedom.
     pub fn new(model: NoiseModel, residuals: &Matrix, freedom: usize, design: Option<(Labels, Labels)>) -> Result<Noise> {
-        let too_few = || advise("there are no residuals to estimate the noise from", "give repeats or --residuals, or --noise identity");
+        let too_few =
+            || advise("there are no residuals to estimate the noise from", "give repeats or --residuals, or --noise identity");
         if model != NoiseModel::Identity && freedom == 0 {
             return Err(too_few());
         }
@@ -59,14 +60,22 @@ impl Noise {
 
     /// From repeats: the deviations of the rows from the mean of their condition; as many degrees of freedom as there
     /// are rows beyond the conditions.
-    pub fn from_repeats(model: NoiseModel, features: &Matrix, conditions: &Labels, design: Option<(Labels, Labels)>) -> Result<Noise> {
+    pub fn from_repeats(
+        model: NoiseModel,
+        features: &Matrix,
+        conditions: &Labels,
+        design: Option<(Labels, Labels)>,
+    ) -> Result<Noise> {
         let freedom = features.rows - conditions.names.len();
         Noise::new(model, &deviations(features, &conditions.groups()), freedom, design)
     }
 
     pub(super) fn required(noise: Option<&Noise>) -> Result<&Noise> {
         noise.ok_or_else(|| {
-            advise("this metric is in units of the noise, of which nothing is known", "give --residuals, or repeats by --conditions")
+            advise(
+                "this metric is in units of the noise, of which nothing is known",
+                "give --residuals, or repeats by --conditions",
+            )
         })
     }
 
@@ -153,7 +162,8 @@ fn shrunk(x: &Tensor, freedom: usize) -> Result<Tensor> {
 fn factor(covariance: &Tensor) -> Result<Tensor> {
     covariance.f_linalg_cholesky(false).context("the noise covariance cannot be inverted").map_err(|error| {
         error.context(crate::advice::Advice {
-            problem: "the noise covariance cannot be inverted: there are too few residuals for so many units, or units repeat".into(),
+            problem: "the noise covariance cannot be inverted: there are too few residuals for so many units, or units repeat"
+                .into(),
             hint: "estimate it with shrinkage (--noise shrinkage) or for each unit alone (--noise diagonal)".into(),
         })
     })

@@ -42,12 +42,7 @@ pub(super) struct Row {
 
 impl Points {
     /// Looks at every row. Those of which no correlation or cosine is defined are an error, give NaN, or are dropped.
-    pub(super) fn new(
-        features: Matrix,
-        space: Space,
-        on_constant: OnConstant,
-        name: &dyn Fn(usize) -> String,
-    ) -> Result<Points> {
+    pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
         let means = if space == Space::Euclidean { means(&features)? } else { Vec::new() };
         let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &means, row)))?;
         constant::check_finite(&rows, |row| row.squared, name)?;

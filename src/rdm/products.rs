@@ -3,8 +3,8 @@
 //! Blocks of units are multiplied in float32 and their sums added in float64: the rounding of a block does not grow
 //! with the number of units. For unit vectors a product is then within 1e-7 of float64 or little more, tested to 1e-6.
 
-use crate::gemm::multiply;
 use super::points::Points;
+use crate::gemm::multiply;
 use anyhow::Result;
 use std::ops::Range;
 use tch::kind::Element;

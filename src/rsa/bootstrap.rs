@@ -47,7 +47,8 @@ pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Re
         let subjects: Option<Vec<Vec<u32>>> = (over != Over::Stimuli)
             .then(|| analysis.targets.iter().map(|target| multiplicities(target.subjects.len(), &mut random)).collect());
         let over_subjects = subjects.as_ref().map(|subjects| weighted(&by_subject, subjects, analysis.models.len()));
-        let [of_all, of_drawn] = stimuli.map_or([Vec::new(), Vec::new()], |stimuli| prepared.scores(&stimuli, subjects.as_deref()));
+        let [of_all, of_drawn] =
+            stimuli.map_or([Vec::new(), Vec::new()], |stimuli| prepared.scores(&stimuli, subjects.as_deref()));
         Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
     })?;
     let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
@@ -115,9 +116,8 @@ impl Bootstrap {
     /// The two-sided p of no difference between the scores of two tests, `difference` apart: `t = difference / σ` with
     /// the bootstrapped σ of the difference (Schütt et al. 2023).
     pub fn p_of_difference(&self, a: usize, b: usize, difference: f64) -> f64 {
-        let values = |part: usize| -> Vec<f64> {
-            self.column(part, a).iter().zip(self.column(part, b)).map(|(a, b)| a - b).collect()
-        };
+        let values =
+            |part: usize| -> Vec<f64> { self.column(part, a).iter().zip(self.column(part, b)).map(|(a, b)| a - b).collect() };
         let deviation = self.variance(&values).sqrt();
         if deviation == 0.0 {
             return if difference == 0.0 { 1.0 } else { 0.0 };

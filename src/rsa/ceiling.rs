@@ -84,7 +84,8 @@ mod tests {
     /// No RDM may score higher than the upper bound: not the subjects' own, nor their mean, nor mixtures.
     #[test]
     fn nothing_beats_the_upper_bound() {
-        let subject = |s: u64| -> Vec<f64> { (0..45u64).map(|k| ((k * 37 + s * k * k * 11 + s * 5) % 101) as f64 + 1.0).collect() };
+        let subject =
+            |s: u64| -> Vec<f64> { (0..45u64).map(|k| ((k * 37 + s * k * k * 11 + s * 5) % 101) as f64 + 1.0).collect() };
         let subjects: Vec<Vec<f64>> = (1..6).map(subject).map(|one| one.iter().map(|v| v * one[0]).collect()).collect();
         use Comparison::{CkaUnbiased, Cosine, Pearson, WhitenedCorrelation, WhitenedCosine};
         for measure in [Pearson, Cosine, WhitenedCosine, WhitenedCorrelation, CkaUnbiased] {

@@ -180,7 +180,8 @@ mod tests {
         let golden: Value = serde_json::from_str(include_str!("../../tests/fixtures/rsa/golden.json")).unwrap();
         let model = |pairs| Model { model: String::new(), layer: String::new(), pairs };
         for draw in golden["draws"].as_array().unwrap() {
-            let counts: Vec<u32> = draw["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap() as u32).collect();
+            let counts: Vec<u32> =
+                draw["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap() as u32).collect();
             for (name, expected) in draw["scores"].as_object().unwrap() {
                 let analysis = Analysis {
                     comparison: Comparison::from_str(name, false).unwrap(),

@@ -87,10 +87,12 @@ impl Explained<'_> {
         let seed = self.seed;
         let stimuli = "pairs of two copies of one stimulus were left out";
         match over {
-            Over::Stimuli => format!(
-                "Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over stimuli (seed {seed}); {stimuli}."
-            ),
-            Over::Subjects => format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over subjects (seed {seed})."),
+            Over::Stimuli => {
+                format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over stimuli (seed {seed}); {stimuli}.")
+            }
+            Over::Subjects => {
+                format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over subjects (seed {seed}).")
+            }
             Over::Both => format!(
                 "Intervals are score ± t σ, σ² from {draws} bootstraps over stimuli, over subjects and over both (seed {seed}), \
                  combined as Schütt et al. (2023) correct the two-factor bootstrap; {stimuli}."

@@ -69,7 +69,8 @@ impl<'a> Products<'a> {
             Form::mean(&subjects.iter().map(|subject| Form::new(measure, n, subject)).collect::<Vec<_>>())
         };
         let targets: Vec<Form> = analysis.targets.iter().map(|target| mean(&target.subjects)).collect();
-        let expected = targets.iter().flat_map(|target| models.iter().map(move |model| model.expected_product(target, n))).collect();
+        let expected =
+            targets.iter().flat_map(|target| models.iter().map(move |model| model.expected_product(target, n))).collect();
         Products { analysis, models, targets: targets.into_iter().map(|form| Square::new(n, form)).collect(), expected }
     }
 

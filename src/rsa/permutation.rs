@@ -115,7 +115,8 @@ mod tests {
     use crate::rsa::{Comparison, Model, Target};
 
     fn analysis(comparison: Comparison, n: usize) -> Analysis {
-        let pairs = |k: u64| -> Vec<f64> { (0..(n * (n - 1) / 2) as u64).map(|i| ((i * i * k + i * 7 + k) % 23) as f64).collect() };
+        let pairs =
+            |k: u64| -> Vec<f64> { (0..(n * (n - 1) / 2) as u64).map(|i| ((i * i * k + i * 7 + k) % 23) as f64).collect() };
         let model = |k: u64| Model { model: k.to_string(), layer: String::new(), pairs: pairs(k) };
         let target = |k: u64| Target { name: k.to_string(), kind: "fmri", subjects: vec![pairs(k), pairs(k + 1)] };
         Analysis { comparison, stimuli: n, models: vec![model(3), model(5)], targets: vec![target(3), target(11)] }
@@ -137,11 +138,13 @@ mod tests {
             }
             moved.scores().unwrap()
         };
-        let orders: Vec<Vec<f64>> = (0..factorial(analysis.stimuli).unwrap()).map(|k| scores(&numbered(analysis.stimuli, k))).collect();
+        let orders: Vec<Vec<f64>> =
+            (0..factorial(analysis.stimuli).unwrap()).map(|k| scores(&numbered(analysis.stimuli, k))).collect();
         let tests = analysis.tests();
         let mean = |test: usize| orders.iter().map(|scores| scores[test]).sum::<f64>() / orders.len() as f64;
         let means: Vec<f64> = (0..tests).map(mean).collect();
-        let deviations: Vec<Vec<f64>> = orders.iter().map(|scores| (0..tests).map(|t| (scores[t] - means[t]).abs()).collect()).collect();
+        let deviations: Vec<Vec<f64>> =
+            orders.iter().map(|scores| (0..tests).map(|t| (scores[t] - means[t]).abs()).collect()).collect();
         let share = |count: usize| count as f64 / orders.len() as f64;
         let own = |t: usize| share(deviations.iter().filter(|d| d[t] >= deviations[0][t] - 1e-9).count());
         let any = |t: usize| share(deviations.iter().filter(|d| d.iter().any(|&d| d >= deviations[0][t] - 1e-9)).count());
@@ -150,7 +153,9 @@ mod tests {
 
     #[test]
     fn all_relabellings_give_the_exact_p() {
-        use Comparison::{CkaUnbiased, Cosine, KendallTauA, KendallTauB, Pearson, RhoA, Spearman, WhitenedCorrelation, WhitenedCosine};
+        use Comparison::{
+            CkaUnbiased, Cosine, KendallTauA, KendallTauB, Pearson, RhoA, Spearman, WhitenedCorrelation, WhitenedCosine,
+        };
         for comparison in
             [Pearson, Spearman, KendallTauA, KendallTauB, RhoA, Cosine, WhitenedCosine, WhitenedCorrelation, CkaUnbiased]
         {

@@ -46,7 +46,23 @@ fn json(lab: &Lab, arguments: &str) -> serde_json::Value {
 fn everything_at_once() {
     let lab = lab();
     let arguments = "rsa --fmri area.npy near.npy far.npy --permutations 999 --bootstrap 400 --differences";
-    assert_output!(lab.succeed(arguments), @"");
+    assert_output!(lab.succeed(arguments), @"
+    exit Some(0)
+    --- stdout
+    target   kind   model   layer   pearson    95 % interval        p   p family   p Holm        q         ceiling
+    area     fmri   near              0.313    0.206 … 0.454   0.0010     0.0010   0.0020   0.0020   0.132 … 0.500
+                    far               0.046   -0.154 … 0.274   0.4850     0.7090   0.4850   0.4850
+
+    target   model   other   difference        p   p Holm
+    area     near    far          0.267   0.0606   0.0606
+    --- stderr
+
+      Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
+      p: 999 relabellings of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
+      p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
+      intervals: 400 bootstraps over stimuli.
+      wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
+    ");
     let again = lab.bytes("rsa.json");
     lab.succeed(arguments);
     assert_eq!(lab.bytes("rsa.json"), again);
@@ -88,7 +104,17 @@ fn stimuli_are_matched_by_name() {
 
     hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
     ");
-    assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"");
+    assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model   layer   pearson
+    turned   behavior   near              0.109
+    --- stderr
+    left out 4 stimuli that are not in all RDMs
+
+      Pearson correlation of RDMs: 10 stimuli, 45 pairs each, matched by name.
+      wrote rsa.npy (1 × 1 scores), rsa.csv, rsa.json
+    ");
 }
 
 #[test]
@@ -98,9 +124,20 @@ fn missing_pairs_are_left_out_for_all_models_alike() {
     (missing[[2, 5]], missing[[5, 2]]) = (f64::NAN, f64::NAN);
     (0..N).for_each(|i| (missing[[i, 7]], missing[[7, i]]) = (f64::NAN, f64::NAN));
     npy::write(&lab.path("missing.npy"), &missing.into_dyn()).unwrap();
-    assert_output!(lab.succeed("rsa --behavior far.npy missing.npy near.npy"), @"");
+    assert_output!(lab.succeed("rsa --behavior far.npy missing.npy near.npy"), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model     layer   pearson
+    far      behavior   missing             0.086
+                        near                0.086
+    --- stderr
+    left out row 7: `missing` has no data
+
+      Pearson correlation of RDMs: 11 stimuli, 54 pairs each, taken to be in the same order on both sides.
+      wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json
+    ");
     assert_output!(lab.fail("rsa --behavior far.npy missing.npy --compare whitened-cosine"), @"
-    left out for all, for `missing` has no data of them: 1 stimuli, the first row 7
+    left out row 7: `missing` has no data
     error: whitened cosine needs every pair, and some are missing (NaN)
 
     hint: compare by pearson, spearman or rho-a
@@ -156,8 +193,15 @@ fn what_cannot_be_drawn_or_compared_is_refused() {
 #[test]
 fn every_choice_is_explained() {
     let lab = lab();
-    let outcome = lab.succeed("rsa --fmri area.npy near.npy --permutations 99 --bootstrap 100 --over both --compare rho-a --explain");
-    for part in ["12 Σ(Rx−R̄)(Ry−R̄) / (m³−m)", "99 random relabellings (seed 0)", "smallest possible 1.00e-2", "Schütt et al. (2023)", "noise ceiling"] {
+    let outcome =
+        lab.succeed("rsa --fmri area.npy near.npy --permutations 99 --bootstrap 100 --over both --compare rho-a --explain");
+    for part in [
+        "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m)",
+        "99 random relabellings (seed 0)",
+        "smallest possible 1.00e-2",
+        "Schütt et al. (2023)",
+        "noise ceiling",
+    ] {
         assert!(outcome.stdout.contains(part), "{part}: {outcome}");
     }
 }

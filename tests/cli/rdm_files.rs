@@ -138,7 +138,17 @@ fn a_file_is_checked() {
     (rdm[[1, 4]], rdm[[4, 1]], rdm[[2, 3]], rdm[[3, 2]]) = (0.0, 0.0, f64::NAN, f64::NAN);
     npy::write(&lab.path("rdm.npy"), &rdm.clone().into_dyn()).unwrap();
     fs::write(lab.path("rdm.ids.txt"), "a\nb\nc\nd\ne\nf\n").unwrap();
-    assert_output!(lab.succeed("rdm check rdm.npy"), @"");
+    assert_output!(lab.succeed("rdm check rdm.npy"), @"
+    exit Some(0)
+    --- stdout
+    look   stimuli      6, 15 pairs
+    fine   order        named, from `a` to `f`
+    fine   values       0.0000 to 29.0000
+    look   missing      NaN in 1 of 15 pairs
+    look   duplicates   a dissimilarity of 0 in 1 of 15 pairs, the first `b` and `e`
+    look   ties         14.3 % of the pairs share their value with another; compare by rho-a or kendall-tau-a, which do not favour ties
+    --- stderr
+    ");
     fs::write(lab.path("rdm.ids.txt"), "a\nb\nc\nd\nb\nf\n").unwrap();
     assert_output!(lab.fail("rdm check rdm.npy"), @"
     error: `rdm.ids.txt` names `b` twice, in rows 1 and 4, counting from 0
@@ -150,8 +160,10 @@ fn a_file_is_checked() {
 #[test]
 fn subjects_are_averaged_by_name() {
     let lab = Lab::new();
-    npy::write(&lab.path("one.npy"), &arr2(&[[0., 1., 2., 3.], [1., 0., 4., 5.], [2., 4., 0., 6.], [3., 5., 6., 0.]]).into_dyn()).unwrap();
-    npy::write(&lab.path("two.npy"), &arr2(&[[0., 6., 5., 4.], [6., 0., 3., 2.], [5., 3., 0., 1.], [4., 2., 1., 0.]]).into_dyn()).unwrap();
+    npy::write(&lab.path("one.npy"), &arr2(&[[0., 1., 2., 3.], [1., 0., 4., 5.], [2., 4., 0., 6.], [3., 5., 6., 0.]]).into_dyn())
+        .unwrap();
+    npy::write(&lab.path("two.npy"), &arr2(&[[0., 6., 5., 4.], [6., 0., 3., 2.], [5., 3., 0., 1.], [4., 2., 1., 0.]]).into_dyn())
+        .unwrap();
     fs::write(lab.path("one.ids.txt"), "a\nb\nc\nd\n").unwrap();
     fs::write(lab.path("two.ids.txt"), "d\nc\nb\na\n").unwrap();
     lab.succeed("rdm average one.npy two.npy --out mean.npy");
@@ -171,7 +183,7 @@ fn layers_are_compared_by_cka() {
     assert_output!(lab.succeed("cka x.npy y.npy --out cka.npy"), @"
     exit Some(0)
     --- stdout
-                1       2
+                  1       2
     1 x.npy   1.000   0.808
     2 y.npy   0.808   1.000
     --- stderr

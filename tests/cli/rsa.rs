@@ -47,7 +47,12 @@ fn every_run_is_compared_with_every_target() {
     assert_eq!(scores.shape(), [2, 4]);
     let csv = fs::read_to_string(lab.path("rsa.csv")).unwrap();
     assert_eq!(csv.lines().count(), 9);
-    assert_eq!(csv.lines().next(), Some("target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"));
+    assert_eq!(
+        csv.lines().next(),
+        Some(
+            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"
+        )
+    );
     let json: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.json")).unwrap();
     assert_eq!(json[5]["model"], "alexnet.random-0");
     assert_eq!(json[5]["score"].as_f64(), Some(scores[[1, 1]]));

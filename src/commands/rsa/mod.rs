@@ -13,7 +13,8 @@ use targets::Wanted;
 use thingsvision::advice::advise;
 use thingsvision::rdm::missing;
 use thingsvision::rsa::{
-    Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences, permute,
+    Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences,
+    permute,
 };
 use thingsvision::whole::is_same;
 
@@ -85,7 +86,11 @@ fn explain(
     };
     let text = format!("\n{}", explained.text());
     // Of JSON nothing else may be on stdout.
-    if arguments.json { printer.note(&text) } else { printer.data(&text)? }
+    if arguments.json {
+        printer.note(&text)
+    } else {
+        printer.data(&text)?
+    }
     Ok(())
 }
 
@@ -134,13 +139,17 @@ fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, a
 fn with_data(analysis: Analysis, ids: Option<&[String]>, printer: Printer) -> Result<Analysis> {
     let n = analysis.stimuli;
     let mut without = vec![false; n];
-    let of_models = analysis.models.iter().map(|model| (format!("`{} {}`", model.model, model.layer), &model.pairs));
+    let of_models = analysis
+        .models
+        .iter()
+        .map(|model| (format!("`{}`", format!("{} {}", model.model, model.layer).trim_end()), &model.pairs));
     let of_targets = analysis.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (format!("`{}`", t.name), pairs)));
     for (name, pairs) in of_models.chain(of_targets) {
         let (_, stimuli) = missing(n, pairs);
         if let Some(&first) = stimuli.first() {
             let first = ids.map_or_else(|| format!("row {first}"), |ids| format!("`{}`", ids[first]));
-            printer.note(&format!("left out for all, for {name} has no data of them: {} stimuli, the first {first}", stimuli.len()));
+            let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
+            printer.note(&format!("left out {first}{more}: {name} has no data"));
         }
         stimuli.into_iter().for_each(|stimulus| without[stimulus] = true);
     }

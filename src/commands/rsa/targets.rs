@@ -52,7 +52,10 @@ fn matching(file: &str) -> Result<Vec<PathBuf>> {
     }
     let files: Vec<PathBuf> = glob::glob(file).with_context(|| format!("`{file}` is no glob"))?.collect::<Result<_, _>>()?;
     if files.is_empty() {
-        return Err(advise(format!("no file matches `{file}`"), "put globs in quotes; relative paths begin at the current folder"));
+        return Err(advise(
+            format!("no file matches `{file}`"),
+            "put globs in quotes; relative paths begin at the current folder",
+        ));
     }
     Ok(files)
 }

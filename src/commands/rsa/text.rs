@@ -82,7 +82,11 @@ pub fn differences(table: &Table) -> String {
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
 pub fn notes(arguments: &Rsa, analysis: &Analysis, by_name: bool, assumed: bool, permuted: Option<&Permuted>) -> Vec<String> {
     let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
-    let pairs = if pairs.iter().all(|count| *count == pairs[0]) { format!("{} pairs each", count(pairs[0])) } else { "pairs as listed".into() };
+    let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
+        format!("{} pairs each", count(pairs[0]))
+    } else {
+        "pairs as listed".into()
+    };
     let order = match (by_name, assumed) {
         (true, false) => "matched by name",
         (true, true) => "without names on one side, so taken to be in the same order",
