@@ -82,7 +82,8 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     of_rdms.create_dataset("index").with_i64_data(&(0..rdms as i64).collect::<Vec<_>>()).with_shape(&[rdms as u64]);
     file.add_group(of_rdms.finish());
     let mut of_stimuli = file.create_group(STIMULI);
-    let n = (1 + (1 + 8 * count).isqrt()) / 2;
+    // n (n − 1) / 2 = count.
+    let n = 1 + ((1 + 8 * count).isqrt() - 1) / 2;
     of_stimuli.create_dataset("index").with_i64_data(&(0..n as i64).collect::<Vec<_>>()).with_shape(&[n as u64]);
     if let Some(ids) = &labelled.ids {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -95,12 +95,10 @@ impl Job {
     }
 }
 
-type Tile<'a> = Box<dyn Fn(&Range<usize>, &Range<usize>) -> Result<Vec<f32>> + Sync + 'a>;
-
 /// How a tile of the metric is computed.
-fn tile(metric: Metric, points: &Points) -> Tile<'_> {
+fn tile(metric: Metric, points: &Points) -> Box<tiles::Compute<'_>> {
     let units = points.features.columns as f64;
-    let euclidean = |f: Box<dyn Fn(f64) -> f64 + Sync>| -> Tile { Box::new(move |a, b| euclidean::tile(points, &f, a, b)) };
+    let euclidean = |f: Box<dyn Fn(f64) -> f64 + Sync>| -> Box<tiles::Compute> { Box::new(move |a, b| euclidean::tile(points, &f, a, b)) };
     match metric {
         Metric::Euclidean | Metric::Mahalanobis => euclidean(Box::new(f64::sqrt)),
         Metric::Sqeuclidean => euclidean(Box::new(|squared| squared)),

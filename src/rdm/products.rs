@@ -14,19 +14,19 @@ const BLOCK: usize = 512;
 
 /// The products `[a, b]` of two ranges of points of unit length, row by row, in float32 blocks.
 pub(super) fn single(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f64>> {
-    sum(points, a, b, &|rows, columns, to: &mut Vec<f32>| points.append_single(rows, columns, to))
+    sum(points, a, b, |rows, columns, to: &mut Vec<f32>| points.append_single(rows, columns, to))
 }
 
 /// The products `[a, b]` of two ranges of points, row by row, in float64.
 pub(super) fn double(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f64>> {
-    sum(points, a, b, &|rows, columns, to: &mut Vec<f64>| points.append(rows, columns, to))
+    sum(points, a, b, |rows, columns, to: &mut Vec<f64>| points.append(rows, columns, to))
 }
 
 fn sum<T: Element + Copy + Default + Into<f64>>(
     points: &Points,
     a: &Range<usize>,
     b: &Range<usize>,
-    append: &dyn Fn(Range<usize>, Range<usize>, &mut Vec<T>),
+    append: impl Fn(Range<usize>, Range<usize>, &mut Vec<T>),
 ) -> Result<Vec<f64>> {
     let units = points.features.columns;
     let mut sums = vec![0.0; a.len() * b.len()];

@@ -15,8 +15,11 @@ pub(super) fn side(stimuli: usize) -> usize {
     }
 }
 
+/// The dissimilarities of two ranges of stimuli, row by row.
+pub(super) type Compute<'a> = dyn Fn(&Range<usize>, &Range<usize>) -> Result<Vec<f32>> + Sync + 'a;
+
 /// Fills `bands` with what `compute(rows, columns)` gives for each tile of the upper triangle, diagonal tiles included.
-pub(super) fn fill(bands: &Bands, compute: &(dyn Fn(&Range<usize>, &Range<usize>) -> Result<Vec<f32>> + Sync)) -> Result<()> {
+pub(super) fn fill(bands: &Bands, compute: &Compute) -> Result<()> {
     let (n, side) = (bands.stimuli, bands.side);
     let tiles: Vec<Range<usize>> = (0..n).step_by(side).map(|first| first..n.min(first + side)).collect();
     let pairs: Vec<(usize, usize)> = (0..tiles.len()).flat_map(|i| (i..tiles.len()).map(move |j| (i, j))).collect();

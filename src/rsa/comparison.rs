@@ -80,7 +80,7 @@ impl Comparison {
         }
     }
 
-    /// Whether it is a product of two [`Form`]s; the others are the two of Kendall.
+    /// Whether it is a product of two prepared RDMs; the others are the two of Kendall.
     pub fn is_linear(self) -> bool {
         !matches!(self, Comparison::KendallTauA | Comparison::KendallTauB)
     }

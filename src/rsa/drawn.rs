@@ -25,7 +25,11 @@ struct Sample<'a> {
 /// The pairs that were drawn of a target, and how often.
 struct Draw {
     drawn: Vec<u32>,
-    /// Of every pair.
+    /// How often each drawn pair was, its square root, and the sum of all.
+    counts: Vec<f64>,
+    roots: Vec<f64>,
+    total: f64,
+    /// How often every pair was.
     weights: Vec<u32>,
 }
 
@@ -140,7 +144,8 @@ impl Draw {
             }
             start += others.len();
         }
-        Draw { drawn, weights }
+        let counts: Vec<f64> = drawn.iter().map(|&pair| f64::from(weights[pair as usize])).collect();
+        Draw { roots: counts.iter().map(|count| count.sqrt()).collect(), total: counts.iter().sum(), counts, drawn, weights }
     }
 
     /// Numbers for the drawn pairs whose products with those of another RDM are the score.
@@ -149,15 +154,10 @@ impl Draw {
             Some(order) => order.mean_ranks(&self.drawn, &self.weights),
             None => pick(sample.values, &self.drawn),
         };
-        let weights = || self.drawn.iter().map(|&pair| f64::from(self.weights[pair as usize]));
-        let total: f64 = weights().sum();
-        if measure != Comparison::Cosine {
-            let mean = values.iter().zip(weights()).map(|(value, weight)| value * weight).sum::<f64>() / total;
-            values.iter_mut().for_each(|value| *value -= mean);
-        }
-        let squares: f64 = values.iter().zip(weights()).map(|(value, weight)| value * value * weight).sum();
-        let scale = if measure == Comparison::RhoA { rho_a_scale(total) } else { 1.0 / squares.sqrt() };
-        values.iter_mut().zip(weights()).for_each(|(value, weight)| *value *= scale * weight.sqrt());
+        let mean = if measure == Comparison::Cosine { 0.0 } else { dot(&values, &self.counts) / self.total };
+        values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
+        let scale = if measure == Comparison::RhoA { rho_a_scale(self.total) } else { 1.0 / dot(&values, &values).sqrt() };
+        values.iter_mut().for_each(|value| *value *= scale);
         values
     }
 }

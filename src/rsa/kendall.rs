@@ -116,13 +116,20 @@ pub fn difference(x: &Sequence, y: &[u32], weights: &[u32], tree: &mut Tree) -> 
     let mut rest = &x.elements[..];
     for &size in &x.groups {
         let (group, others) = rest.split_at(size as usize);
-        for &i in group {
-            let (rank, weight) = (y[i as usize] as usize, i64::from(weights[i as usize]));
-            difference += weight * (2 * tree.below(rank) + tree.at(rank) - total);
-        }
-        for &i in group {
-            tree.add(y[i as usize] as usize, weights[i as usize]);
-            total += i64::from(weights[i as usize]);
+        let of = |i: u32| (y[i as usize] as usize, weights[i as usize]);
+        // Elements with equal x are not counted against each other: first all are looked up, then all are added.
+        if let &[only] = group {
+            let (rank, weight) = of(only);
+            let tied = tree.at(rank);
+            difference += i64::from(weight) * (2 * tree.add(rank, weight) + tied - total);
+            total += i64::from(weight);
+        } else {
+            let counted = |i: &u32| i64::from(of(*i).1) * (2 * tree.below(of(*i).0) + tree.at(of(*i).0) - total);
+            difference += group.iter().map(counted).sum::<i64>();
+            for &i in group {
+                tree.add(of(i).0, of(i).1);
+                total += i64::from(of(i).1);
+            }
         }
         rest = others;
     }

@@ -2,7 +2,7 @@
 //! sure that is.
 //!
 //! An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
-//! tests them, [`bootstrap`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
+//! tests them, [`bootstrap()`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
 
 mod align;
 mod analysis;

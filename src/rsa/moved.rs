@@ -190,7 +190,7 @@ pub(super) fn tau(measure: Comparison, counts: &Kendall) -> f64 {
     if measure == Comparison::KendallTauA { counts.tau_a() } else { counts.tau_b() }
 }
 
-/// Where the pairs of the relabelled stimuli come from: pair (i, j) is pair (order[i], order[j]).
+/// Where the pairs of the relabelled stimuli come from: pair `(i, j)` is pair `(order[i], order[j])`.
 fn moved(order: &[u32]) -> Vec<u32> {
     let n = order.len();
     let pair = |i: usize, j: usize| (i * (2 * n - i - 1) / 2 + j - i - 1) as u32;

@@ -23,37 +23,41 @@ const AFTER: [[u32; FAN]; FAN] = {
 #[derive(Debug, Clone)]
 pub struct Tree {
     counts: Vec<u32>,
-    levels: Vec<Vec<[u32; FAN]>>,
+    nodes: Vec<[u32; FAN]>,
+    /// Where the nodes of each level begin, the leaves first.
+    levels: Vec<usize>,
 }
 
 impl Tree {
     /// For ranks 0 … `ranks`, all with a count of 0.
     pub fn new(ranks: usize) -> Tree {
-        let mut levels = Vec::new();
+        let (mut levels, mut nodes) = (Vec::new(), 0);
         let mut children = ranks + 1;
         while children > 1 {
-            let nodes = children.div_ceil(FAN);
-            levels.push(vec![[0; FAN]; nodes]);
-            children = nodes;
+            levels.push(nodes);
+            children = children.div_ceil(FAN);
+            nodes += children;
         }
-        Tree { counts: vec![0; ranks + 1], levels }
+        Tree { counts: vec![0; ranks + 1], nodes: vec![[0; FAN]; nodes], levels }
     }
 
     /// Sets all counts to 0.
     pub fn clear(&mut self) {
         self.counts.fill(0);
-        self.levels.iter_mut().for_each(|level| level.fill([0; FAN]));
+        self.nodes.fill([0; FAN]);
     }
 
-    /// Adds to the count of `rank`.
-    pub fn add(&mut self, rank: usize, weight: u32) {
+    /// Adds to the count of `rank`, and returns the sum of the counts below it.
+    pub fn add(&mut self, rank: usize, weight: u32) -> i64 {
         self.counts[rank] += weight;
-        let mut child = rank;
-        for level in &mut self.levels {
-            let after = &AFTER[child % FAN];
-            level[child / FAN].iter_mut().zip(after).for_each(|(sum, after)| *sum += weight & after);
+        let (mut child, mut below) = (rank, 0);
+        for level in &self.levels {
+            let node = &mut self.nodes[level + child / FAN];
+            below += i64::from(node[child % FAN]);
+            node.iter_mut().zip(&AFTER[child % FAN]).for_each(|(sum, after)| *sum += weight & after);
             child /= FAN;
         }
+        below
     }
 
     /// The count of `rank`.
@@ -63,13 +67,12 @@ impl Tree {
 
     /// The sum of the counts below `rank`.
     pub fn below(&self, rank: usize) -> i64 {
-        let mut child = rank;
-        let mut sum = 0;
+        let (mut child, mut below) = (rank, 0);
         for level in &self.levels {
-            sum += i64::from(level[child / FAN][child % FAN]);
+            below += i64::from(self.nodes[level + child / FAN][child % FAN]);
             child /= FAN;
         }
-        sum
+        below
     }
 }
 
@@ -83,7 +86,7 @@ mod tests {
             let (mut tree, mut counts) = (Tree::new(ranks), vec![0u32; ranks + 1]);
             for k in 0..200 {
                 let (rank, weight) = (k * 7919 % (ranks + 1), (k % 5) as u32);
-                tree.add(rank, weight);
+                assert_eq!(tree.add(rank, weight), i64::from(counts[..rank].iter().sum::<u32>()), "{ranks} {rank}");
                 counts[rank] += weight;
                 let asked = k * 104729 % (ranks + 1);
                 assert_eq!(tree.at(asked), i64::from(counts[asked]));

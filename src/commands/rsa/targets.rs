@@ -15,34 +15,45 @@ pub struct Wanted {
     pub files: Vec<(PathBuf, Rdms)>,
 }
 
-/// Reads all targets.
-pub fn read(arguments: &Rsa) -> Result<Vec<Wanted>> {
-    let behavior = arguments.behavior.iter().map(|text| ("behavior", text));
-    let fmri = arguments.fmri.iter().map(|text| ("fmri", text));
-    let all: Vec<_> = behavior.chain(fmri).map(|(kind, text)| Ok((kind, parse(text)?))).collect::<Result<_>>()?;
-    let names = distinct_names(&all);
-    let read = |((kind, (_, files)), name): ((&'static str, (Option<String>, Vec<PathBuf>)), String)| {
-        let files = files.into_iter().map(|file| Ok((file.clone(), Rdms::read(&file)?))).collect::<Result<_>>()?;
-        Ok(Wanted { name, kind, files })
-    };
-    all.into_iter().zip(names).map(read).collect()
+/// A target as it was asked for.
+struct Named {
+    name: Option<String>,
+    kind: &'static str,
+    files: Vec<PathBuf>,
 }
 
-/// The name, if one was given, and the files.
-fn parse(text: &str) -> Result<(Option<String>, Vec<PathBuf>)> {
-    let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
-    let (name, files) = match text.split_once('=') {
-        Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),
-        _ => (None, text),
-    };
-    if exists(files) {
-        return Ok((name, vec![files.into()]));
+/// Reads all targets.
+pub fn read(arguments: &Rsa) -> Result<Vec<Wanted>> {
+    let behavior = arguments.behavior.iter().map(|text| Named::parse(text, "behavior"));
+    let fmri = arguments.fmri.iter().map(|text| Named::parse(text, "fmri"));
+    let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
+    let names = distinct_names(&all);
+    all.into_iter().zip(names).map(|(named, name)| named.read(name)).collect()
+}
+
+impl Named {
+    fn parse(text: &str, kind: &'static str) -> Result<Named> {
+        let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
+        let (name, files) = match text.split_once('=') {
+            Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),
+            _ => (None, text),
+        };
+        if exists(files) {
+            return Ok(Named { name, kind, files: vec![files.into()] });
+        }
+        let found: Vec<Vec<PathBuf>> = files.split(',').map(matching).collect::<Result<_>>()?;
+        Ok(Named { name, kind, files: found.concat() })
     }
-    let mut found = Vec::new();
-    for file in files.split(',') {
-        found.extend(matching(file)?);
+
+    /// The given name, or that of the (first) file.
+    fn short(&self) -> String {
+        self.name.clone().unwrap_or_else(|| stem(&self.files[0]))
     }
-    Ok((name, found))
+
+    fn read(self, name: String) -> Result<Wanted> {
+        let read = |file: PathBuf| Rdms::read(&file).map(|rdms| (file, rdms));
+        Ok(Wanted { name, kind: self.kind, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+    }
 }
 
 /// The file, or those that the glob matches, in the order of their names.
@@ -60,11 +71,10 @@ fn matching(file: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The given names, or those of the (first) files, or their paths where two would have the same name.
-fn distinct_names(targets: &[(&'static str, (Option<String>, Vec<PathBuf>))]) -> Vec<String> {
-    let short = |(_, (name, files)): &(&str, (Option<String>, Vec<PathBuf>))| name.clone().unwrap_or_else(|| stem(&files[0]));
-    let names: Vec<String> = targets.iter().map(short).collect();
+/// The short names, or the paths where two would have the same name.
+fn distinct_names(targets: &[Named]) -> Vec<String> {
+    let names: Vec<String> = targets.iter().map(Named::short).collect();
     let alone = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
-    let path = |(_, (_, files)): &(&str, (Option<String>, Vec<PathBuf>))| files[0].display().to_string();
+    let path = |target: &Named| target.files[0].display().to_string();
     targets.iter().zip(&names).map(|(target, name)| if alone(name) { name.clone() } else { path(target) }).collect()
 }

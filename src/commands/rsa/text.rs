@@ -5,14 +5,14 @@ use crate::printer::{columns, count};
 use thingsvision::rdm::{MANY_TIES, tied_share};
 use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table};
 
-/// A column of the table: its title, and what it says of a score; flush right.
-type Column = (String, Box<dyn Fn(&Score) -> Option<String>>);
+/// What a column of the table says of a score.
+type Cell = fn(&Score) -> Option<String>;
 
 /// The scores, with a column for everything that was computed.
 pub fn table(table: &Table) -> String {
     let columns_wanted = optional(table);
     let mut rows = vec![["target", "kind", "model", "layer"].map(String::from).to_vec()];
-    rows[0].extend(columns_wanted.iter().map(|(title, _)| title.clone()));
+    rows[0].extend(columns_wanted.iter().map(|(title, _)| (*title).to_owned()));
     let mut before: Option<&Score> = None;
     for score in &table.scores {
         let same_target = before.is_some_and(|before| before.target == score.target && before.kind == score.kind);
@@ -21,7 +21,7 @@ pub fn table(table: &Table) -> String {
         let mut row = vec![unless(same_target, &score.target), unless(same_target, score.kind), unless(same_model, &score.model)];
         row.push(score.layer.clone());
         for (title, cell) in &columns_wanted {
-            let once = title == "ceiling" && same_target;
+            let once = *title == CEILING && same_target;
             row.push(if once { String::new() } else { cell(score).unwrap_or_default() });
         }
         rows.push(row);
@@ -30,29 +30,30 @@ pub fn table(table: &Table) -> String {
     columns(&rows, &(4..4 + columns_wanted.len()).collect::<Vec<_>>())
 }
 
-fn optional(table: &Table) -> Vec<Column> {
+/// The title and the cells of every column of numbers that there is something to say in.
+fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
     let first = &table.scores[0];
     let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
-    let mut columns: Vec<Column> = Vec::new();
-    let mut add = |title: &str, cell: Box<dyn Fn(&Score) -> Option<String>>| columns.push((title.to_owned(), cell));
-    if table.scores.iter().any(|score| score.pairs != first.pairs) {
-        add("pairs", Box::new(|score| Some(count(score.pairs))));
-    }
-    add(first.compare, Box::new(|score| Some(format!("{:.3}", score.score))));
-    if any(|score| score.low.is_some()) {
-        add("95 % interval", Box::new(|score| Some(range(score.low?, score.high?))));
-    }
-    if any(|score| score.p.is_some()) {
-        add("p", Box::new(|score| score.p.map(probability)));
-        add("p family", Box::new(|score| score.p_family.map(probability)));
-        add("p Holm", Box::new(|score| score.p_holm.map(probability)));
-        add("q", Box::new(|score| score.q.map(probability)));
-    }
-    if any(|score| score.ceiling_lower.is_some()) {
-        let of = |score: &Score| Some(range(score.ceiling_lower?, score.ceiling_upper?));
-        add("ceiling", Box::new(move |score| Some(of(score).unwrap_or_else(|| "not available".into()))));
-    }
-    columns
+    let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
+    let (drawn, tested, ceiling) = (any(|s| s.low.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
+    let all: [(bool, &str, Cell); 8] = [
+        (pairs_differ, "pairs", |score| Some(count(score.pairs))),
+        (true, first.compare, |score| Some(format!("{:.3}", score.score))),
+        (drawn, "95 % interval", |score| Some(range(score.low?, score.high?))),
+        (tested, "p", |score| score.p.map(probability)),
+        (tested, "p family", |score| score.p_family.map(probability)),
+        (tested, "p Holm", |score| score.p_holm.map(probability)),
+        (tested, "q", |score| score.q.map(probability)),
+        (ceiling, CEILING, |score| Some(bounds(score).unwrap_or_else(|| "not available".into()))),
+    ];
+    all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, title, cell)| (title, cell)).collect()
+}
+
+/// The column that is filled once for each target.
+const CEILING: &str = "ceiling";
+
+fn bounds(score: &Score) -> Option<String> {
+    Some(range(score.ceiling_lower?, score.ceiling_upper?))
 }
 
 fn range(low: f64, high: f64) -> String {
