@@ -98,7 +98,8 @@ impl Job {
 /// How a tile of the metric is computed.
 fn tile(metric: Metric, points: &Points) -> Box<tiles::Compute<'_>> {
     let units = points.features.columns as f64;
-    let euclidean = |f: Box<dyn Fn(f64) -> f64 + Sync>| -> Box<tiles::Compute> { Box::new(move |a, b| euclidean::tile(points, &f, a, b)) };
+    let euclidean =
+        |f: Box<dyn Fn(f64) -> f64 + Sync>| -> Box<tiles::Compute> { Box::new(move |a, b| euclidean::tile(points, &f, a, b)) };
     match metric {
         Metric::Euclidean | Metric::Mahalanobis => euclidean(Box::new(f64::sqrt)),
         Metric::Sqeuclidean => euclidean(Box::new(|squared| squared)),

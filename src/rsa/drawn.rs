@@ -107,12 +107,14 @@ impl<'a> Prepared<'a> {
         };
         let (model_ties, subject_ties, pairs) = (ties(&self.models), ties(subjects), pairs(&draw.weights));
         let subjects: Vec<Vec<u32>> = subjects.iter().map(|subject| subject.order().ranks_among(&draw.drawn)).collect();
-        let models: Vec<Sequence> = self.models.iter().map(|model| model.order().sequence(&draw.weights)).collect();
+        let mut places = vec![0; draw.weights.len()];
+        draw.drawn.iter().zip(0..).for_each(|(&pair, place)| places[pair as usize] = place);
+        let models: Vec<Sequence> = self.models.iter().map(|model| model.order().sequence_of(&draw.weights, &places)).collect();
         let mut tree = Tree::new(draw.drawn.len());
         let mut scores = vec![Vec::new(); counts.len()];
         for (model, &ties) in models.iter().zip(&model_ties) {
             let tau = |(subject, &subject_ties): (&Vec<u32>, &u128)| {
-                let difference = difference(model, subject, &draw.weights, &mut tree);
+                let difference = difference(model, subject, &mut tree);
                 tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [ties, subject_ties] })
             };
             let of_subjects: Vec<f64> = subjects.iter().zip(&subject_ties).map(tau).collect();

@@ -32,7 +32,7 @@ impl Kendall {
 pub fn kendall(x: &[f64], y: &[f64]) -> Kendall {
     let weights = vec![1; x.len()];
     let (x, y) = (Order::new(x), Order::new(y));
-    let difference = difference(&x.sequence(&weights), &y.rank, &weights, &mut Tree::new(weights.len()));
+    let difference = difference(&x.sequence(), &y.rank, &mut Tree::new(weights.len()));
     Kendall { difference, pairs: pairs(&weights), tied: [x.tied(&weights), y.tied(&weights)] }
 }
 
@@ -57,11 +57,19 @@ impl Order {
         Order { sorted, rank }
     }
 
-    /// The elements with weight in order.
-    pub fn sequence(&self, weights: &[u32]) -> Sequence {
-        let elements: Vec<u32> = self.sorted.iter().copied().filter(|&i| weights[i as usize] > 0).collect();
-        let groups = elements.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
-        Sequence { groups: groups.map(|group| group.len() as u32).collect(), elements }
+    /// All elements in order, each once.
+    pub fn sequence(&self) -> Sequence {
+        let groups = self.sorted.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
+        let groups = groups.map(|group| group.len() as u32).collect();
+        Sequence { groups, weights: vec![1; self.sorted.len()], elements: self.sorted.clone() }
+    }
+
+    /// The elements with weight in order. Element i is called `place[i]` in it.
+    pub fn sequence_of(&self, weights: &[u32], place: &[u32]) -> Sequence {
+        let drawn: Vec<u32> = self.sorted.iter().copied().filter(|&i| weights[i as usize] > 0).collect();
+        let groups = drawn.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
+        let of = |of: &[u32]| drawn.iter().map(|&i| of[i as usize]).collect();
+        Sequence { groups: groups.map(|group| group.len() as u32).collect(), weights: of(weights), elements: of(place) }
     }
 
     /// Pairs of equal elements, of which element i comes `weights[i]` times.
@@ -85,12 +93,12 @@ impl Order {
         drawn.iter().map(|&i| ranks[self.rank[i as usize] as usize]).collect()
     }
 
-    /// For each of the `drawn` elements the number of different values below it among them; for others anything.
+    /// Of each of the `drawn` elements the number of different values below it among them.
     pub fn ranks_among(&self, drawn: &[u32]) -> Vec<u32> {
         let mut ranks = vec![0; self.rank.len() + 1];
         drawn.iter().for_each(|&i| ranks[self.rank[i as usize] as usize + 1] = 1);
         (1..ranks.len()).for_each(|rank| ranks[rank] += ranks[rank - 1]);
-        self.rank.iter().map(|&rank| ranks[rank as usize]).collect()
+        drawn.iter().map(|&i| ranks[self.rank[i as usize] as usize]).collect()
     }
 }
 
@@ -98,6 +106,8 @@ impl Order {
 #[derive(Debug, Clone)]
 pub struct Sequence {
     elements: Vec<u32>,
+    /// How often each of them comes, together less than 2³².
+    weights: Vec<u32>,
     /// How many elements in a row are equal.
     groups: Vec<u32>,
 }
@@ -108,31 +118,34 @@ pub fn pairs(weights: &[u32]) -> u128 {
     total * total.saturating_sub(1) / 2
 }
 
-/// Concordant less discordant pairs of x, by its sequence, and y, by the rank of each element. Element i comes
-/// `weights[i]` times (together less than 2³²); copies of an element are tied in both.
-pub fn difference(x: &Sequence, y: &[u32], weights: &[u32], tree: &mut Tree) -> i64 {
+/// Concordant less discordant pairs of x, by its sequence, and y, by the rank of each element. Copies of an element are
+/// tied in both.
+pub fn difference(x: &Sequence, y: &[u32], tree: &mut Tree) -> i64 {
     tree.clear();
     let (mut difference, mut total) = (0, 0);
-    let mut rest = &x.elements[..];
+    let mut elements = x.elements.iter().map(|&i| y[i as usize] as usize).zip(&x.weights);
+    let mut group = Vec::new();
     for &size in &x.groups {
-        let (group, others) = rest.split_at(size as usize);
-        let of = |i: u32| (y[i as usize] as usize, weights[i as usize]);
-        // Elements with equal x are not counted against each other: first all are looked up, then all are added.
-        if let &[only] = group {
-            let (rank, weight) = of(only);
-            let tied = tree.at(rank);
-            difference += i64::from(weight) * (2 * tree.add(rank, weight) + tied - total);
-            total += i64::from(weight);
-        } else {
-            let counted = |i: &u32| i64::from(of(*i).1) * (2 * tree.below(of(*i).0) + tree.at(of(*i).0) - total);
-            difference += group.iter().map(counted).sum::<i64>();
-            for &i in group {
-                tree.add(of(i).0, of(i).1);
-                total += i64::from(of(i).1);
-            }
-        }
-        rest = others;
+        group.clear();
+        group.extend(elements.by_ref().take(size as usize));
+        difference += add(&group, total, tree);
+        total += group.iter().map(|(_, weight)| i64::from(**weight)).sum::<i64>();
     }
+    difference
+}
+
+/// Adds elements of equal x, given by the rank of y and the weight, to the `total` in the tree, and returns how many of
+/// those are below them less how many are above. They are not counted against each other.
+fn add(group: &[(usize, &u32)], total: i64, tree: &mut Tree) -> i64 {
+    if let &[(rank, &weight)] = group {
+        let tied = tree.at(rank);
+        return i64::from(weight) * (2 * tree.add(rank, weight) + tied - total);
+    }
+    let counted = |&(rank, &weight): &(usize, &u32)| i64::from(weight) * (2 * tree.below(rank) + tree.at(rank) - total);
+    let difference = group.iter().map(counted).sum();
+    group.iter().for_each(|&(rank, &weight)| {
+        tree.add(rank, weight);
+    });
     difference
 }
 
@@ -183,10 +196,10 @@ mod tests {
         };
         let expected = kendall(&copies(&x), &copies(&y));
         let (x, y) = (Order::new(&x), Order::new(&y));
-        let drawn = [0, 2, 3, 4, 5, 7];
-        let ranks = y.ranks_among(&drawn);
-        assert_eq!(drawn.map(|i| ranks[i as usize]), [1, 0, 2, 1, 2, 2]);
-        assert_eq!(difference(&x.sequence(&weights), &ranks, &weights, &mut Tree::new(3)), expected.difference);
+        let ranks = y.ranks_among(&[0, 2, 3, 4, 5, 7]);
+        assert_eq!(ranks, [1, 0, 2, 1, 2, 2]);
+        let sequence = x.sequence_of(&weights, &[0, 9, 1, 2, 3, 4, 9, 5]);
+        assert_eq!(difference(&sequence, &ranks, &mut Tree::new(3)), expected.difference);
         assert_eq!(pairs(&weights), expected.pairs);
         assert_eq!([x.tied(&weights), y.tied(&weights)], expected.tied);
     }

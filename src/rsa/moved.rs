@@ -157,7 +157,7 @@ impl<'a> Orders<'a> {
             let tied = order.tied(&weights);
             (order, tied)
         };
-        let sequence = |(order, tied): (Order, u128)| (order.sequence(&weights), tied);
+        let sequence = |(order, tied): (Order, u128)| (order.sequence(), tied);
         let ranks = |(order, tied): (Order, u128)| (order.rank, tied);
         let models = analysis.models.iter().map(|model| sequence(order(&model.pairs))).collect();
         let targets = analysis.targets.iter().map(|target| target.subjects.iter().map(order).map(ranks).collect()).collect();
@@ -175,7 +175,7 @@ impl<'a> Orders<'a> {
             let subjects: Vec<(Vec<u32>, u128)> = subjects.iter().map(|(ranks, ties)| (moved(ranks), *ties)).collect();
             for (model, ties) in &self.models {
                 let tau = |(subject, subject_ties): &(Vec<u32>, u128)| {
-                    let difference = difference(model, subject, &self.weights, &mut tree);
+                    let difference = difference(model, subject, &mut tree);
                     tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [*ties, *subject_ties] })
                 };
                 scores.push(subjects.iter().map(tau).sum::<f64>() / subjects.len() as f64);
