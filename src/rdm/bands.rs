@@ -52,11 +52,12 @@ impl<'a> Bands<'a> {
         Bands { stimuli, side, shape, bands }
     }
 
-    /// Puts the tile of `rows` and `columns` of the upper triangle at its place and at its mirror image.
+    /// Puts the tile of `rows` and `columns`, each within a band, at its place and at its mirror image.
     pub(super) fn put(&self, rows: &Range<usize>, columns: &Range<usize>, tile: &[f32]) {
-        let mut band = self.bands[rows.start / self.side].lock().unwrap_or_else(PoisonError::into_inner);
+        let number = rows.start / self.side;
+        let mut band = self.bands[number].lock().unwrap_or_else(PoisonError::into_inner);
         for (i, values) in rows.clone().zip(tile.chunks_exact(columns.len())) {
-            self.put_row(&mut band, rows.start, i, columns, values);
+            self.put_row(&mut band, number * self.side, i, columns, values);
         }
         drop(band);
         if self.shape == Shape::Square && rows != columns {
@@ -78,13 +79,15 @@ impl<'a> Bands<'a> {
     }
 
     fn put_mirrored(&self, rows: &Range<usize>, columns: &Range<usize>, tile: &[f32]) {
-        let mut band = self.bands[columns.start / self.side].lock().unwrap_or_else(PoisonError::into_inner);
+        let number = columns.start / self.side;
+        let mut band = self.bands[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let first = columns.start - number * self.side;
         // In squares of so many, which stay in the cache.
         const SQUARE: usize = 32;
         for some in (0..rows.len()).step_by(SQUARE) {
             let some = some..rows.len().min(some + SQUARE);
             for j in 0..columns.len() {
-                let start = self.stimuli * j + rows.start;
+                let start = self.stimuli * (first + j) + rows.start;
                 for i in some.clone() {
                     band[start + i] = tile[i * columns.len() + j];
                 }

@@ -20,19 +20,37 @@ pub(super) type Compute<'a> = dyn Fn(&Range<usize>, &Range<usize>) -> Result<Vec
 
 /// Fills `bands` with what `compute(rows, columns)` gives for each tile of the upper triangle, diagonal tiles included.
 pub(super) fn fill(bands: &Bands, compute: &Compute) -> Result<()> {
-    let (n, side) = (bands.stimuli, bands.side);
-    let tiles: Vec<Range<usize>> = (0..n).step_by(side).map(|first| first..n.min(first + side)).collect();
-    let pairs: Vec<(usize, usize)> = (0..tiles.len()).flat_map(|i| (i..tiles.len()).map(move |j| (i, j))).collect();
-    parallel(pairs.len(), &|pair| {
-        let (i, j) = pairs[pair];
-        let mut tile = compute(&tiles[i], &tiles[j])?;
-        if i == j {
-            close(&mut tile, tiles[i].len());
+    let tiles = tiles(bands.stimuli, bands.side);
+    parallel(tiles.len(), &|number| {
+        let (rows, columns) = &tiles[number];
+        let mut tile = compute(rows, columns)?;
+        if rows == columns {
+            close(&mut tile, rows.len());
         }
-        bands.put(&tiles[i], &tiles[j], &tile);
+        bands.put(rows, columns, &tile);
         Ok(())
     })?;
     Ok(())
+}
+
+/// The tiles that cover the upper triangle. Those on the diagonal are small, for half of what is computed there is not
+/// needed.
+fn tiles(n: usize, side: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let cut = |all: Range<usize>, side: usize| -> Vec<Range<usize>> {
+        all.clone().step_by(side).map(|first| first..all.end.min(first + side)).collect()
+    };
+    let above = |bands: &[Range<usize>]| -> Vec<(Range<usize>, Range<usize>)> {
+        let of = |i: usize| (i + 1..bands.len()).map(move |j| (i, j));
+        (0..bands.len()).flat_map(of).map(|(i, j)| (bands[i].clone(), bands[j].clone())).collect()
+    };
+    let bands = cut(0..n, side);
+    let mut tiles = above(&bands);
+    for band in bands {
+        let parts = cut(band, side / 4);
+        tiles.extend(above(&parts));
+        tiles.extend(parts.into_iter().map(|part| (part.clone(), part)));
+    }
+    tiles
 }
 
 /// Makes a diagonal tile symmetric to the bit, whatever order a product was summed in, and its diagonal 0.
