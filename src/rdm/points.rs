@@ -6,6 +6,7 @@ use crate::npy::Matrix;
 use crate::parallel::parallel;
 use anyhow::Result;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// What is done to a row before it is multiplied with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,12 @@ pub(super) struct Points {
     pub(super) rows: Vec<Row>,
     /// The mean of each unit over the rows; empty but for [`Space::Euclidean`].
     means: Vec<f64>,
+    /// Made when first asked for.
+    single: OnceLock<Option<Vec<f32>>>,
 }
+
+/// Points of so many bytes in float32 are kept in memory; larger ones are made anew for each tile.
+const KEPT: usize = 512 << 20;
 
 /// A row, and how it becomes a point: `(x − shift) · scale`, or `x − means` in Euclidean space.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +57,7 @@ impl Points {
         if on_constant == OnConstant::Drop {
             rows.retain(|row| !row.scale.is_nan());
         }
-        Ok(Points { features, space, rows, means })
+        Ok(Points { features, space, rows, means, single: OnceLock::new() })
     }
 
     /// Appends the `columns` of the points, row by row.
@@ -76,6 +82,20 @@ impl Points {
         for Row { row, shift, scale, .. } in &self.rows[points] {
             self.features.append_mapped(*row, columns.clone(), &|value| ((value - shift) * scale) as f32, to);
         }
+    }
+
+    /// All points of unit length in float32, `[N, P]`, if there is room for them.
+    pub(super) fn single(&self) -> Option<&[f32]> {
+        let make = || {
+            let units = self.features.columns;
+            let count = self.rows.len() * units;
+            (count * size_of::<f32>() <= KEPT).then(|| {
+                let mut values = Vec::with_capacity(count);
+                self.append_single(0..self.rows.len(), 0..units, &mut values);
+                values
+            })
+        };
+        self.single.get_or_init(make).as_deref()
     }
 
     /// The squared distance of two points, summed directly: exact where two products would cancel.

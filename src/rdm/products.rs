@@ -4,7 +4,7 @@
 //! with the number of units. For unit vectors a product is then within 1e-7 of float64 or little more, tested to 1e-6.
 
 use super::points::Points;
-use crate::gemm::multiply;
+use crate::gemm::{Block, multiply};
 use anyhow::Result;
 use std::ops::Range;
 use tch::kind::Element;
@@ -14,7 +14,16 @@ const BLOCK: usize = 512;
 
 /// The products `[a, b]` of two ranges of points of unit length, row by row, in float32 blocks.
 pub(super) fn single(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f64>> {
-    sum(points, a, b, |rows, columns, to: &mut Vec<f32>| points.append_single(rows, columns, to))
+    let Some(values) = points.single() else {
+        return sum(points, a, b, |rows, columns, to: &mut Vec<f32>| points.append_single(rows, columns, to));
+    };
+    let stride = points.features.columns;
+    let mut sums = Sums::new(a.len() * b.len());
+    for columns in blocks(stride) {
+        let of = |rows| Block::of(values, stride, rows, &columns);
+        sums.add(of(a), of(b))?;
+    }
+    Ok(sums.sums)
 }
 
 /// The products `[a, b]` of two ranges of points, row by row, in float64.
@@ -28,20 +37,39 @@ fn sum<T: Element + Copy + Default + Into<f64>>(
     b: &Range<usize>,
     append: impl Fn(Range<usize>, Range<usize>, &mut Vec<T>),
 ) -> Result<Vec<f64>> {
-    let units = points.features.columns;
-    let mut sums = vec![0.0; a.len() * b.len()];
-    let mut product = vec![T::default(); sums.len()];
+    let mut sums = Sums::new(a.len() * b.len());
     let (mut left, mut right) = (Vec::new(), Vec::new());
-    for first in (0..units).step_by(BLOCK) {
-        let columns = first..units.min(first + BLOCK);
+    for columns in blocks(points.features.columns) {
         left.clear();
         append(a.clone(), columns.clone(), &mut left);
         if a != b {
             right.clear();
             append(b.clone(), columns.clone(), &mut right);
         }
-        multiply(&left, if a == b { &left } else { &right }, columns.len(), &mut product)?;
-        sums.iter_mut().zip(&product).for_each(|(sum, &value)| *sum += value.into());
+        let right = if a == b { &left } else { &right };
+        sums.add(Block::new(&left, columns.len()), Block::new(right, columns.len()))?;
     }
-    Ok(sums)
+    Ok(sums.sums)
+}
+
+fn blocks(units: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..units).step_by(BLOCK).map(move |first| first..units.min(first + BLOCK))
+}
+
+/// Products of blocks, added up in float64.
+struct Sums<T> {
+    sums: Vec<f64>,
+    product: Vec<T>,
+}
+
+impl<T: Element + Copy + Default + Into<f64>> Sums<T> {
+    fn new(count: usize) -> Sums<T> {
+        Sums { sums: vec![0.0; count], product: vec![T::default(); count] }
+    }
+
+    fn add(&mut self, a: Block<T>, b: Block<T>) -> Result<()> {
+        multiply(a, b, &mut self.product)?;
+        self.sums.iter_mut().zip(&self.product).for_each(|(sum, &value)| *sum += value.into());
+        Ok(())
+    }
 }

@@ -7,7 +7,7 @@ use super::form::{Form, dot};
 use super::kendall::{Order, Sequence, difference, pairs};
 use super::tree::Tree;
 use super::{Comparison, Kendall};
-use crate::gemm::multiply;
+use crate::gemm::{Block, multiply};
 use anyhow::Result;
 
 /// Models and targets prepared for relabelling.
@@ -94,7 +94,7 @@ impl<'a> Products<'a> {
             self.models.iter().for_each(|model| own.extend_from_slice(&model.pairs[start..start + others]));
             moved.clear();
             orders.iter().for_each(|order| target.append_moved(i, order, &mut moved));
-            multiply(&moved, &own, others, &mut products)?;
+            multiply(Block::new(&moved, others), Block::new(&own, others), &mut products)?;
             scores.iter_mut().zip(&products).for_each(|(score, product)| *score += product);
             start += others;
         }
