@@ -5,6 +5,7 @@ use crate::advice::advise;
 use crate::whole;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, File, FileBuilder};
+use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -59,7 +60,7 @@ fn stimuli(file: &File) -> Option<Vec<String>> {
     let mut names = descriptors.datasets().ok()?;
     names.sort();
     let texts = names.iter().filter_map(|name| descriptors.dataset(name).ok()?.read_string().ok());
-    texts.into_iter().find(|texts| super::super::rdm::ids::check_unique(texts, "").is_ok())
+    texts.into_iter().find(|texts| texts.iter().collect::<HashSet<_>>().len() == texts.len())
 }
 
 /// The pairs of one RDM or several, as `rsatoolbox.rdm.load_rdm` reads them.

@@ -92,6 +92,17 @@ fn constant_stimuli_can_be_dropped() {
     assert_eq!(fs::read_to_string(lab.path("features.rdm.ids.txt")).unwrap(), "row 0\nrow 1\nrow 3\nrow 4\nrow 5\n");
 }
 
+/// The IDs of an RDM with dropped stimuli must not be taken for those of the next.
+#[test]
+fn a_replaced_run_leaves_no_ids_behind() {
+    let lab = Lab::new();
+    let run = "extract --model alexnet --weights random --images images --layer classifier.5";
+    lab.succeed(run);
+    fs::write(lab.path("activations/alexnet.random-0/classifier.5.rdm.ids.txt"), "a/one.png\n").unwrap();
+    lab.succeed(&format!("{run} --force"));
+    assert!(!lab.path("activations/alexnet.random-0/classifier.5.rdm.ids.txt").exists());
+}
+
 #[test]
 fn repeats_are_averaged_and_cross_validated() {
     let lab = Lab::new();
