@@ -1,13 +1,18 @@
 //! The command line: flags and their help, nothing else.
 
+mod rdm;
+mod rsa;
+
+pub use rdm::{Rdm, RdmCommand};
+pub use rsa::{Cka, Rsa};
+
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::device::Request;
 use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
-use thingsvision::rdm::{Metric, OnConstant};
+use thingsvision::rdm::OnConstant;
 use thingsvision::readout::Readout;
-use thingsvision::rsa::Comparison;
 use thingsvision::weights;
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
@@ -66,19 +71,47 @@ pub enum Command {
     /// `extract` fetches what it needs by itself. On a machine without network, `import` a file that was downloaded
     /// elsewhere; THINGSVISION_MIRROR names a server of your own with the same file names.
     Weights(Weights),
-    /// Compute the RDM of features
+    /// Compute the RDM of features; check, average, convert RDMs
     ///
-    /// correlation    1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²), summed in float64
+    /// Of two rows x and y of P units:
+    ///   correlation              1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
+    ///   cosine                   1 − Σxy / √(Σx² Σy²)
+    ///   euclidean                √Σ(x−y)²
+    ///   sqeuclidean              Σ(x−y)²
+    ///   sqeuclidean-per-feature  Σ(x−y)² / P             (what rsatoolbox calls euclidean)
+    ///   cityblock                Σ|x−y|
+    ///   spearman                 1 − r of the ranks of the units
+    ///   gaussian                 1 − exp(−Σ(x−y)² / m), m the mean of Σ(x−y)² over all N² pairs
+    ///   mahalanobis              √((x−y) Σ⁻¹ (x−y)ᵀ)     (rsatoolbox gives its square / P)
+    ///   crossnobis               (x−y)ₐ Σ⁻¹ (x−y)ᵦᵀ / P, the mean over all partitions a ≠ b; signed
+    ///
+    /// An RDM is written as .npy (float32), with the IDs of its stimuli, if they are known, in .ids.txt beside it.
     #[command(verbatim_doc_comment)]
-    Rdm(Rdm),
-    /// Correlate RDMs of layers with RDMs of behaviour or fMRI
+    Rdm(Box<Rdm>),
+    /// Compare RDMs of layers with RDMs of behaviour or fMRI
     ///
-    /// All RDMs must be of the same stimuli in the same order, that of images.txt. The table goes to the terminal and,
-    /// with all digits, to files. An RDM is an .npy file, square or condensed (SciPy's pdist).
+    /// RDMs with IDs (runs, .ids.txt beside a file, row names of a .csv) are aligned by them; one without is taken to be
+    /// in the order of the others. The table goes to the terminal and, with all digits, to files.
     ///
-    /// pearson    r over the pairs of stimuli (the upper triangles), summed in float64
+    /// Over the m pairs x and y of the upper triangles:
+    ///   pearson               r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
+    ///   spearman              r of the ranks
+    ///   kendall-tau-a         (concordant − discordant) / (m(m−1)/2)
+    ///   kendall-tau-b         (concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2
+    ///   rho-a                 12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the ranks; for models with ties, such as categories
+    ///   cosine                Σxy / √(Σx² Σy²)
+    ///   whitened-cosine       xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V the covariance of the distances of unrelated stimuli
+    ///   whitened-correlation  the same of x−x̄ and y−ȳ
+    ///   cka, cka-unbiased     linear CKA of the kernels behind the RDMs (squared Euclidean distances)
+    ///
+    /// A full analysis:
+    ///   thingsvision rsa --behavior judgements.npy --fmri 'IT=sub-*.npy' --permutations 10000 --bootstrap 1000 --explain
     #[command(verbatim_doc_comment)]
     Rsa(Rsa),
+    /// Compare the features of layers with each other by linear CKA
+    ///
+    /// ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of the centred features X and Y of the same stimuli (Kornblith et al. 2019)
+    Cka(Cka),
 }
 
 /// `thingsvision models`
@@ -334,52 +367,4 @@ pub enum WeightsCommand {
         #[arg(long)]
         model: String,
     },
-}
-
-/// `thingsvision rdm`
-#[derive(Debug, clap::Args)]
-pub struct Rdm {
-    /// An .npy file of shape [stimuli, units] or [stimuli, …]; further axes are flattened
-    pub features: PathBuf,
-
-    /// How the dissimilarity of two stimuli is measured
-    #[arg(long, value_enum, default_value_t)]
-    pub metric: Metric,
-
-    /// What to do about rows with the same value everywhere, for which no correlation is defined
-    #[arg(long, value_enum, default_value_t)]
-    pub on_constant: OnConstant,
-
-    /// The file to write [default: FEATURES with .rdm.npy]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-/// `thingsvision rsa`
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri"]))]
-pub struct Rsa {
-    /// Runs of `thingsvision extract`, or RDM files [default: every finished run in activations/]
-    #[arg(value_name = "RUN_DIR|RDM.npy")]
-    pub models: Vec<PathBuf>,
-
-    /// An RDM of behaviour: .npy, square or condensed, rows in the order of images.txt. Repeat for more
-    #[arg(long, value_name = "RDM.npy")]
-    pub behavior: Vec<PathBuf>,
-
-    /// An RDM of fMRI responses, likewise
-    #[arg(long, value_name = "RDM.npy")]
-    pub fmri: Vec<PathBuf>,
-
-    /// How two RDMs are compared
-    #[arg(long, value_enum, default_value_t)]
-    pub compare: Comparison,
-
-    /// Write PREFIX.npy (scores [targets, layers]), PREFIX.csv and PREFIX.json
-    #[arg(long, value_name = "PREFIX", default_value = "rsa")]
-    pub out: PathBuf,
-
-    /// Print JSON instead of the table
-    #[arg(long)]
-    pub json: bool,
 }

@@ -11,12 +11,16 @@
 //! `rsa` no network. The program around the library is `src/main.rs`, `cli.rs` and `commands`.
 
 pub mod advice;
+pub mod arrays;
 pub mod device;
 pub mod extract;
+mod gemm;
 pub mod images;
 pub mod models;
 pub mod nn;
 pub mod npy;
+pub mod parallel;
+pub mod ranks;
 pub mod rdm;
 pub mod readout;
 pub mod registry;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Weights(arguments) => store().and_then(|store| commands::weights::run(&arguments, registry, &store, printer)),
         Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
+        Command::Cka(arguments) => commands::cka::run(&arguments, printer),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

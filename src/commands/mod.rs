@@ -1,5 +1,6 @@
 //! One file a subcommand: flags to objects, one library call, print.
 
+pub mod cka;
 pub mod extract;
 pub mod layers;
 pub mod models;

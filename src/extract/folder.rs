@@ -160,7 +160,7 @@ fn check_vacant(folder: &Path, replace: bool) -> Result<()> {
 /// Removes the files of the run in `folder`, and the folder if nothing else is in it.
 fn remove(folder: &Path) -> Result<()> {
     let run = read_record(folder)?;
-    let rdms = run.layers.iter().map(|layer| format!("{}.rdm.npy", layer.name));
+    let rdms = run.layers.iter().flat_map(|layer| ["npy", "ids.txt"].map(|ending| format!("{}.rdm.{ending}", layer.name)));
     let features = run.layers.iter().map(|layer| layer.file.clone());
     // The record goes last: without it nobody knows what the other files are.
     for file in features.chain(rdms).chain(FILES.map(str::to_owned)).chain([FILE.to_owned()]) {

@@ -1,4 +1,4 @@
-//! Features where they lie: a matrix of any size, of which a part is looked at at a time.
+//! Features where they lie, in a file or in memory: a matrix of any size, of which a part is looked at at a time.
 #![allow(unsafe_code)] // memory maps, reasoned at the one place
 
 use super::element::{F16, ToF64};
@@ -7,12 +7,12 @@ use crate::advice::advise;
 use anyhow::Result;
 use bytemuck::Pod;
 use memmap2::Mmap;
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::{ViewElement, ViewNpyExt};
 use std::fs::File;
 use std::path::Path;
 
-/// A matrix `[N, D]` in a file, memory-mapped; further axes are flattened into `D`.
+/// A matrix `[N, D]`, in a file (memory-mapped) or in memory; further axes are flattened into `D`.
 #[derive(Debug)]
 pub struct Matrix {
     /// N.
@@ -27,6 +27,7 @@ enum Values {
     F16(Mmap),
     F32(Mmap),
     Read(Vec<f64>),
+    Ranks(Vec<f32>),
 }
 
 impl Matrix {
@@ -47,6 +48,27 @@ impl Matrix {
                 (array.shape().to_vec(), Values::Read(array.into_raw_vec_and_offset().0))
             }
         };
+        Matrix::of(&shape, values, path)
+    }
+
+    /// An array `[N, …]` that was read from `path`.
+    pub fn from_array(array: ArrayD<f64>, path: &Path) -> Result<Matrix> {
+        let shape = array.shape().to_vec();
+        Matrix::of(&shape, Values::Read(array.as_standard_layout().into_owned().into_raw_vec_and_offset().0), path)
+    }
+
+    /// A matrix in memory, row by row.
+    pub fn from_rows(rows: usize, columns: usize, values: Vec<f64>) -> Matrix {
+        assert_eq!(values.len(), rows * columns, "values for every unit of every row");
+        Matrix { rows, columns, values: Values::Read(values) }
+    }
+
+    /// A matrix of ranks in memory, row by row: halves up to 2²³, which float32 holds exactly.
+    pub(crate) fn from_ranks(rows: usize, columns: usize, ranks: Vec<f32>) -> Matrix {
+        Matrix { rows, columns, values: Values::Ranks(ranks) }
+    }
+
+    fn of(shape: &[usize], values: Values, path: &Path) -> Result<Matrix> {
         match shape.split_first() {
             Some((&rows, columns)) if !columns.is_empty() => Ok(Matrix { rows, columns: columns.iter().product(), values }),
             _ => Err(advise(
@@ -58,11 +80,18 @@ impl Matrix {
 
     /// Copies `row[columns]` as float64 to the end of `to`.
     pub fn append(&self, row: usize, columns: std::ops::Range<usize>, to: &mut Vec<f64>) {
+        self.append_mapped(row, columns, &|value| value, to);
+    }
+
+    /// Puts `f` of each value of `row[columns]` at the end of `to`.
+    pub fn append_mapped<T>(&self, row: usize, columns: std::ops::Range<usize>, f: &impl Fn(f64) -> T, to: &mut Vec<T>) {
         let range = row * self.columns + columns.start..row * self.columns + columns.end;
+        let count = self.rows * self.columns;
         match &self.values {
-            Values::F16(map) => to.extend(elements::<F16>(map, self.rows * self.columns)[range].iter().map(|v| v.to_f64())),
-            Values::F32(map) => to.extend(elements::<f32>(map, self.rows * self.columns)[range].iter().map(|v| v.to_f64())),
-            Values::Read(values) => to.extend(&values[range]),
+            Values::F16(map) => to.extend(elements::<F16>(map, count)[range].iter().map(|value| f(value.to_f64()))),
+            Values::F32(map) => to.extend(elements::<f32>(map, count)[range].iter().map(|value| f(value.to_f64()))),
+            Values::Read(values) => to.extend(values[range].iter().map(|&value| f(value))),
+            Values::Ranks(ranks) => to.extend(ranks[range].iter().map(|value| f(value.to_f64()))),
         }
     }
 }

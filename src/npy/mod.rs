@@ -27,10 +27,22 @@ pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
     })
 }
 
-type ReadAs = fn(&Path) -> Result<ArrayD<f64>, ReadNpyError>;
+/// Opens the bytes of an array from their start.
+type Open<'a> = &'a dyn Fn() -> std::io::Result<Box<dyn Read + 'a>>;
+
+type ReadAs = fn(Open) -> Result<ArrayD<f64>, ReadNpyError>;
 
 /// Reads an array of any numeric or boolean type as float64. Fortran order is refused.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
+    read_from(&|| Ok(Box::new(BufReader::new(File::open(path)?))), path)
+}
+
+/// The same from memory; in messages it is called `name`.
+pub fn read_bytes(bytes: &[u8], name: &Path) -> Result<ArrayD<f64>> {
+    read_from(&|| Ok(Box::new(bytes)), name)
+}
+
+fn read_from(open: Open, path: &Path) -> Result<ArrayD<f64>> {
     let types: [ReadAs; 12] = [
         read_as::<f64>,
         read_as::<f32>,
@@ -47,7 +59,7 @@ pub fn read(path: &Path) -> Result<ArrayD<f64>> {
     ];
     let mut descriptor = None;
     for read in types {
-        match read(path) {
+        match read(open) {
             Ok(array) if array.is_standard_layout() => return Ok(array),
             Ok(_) => return Err(fortran(path)),
             Err(ReadNpyError::WrongDescriptor(found)) => descriptor = Some(found),
@@ -58,9 +70,9 @@ pub fn read(path: &Path) -> Result<ArrayD<f64>> {
     Err(not_numeric(path, descriptor.as_ref()))
 }
 
-fn read_as<A: ReadableElement + Copy + ToF64>(path: &Path) -> Result<ArrayD<f64>, ReadNpyError> {
-    let file = BufReader::new(File::open(path).map_err(ReadNpyError::Io)?);
-    Ok(ArrayD::<A>::read_npy(file)?.mapv(ToF64::to_f64))
+fn read_as<A: ReadableElement + Copy + ToF64>(open: Open) -> Result<ArrayD<f64>, ReadNpyError> {
+    let bytes = open().map_err(ReadNpyError::Io)?;
+    Ok(ArrayD::<A>::read_npy(bytes)?.mapv(ToF64::to_f64))
 }
 
 fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {

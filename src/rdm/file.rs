@@ -1,118 +1,147 @@
-//! An RDM from a file, with the mistakes that are easily made with such files.
+//! RDMs from a file, with the mistakes that are easily made with such files.
 
-use super::Rdm;
+use super::{Rdms, ids};
 use crate::advice::advise;
-use crate::npy;
+use crate::arrays;
 use anyhow::Result;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayView2, Axis, Ix2};
 use std::path::Path;
 
 /// How far from symmetric a matrix may be, as a share of its largest value: the rounding of float32 sums.
-const ASYMMETRY: f64 = 1e-5;
+pub(super) const ASYMMETRY: f64 = 1e-5;
 
 /// How close to 1 the diagonal of a similarity matrix is.
 const SIMILARITY: f64 = 1e-3;
 
-impl Rdm {
-    /// Reads `path`: an `.npy` array, square `[N, N]` or condensed `[N (N − 1) / 2]` in SciPy's order.
-    pub fn read(path: &Path) -> Result<Rdm> {
-        let array = npy::read(path)?;
-        let name = path.display();
-        match *array.shape() {
-            [rows, columns] if rows == columns => Rdm::from_square(&array, &name.to_string()),
-            [pairs] => Rdm::from_condensed(array.into_iter().collect(), pairs, &name.to_string()),
-            ref shape => Err(advise(
-                format!("`{name}` is no RDM: its shape is {shape:?}"),
-                "an RDM is square, stimuli × stimuli, or a vector of its pairs; of features make one with `thingsvision rdm`",
-            )),
+impl Rdms {
+    /// Reads `path`, in any format of [`arrays`]: an RDM, square `[N, N]` or condensed `[N (N − 1) / 2]` in SciPy's
+    /// order, or one of each subject, `[S, N, N]` or `[S, N (N − 1) / 2]`. Pairs may be NaN, on both sides.
+    pub fn read(path: &Path) -> Result<Rdms> {
+        let labelled = arrays::read(path)?;
+        let name = path.display().to_string();
+        let (stimuli, subjects) = from_array(labelled.values, &name)?;
+        for pairs in &subjects {
+            check_values(stimuli, pairs, &name)?;
         }
-    }
-
-    fn from_square(square: &ArrayD<f64>, name: &str) -> Result<Rdm> {
-        let n = square.shape()[0];
-        let at = |i: usize, j: usize| square[[i, j]];
-        if let Some((i, j)) = all_pairs(n, true).find(|&(i, j)| !at(i, j).is_finite()) {
-            return Err(not_finite(name, &format!("row {i}, column {j}")));
+        let ids = match labelled.ids {
+            Some(ids) if ids.len() == stimuli => Some(ids),
+            _ => ids::of(path, stimuli)?,
+        };
+        if let Some(ids) = &ids {
+            ids::check_unique(ids, &name)?;
         }
-        let largest = square.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        if let Some((i, j)) = all_pairs(n, false).find(|&(i, j)| (at(i, j) - at(j, i)).abs() > ASYMMETRY * largest) {
-            return Err(advise(
-                format!("`{name}` is not symmetric: {} at row {i}, column {j} but {} at row {j}, column {i}", at(i, j), at(j, i)),
-                "the dissimilarity of two stimuli has no direction; average the two halves if that is what you want",
-            ));
-        }
-        let diagonal: Vec<f64> = (0..n).map(|i| at(i, i)).collect();
-        let is_one = |value: &f64| (value - 1.0).abs() < SIMILARITY;
-        if n > 0 && diagonal.iter().all(is_one) && largest < 1.0 + SIMILARITY {
-            return Err(advise(
-                format!("`{name}` looks like a similarity matrix: its diagonal is 1"),
-                "an RDM holds dissimilarities, 0 for equal stimuli; of correlations or cosines make one by `1 - matrix`",
-            ));
-        }
-        if let Some(i) = diagonal.iter().position(|value| value.abs() > ASYMMETRY * largest) {
-            return Err(advise(
-                format!("the diagonal of `{name}` is not 0: {} at row {i}", diagonal[i]),
-                "a stimulus does not differ from itself; is this a matrix of dissimilarities?",
-            ));
-        }
-        Rdm::checked(n, all_pairs(n, false).map(|(i, j)| at(i, j)).collect(), name)
-    }
-
-    fn from_condensed(pairs: Vec<f64>, count: usize, name: &str) -> Result<Rdm> {
-        // n (n − 1) / 2 = count, solved for n; rounded down if there is no such n.
-        let n = 1 + ((1 + 8 * count).isqrt() - 1) / 2;
-        if n * (n - 1) / 2 != count {
-            let below = (n * (n - 1) / 2, n);
-            return Err(advise(
-                format!("`{name}` is no condensed RDM: {count} is not the number of pairs of any number of stimuli"),
-                format!("{} stimuli have {} pairs, {} have {}", below.1, below.0, n + 1, n * (n + 1) / 2),
-            ));
-        }
-        if let Some(i) = pairs.iter().position(|value| !value.is_finite()) {
-            return Err(not_finite(name, &format!("pair {i}")));
-        }
-        Rdm::checked(n, pairs, name)
-    }
-
-    fn checked(stimuli: usize, pairs: Vec<f64>, name: &str) -> Result<Rdm> {
-        if stimuli < 4 {
-            return Err(advise(
-                format!("`{name}` has {stimuli} stimuli; a correlation of so few pairs says nothing"),
-                "compare RDMs of at least 4 stimuli, better 20 or more",
-            ));
-        }
-        if pairs.iter().all(|&pair| pair == pairs[0]) {
-            return Err(advise(
-                format!("all pairs in `{name}` are equally dissimilar ({}), so nothing correlates with it", pairs[0]),
-                "check how the file was made",
-            ));
-        }
-        Ok(Rdm { stimuli, pairs })
+        Ok(Rdms { stimuli, ids, subjects })
     }
 }
 
-/// `(i, j)` with `i < j`, row by row, and the diagonal and the other half if `whole`.
-fn all_pairs(n: usize, whole: bool) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).flat_map(move |i| (if whole { 0 } else { i + 1 }..n).map(move |j| (i, j)))
+/// The number of stimuli and the pairs of each subject.
+fn from_array(array: ArrayD<f64>, name: &str) -> Result<(usize, Vec<Vec<f64>>)> {
+    match *array.shape() {
+        [rows, columns] if rows == columns => Ok((rows, vec![from_square(array.view().into_dimensionality::<Ix2>()?, name)?])),
+        [pairs] => Ok((stimuli_of(pairs, name)?, vec![array.into_iter().collect()])),
+        [_, rows, columns] if rows == columns => {
+            let square = |square: ndarray::ArrayViewD<f64>| from_square(square.into_dimensionality::<Ix2>()?, name);
+            Ok((rows, array.axis_iter(Axis(0)).map(square).collect::<Result<_>>()?))
+        }
+        [_, pairs] if stimuli_of(pairs, name).is_ok() => {
+            Ok((stimuli_of(pairs, name)?, array.outer_iter().map(|pairs| pairs.iter().copied().collect()).collect()))
+        }
+        ref shape => Err(advise(
+            format!("`{name}` is no RDM: its shape is {shape:?}"),
+            "an RDM is square, stimuli × stimuli, or a vector of its pairs; of features make one with `thingsvision rdm`",
+        )),
+    }
 }
 
-fn not_finite(name: &str, place: &str) -> anyhow::Error {
-    advise(
-        format!("`{name}` has a value that is not finite (NaN or infinite) at {place}, counting from 0"),
-        "leave out the stimuli without data, in all RDMs alike",
-    )
+/// The pairs of a square that is symmetric and has a diagonal of 0 (or NaN).
+fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
+    let n = square.nrows();
+    let at = |i: usize, j: usize| square[[i, j]];
+    let largest = square.iter().filter(|value| value.is_finite()).fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let differ =
+        |a: f64, b: f64| if a.is_nan() || b.is_nan() { a.is_nan() != b.is_nan() } else { (a - b).abs() > ASYMMETRY * largest };
+    if let Some((i, j)) = pairs_of(n).find(|&(i, j)| differ(at(i, j), at(j, i))) {
+        return Err(advise(
+            format!("`{name}` is not symmetric: {} at row {i}, column {j} but {} at row {j}, column {i}", at(i, j), at(j, i)),
+            "the dissimilarity of two stimuli has no direction; average the two halves if that is what you want",
+        ));
+    }
+    check_diagonal(&(0..n).map(|i| at(i, i)).collect::<Vec<_>>(), largest, name)?;
+    Ok(pairs_of(n).map(|(i, j)| at(i, j)).collect())
+}
+
+fn check_diagonal(diagonal: &[f64], largest: f64, name: &str) -> Result<()> {
+    let is_one = |value: &f64| (value - 1.0).abs() < SIMILARITY;
+    if !diagonal.is_empty() && diagonal.iter().all(is_one) && largest < 1.0 + SIMILARITY {
+        return Err(advise(
+            format!("`{name}` looks like a similarity matrix: its diagonal is 1"),
+            "an RDM holds dissimilarities, 0 for equal stimuli; of correlations or cosines make one by `1 - matrix`",
+        ));
+    }
+    match diagonal.iter().position(|value| value.abs() > ASYMMETRY * largest) {
+        Some(i) => Err(advise(
+            format!("the diagonal of `{name}` is not 0: {} at row {i}", diagonal[i]),
+            "a stimulus does not differ from itself; is this a matrix of dissimilarities?",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The n of `n (n − 1) / 2` pairs.
+pub(super) fn stimuli_of(count: usize, name: &str) -> Result<usize> {
+    // Rounded down if there is no such n.
+    let n = 1 + ((1 + 8 * count).isqrt() - 1) / 2;
+    if n * (n - 1) / 2 == count {
+        return Ok(n);
+    }
+    Err(advise(
+        format!("`{name}` is no condensed RDM: {count} is not the number of pairs of any number of stimuli"),
+        format!("{n} stimuli have {} pairs, {} have {}", n * (n - 1) / 2, n + 1, n * (n + 1) / 2),
+    ))
+}
+
+fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
+    if stimuli < 4 {
+        return Err(advise(
+            format!("`{name}` has {stimuli} stimuli; a correlation of so few pairs says nothing"),
+            "compare RDMs of at least 4 stimuli, better 20 or more",
+        ));
+    }
+    if let Some(pair) = pairs.iter().position(|pair| pair.is_infinite()) {
+        return Err(advise(
+            format!("`{name}` has an infinite value at pair {pair}, counting from 0"),
+            "find out where it comes from; a missing measurement is NaN",
+        ));
+    }
+    let mut finite = pairs.iter().filter(|pair| pair.is_finite());
+    let Some(first) = finite.next() else {
+        return Err(advise(format!("`{name}` has no values: all its pairs are NaN"), "check how the file was made"));
+    };
+    if finite.all(|pair| pair == first) {
+        return Err(advise(
+            format!("all pairs in `{name}` are equally dissimilar ({first}), so nothing correlates with it"),
+            "check how the file was made",
+        ));
+    }
+    Ok(())
+}
+
+/// `(i, j)` with `i < j`, row by row.
+pub(super) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::npy;
     use ndarray::{arr1, arr2};
 
-    fn read<D: ndarray::Dimension>(array: ndarray::Array<f64, D>) -> Result<Rdm> {
+    fn read<D: ndarray::Dimension>(array: ndarray::Array<f64, D>) -> Result<Rdms> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rdm.npy");
         npy::write(&path, &array.into_dyn()).unwrap();
-        Rdm::read(&path)
+        Rdms::read(&path)
     }
 
     fn problem<D: ndarray::Dimension>(array: ndarray::Array<f64, D>) -> String {
@@ -120,31 +149,38 @@ mod tests {
         error.split_once("` ").map_or(error.clone(), |(_, problem)| problem.to_owned())
     }
 
+    fn square() -> ndarray::Array2<f64> {
+        arr2(&[[0., 1., 2., 3.], [1., 0., 4., 5.], [2., 4., 0., 6.], [3., 5., 6., 0.]])
+    }
+
     #[test]
-    fn square_and_condensed_give_the_same_pairs() {
-        let square = arr2(&[[0., 1., 2., 3.], [1., 0., 4., 5.], [2., 4., 0., 6.], [3., 5., 6., 0.]]);
+    fn every_shape_gives_the_same_pairs() {
         let condensed = arr1(&[1., 2., 3., 4., 5., 6.]);
-        assert_eq!(read(square).unwrap(), read(condensed).unwrap());
+        let one = read(condensed.clone()).unwrap();
+        assert_eq!((one.stimuli, &one.subjects), (4, &vec![condensed.to_vec()]));
+        assert_eq!(read(square()).unwrap(), one);
+        let two = vec![condensed.to_vec(); 2];
+        assert_eq!(read(ndarray::stack![Axis(0), square(), square()]).unwrap().subjects, two);
+        assert_eq!(read(ndarray::stack![Axis(0), condensed, condensed]).unwrap().subjects, two);
     }
 
     #[test]
     fn mistakes_are_named() {
         let with = |i: usize, j: usize, value: f64| {
-            let mut square = arr2(&[[0., 1., 2., 3.], [1., 0., 4., 5.], [2., 4., 0., 6.], [3., 5., 6., 0.]]);
+            let mut square = square();
             square[[i, j]] = value;
             square
         };
         assert_eq!(problem(with(1, 2, 4.5)), "is not symmetric: 4.5 at row 1, column 2 but 4 at row 2, column 1");
-        assert_eq!(
-            problem(with(3, 0, f64::NAN)),
-            "has a value that is not finite (NaN or infinite) at row 3, column 0, counting from 0"
-        );
+        assert_eq!(problem(with(3, 0, f64::NAN)), "is not symmetric: 3 at row 0, column 3 but NaN at row 3, column 0");
         assert!(problem(with(2, 2, 1.0)).starts_with("is not 0: 1 at row 2"));
         let similarity = arr2(&[[1., 0.5, 0.2, 0.], [0.5, 1., 0.1, 0.], [0.2, 0.1, 1., 0.], [0., 0., 0., 1.]]);
         assert_eq!(problem(similarity), "looks like a similarity matrix: its diagonal is 1");
         assert!(problem(arr1(&[1., 2., 3., 4., 5.])).starts_with("is no condensed RDM: 5 is not the number"));
+        assert!(problem(arr1(&[1., 2., f64::INFINITY, 4., 5., 6.])).starts_with("has an infinite value at pair 2"));
         assert!(problem(arr1(&[1., 2., 3.])).starts_with("has 3 stimuli"));
         assert!(problem(arr1(&[1.; 6])).starts_with("are equally dissimilar"));
-        assert!(problem(arr2(&[[1., 2., 3.], [4., 5., 6.]])).starts_with("is no RDM: its shape is [2, 3]"));
+        assert!(problem(arr1(&[f64::NAN; 6])).starts_with("has no values"));
+        assert!(problem(arr2(&[[1., 2., 3., 4.], [4., 5., 6., 7.]])).starts_with("is no RDM: its shape is [2, 4]"));
     }
 }

@@ -1,46 +1,46 @@
 //! Representational dissimilarity matrices: how different each pair of stimuli is to a layer, a brain area, a person.
+//!
+//! A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`] were read, with the IDs of their stimuli.
 
-mod correlation;
+mod angles;
+mod average;
+mod bands;
+mod categories;
+mod check;
+mod cityblock;
+mod constant;
+mod crossnobis;
+mod design;
+mod euclidean;
 mod file;
 
-pub use correlation::correlation;
+pub mod ids;
+mod job;
+mod mapped;
+mod metric;
+mod noise;
+mod points;
+mod products;
+mod ranked;
+mod tiles;
 
-use crate::npy::Matrix;
-use anyhow::Result;
-use ndarray::Array2;
+pub use average::{Pooling, average};
+pub use bands::Shape;
+pub use categories::categories;
+pub use check::{Finding, MANY_TIES, check, missing, tied_share};
+pub use design::{Labels, means};
+pub use job::Job;
+pub use metric::{Metric, OnConstant};
+pub use noise::{Noise, NoiseModel};
 
-/// How the dissimilarity of two rows is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Metric {
-    /// 1 − Pearson's r between the two rows, 0 to 2
-    #[default]
-    Correlation,
-}
-
-impl Metric {
-    /// The RDM `[N, N]` of the rows of `features` `[N, D]`. In messages a row is called by `name`.
-    pub fn rdm(self, features: &Matrix, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Array2<f32>> {
-        match self {
-            Metric::Correlation => correlation(features, on_constant, name),
-        }
-    }
-}
-
-/// What to do about a row whose values are all the same, so that no correlation with it is defined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum OnConstant {
-    /// Stop, and name the stimuli
-    #[default]
-    Error,
-    /// Store NaN for their pairs
-    Nan,
-}
-
-/// An RDM, as its upper triangle.
+/// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rdm {
-    /// The number of stimuli.
+pub struct Rdms {
+    /// The number of stimuli, N.
     pub stimuli: usize,
-    /// The `n (n − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), ….
-    pub pairs: Vec<f64>,
+    /// Their names, if these are known.
+    pub ids: Option<Vec<String>>,
+    /// Of each subject the `N (N − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), …. NaN where there is no
+    /// measurement.
+    pub subjects: Vec<Vec<f64>>,
 }

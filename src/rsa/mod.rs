@@ -1,79 +1,39 @@
-//! Representational similarity analysis: how well the RDM of a layer agrees with one from behaviour or fMRI.
+//! Representational similarity analysis: how well the RDM of a layer agrees with those from behaviour or fMRI, and how
+//! sure that is.
+//!
+//! An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
+//! tests them, [`bootstrap()`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
 
+mod align;
+mod analysis;
+mod bootstrap;
+mod ceiling;
+mod centring;
+mod cka;
+mod comparison;
+mod correction;
+mod difference;
+mod drawn;
+mod explain;
+mod form;
+mod kendall;
+mod moved;
+mod pearson;
+mod permutation;
+mod random;
 mod table;
+mod tree;
 
+pub use align::{Alignment, Rows, align, aligned};
+pub use analysis::{Analysis, Model, Target};
+pub use bootstrap::{Bootstrap, Over, bootstrap};
+pub use ceiling::{Ceiling, ceiling};
+pub use cka::Kernel;
+pub use comparison::Comparison;
+pub use correction::{benjamini_hochberg, holm};
+pub use difference::{Difference, differences};
+pub use explain::Explained;
+pub use kendall::{Kendall, kendall};
+pub use pearson::pearson;
+pub use permutation::{Permuted, permute};
 pub use table::{Score, Table};
-
-use crate::rdm::Rdm;
-
-/// How two RDMs are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Comparison {
-    /// Pearson's r over the pairs of stimuli, −1 to 1
-    #[default]
-    Pearson,
-}
-
-impl Comparison {
-    /// The name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Comparison::Pearson => "pearson",
-        }
-    }
-
-    /// Compares two RDMs of the same stimuli in the same order.
-    pub fn compare(self, a: &Rdm, b: &Rdm) -> f64 {
-        debug_assert_eq!(a.stimuli, b.stimuli);
-        match self {
-            Comparison::Pearson => pearson(&a.pairs, &b.pairs),
-        }
-    }
-}
-
-/// Pearson's `r = Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² · Σ (yᵢ − ȳ)²)`, in two passes, clamped to ±1; NaN if `x` or `y`
-/// does not vary. As SciPy's `pearsonr`.
-pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (mean_x, mean_y) = (mean(x), mean(y));
-    // In units of the largest deviation, so that squares neither overflow nor vanish.
-    let unit = |values: &[f64], mean: f64| values.iter().fold(0.0f64, |unit, value| unit.max((value - mean).abs()));
-    let (unit_x, unit_y) = (unit(x, mean_x), unit(y, mean_y));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in x.iter().zip(y) {
-        let (x, y) = ((x - mean_x) / unit_x, (y - mean_y) / unit_y);
-        xx += x * x;
-        yy += y * y;
-        xy += x * y;
-    }
-    (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `scipy.stats.pearsonr(x, y)`.
-    #[test]
-    fn pearson_equals_scipy() {
-        let r = pearson(&[1., 2., 2., 3., 4., 5.], &[1., 3., 2., 2., 5., 4.]);
-        assert!((r - 0.8153846153846154).abs() < 1e-15, "{r}");
-    }
-
-    #[test]
-    fn pearson_does_not_depend_on_units() {
-        let (x, y) = ([1., 2., 2., 3., 4., 5.], [1., 3., 2., 2., 5., 4.]);
-        for unit in [1e160, 1e-170] {
-            let r = pearson(&x.map(|x| x * unit), &y);
-            assert!((r - 0.8153846153846154).abs() < 1e-14, "{unit}: {r}");
-        }
-        assert!(pearson(&[1.0; 4], &[1., 2., 3., 4.]).is_nan());
-    }
-
-    #[test]
-    fn pearson_survives_a_large_common_offset() {
-        let x = [1e9 + 1., 1e9 + 2., 1e9 + 3., 1e9 + 5.];
-        let y = [2., 4., 6., 10.];
-        assert!((pearson(&x, &y) - 1.0).abs() < 1e-12);
-    }
-}

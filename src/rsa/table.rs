@@ -1,5 +1,6 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
+use super::{Analysis, Bootstrap, Ceiling, Difference, Permuted, benjamini_hochberg, holm};
 use crate::npy;
 use crate::whole;
 use anyhow::{Context, Result};
@@ -7,7 +8,7 @@ use ndarray::Array2;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// A layer's score against a target.
+/// A layer's score against a target. What was not asked for is empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
     /// The name of the behavioural or fMRI RDM.
@@ -24,40 +25,106 @@ pub struct Score {
     pub stimuli: usize,
     /// How many pairs of stimuli were compared.
     pub pairs: usize,
-    /// The result.
+    /// How many subjects the target has.
+    pub subjects: usize,
+    /// The result, the mean over subjects.
     pub score: f64,
+    /// The 95 % interval.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+    /// Of the permutation test, two-sided.
+    pub p: Option<f64>,
+    /// Corrected by the maximum over all tests.
+    pub p_family: Option<f64>,
+    /// Corrected by Holm.
+    pub p_holm: Option<f64>,
+    /// The false discovery rate of Benjamini and Hochberg.
+    pub q: Option<f64>,
+    /// The noise ceiling of the target.
+    pub ceiling_lower: Option<f64>,
+    /// Its upper bound.
+    pub ceiling_upper: Option<f64>,
 }
 
 /// All scores, target by target, each over the same layers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// How many targets there are.
     pub targets: usize,
     /// `targets × layers` scores.
     pub scores: Vec<Score>,
+    /// Comparisons of models with each other, if they were wanted.
+    pub differences: Vec<Difference>,
 }
 
 impl Table {
-    /// The files that [`Table::write`] writes.
-    pub fn files(prefix: &Path) -> [PathBuf; 3] {
-        ["npy", "csv", "json"].map(|extension| {
-            let mut path = prefix.as_os_str().to_owned();
-            path.push(format!(".{extension}"));
-            PathBuf::from(path)
-        })
+    /// Puts together what was computed of `analysis`.
+    pub fn new(
+        analysis: &Analysis,
+        scores: &[f64],
+        ceilings: &[Option<Ceiling>],
+        permuted: Option<&Permuted>,
+        bootstrap: Option<&Bootstrap>,
+        differences: Vec<Difference>,
+    ) -> Table {
+        let corrected = permuted.map(|permuted| (permuted, holm(&permuted.p), benjamini_hochberg(&permuted.p)));
+        let mut rows = Vec::new();
+        for (t, target) in analysis.targets.iter().enumerate() {
+            let pairs = analysis.kept(target).len();
+            for (m, model) in analysis.models.iter().enumerate() {
+                let test = t * analysis.models.len() + m;
+                let interval = bootstrap.map(|bootstrap| bootstrap.interval(test, scores[test]));
+                rows.push(Score {
+                    target: target.name.clone(),
+                    kind: target.kind,
+                    model: model.model.clone(),
+                    layer: model.layer.clone(),
+                    compare: analysis.comparison.name(),
+                    stimuli: analysis.stimuli,
+                    pairs,
+                    subjects: target.subjects.len(),
+                    score: scores[test],
+                    low: interval.map(|[low, _]| low),
+                    high: interval.map(|[_, high]| high),
+                    p: corrected.as_ref().map(|(permuted, ..)| permuted.p[test]),
+                    p_family: corrected.as_ref().map(|(permuted, ..)| permuted.family[test]),
+                    p_holm: corrected.as_ref().map(|(_, holm, _)| holm[test]),
+                    q: corrected.as_ref().map(|(.., q)| q[test]),
+                    ceiling_lower: ceilings[t].map(|ceiling| ceiling.lower),
+                    ceiling_upper: ceilings[t].map(|ceiling| ceiling.upper),
+                });
+            }
+        }
+        Table { targets: analysis.targets.len(), scores: rows, differences }
     }
 
-    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv` and `<prefix>.json`, and returns their paths.
-    pub fn write(&self, prefix: &Path) -> Result<[PathBuf; 3]> {
-        let paths = Self::files(prefix);
+    /// The files that [`Table::write`] writes: `.npy`, `.csv`, `.json` and, with differences, `.differences.csv`.
+    pub fn files(prefix: &Path, differences: bool) -> Vec<PathBuf> {
+        let endings = ["npy", "csv", "json", "differences.csv"];
+        let named = |ending: &str| {
+            let mut path = prefix.as_os_str().to_owned();
+            path.push(format!(".{ending}"));
+            PathBuf::from(path)
+        };
+        endings.into_iter().take(if differences { 4 } else { 3 }).map(named).collect()
+    }
+
+    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv`, `<prefix>.json` and, if models were compared with
+    /// each other, `<prefix>.differences.csv`; returns their paths.
+    pub fn write(&self, prefix: &Path) -> Result<Vec<PathBuf>> {
+        let paths = Self::files(prefix, !self.differences.is_empty());
         if let Some(folder) = prefix.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         }
         let values: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
         let layers = values.len() / self.targets;
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
-        whole::write(&paths[1], &self.csv()?)?;
+        whole::write(&paths[1], &csv(&self.scores)?)?;
         whole::write(&paths[2], self.json()?.as_bytes())?;
+        if let Some(path) = paths.get(3) {
+            whole::write(path, &csv(&self.differences)?)?;
+        }
         Ok(paths)
     }
 
@@ -65,12 +132,12 @@ impl Table {
     pub fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&self.scores)? + "\n")
     }
+}
 
-    fn csv(&self) -> Result<Vec<u8>> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        for score in &self.scores {
-            csv.serialize(score)?;
-        }
-        Ok(csv.into_inner()?)
+fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row)?;
     }
+    Ok(csv.into_inner()?)
 }

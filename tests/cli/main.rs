@@ -4,9 +4,11 @@
 mod averages;
 mod extract;
 mod images;
+mod inference;
 mod lab;
 mod models;
 mod rdm;
+mod rdm_files;
 mod readouts;
 mod refusals;
 mod rsa;

@@ -34,7 +34,7 @@ fn features_without_a_correlation_are_refused() {
     RDM of 5 stimuli from 4 units each
     error: no RDM of `constant.npy`: all units have the same value, so a correlation is not defined, in row 2
 
-    hint: take another layer for an RDM, leave these stimuli out, or store NaN for them: --on-constant nan
+    hint: take another layer for an RDM, store NaN for these stimuli (--on-constant nan), or leave them out (--on-constant drop)
     ");
     features[[1, 1]] = f32::NAN;
     features[[3, 1]] = f32::INFINITY;

@@ -40,14 +40,19 @@ fn every_run_is_compared_with_every_target() {
                                              classifier.5     0.284
     --- stderr
 
-      Pearson correlation of RDMs: 5 stimuli, 10 pairs each, taken to be in the same order on both sides.
+      Pearson correlation of RDMs: 5 stimuli, 10 pairs each, without names on one side, so taken to be in the same order.
       wrote rsa.npy (2 × 4 scores), rsa.csv, rsa.json
     ");
     let scores = npy::read(&lab.path("rsa.npy")).unwrap();
     assert_eq!(scores.shape(), [2, 4]);
     let csv = fs::read_to_string(lab.path("rsa.csv")).unwrap();
     assert_eq!(csv.lines().count(), 9);
-    assert_eq!(csv.lines().next(), Some("target,kind,model,layer,compare,stimuli,pairs,score"));
+    assert_eq!(
+        csv.lines().next(),
+        Some(
+            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"
+        )
+    );
     let json: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.json")).unwrap();
     assert_eq!(json[5]["model"], "alexnet.random-0");
     assert_eq!(json[5]["score"].as_f64(), Some(scores[[1, 1]]));
@@ -81,7 +86,7 @@ fn an_rdm_file_and_a_run_can_be_named() {
                           behavior                            1.000
     --- stderr
 
-      Pearson correlation of RDMs: 5 stimuli, 10 pairs each, taken to be in the same order on both sides.
+      Pearson correlation of RDMs: 5 stimuli, 10 pairs each, without names on one side, so taken to be in the same order.
       wrote rsa.npy (1 × 4 scores), rsa.csv, rsa.json
     ");
     let json = lab.succeed("rsa --json -q --behavior behavior.npy behavior.npy").stdout;
@@ -123,9 +128,9 @@ fn what_does_not_fit_is_said_in_words() {
     fs::rename(lab.path("images/b/five.jpg"), lab.path("images/b/eleven.jpg")).unwrap();
     lab.succeed(&format!("{EXTRACT} --seed 1"));
     assert_output!(lab.fail("rsa --behavior behavior.npy"), @"
-    error: the runs `alexnet.random-0` and `alexnet.random-1` are of different images
+    error: `activations/alexnet.random-0/features.2.rdm.npy` and `activations/alexnet.random-1/features.2.rdm.npy` are not of the same stimuli: `activations/alexnet.random-1/features.2.rdm.npy` has no `b/five.jpg`; `activations/alexnet.random-0/features.2.rdm.npy` has no `b/eleven.jpg`
 
-    hint: one target can be in the order of only one of them: compare their images.txt, and name the runs to compare
+    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
     ");
     let mut asymmetric = rdm(5);
     asymmetric[[1, 3]] += 0.5;

@@ -108,7 +108,7 @@ fn constant_rows_have_no_rdm_but_the_activations_are_whole() {
     --- stderr
     error: the activations are whole, but there is no RDM of `layer2`, `fc`: all units have the same value, so a correlation is not defined, in `a/one.png`, `a/two.png`, `b/five.jpg`, `b/four.png`, `b/three.png`
 
-    hint: take another layer for an RDM, leave these stimuli out, or store NaN for them: --on-constant nan
+    hint: take another layer for an RDM, store NaN for these stimuli (--on-constant nan), or leave them out (--on-constant drop)
     ");
     insta::assert_debug_snapshot!(lab.names("activations/resnet18.zero"), @r#"
     [

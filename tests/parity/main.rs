@@ -3,8 +3,10 @@
 
 mod activations;
 mod checkpoints;
+mod golden;
 mod pixels;
 mod rdm;
+mod rsa;
 mod seeded_weights;
 mod structure;
 

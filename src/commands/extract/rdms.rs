@@ -6,8 +6,8 @@ use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
 use thingsvision::extract::{LayerRecord, Record, Seconds};
-use thingsvision::npy::{self, Matrix};
-use thingsvision::rdm::Metric;
+use thingsvision::npy::Matrix;
+use thingsvision::rdm::{Job, Metric, Shape, ids};
 
 /// Computes the RDMs of a run and completes its record. Returns why a layer has none.
 pub fn finish(
@@ -42,7 +42,13 @@ fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows:
         let write = || -> Result<()> {
             let features = Matrix::open(&folder.join(&layer.file))?;
             let name = |row: usize| format!("`{}`", rows[row]);
-            npy::write(&folder.join(rdm), &Metric::Correlation.rdm(&features, arguments.on_constant, &name)?.into_dyn())
+            let job = Job::new(Metric::Correlation, features, None, arguments.on_constant, &name)?;
+            let path = folder.join(rdm);
+            job.write(&path, Shape::Square)?;
+            match job.kept() {
+                Some(kept) => ids::write(&path, &kept.into_iter().map(|row| rows[row].clone()).collect::<Vec<_>>()),
+                None => Ok(()),
+            }
         };
         if let Err(fault) = write() {
             layer.without_rdm = Some(fault.to_string());

@@ -1,0 +1,95 @@
+//! HDF5: RDMs as rsatoolbox stores them, MATLAB's `.mat` from version 7.3 on, and any file of arrays.
+
+use super::{Labelled, array, choose};
+use crate::advice::advise;
+use crate::whole;
+use anyhow::{Context, Result};
+use hdf5_pure::{AttrValue, File, FileBuilder};
+use std::collections::HashSet;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// rsatoolbox's name of the pairs, `[RDMs, pairs]`.
+const PAIRS: &str = "dissimilarities";
+
+/// rsatoolbox's folder of what is known of each stimulus.
+const STIMULI: &str = "pattern_descriptors";
+
+/// How a matrix lies in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Row by row.
+    C,
+    /// Column by column, which HDF5 sees as transposed.
+    Matlab,
+}
+
+/// Whether the file is HDF5, perhaps after MATLAB's header of 512 bytes.
+pub(super) fn is_hdf5(path: &Path) -> bool {
+    let signature = |at: u64| {
+        let mut start = [0; 8];
+        let mut file = std::fs::File::open(path).ok()?;
+        file.seek(SeekFrom::Start(at)).ok()?;
+        file.read_exact(&mut start).ok()?;
+        Some(start == *b"\x89HDF\r\n\x1a\n")
+    };
+    [0, 512].into_iter().any(|at| signature(at).unwrap_or(false))
+}
+
+/// The dataset `name`, or rsatoolbox's, or the only one.
+pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labelled> {
+    let unreadable = || advise(format!("`{}` is not a whole HDF5 file", path.display()), "write it again, or convert it to .npy");
+    let file = File::open(path).map_err(|error| unreadable().context(error.to_string()))?;
+    let names = file.root().datasets().with_context(|| format!("cannot read `{}`", path.display()))?;
+    let of_rsatoolbox = (name.is_none() && names.iter().any(|name| name == PAIRS)).then_some(PAIRS);
+    let name = choose(path, &names, name.or(of_rsatoolbox))?;
+    let dataset = file.dataset(name).with_context(|| format!("cannot read `{name}` in `{}`", path.display()))?;
+    let mut shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
+    let values = dataset.read_f64().with_context(|| format!("`{name}` in `{}` holds no numbers", path.display()))?;
+    // One RDM, or one row of MATLAB's, is a vector.
+    shape.retain(|&size| size != 1);
+    let values = array(&shape, values, path)?;
+    let values = if order == Order::Matlab { values.reversed_axes().as_standard_layout().into_owned() } else { values };
+    let ids = if name == PAIRS { stimuli(&file) } else { None };
+    Ok(Labelled { values, ids })
+}
+
+/// The first text that tells stimuli apart.
+fn stimuli(file: &File) -> Option<Vec<String>> {
+    let descriptors = file.group(STIMULI).ok()?;
+    let mut names = descriptors.datasets().ok()?;
+    names.sort();
+    let texts = names.iter().filter_map(|name| descriptors.dataset(name).ok()?.read_string().ok());
+    texts.into_iter().find(|texts| texts.iter().collect::<HashSet<_>>().len() == texts.len())
+}
+
+/// The pairs of one RDM or several, as `rsatoolbox.rdm.load_rdm` reads them.
+pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
+    let pairs = match labelled.values.ndim() {
+        1 => labelled.values.clone().insert_axis(ndarray::Axis(0)),
+        _ => labelled.values.clone(),
+    };
+    let [rdms, count] = *pairs.shape() else {
+        return Err(advise("an HDF5 file for rsatoolbox holds the pairs of RDMs", "write it condensed"));
+    };
+    let mut file = FileBuilder::new();
+    let values: Vec<f64> = pairs.iter().copied().collect();
+    file.create_dataset(PAIRS).with_f64_data(&values).with_shape(&[rdms as u64, count as u64]);
+    file.set_attr("dissimilarity_measure", AttrValue::VarLenString("unknown".into()));
+    file.set_attr("rsatoolbox_version", AttrValue::VarLenString("0.3.2".into()));
+    let descriptors = file.create_group("descriptors").finish();
+    file.add_group(descriptors);
+    let mut of_rdms = file.create_group("rdm_descriptors");
+    of_rdms.create_dataset("index").with_i64_data(&(0..rdms as i64).collect::<Vec<_>>()).with_shape(&[rdms as u64]);
+    file.add_group(of_rdms.finish());
+    let mut of_stimuli = file.create_group(STIMULI);
+    // n (n − 1) / 2 = count.
+    let n = 1 + ((1 + 8 * count).isqrt() - 1) / 2;
+    of_stimuli.create_dataset("index").with_i64_data(&(0..n as i64).collect::<Vec<_>>()).with_shape(&[n as u64]);
+    if let Some(ids) = &labelled.ids {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        of_stimuli.create_dataset("stimuli").with_strings(&ids)?.with_shape(&[n as u64]);
+    }
+    file.add_group(of_stimuli.finish());
+    whole::write(path, &file.finish()?)
+}

@@ -1,0 +1,93 @@
+//! Arrays that users bring, in the formats in which labs keep them, as float64: `.npy`, `.npz`, `.csv`, `.tsv`, `.mat`,
+//! `.h5`.
+
+mod csv;
+mod hdf5;
+mod mat;
+mod npz;
+
+use crate::advice::advise;
+use crate::npy;
+use anyhow::{Context, Result};
+use ndarray::{ArrayD, IxDyn};
+use std::path::{Path, PathBuf};
+
+/// An array, and the names of its rows if the file has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// The numbers, in C order.
+    pub values: ArrayD<f64>,
+    /// The name of each row or stimulus.
+    pub ids: Option<Vec<String>>,
+}
+
+/// Reads the array at `path`; of a file with several, `FILE:NAME` is the one of that name.
+pub fn read(path: &Path) -> Result<Labelled> {
+    let (file, name) = split(path);
+    match kind(&file).as_str() {
+        "npz" => npz::read(&file, name.as_deref()),
+        "csv" | "tsv" => csv::read(&file),
+        "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
+        "mat" => mat::read(&file, name.as_deref()),
+        "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),
+        _ => Ok(Labelled { values: npy::read(path)?, ids: None }),
+    }
+}
+
+/// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float32),
+/// `.csv` and `.tsv` (with the IDs as first row and column of a square), `.mat` (version 5), `.h5` (as rsatoolbox reads).
+pub fn write(path: &Path, array: &Labelled) -> Result<()> {
+    match kind(path).as_str() {
+        "npy" => npy::write(path, &array.values.mapv(|value| value as f32)),
+        "csv" | "tsv" => csv::write(path, array),
+        "mat" => mat::write(path, array),
+        "h5" | "hdf5" => hdf5::write(path, array),
+        _ => Err(advise(
+            format!("`{}` has no ending that says in which format to write", path.display()),
+            "end the name in .npy, .csv, .tsv, .mat or .h5",
+        )),
+    }
+}
+
+/// The ending in lower case.
+pub fn kind(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// `FILE:NAME`, unless there is a file of that very name.
+pub fn split(path: &Path) -> (PathBuf, Option<String>) {
+    let text = path.to_string_lossy();
+    match text.rsplit_once(':') {
+        Some((file, name)) if !path.exists() && Path::new(file).exists() => (file.into(), Some(name.to_owned())),
+        _ => (path.to_owned(), None),
+    }
+}
+
+/// The one of `names` that is wanted, or the only one.
+fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<&'a str> {
+    let shown = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match (wanted, names) {
+        (_, []) => Err(advise(format!("`{}` holds no array of numbers", path.display()), "save an array of numbers")),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(advise(
+            format!("`{}` holds several arrays: {}", path.display(), shown()),
+            format!("name the one you mean: {}:{}", path.display(), names[0]),
+        )),
+        (Some(wanted), _) => names
+            .iter()
+            .find(|name| *name == wanted)
+            .map(String::as_str)
+            .ok_or_else(|| advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown()))),
+    }
+}
+
+/// The bytes of a file, with the error in words.
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        advise(format!("cannot read `{}`: {error}", path.display()), "relative paths begin at the current folder")
+    })
+}
+
+fn array(shape: &[usize], values: Vec<f64>, path: &Path) -> Result<ArrayD<f64>> {
+    ArrayD::from_shape_vec(IxDyn(shape), values).with_context(|| format!("`{}` is damaged", path.display()))
+}

@@ -1,0 +1,100 @@
+//! The flags of `thingsvision rdm`.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
+
+/// `thingsvision rdm`
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Rdm {
+    /// What to do with RDMs that are there
+    #[command(subcommand)]
+    pub command: Option<RdmCommand>,
+
+    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .mat, .h5; further axes are flattened. FILE:NAME is one
+    /// array of a file that holds several
+    #[arg(required = true)]
+    pub features: Option<PathBuf>,
+
+    /// How the dissimilarity of two stimuli is measured
+    #[arg(long, value_enum, default_value_t)]
+    pub metric: Metric,
+
+    /// What to do about rows with the same value everywhere, for which no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
+    pub on_constant: OnConstant,
+
+    /// The file to write, .npy [default: FEATURES with .rdm.npy]
+    #[arg(long, value_name = "FILE.npy")]
+    pub out: Option<PathBuf>,
+
+    /// Write the upper triangle alone, in SciPy's order, half the size
+    #[arg(long)]
+    pub condensed: bool,
+
+    /// The stimulus of each row, one ID a line [default: FEATURES with .ids.txt, or images.txt of the run]
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+
+    /// The condition of each row, one a line: rows of the same condition are averaged
+    #[arg(long, value_name = "FILE", conflicts_with = "ids")]
+    pub conditions: Option<PathBuf>,
+
+    /// For crossnobis the session or run of each row, one a line
+    #[arg(long, value_name = "FILE", requires = "conditions")]
+    pub partitions: Option<PathBuf>,
+
+    /// For mahalanobis and crossnobis the covariance of the noise
+    #[arg(long, value_enum, default_value_t)]
+    pub noise: NoiseModel,
+
+    /// Residuals to estimate the noise from, [scans, units] [default: the deviations of rows from their condition's mean]
+    #[arg(long, value_name = "FILE")]
+    pub residuals: Option<PathBuf>,
+}
+
+/// The subcommands of `thingsvision rdm`.
+#[derive(Debug, Subcommand)]
+pub enum RdmCommand {
+    /// Look for what often goes wrong in a file of an RDM
+    ///
+    /// Order, symmetry, diagonal, similarities taken for dissimilarities, duplicates, missing pairs, ties.
+    Check {
+        /// The RDM, or one of each subject
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Average the RDMs of subjects
+    Average {
+        /// RDMs, aligned by their IDs; a file may hold one of each subject
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// In which units they are averaged
+        #[arg(long, value_enum, default_value_t)]
+        pool: Pooling,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Convert an RDM: square or condensed, .npy, .csv, .tsv, .mat, .h5 (as rsatoolbox reads it)
+    Convert {
+        /// The RDM, or one of each subject
+        file: PathBuf,
+        /// The file to write; its ending says the format
+        out: PathBuf,
+        /// Write the pairs in SciPy's order instead of the square (.h5 always has the pairs)
+        #[arg(long)]
+        condensed: bool,
+    },
+    /// Make the RDM of categories: 0 within, 1 between
+    Categories {
+        /// A table of stimulus ID and category, without header, or one category a line
+        labels: PathBuf,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}

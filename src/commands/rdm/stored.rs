@@ -1,0 +1,113 @@
+//! `thingsvision rdm check | average | convert | categories`: what is done with RDMs that are there.
+
+use crate::printer::{Printer, columns, count};
+use anyhow::{Result, ensure};
+use ndarray::{Array, ArrayD, IxDyn};
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::arrays::{self, Labelled};
+use thingsvision::rdm::{self, Labels, Pooling, Rdms, ids};
+use thingsvision::rsa::{Rows, align, aligned};
+use thingsvision::whole::is_same;
+
+/// Prints what was found; what cannot be read as an RDM is an error that says why.
+pub fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
+    let findings = rdm::check(&Rdms::read(file)?);
+    if json {
+        return Ok(printer.data(&serde_json::to_string_pretty(&findings)?)?);
+    }
+    let mark = |warning: bool| if warning { "look" } else { "fine" }.to_owned();
+    let rows: Vec<Vec<String>> =
+        findings.into_iter().map(|found| vec![mark(found.warning), found.subject.to_owned(), found.text]).collect();
+    Ok(printer.data(&columns(&rows, &[]))?)
+}
+
+/// Writes the mean RDM of all subjects in all files.
+pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -> Result<()> {
+    check_out(files, out)?;
+    let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let row = |(rdms, name)| {
+        let (rdms, name): (&Rdms, &String) = (rdms, name);
+        Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() }
+    };
+    let alignment = align(&all.iter().zip(&names).map(row).collect::<Vec<_>>(), false)?;
+    let mut subjects = Vec::new();
+    for (rdms, rows) in all.iter().zip(&alignment.rows) {
+        subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));
+    }
+    let rdms = Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects };
+    let order = if alignment.assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
+    printer.note(&format!("the mean of {} RDMs of {} stimuli{order}", rdms.subjects.len(), count(rdms.stimuli)));
+    let pairs = rdm::average(&rdms, pool);
+    write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, printer)
+}
+
+/// Writes an RDM, or those of all subjects, in another format.
+pub fn convert(file: &Path, out: &Path, condensed: bool, printer: Printer) -> Result<()> {
+    check_out(&[arrays::split(file).0], out)?;
+    write(out, &Rdms::read(file)?, condensed, printer)
+}
+
+/// Writes the RDM of categories.
+pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
+    check_out(&[labels.to_owned()], out)?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(labels)?;
+    let lines: Vec<Vec<String>> =
+        reader.records().map(|record| Ok(record?.iter().map(str::to_owned).collect())).collect::<Result<_>>()?;
+    let width = lines.first().map_or(0, Vec::len);
+    if lines.len() < 4 || !(1..=2).contains(&width) {
+        return Err(advise(
+            format!("`{}` has {} lines of {width} columns", labels.display(), lines.len()),
+            "give at least four lines of `ID,category`, or of a category each",
+        ));
+    }
+    let ids = (width == 2).then(|| lines.iter().map(|line| line[0].clone()).collect::<Vec<_>>());
+    if let Some(ids) = &ids {
+        ids::check_unique(ids, &labels.display().to_string())?;
+    }
+    let labels = Labels::new(&lines.iter().map(|line| line[width - 1].clone()).collect::<Vec<_>>());
+    printer.note(&format!("{} stimuli in {} categories", count(lines.len()), labels.names.len()));
+    write(out, &Rdms { stimuli: lines.len(), ids, subjects: vec![rdm::categories(&labels)] }, false, printer)
+}
+
+fn check_out(inputs: &[PathBuf], out: &Path) -> Result<()> {
+    let same = inputs.iter().any(|input| input == out || is_same(input, out));
+    ensure!(!same, advise(format!("`{}` would be overwritten", out.display()), "name another file to write"));
+    Ok(())
+}
+
+/// Writes the file and, where the format has no place for them, the IDs beside it.
+fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
+    let condensed = condensed || matches!(arrays::kind(out).as_str(), "h5" | "hdf5");
+    let values = if condensed { pairs(rdms) } else { squares(rdms) };
+    if values.ndim() > 2 && arrays::kind(out) != "npy" {
+        return Err(advise("this format holds no RDM of each subject as squares", "add --condensed, or write .npy"));
+    }
+    arrays::write(out, &Labelled { values, ids: rdms.ids.clone() })?;
+    if let Some(ids) = &rdms.ids {
+        ids::write(out, ids)?;
+    }
+    Ok(printer.data(&out.display().to_string())?)
+}
+
+/// `[pairs]`, or `[subjects, pairs]`.
+fn pairs(rdms: &Rdms) -> ArrayD<f64> {
+    let count = rdms.subjects[0].len();
+    let shape = if rdms.subjects.len() == 1 { vec![count] } else { vec![rdms.subjects.len(), count] };
+    Array::from_shape_vec(IxDyn(&shape), rdms.subjects.concat()).expect("as many pairs for every subject")
+}
+
+/// `[N, N]`, or `[subjects, N, N]`.
+fn squares(rdms: &Rdms) -> ArrayD<f64> {
+    let n = rdms.stimuli;
+    let pair = |i: usize, j: usize| i * (2 * n - i - 1) / 2 + j - i - 1;
+    let squares = Array::from_shape_fn((rdms.subjects.len(), n, n), |(s, i, j)| match i == j {
+        true => 0.0,
+        false => rdms.subjects[s][pair(i.min(j), i.max(j))],
+    });
+    match rdms.subjects.len() {
+        1 => squares.index_axis_move(ndarray::Axis(0), 0).into_dyn(),
+        _ => squares.into_dyn(),
+    }
+}

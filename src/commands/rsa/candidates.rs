@@ -1,0 +1,125 @@
+//! The models of an analysis: layers of runs, and RDM files.
+
+use super::stem;
+use crate::printer::Printer;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::extract::{is_run, read_record};
+use thingsvision::rdm::Rdms;
+use thingsvision::whole::is_same;
+
+/// Where runs are looked for when none is named: the default of `extract --out`.
+const RUNS: &str = "activations";
+
+/// The RDM of a layer, with the names that it has in the table.
+pub struct Candidate {
+    pub model: String,
+    pub layer: String,
+    pub path: PathBuf,
+    pub rdm: Rdms,
+}
+
+/// Those that were named, or all finished runs.
+pub fn find(named: &[PathBuf], printer: Printer) -> Result<Vec<Candidate>> {
+    let paths = if named.is_empty() { finished_runs(printer)? } else { named.to_vec() };
+    let mut candidates = Vec::new();
+    for path in &paths {
+        if path.is_dir() {
+            candidates.extend(layers_of_run(path, printer)?);
+        } else {
+            candidates.push(named_file(path)?);
+        }
+    }
+    if candidates.is_empty() {
+        return Err(advise("no layer is left to compare", "extract layers that have RDMs"));
+    }
+    name_apart(&mut candidates);
+    Ok(candidates)
+}
+
+/// An RDM file that the user named: a layer if it lies in a run, else something of its own.
+fn named_file(path: &Path) -> Result<Candidate> {
+    let rdm = Rdms::read(path)?;
+    if rdm.subjects.len() > 1 {
+        return Err(advise(
+            format!("`{}` holds {} RDMs; a model is one", path.display(), rdm.subjects.len()),
+            "average them: thingsvision rdm average; or give them as a target",
+        ));
+    }
+    let run = std::path::absolute(path)?.parent().filter(|folder| is_run(folder)).map(Path::to_owned);
+    let (model, layer) = match run {
+        Some(run) => (folder_name(&run)?, stem(path)),
+        None => (stem(path), String::new()),
+    };
+    Ok(Candidate { model, layer, path: path.to_owned(), rdm })
+}
+
+fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
+    let mut runs = Vec::new();
+    let folders = std::fs::read_dir(RUNS).map(|folders| folders.filter_map(|folder| Some(folder.ok()?.path())).collect());
+    let mut folders: Vec<_> = folders.unwrap_or_default();
+    folders.sort();
+    for folder in folders.into_iter().filter(|folder| is_run(folder)) {
+        if read_record(&folder)?.complete {
+            runs.push(folder);
+        } else {
+            printer.note(&format!("left out `{}`: the run was not finished", folder.display()));
+        }
+    }
+    if runs.is_empty() {
+        return Err(advise(
+            format!("there are no finished runs in `{RUNS}/`"),
+            "make one with `thingsvision extract --model … --images …`, or name a run's folder or an RDM file",
+        ));
+    }
+    Ok(runs)
+}
+
+fn layers_of_run(folder: &Path, printer: Printer) -> Result<Vec<Candidate>> {
+    if !is_run(folder) {
+        return Err(advise(
+            format!("`{}` is not the folder of a run: it has no run.json", folder.display()),
+            "name a folder that `thingsvision extract` printed",
+        ));
+    }
+    let record = read_record(folder)?;
+    if !record.complete {
+        return Err(advise(format!("the run in `{}` was not finished", folder.display()), "run the extraction again"));
+    }
+    let model = folder_name(folder)?;
+    let mut candidates = Vec::new();
+    for layer in record.layers {
+        let path = folder.join(layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name)));
+        if let (Some(reason), false) = (layer.without_rdm, path.exists()) {
+            printer.note(&format!("left out `{}` of `{}`: {reason}", layer.name, folder.display()));
+            continue;
+        }
+        if !path.exists() {
+            return Err(advise(
+                format!("the run in `{}` has no RDM of `{}`", folder.display(), layer.name),
+                format!("make it: thingsvision rdm {}", folder.join(layer.file).display()),
+            ));
+        }
+        match Rdms::read(&path) {
+            Ok(rdm) => candidates.push(Candidate { model: model.clone(), layer: layer.name, path, rdm }),
+            // A layer that is the same for all images.
+            Err(fault) => printer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
+        }
+    }
+    Ok(candidates)
+}
+
+/// Gives different files that would be called the same their paths instead.
+fn name_apart(candidates: &mut [Candidate]) {
+    let same_name = |a: &Candidate, b: &Candidate| a.model == b.model && a.layer == b.layer && !is_same(&a.path, &b.path);
+    let clash = |candidate: &Candidate| candidates.iter().any(|other| same_name(candidate, other));
+    let clashes: Vec<bool> = candidates.iter().map(clash).collect();
+    for (candidate, _) in candidates.iter_mut().zip(clashes).filter(|(_, clashes)| *clashes) {
+        candidate.model = candidate.path.display().to_string();
+    }
+}
+
+pub(in crate::commands) fn folder_name(folder: &Path) -> Result<String> {
+    Ok(folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+}

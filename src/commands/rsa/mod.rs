@@ -1,0 +1,188 @@
+//! `thingsvision rsa`
+
+pub(super) mod candidates;
+mod targets;
+mod text;
+
+use crate::cli::Rsa;
+use crate::printer::{Printer, count};
+use anyhow::Result;
+use candidates::Candidate;
+use std::path::{Path, PathBuf};
+use targets::Wanted;
+use thingsvision::advice::advise;
+use thingsvision::rdm::missing;
+use thingsvision::rsa::{
+    Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences,
+    permute,
+};
+use thingsvision::whole::is_same;
+
+/// Compares every layer with every target.
+pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
+    let wanted = targets::read(arguments)?;
+    check_outputs(arguments, &wanted)?;
+    let candidates = candidates::find(&arguments.models, printer)?;
+    let alignment = alignment(arguments, &wanted, &candidates)?;
+    if alignment.left_out > 0 {
+        printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
+    }
+    let analysis = with_data(analysis(arguments, wanted, candidates, &alignment), alignment.ids.as_deref(), printer)?;
+    check_missing(&analysis, arguments)?;
+
+    let scores = analysis.scores()?;
+    let ceilings = analysis.ceilings()?;
+    let permuted = arguments.permutations.map(|count| permute(&analysis, count as usize, arguments.seed)).transpose()?;
+    let draws = |count: u32| bootstrap(&analysis, arguments.over, count as usize, arguments.seed);
+    let bootstrap = arguments.bootstrap.map(draws).transpose()?;
+    let compared = bootstrap.as_ref().filter(|_| arguments.differences);
+    let differences = compared.map(|bootstrap| differences(&analysis, &scores, bootstrap)).unwrap_or_default();
+    let table = Table::new(&analysis, &scores, &ceilings, permuted.as_ref(), bootstrap.as_ref(), differences);
+    let files = table.write(&arguments.out)?;
+    print(arguments, &table, printer)?;
+    let by_name = alignment.ids.is_some();
+    let notes = text::notes(arguments, &analysis, by_name, alignment.assumed, permuted.as_ref());
+    printer.note(&format!("\n  {}", notes.join("\n  ")));
+    printer.note(&wrote(&files, &analysis));
+    explain(arguments, &analysis, permuted.as_ref(), bootstrap.as_ref(), printer)
+}
+
+fn print(arguments: &Rsa, table: &Table, printer: Printer) -> Result<()> {
+    if arguments.json {
+        return Ok(printer.data(&table.json()?)?);
+    }
+    printer.data(&text::table(table))?;
+    if !table.differences.is_empty() {
+        printer.data(&format!("\n{}", text::differences(table)))?;
+    }
+    Ok(())
+}
+
+fn wrote(files: &[PathBuf], analysis: &Analysis) -> String {
+    let names: Vec<_> = files[1..].iter().map(|path| path.display().to_string()).collect();
+    let (targets, models) = (analysis.targets.len(), analysis.models.len());
+    format!("  wrote {} ({targets} × {models} scores), {}", files[0].display(), names.join(", "))
+}
+
+fn explain(
+    arguments: &Rsa,
+    analysis: &Analysis,
+    permuted: Option<&Permuted>,
+    bootstrap: Option<&Bootstrap>,
+    printer: Printer,
+) -> Result<()> {
+    if !arguments.explain {
+        return Ok(());
+    }
+    let explained = Explained {
+        comparison: analysis.comparison,
+        stimuli: analysis.stimuli,
+        tests: analysis.tests(),
+        subjects: analysis.targets.iter().map(|target| target.subjects.len()).max().unwrap_or(0),
+        missing: !analysis.is_complete(),
+        permuted,
+        bootstrap: bootstrap.map(|bootstrap| (bootstrap.over(), bootstrap.draws)),
+        seed: arguments.seed,
+    };
+    let text = format!("\n{}", explained.text());
+    // Of JSON nothing else may be on stdout.
+    if arguments.json {
+        printer.note(&text)
+    } else {
+        printer.data(&text)?
+    }
+    Ok(())
+}
+
+/// Fails if a file that will be written is one that is read.
+fn check_outputs(arguments: &Rsa, targets: &[Wanted]) -> Result<()> {
+    let outputs = Table::files(&arguments.out, arguments.differences);
+    let files = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
+    for input in files.chain(&arguments.models) {
+        if outputs.iter().any(|output| is_same(input, output)) {
+            return Err(advise(
+                format!("the scores would overwrite `{}`", input.display()),
+                "name another prefix for the results with --out",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn alignment(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<Alignment> {
+    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (path, rdms)));
+    let all: Vec<_> = of_targets.chain(candidates.iter().map(|candidate| (&candidate.path, &candidate.rdm))).collect();
+    let names: Vec<String> = all.iter().map(|(path, _)| path.display().to_string()).collect();
+    let rows = all.iter().zip(&names).map(|((_, rdms), name)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() });
+    align(&rows.collect::<Vec<_>>(), arguments.intersect)
+}
+
+fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, alignment: &Alignment) -> Analysis {
+    let mut rows = alignment.rows.iter();
+    let mut pairs = |rdms: &thingsvision::rdm::Rdms| -> Vec<Vec<f64>> {
+        let rows = rows.next().expect("rows of every RDM");
+        rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
+    };
+    let mut subjects = |files: &[(PathBuf, thingsvision::rdm::Rdms)]| files.iter().flat_map(|(_, rdms)| pairs(rdms)).collect();
+    let targets: Vec<Target> = targets
+        .into_iter()
+        .map(|target| Target { subjects: subjects(&target.files), name: target.name, kind: target.kind })
+        .collect();
+    let models = candidates
+        .into_iter()
+        .map(|candidate| Model { pairs: pairs(&candidate.rdm).concat(), model: candidate.model, layer: candidate.layer })
+        .collect();
+    Analysis { comparison: arguments.compare, stimuli: alignment.rows[0].len(), models, targets }
+}
+
+/// Without the stimuli of which a model or a subject has no data at all: they are left out for all alike.
+fn with_data(analysis: Analysis, ids: Option<&[String]>, printer: Printer) -> Result<Analysis> {
+    let n = analysis.stimuli;
+    let mut without = vec![false; n];
+    let of_models = analysis
+        .models
+        .iter()
+        .map(|model| (format!("`{}`", format!("{} {}", model.model, model.layer).trim_end()), &model.pairs));
+    let of_targets = analysis.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (format!("`{}`", t.name), pairs)));
+    for (name, pairs) in of_models.chain(of_targets) {
+        let (_, stimuli) = missing(n, pairs);
+        if let Some(&first) = stimuli.first() {
+            let first = ids.map_or_else(|| format!("row {first}"), |ids| format!("`{}`", ids[first]));
+            let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
+            printer.note(&format!("left out {first}{more}: {name} has no data"));
+        }
+        stimuli.into_iter().for_each(|stimulus| without[stimulus] = true);
+    }
+    let rows: Vec<usize> = (0..n).filter(|&row| !without[row]).collect();
+    if rows.len() < 4 {
+        return Err(advise(
+            format!("only {} stimuli have data in all models and targets", rows.len()),
+            "leave out the layer or the subject that has none for most: name the others",
+        ));
+    }
+    let of = |pairs: &Vec<f64>| aligned(n, pairs, &rows);
+    let models = analysis.models.iter().map(|model| Model { pairs: of(&model.pairs), ..model.clone() }).collect();
+    let subjects = |target: &Target| target.subjects.iter().map(of).collect();
+    let targets = analysis.targets.iter().map(|target| Target { subjects: subjects(target), ..target.clone() }).collect();
+    Ok(Analysis { comparison: analysis.comparison, stimuli: rows.len(), models, targets })
+}
+
+/// Fails if pairs are missing that the measure or the test cannot do without.
+fn check_missing(analysis: &Analysis, arguments: &Rsa) -> Result<()> {
+    use thingsvision::rsa::Comparison;
+    let measure = analysis.comparison;
+    let test_needs_all = arguments.permutations.is_some() && measure == Comparison::Cosine;
+    if analysis.is_complete() || !(measure.needs_all_pairs() || test_needs_all) {
+        return Ok(());
+    }
+    let what = if test_needs_all { "the permutation test of the cosine" } else { measure.title() };
+    Err(advise(format!("{what} needs every pair, and some are missing (NaN)"), "compare by pearson, spearman or rho-a"))
+}
+
+/// A file's name without folder and endings, `.rdm.npy` counted as one.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let endings = [".npy", ".npz", ".csv", ".tsv", ".mat", ".hdf5", ".h5"];
+    let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    name.strip_suffix(".rdm").unwrap_or(name).to_owned()
+}

@@ -1,0 +1,80 @@
+//! The targets of an analysis, as they are named on the command line: `[NAME=]FILE[,FILE…]`, or a glob for files.
+
+use super::stem;
+use crate::cli::Rsa;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::arrays;
+use thingsvision::rdm::Rdms;
+
+/// A target, with one file or more.
+pub struct Wanted {
+    pub name: String,
+    pub kind: &'static str,
+    pub files: Vec<(PathBuf, Rdms)>,
+}
+
+/// A target as it was asked for.
+struct Named {
+    name: Option<String>,
+    kind: &'static str,
+    files: Vec<PathBuf>,
+}
+
+/// Reads all targets.
+pub fn read(arguments: &Rsa) -> Result<Vec<Wanted>> {
+    let behavior = arguments.behavior.iter().map(|text| Named::parse(text, "behavior"));
+    let fmri = arguments.fmri.iter().map(|text| Named::parse(text, "fmri"));
+    let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
+    let names = distinct_names(&all);
+    all.into_iter().zip(names).map(|(named, name)| named.read(name)).collect()
+}
+
+impl Named {
+    fn parse(text: &str, kind: &'static str) -> Result<Named> {
+        let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
+        let (name, files) = match text.split_once('=') {
+            Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),
+            _ => (None, text),
+        };
+        if exists(files) {
+            return Ok(Named { name, kind, files: vec![files.into()] });
+        }
+        let found: Vec<Vec<PathBuf>> = files.split(',').map(matching).collect::<Result<_>>()?;
+        Ok(Named { name, kind, files: found.concat() })
+    }
+
+    /// The given name, or that of the (first) file.
+    fn short(&self) -> String {
+        self.name.clone().unwrap_or_else(|| stem(&self.files[0]))
+    }
+
+    fn read(self, name: String) -> Result<Wanted> {
+        let read = |file: PathBuf| Rdms::read(&file).map(|rdms| (file, rdms));
+        Ok(Wanted { name, kind: self.kind, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+    }
+}
+
+/// The file, or those that the glob matches, in the order of their names.
+fn matching(file: &str) -> Result<Vec<PathBuf>> {
+    if !file.contains(['*', '?', '[']) {
+        return Ok(vec![file.into()]);
+    }
+    let files: Vec<PathBuf> = glob::glob(file).with_context(|| format!("`{file}` is no glob"))?.collect::<Result<_, _>>()?;
+    if files.is_empty() {
+        return Err(advise(
+            format!("no file matches `{file}`"),
+            "put globs in quotes; relative paths begin at the current folder",
+        ));
+    }
+    Ok(files)
+}
+
+/// The short names, or the paths where two would have the same name.
+fn distinct_names(targets: &[Named]) -> Vec<String> {
+    let names: Vec<String> = targets.iter().map(Named::short).collect();
+    let alone = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+    let path = |target: &Named| target.files[0].display().to_string();
+    targets.iter().zip(&names).map(|(target, name)| if alone(name) { name.clone() } else { path(target) }).collect()
+}

@@ -1,0 +1,143 @@
+//! The table of scores on the terminal, and the notes below it.
+
+use crate::cli::Rsa;
+use crate::printer::{columns, count};
+use thingsvision::rdm::{MANY_TIES, tied_share};
+use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table};
+
+/// What a column of the table says of a score.
+type Cell = fn(&Score) -> Option<String>;
+
+/// The scores, with a column for everything that was computed.
+pub fn table(table: &Table) -> String {
+    let columns_wanted = optional(table);
+    let mut rows = vec![["target", "kind", "model", "layer"].map(String::from).to_vec()];
+    rows[0].extend(columns_wanted.iter().map(|(title, _)| (*title).to_owned()));
+    let mut before: Option<&Score> = None;
+    for score in &table.scores {
+        let same_target = before.is_some_and(|before| before.target == score.target && before.kind == score.kind);
+        let same_model = same_target && before.is_some_and(|before| before.model == score.model);
+        let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
+        let mut row = vec![unless(same_target, &score.target), unless(same_target, score.kind), unless(same_model, &score.model)];
+        row.push(score.layer.clone());
+        for (title, cell) in &columns_wanted {
+            let once = *title == CEILING && same_target;
+            row.push(if once { String::new() } else { cell(score).unwrap_or_default() });
+        }
+        rows.push(row);
+        before = Some(score);
+    }
+    columns(&rows, &(4..4 + columns_wanted.len()).collect::<Vec<_>>())
+}
+
+/// The title and the cells of every column of numbers that there is something to say in.
+fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
+    let first = &table.scores[0];
+    let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
+    let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
+    let (drawn, tested, ceiling) = (any(|s| s.low.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
+    let all: [(bool, &str, Cell); 8] = [
+        (pairs_differ, "pairs", |score| Some(count(score.pairs))),
+        (true, first.compare, |score| Some(format!("{:.3}", score.score))),
+        (drawn, "95 % interval", |score| Some(range(score.low?, score.high?))),
+        (tested, "p", |score| score.p.map(probability)),
+        (tested, "p family", |score| score.p_family.map(probability)),
+        (tested, "p Holm", |score| score.p_holm.map(probability)),
+        (tested, "q", |score| score.q.map(probability)),
+        (ceiling, CEILING, |score| Some(bounds(score).unwrap_or_else(|| "not available".into()))),
+    ];
+    all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, title, cell)| (title, cell)).collect()
+}
+
+/// The column that is filled once for each target.
+const CEILING: &str = "ceiling";
+
+fn bounds(score: &Score) -> Option<String> {
+    Some(range(score.ceiling_lower?, score.ceiling_upper?))
+}
+
+fn range(low: f64, high: f64) -> String {
+    format!("{low:.3} … {high:.3}")
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+}
+
+/// The pairwise differences, the smallest p first, at most so many.
+pub fn differences(table: &Table) -> String {
+    const SHOWN: usize = 12;
+    let name = |model: &str, layer: &str| if layer.is_empty() { model.to_owned() } else { format!("{model} {layer}") };
+    let mut sorted: Vec<_> = table.differences.iter().collect();
+    sorted.sort_by(|a, b| a.p.total_cmp(&b.p));
+    let mut rows = vec![["target", "model", "other", "difference", "p", "p Holm"].map(String::from).to_vec()];
+    for found in sorted.iter().take(SHOWN) {
+        let (one, other) = (name(&found.model, &found.layer), name(&found.other_model, &found.other_layer));
+        let numbers = [format!("{:.3}", found.difference), probability(found.p), probability(found.p_holm)];
+        rows.push([found.target.clone(), one, other].into_iter().chain(numbers).collect());
+    }
+    let more = sorted.len().saturating_sub(SHOWN);
+    columns(&rows, &[3, 4, 5]) + &if more > 0 { format!("and {more} more, in the file\n") } else { String::new() }
+}
+
+/// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
+pub fn notes(arguments: &Rsa, analysis: &Analysis, by_name: bool, assumed: bool, permuted: Option<&Permuted>) -> Vec<String> {
+    let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
+    let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
+        format!("{} pairs each", count(pairs[0]))
+    } else {
+        "pairs as listed".into()
+    };
+    let order = match (by_name, assumed) {
+        (true, false) => "matched by name",
+        (true, true) => "without names on one side, so taken to be in the same order",
+        (false, _) => "taken to be in the same order on both sides",
+    };
+    let title = capital(analysis.comparison.title());
+    let mut notes = vec![format!("{title} of RDMs: {} stimuli, {pairs}, {order}.", count(analysis.stimuli))];
+    notes.extend(permuted.map(|permuted| null(permuted, analysis.tests())));
+    if let Some(draws) = arguments.bootstrap {
+        let over = match arguments.over {
+            Over::Stimuli => "stimuli",
+            Over::Subjects => "subjects",
+            Over::Both => "stimuli and subjects",
+        };
+        notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
+    }
+    notes.extend(ties(analysis));
+    notes
+}
+
+fn null(permuted: &Permuted, tests: usize) -> String {
+    let of = match permuted.exhaustive {
+        true => format!("all {} relabellings", count(permuted.relabellings + 1)),
+        false => format!("{} relabellings", count(permuted.relabellings)),
+    };
+    format!(
+        "p: {of} of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible {}.\n  \
+         p family: maximum over {tests} tests; p Holm, q (Benjamini-Hochberg): over the same.",
+        probability(permuted.smallest())
+    )
+}
+
+/// Measures that favour ties are wrong for models that have many.
+fn ties(analysis: &Analysis) -> Option<String> {
+    if !analysis.comparison.favours_ties() {
+        return None;
+    }
+    let share = |pairs: &Vec<f64>| tied_share(pairs.iter().copied().filter(|pair| pair.is_finite()).collect());
+    let (name, share) = analysis
+        .models
+        .iter()
+        .map(|model| (&model.model, share(&model.pairs)))
+        .chain(analysis.targets.iter().map(|target| (&target.name, share(&target.subjects[0]))))
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (share > MANY_TIES).then(|| {
+        format!("{:.0} % of the pairs of `{name}` are tied, which this measure favours: better --compare rho-a.", 100.0 * share)
+    })
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

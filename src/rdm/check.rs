@@ -1,0 +1,109 @@
+//! What is worth knowing about an RDM before anything is concluded from it.
+
+use super::Rdms;
+use super::file::pairs_of;
+
+/// Something found.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// What was found, in a sentence.
+    pub text: String,
+    /// Whether it should be looked into.
+    pub warning: bool,
+}
+
+/// Looks at RDMs that could be read, so are symmetric, with a diagonal of 0, and do vary.
+pub fn check(rdms: &Rdms) -> Vec<Finding> {
+    let n = rdms.stimuli;
+    let mut findings = vec![finding("stimuli", format!("{n}, {} pairs", n * (n - 1) / 2), n < 20), order(rdms)];
+    if rdms.subjects.len() > 1 {
+        findings.push(finding("subjects", rdms.subjects.len().to_string(), false));
+    }
+    for (number, pairs) in rdms.subjects.iter().enumerate() {
+        let of = if rdms.subjects.len() > 1 { format!("subject {number}: ") } else { String::new() };
+        let name = |i: usize| rdms.ids.as_ref().map_or_else(|| format!("row {i}"), |ids| format!("`{}`", ids[i]));
+        findings
+            .extend(of_pairs(n, pairs, &name).into_iter().map(|found| Finding { text: format!("{of}{}", found.text), ..found }));
+    }
+    findings
+}
+
+fn finding(subject: &'static str, text: String, warning: bool) -> Finding {
+    Finding { subject, text, warning }
+}
+
+fn order(rdms: &Rdms) -> Finding {
+    match &rdms.ids {
+        Some(ids) => finding("order", format!("named, from `{}` to `{}`", ids[0], ids[ids.len() - 1]), false),
+        None => {
+            finding("order", "unknown: no IDs, so comparisons must assume it (put one ID a line into FILE.ids.txt)".into(), true)
+        }
+    }
+}
+
+fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Finding> {
+    let finite: Vec<f64> = pairs.iter().copied().filter(|pair| pair.is_finite()).collect();
+    let (low, high) =
+        finite.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &pair| (low.min(pair), high.max(pair)));
+    let negative = finite.iter().filter(|&&pair| pair < 0.0).count();
+    let mut findings = vec![finding("values", format!("{low:.4} to {high:.4}"), false)];
+    if negative > 0 {
+        let text =
+            format!("negative in {negative} of {} pairs: right for crossnobis, else these may be similarities", pairs.len());
+        findings.push(finding("sign", text, true));
+    }
+    let (missing, all_missing) = missing(n, pairs);
+    if missing > 0 {
+        let stimuli =
+            if all_missing.is_empty() { String::new() } else { format!("; no data at all for {}", some(&all_missing, name)) };
+        findings.push(finding("missing", format!("NaN in {missing} of {} pairs{stimuli}", pairs.len()), true));
+    }
+    let duplicates: Vec<(usize, usize)> =
+        pairs_of(n).zip(pairs).filter(|(_, pair)| **pair == 0.0).map(|(pair, _)| pair).collect();
+    if let Some(&(i, j)) = duplicates.first() {
+        let text = format!(
+            "a dissimilarity of 0 in {} of {} pairs, the first {} and {}",
+            duplicates.len(),
+            pairs.len(),
+            name(i),
+            name(j)
+        );
+        findings.push(finding("duplicates", text, true));
+    }
+    let ties = tied_share(finite);
+    let advice = if ties > MANY_TIES { "; compare by rho-a or kendall-tau-a, which do not favour ties" } else { "" };
+    findings.push(finding(
+        "ties",
+        format!("{:.1} % of the pairs share their value with another{advice}", 100.0 * ties),
+        ties > MANY_TIES,
+    ));
+    findings
+}
+
+/// The share of tied pairs above which measures that favour ties mislead.
+pub const MANY_TIES: f64 = 0.03;
+
+/// How many pairs are NaN, and the stimuli of which all pairs are.
+pub fn missing(n: usize, pairs: &[f64]) -> (usize, Vec<usize>) {
+    let mut present = vec![false; n];
+    let mut count = 0;
+    for ((i, j), pair) in pairs_of(n).zip(pairs) {
+        present[i] |= pair.is_finite();
+        present[j] |= pair.is_finite();
+        count += usize::from(!pair.is_finite());
+    }
+    (count, (0..n).filter(|&i| !present[i]).collect())
+}
+
+/// The share of values that occur more than once.
+pub fn tied_share(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let tied: usize = values.chunk_by(|a, b| a == b).map(<[f64]>::len).filter(|&size| size > 1).sum();
+    tied as f64 / values.len() as f64
+}
+
+fn some(stimuli: &[usize], name: &dyn Fn(usize) -> String) -> String {
+    super::constant::some(stimuli, name)
+}

@@ -1,0 +1,67 @@
+//! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
+
+use crate::advice::advise;
+use crate::whole;
+use anyhow::Result;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Where the IDs of the file `path` lie, if it has any.
+pub fn beside(path: &Path) -> PathBuf {
+    path.with_extension("ids.txt")
+}
+
+/// The IDs of `n` stimuli of the file `path`: those beside it, or those of the run whose folder it lies in.
+pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
+    let own = beside(path);
+    if own.is_file() {
+        return read_for(&own, n).map(Some);
+    }
+    let run = path.parent().unwrap_or(path);
+    let images = run.join("images.txt");
+    if !run.join("run.json").is_file() || !images.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(read(&images)?).filter(|ids| ids.len() == n))
+}
+
+/// Reads IDs, one a line.
+pub fn read(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        advise(format!("cannot read `{}`: {error}", path.display()), "give a text file (UTF-8) with one name a line")
+    })?;
+    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect())
+}
+
+/// Reads the IDs of `rows` rows; a repeated ID or another number of them is an error.
+pub fn read_for(path: &Path, rows: usize) -> Result<Vec<String>> {
+    let ids = read(path)?;
+    if ids.len() != rows {
+        return Err(advise(
+            format!("`{}` names {} stimuli, but there are {rows}", path.display(), ids.len()),
+            "give one ID a line, in the order of the rows",
+        ));
+    }
+    check_unique(&ids, &path.display().to_string())?;
+    Ok(ids)
+}
+
+/// Fails if an ID in the file `name` comes twice.
+pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
+    let mut first = HashMap::new();
+    for (row, id) in ids.iter().enumerate() {
+        if let Some(before) = first.insert(id, row) {
+            return Err(advise(
+                format!("`{name}` names `{id}` twice, in rows {before} and {row}, counting from 0"),
+                "stimuli are aligned by their IDs, which must differ",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the IDs beside `path`.
+pub fn write(path: &Path, ids: &[String]) -> Result<()> {
+    let text: String = ids.iter().flat_map(|id| [id, "\n"]).collect();
+    whole::write(&beside(path), text.as_bytes())
+}

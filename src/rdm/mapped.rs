@@ -1,0 +1,62 @@
+//! A `.npy` file of float32 that is filled where it lies, so that a matrix larger than memory can be written.
+#![allow(unsafe_code)] // a memory map, reasoned at the one place
+
+use crate::whole::partial;
+use anyhow::{Context, Result};
+use memmap2::MmapMut;
+use ndarray::IxDyn;
+use ndarray_npy::write_zeroed_npy;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// A file that is called `<path>.partial` until [`MappedFile::finish`]; dropped before, it is removed.
+pub(super) struct MappedFile {
+    map: MmapMut,
+    path: PathBuf,
+    /// Where the values begin, in bytes.
+    start: usize,
+    finished: bool,
+}
+
+impl MappedFile {
+    /// Creates the file with room for an array of this shape.
+    pub(super) fn create(path: &Path, shape: &[usize]) -> Result<MappedFile> {
+        let create = || -> Result<MappedFile> {
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(partial(path))?;
+            write_zeroed_npy::<f32, _>(&file, IxDyn(shape))?;
+            // SAFETY: nobody else writes to the file: it was made under a name of its own a moment ago. Were it
+            // truncated by another process, this one would end by a signal, as any program that maps files.
+            let map = unsafe { MmapMut::map_mut(&file)? };
+            let start = map.len() - shape.iter().product::<usize>() * size_of::<f32>();
+            Ok(MappedFile { map, path: path.to_owned(), start, finished: false })
+        };
+        create().with_context(|| format!("cannot write `{}`", path.display())).inspect_err(|_| {
+            fs::remove_file(partial(path)).ok();
+        })
+    }
+
+    /// The values, row by row, 0 at first.
+    pub(super) fn values(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.map[self.start..])
+    }
+
+    /// Gives the file its name.
+    pub(super) fn finish(mut self) -> Result<()> {
+        let finish = || -> Result<()> {
+            self.map.flush()?;
+            Ok(fs::rename(partial(&self.path), &self.path)?)
+        };
+        finish().with_context(|| format!("cannot write `{}`", self.path.display()))?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Already on the way out with an error, which says more than one from here.
+            fs::remove_file(partial(&self.path)).ok();
+        }
+    }
+}

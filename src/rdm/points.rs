@@ -1,0 +1,151 @@
+//! Rows of features as points whose distances follow from inner products: of unit length for correlation and cosine,
+//! centred for the Euclidean family.
+
+use super::{OnConstant, constant};
+use crate::npy::Matrix;
+use crate::parallel::parallel;
+use anyhow::Result;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// What is done to a row before it is multiplied with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Less its mean, divided by its norm: the product is Pearson's r.
+    Correlation,
+    /// Divided by its norm: the product is the cosine.
+    Cosine,
+    /// Less the mean of all rows, which moves no point against another, so that a large common offset cancels.
+    Euclidean,
+    /// As it is.
+    Plain,
+}
+
+/// The points, one for each kept row.
+pub(super) struct Points {
+    pub(super) features: Matrix,
+    pub(super) space: Space,
+    pub(super) rows: Vec<Row>,
+    /// The mean of each unit over the rows; empty but for [`Space::Euclidean`].
+    means: Vec<f64>,
+    /// Made when first asked for.
+    single: OnceLock<Option<Vec<f32>>>,
+}
+
+/// Points of so many bytes in float32 are kept in memory; larger ones are made anew for each tile.
+const KEPT: usize = 512 << 20;
+
+/// A row, and how it becomes a point: `(x − shift) · scale`, or `x − means` in Euclidean space.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// Its number in the features.
+    pub(super) row: usize,
+    shift: f64,
+    scale: f64,
+    /// The squared length of the point.
+    pub(super) squared: f64,
+}
+
+impl Points {
+    /// Looks at every row. Those of which no correlation or cosine is defined are an error, give NaN, or are dropped.
+    pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
+        let means = if space == Space::Euclidean { means(&features)? } else { Vec::new() };
+        let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &means, row)))?;
+        constant::check_finite(&rows, |row| row.squared, name)?;
+        let flat: Vec<usize> = rows.iter().filter(|row| row.scale.is_nan()).map(|row| row.row).collect();
+        constant::decide(&flat, on_constant, space == Space::Cosine, name)?;
+        if on_constant == OnConstant::Drop {
+            rows.retain(|row| !row.scale.is_nan());
+        }
+        Ok(Points { features, space, rows, means, single: OnceLock::new() })
+    }
+
+    /// Appends the `columns` of the points, row by row.
+    pub(super) fn append(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f64>) {
+        for Row { row, shift, scale, .. } in &self.rows[points] {
+            let start = to.len();
+            match self.space {
+                Space::Plain => self.features.append(*row, columns.clone(), to),
+                Space::Euclidean => {
+                    self.features.append(*row, columns.clone(), to);
+                    to[start..].iter_mut().zip(&self.means[columns.clone()]).for_each(|(value, mean)| *value -= mean);
+                }
+                Space::Correlation | Space::Cosine => {
+                    self.features.append_mapped(*row, columns.clone(), &|value| (value - shift) * scale, to);
+                }
+            }
+        }
+    }
+
+    /// The same of points of unit length, rounded to float32.
+    pub(super) fn append_single(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f32>) {
+        for Row { row, shift, scale, .. } in &self.rows[points] {
+            self.features.append_mapped(*row, columns.clone(), &|value| ((value - shift) * scale) as f32, to);
+        }
+    }
+
+    /// All points of unit length in float32, `[N, P]`, if there is room for them.
+    pub(super) fn single(&self) -> Option<&[f32]> {
+        let make = || {
+            let units = self.features.columns;
+            let count = self.rows.len() * units;
+            (count * size_of::<f32>() <= KEPT).then(|| {
+                let mut values = Vec::with_capacity(count);
+                self.append_single(0..self.rows.len(), 0..units, &mut values);
+                values
+            })
+        };
+        self.single.get_or_init(make).as_deref()
+    }
+
+    /// The squared distance of two points, summed directly: exact where two products would cancel.
+    pub(super) fn squared_distance(&self, i: usize, j: usize) -> f64 {
+        let units = 0..self.features.columns;
+        let (mut a, mut b) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
+        self.append(i..i + 1, units.clone(), &mut a);
+        self.append(j..j + 1, units, &mut b);
+        a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum()
+    }
+}
+
+impl Row {
+    fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
+        let mut values = Vec::with_capacity(features.columns);
+        features.append(row, 0..features.columns, &mut values);
+        let shift = if space == Space::Correlation { values.iter().sum::<f64>() / values.len() as f64 } else { 0.0 };
+        if matches!(space, Space::Euclidean | Space::Plain) {
+            let means = means.iter().chain(std::iter::repeat(&0.0));
+            let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
+            return Row { row, shift, scale: 1.0, squared };
+        }
+        let norm = values.iter().map(|value| (value - shift) * (value - shift)).sum::<f64>().sqrt();
+        let flat = match space {
+            Space::Correlation => constant::is_constant(&values, shift, norm),
+            _ => norm == 0.0,
+        };
+        // The NaN spreads to all products of the row.
+        Row { row, shift, scale: if flat { f64::NAN } else { 1.0 / norm }, squared: if norm.is_finite() { 1.0 } else { norm } }
+    }
+}
+
+/// The mean of each column, in two passes.
+fn means(features: &Matrix) -> Result<Vec<f64>> {
+    const BLOCK: usize = 1024;
+    let blocks: Vec<Vec<f64>> = parallel(features.columns.div_ceil(BLOCK), &|block| {
+        let columns = block * BLOCK..features.columns.min((block + 1) * BLOCK);
+        let mut means = vec![0.0; columns.len()];
+        for _pass in 0..2 {
+            let before = means.clone();
+            let mut values = Vec::with_capacity(columns.len());
+            for row in 0..features.rows {
+                values.clear();
+                features.append(row, columns.clone(), &mut values);
+                for ((mean, value), before) in means.iter_mut().zip(&values).zip(&before) {
+                    *mean += (value - before) / features.rows as f64;
+                }
+            }
+        }
+        Ok(means)
+    })?;
+    Ok(blocks.concat())
+}

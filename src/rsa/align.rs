@@ -1,0 +1,167 @@
+//! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
+
+use crate::advice::advise;
+use anyhow::Result;
+use std::collections::{HashMap, HashSet};
+
+/// What is known of the rows of an RDM.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// The file, for messages.
+    pub name: &'a str,
+    /// The number of rows.
+    pub stimuli: usize,
+    /// Their IDs, which differ.
+    pub ids: Option<&'a [String]>,
+}
+
+/// The stimuli that are compared, and where each RDM has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alignment {
+    /// Of each RDM the rows, in the common order.
+    pub rows: Vec<Vec<usize>>,
+    /// The IDs in the common order, if any RDM has some.
+    pub ids: Option<Vec<String>>,
+    /// Whether an RDM without IDs was taken to be in the order of the others.
+    pub assumed: bool,
+    /// How many stimuli are not in all RDMs.
+    pub left_out: usize,
+}
+
+/// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some; those without
+/// must be of the same size.
+pub fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
+    let labelled = |rows: &Rows| rows.ids.is_some();
+    let Some(reference) = all.iter().find(|rows| labelled(rows)).or(all.first()) else {
+        return Ok(Alignment { rows: Vec::new(), ids: None, assumed: false, left_out: 0 });
+    };
+    for rows in all.iter().filter(|rows| !labelled(rows) || !labelled(reference)) {
+        check_size(rows, reference)?;
+    }
+    let assumed = all.iter().any(|rows| !labelled(rows));
+    let Some(ids) = reference.ids else {
+        let rows = all.iter().map(|rows| (0..rows.stimuli).collect()).collect();
+        return Ok(Alignment { rows, ids: None, assumed, left_out: 0 });
+    };
+    let shared = shared(all, reference, ids, intersect)?;
+    let left_out = union(all) - shared.len();
+    if let (true, Some(rows)) = (left_out > 0, all.iter().find(|rows| !labelled(rows))) {
+        return Err(advise(
+            format!("`{}` has no IDs, so its rows cannot be found among those that the others share", rows.name),
+            "put its IDs, one a line, into a file beside it that ends in .ids.txt",
+        ));
+    }
+    let rows = all.iter().map(|rows| places(rows, &shared)).collect();
+    Ok(Alignment { rows, ids: Some(shared), assumed, left_out })
+}
+
+fn check_size(rows: &Rows, reference: &Rows) -> Result<()> {
+    if rows.stimuli == reference.stimuli {
+        return Ok(());
+    }
+    let stimuli = |rows: &Rows| format!("`{}` has {} stimuli", rows.name, rows.stimuli);
+    Err(advise(
+        format!("{}, but {}", stimuli(rows), stimuli(reference).replace(" stimuli", "")),
+        "rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare",
+    ))
+}
+
+/// The IDs that all labelled RDMs have, in the order of the first.
+fn shared(all: &[Rows], reference: &Rows, ids: &[String], intersect: bool) -> Result<Vec<String>> {
+    let mut shared = ids.to_vec();
+    for rows in all {
+        let Some(own) = rows.ids else { continue };
+        let own: HashSet<&String> = own.iter().collect();
+        let all_are_there = own.len() == ids.len() && ids.iter().all(|id| own.contains(id));
+        if !all_are_there && !intersect {
+            return Err(not_the_same(reference, rows));
+        }
+        shared.retain(|id| own.contains(id));
+    }
+    if shared.len() < 4 {
+        return Err(advise(
+            format!("the RDMs share {} stimuli, too few to compare", shared.len()),
+            "IDs must be written alike, with the same folders and endings: compare the .ids.txt and images.txt",
+        ));
+    }
+    Ok(shared)
+}
+
+fn not_the_same(reference: &Rows, rows: &Rows) -> anyhow::Error {
+    let ids = |rows: &Rows| -> HashSet<String> { rows.ids.unwrap_or_default().iter().cloned().collect() };
+    let lacking = |rows: &Rows, other: &Rows| {
+        let own = ids(rows);
+        let lacking: Vec<_> = other.ids.unwrap_or_default().iter().filter(|id| !own.contains(*id)).collect();
+        let shown: Vec<_> = lacking.iter().take(3).map(|id| format!("`{id}`")).collect();
+        let more = if lacking.len() > 3 { format!(" and {} more", lacking.len() - 3) } else { String::new() };
+        (!lacking.is_empty()).then(|| format!("`{}` has no {}{more}", rows.name, shown.join(", ")))
+    };
+    let faults: Vec<_> = [lacking(rows, reference), lacking(reference, rows)].into_iter().flatten().collect();
+    advise(
+        format!("`{}` and `{}` are not of the same stimuli: {}", reference.name, rows.name, faults.join("; ")),
+        "compare RDMs of the same stimuli, or only the stimuli that all have: --intersect",
+    )
+}
+
+fn union(all: &[Rows]) -> usize {
+    all.iter().filter_map(|rows| rows.ids).flatten().collect::<HashSet<_>>().len()
+}
+
+/// Where `rows` has each of `ids`.
+fn places(rows: &Rows, ids: &[String]) -> Vec<usize> {
+    let Some(own) = rows.ids else { return (0..rows.stimuli).collect() };
+    let place: HashMap<&String, usize> = own.iter().zip(0..).collect();
+    ids.iter().map(|id| place[id]).collect()
+}
+
+/// The pairs of `rows` of an RDM of `n` stimuli, in their order.
+pub fn aligned(n: usize, pairs: &[f64], rows: &[usize]) -> Vec<f64> {
+    let pair = |i: usize, j: usize| pairs[i * (2 * n - i - 1) / 2 + j - i - 1];
+    let of = |(i, j): (usize, usize)| pair(rows[i].min(rows[j]), rows[i].max(rows[j]));
+    super::centring::indices(rows.len()).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<String> {
+        text.chars().map(String::from).collect()
+    }
+
+    fn rows<'a>(name: &'a str, ids: &'a [String]) -> Rows<'a> {
+        Rows { name, stimuli: ids.len(), ids: Some(ids) }
+    }
+
+    #[test]
+    fn ids_are_found_in_any_order() {
+        let (a, b) = (ids("abcde"), ids("ecdab"));
+        let alignment = align(&[rows("a", &a), rows("b", &b)], false).unwrap();
+        assert_eq!(alignment.rows, [vec![0, 1, 2, 3, 4], vec![3, 4, 1, 2, 0]]);
+        // Pairs of b: ec ed ea eb cd ca cb da db ab.
+        let pairs: Vec<f64> = (0..10).map(f64::from).collect();
+        assert_eq!(aligned(5, &pairs, &alignment.rows[1]), [9., 5., 7., 2., 6., 8., 3., 4., 0., 1.]);
+        assert!(!alignment.assumed);
+    }
+
+    #[test]
+    fn other_ids_are_an_error_that_names_some_unless_only_shared_ones_are_wanted() {
+        let (a, b) = (ids("abcdefgh"), ids("abcdx"));
+        let all = [rows("a", &a), rows("b", &b)];
+        let error = align(&all, false).unwrap_err().to_string();
+        assert_eq!(error, "`a` and `b` are not of the same stimuli: `b` has no `e`, `f`, `g` and 1 more; `a` has no `x`");
+        let alignment = align(&all, true).unwrap();
+        assert_eq!((alignment.ids, alignment.left_out), (Some(ids("abcd")), 5));
+        assert!(align(&[rows("a", &a), rows("c", &ids("abcy"))], true).is_err());
+    }
+
+    #[test]
+    fn without_ids_sizes_must_agree() {
+        let a = ids("abcde");
+        let unlabelled = |stimuli| Rows { name: "u", stimuli, ids: None };
+        let alignment = align(&[unlabelled(5), rows("a", &a)], false).unwrap();
+        assert!(alignment.assumed);
+        assert_eq!(align(&[unlabelled(6), rows("a", &a)], false).unwrap_err().to_string(), "`u` has 6 stimuli, but `a` has 5");
+        assert!(align(&[unlabelled(5), rows("a", &a), rows("b", &ids("abcdx"))], true).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The bootstrap: how scores vary with the stimuli or subjects that were sampled.
+//!
+//! Stimuli are drawn with replacement; pairs of two copies of one stimulus are left out, for their distance of 0 would
+//! raise every score. Draws of fewer than three different stimuli are drawn again (as in rsatoolbox and Nili et al. 2014).
+
+use super::Analysis;
+use super::drawn::Prepared;
+use super::random::{Purpose, generator, multiplicities};
+use crate::advice::advise;
+use crate::parallel::parallel;
+use anyhow::Result;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// What is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Over {
+    /// To other stimuli, of these subjects
+    #[default]
+    Stimuli,
+    /// To other subjects, seeing these stimuli
+    Subjects,
+    /// To other subjects and other stimuli
+    Both,
+}
+
+/// The scores in all draws.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bootstrap {
+    over: Over,
+    /// How many draws.
+    pub draws: usize,
+    /// n, and the smallest number of subjects of a target.
+    sizes: [usize; 2],
+    tests: usize,
+    /// `[draws, tests]`, each drawn over stimuli, over subjects, and over both; empty if not wanted.
+    samples: [Vec<f64>; 3],
+}
+
+/// Draws `draws` times from the stimuli, the subjects, or both.
+pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Result<Bootstrap> {
+    check(analysis, over)?;
+    let prepared = Prepared::new(analysis);
+    let by_subject = if over == Over::Stimuli { Vec::new() } else { analysis.scores_by_subject()? };
+    let drawn: Vec<[Vec<f64>; 3]> = parallel(draws, &|draw| {
+        let mut random = generator(seed, Purpose::Bootstrap, draw);
+        let stimuli = (over != Over::Subjects).then(|| enough(|| multiplicities(analysis.stimuli, &mut random)));
+        let subjects: Option<Vec<Vec<u32>>> = (over != Over::Stimuli)
+            .then(|| analysis.targets.iter().map(|target| multiplicities(target.subjects.len(), &mut random)).collect());
+        let over_subjects = subjects.as_ref().map(|subjects| weighted(&by_subject, subjects, analysis.models.len()));
+        let [of_all, of_drawn] =
+            stimuli.map_or([Vec::new(), Vec::new()], |stimuli| prepared.scores(&stimuli, subjects.as_deref()));
+        Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
+    })?;
+    let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
+    let subjects = analysis.targets.iter().map(|target| target.subjects.len()).min().unwrap_or(0);
+    Ok(Bootstrap { over, draws, sizes: [analysis.stimuli, subjects], tests: analysis.tests(), samples })
+}
+
+fn check(analysis: &Analysis, over: Over) -> Result<()> {
+    if over != Over::Stimuli
+        && let Some(target) = analysis.targets.iter().find(|target| target.subjects.len() < 2)
+    {
+        return Err(advise(
+            format!("`{}` has one subject, so there are none to draw from", target.name),
+            "give an array [subjects, N, N] or several files, or bootstrap over stimuli",
+        ));
+    }
+    if over != Over::Subjects && analysis.comparison.needs_all_pairs() {
+        return Err(advise(
+            format!("{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out", analysis.comparison.title()),
+            "take --over subjects, or another comparison",
+        ));
+    }
+    Ok(())
+}
+
+/// Draws until three stimuli differ.
+fn enough(mut draw: impl FnMut() -> Vec<u32>) -> Vec<u32> {
+    loop {
+        let counts = draw();
+        if counts.iter().filter(|&&count| count > 0).count() >= 3.min(counts.len()) {
+            return counts;
+        }
+    }
+}
+
+/// The mean over the drawn subjects of the scores in each.
+fn weighted(by_subject: &[Vec<f64>], subjects: &[Vec<u32>], models: usize) -> Vec<f64> {
+    let mean = |(test, scores): (usize, &Vec<f64>)| {
+        let sum: f64 = scores.iter().zip(&subjects[test / models]).map(|(score, &count)| score * f64::from(count)).sum();
+        sum / scores.len() as f64
+    };
+    by_subject.iter().enumerate().map(mean).collect()
+}
+
+impl Bootstrap {
+    /// What is drawn.
+    pub fn over(&self) -> Over {
+        self.over
+    }
+
+    /// The 95 % interval of test `test`, whose score is `score`: percentiles of the draws; over stimuli and subjects
+    /// both, `score ± t · σ` with the corrected σ.
+    pub fn interval(&self, test: usize, score: f64) -> [f64; 2] {
+        let values = |part: usize| self.column(part, test);
+        match self.over {
+            Over::Stimuli => percentiles(values(0)),
+            Over::Subjects => percentiles(values(1)),
+            Over::Both => {
+                let reach = self.students_t().inverse_cdf(0.975) * self.variance(&values).sqrt();
+                [score - reach, score + reach]
+            }
+        }
+    }
+
+    /// The two-sided p of no difference between the scores of two tests, `difference` apart: `t = difference / σ` with
+    /// the bootstrapped σ of the difference (Schütt et al. 2023).
+    pub fn p_of_difference(&self, a: usize, b: usize, difference: f64) -> f64 {
+        let values =
+            |part: usize| -> Vec<f64> { self.column(part, a).iter().zip(self.column(part, b)).map(|(a, b)| a - b).collect() };
+        let deviation = self.variance(&values).sqrt();
+        if deviation == 0.0 {
+            return if difference == 0.0 { 1.0 } else { 0.0 };
+        }
+        2.0 * self.students_t().cdf(-(difference / deviation).abs())
+    }
+
+    /// The score of a test in all draws.
+    fn column(&self, part: usize, test: usize) -> Vec<f64> {
+        self.samples[part].iter().skip(test).step_by(self.tests).copied().collect()
+    }
+
+    /// With as many degrees of freedom as the smaller sample has, less one.
+    fn students_t(&self) -> StudentsT {
+        let [stimuli, subjects] = self.sizes;
+        let smaller = match self.over {
+            Over::Stimuli => stimuli,
+            Over::Subjects => subjects,
+            Over::Both => stimuli.min(subjects),
+        };
+        StudentsT::new(0.0, 1.0, (smaller - 1) as f64).expect("at least two were drawn from")
+    }
+
+    /// That of a new experiment, from that of the draws (Schütt et al. 2023): over both factors the bootstrap counts the
+    /// variance of each and of their interaction with other weights. As rsatoolbox's `extract_variances`.
+    fn variance(&self, values: &dyn Fn(usize) -> Vec<f64>) -> f64 {
+        match self.over {
+            Over::Stimuli => one_factor(variance(&values(0)), self.sizes[0]),
+            Over::Subjects => one_factor(variance(&values(1)), self.sizes[1]),
+            Over::Both => two_factors([0, 1, 2].map(|part| variance(&values(part))), self.sizes.map(|size| size as f64)),
+        }
+    }
+}
+
+/// `n/(n−1) σ²`: a sample varies less within itself than what it was drawn from.
+fn one_factor(variance: f64, n: usize) -> f64 {
+    n as f64 / (n as f64 - 1.0) * variance
+}
+
+/// `c/(c−1) σ²_c + r/(r−1) σ²_r − cr/((c−1)(r−1)) (σ²_both − σ²_c − σ²_r)` of c stimuli and r subjects, not below either
+/// factor's own and not above σ²_both.
+fn two_factors([stimuli, subjects, both]: [f64; 3], [c, r]: [f64; 2]) -> f64 {
+    let (own_stimuli, own_subjects) = (c / (c - 1.0) * stimuli, r / (r - 1.0) * subjects);
+    let interaction = c * r / ((c - 1.0) * (r - 1.0)) * (both - stimuli - subjects);
+    (own_stimuli + own_subjects - interaction).max(own_stimuli).max(own_subjects).min(both)
+}
+
+/// Sum of squared deviations over the number less one.
+fn variance(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (values.len() as f64 - 1.0)
+}
+
+/// The 2.5 and 97.5 percentiles, between neighbours in proportion, as NumPy's default.
+fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
+    values.sort_by(f64::total_cmp);
+    [0.025, 0.975].map(|share| {
+        let place = share * (values.len() - 1) as f64;
+        let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
+        below + (above - below) * place.fract()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `extract_variances` of rsatoolbox, for 5 subjects and 12 stimuli.
+    #[test]
+    fn the_two_factor_variance_equals_rsatoolbox() {
+        let golden: serde_json::Value = serde_json::from_str(include_str!("../../tests/fixtures/rsa/golden.json")).unwrap();
+        for (k, variances) in [[4.0, 3.0, 9.0], [1.0, 0.5, 4.0]].into_iter().enumerate() {
+            let variance = two_factors(variances, [12.0, 5.0]);
+            assert!((variance - golden["two_factors"][k].as_f64().unwrap()).abs() < 1e-13, "{variance}");
+        }
+    }
+
+    /// `numpy.percentile`.
+    #[test]
+    fn percentiles_lie_between_neighbours() {
+        let [low, high] = percentiles((0..100).rev().map(f64::from).collect());
+        assert!((low - 2.475).abs() < 1e-12 && (high - 96.525).abs() < 1e-12, "{low} {high}");
+    }
+}

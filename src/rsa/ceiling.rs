@@ -1,0 +1,100 @@
+//! The noise ceiling: how well any model can do, given how much subjects differ (Nili et al. 2014).
+//!
+//! As rsatoolbox's `boot_noise_ceiling` and `cv_noise_ceiling`; there whitened measures are pooled in units of the plain
+//! length, here in units of the whitened one, which makes the pooled RDM the best one.
+
+use super::Comparison;
+use super::centring::{double_centred, u_centred};
+use super::form::{centred, dot};
+use crate::ranks::ranks;
+use serde::Serialize;
+
+/// Bounds on the score of the best possible model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ceiling {
+    /// The mean over subjects of the comparison with the pooled RDM of the others.
+    pub lower: f64,
+    /// The mean over subjects of the comparison with the pooled RDM of all.
+    pub upper: f64,
+}
+
+/// The ceiling of `subjects`, each the same pairs of `n` stimuli; `None` with fewer than two.
+pub fn ceiling(measure: Comparison, n: usize, subjects: &[Vec<f64>]) -> Option<Ceiling> {
+    if subjects.len() < 2 {
+        return None;
+    }
+    let scaled: Vec<Vec<f64>> = subjects.iter().map(|subject| scaled(measure, n, subject)).collect();
+    let mut sum = vec![0.0; subjects[0].len()];
+    scaled.iter().for_each(|one| sum.iter_mut().zip(one).for_each(|(sum, value)| *sum += value));
+    let compare = |subject: &Vec<f64>, pooled: &[f64]| measure.compare(n, subject, pooled);
+    let mean = |scores: &mut dyn Iterator<Item = f64>| scores.sum::<f64>() / subjects.len() as f64;
+    let upper = mean(&mut subjects.iter().map(|subject| compare(subject, &sum)));
+    let others = |own: &Vec<f64>| -> Vec<f64> { sum.iter().zip(own).map(|(sum, own)| sum - own).collect() };
+    let lower = mean(&mut subjects.iter().zip(&scaled).map(|(subject, own)| compare(subject, &others(own))));
+    Some(Ceiling { lower, upper })
+}
+
+/// A subject's RDM in the units in which the mean over subjects is the best RDM for `measure`: of unit length as the
+/// measure sees it, or ranks (of which the mean is near the best, and is what rsatoolbox takes).
+fn scaled(measure: Comparison, n: usize, pairs: &[f64]) -> Vec<f64> {
+    let (values, squared) = match measure {
+        Comparison::Spearman | Comparison::RhoA | Comparison::KendallTauA | Comparison::KendallTauB => return ranks(pairs),
+        Comparison::Pearson => squared_of(centred(pairs)),
+        Comparison::Cosine => squared_of(pairs.to_vec()),
+        Comparison::WhitenedCosine | Comparison::Cka => (pairs.to_vec(), whitened(n, pairs)),
+        Comparison::WhitenedCorrelation => {
+            let centred = centred(pairs);
+            let squared = whitened(n, &centred);
+            (centred, squared)
+        }
+        Comparison::CkaUnbiased => (pairs.to_vec(), squared_of(u_centred(n, pairs)).1),
+    };
+    values.into_iter().map(|value| value / squared.sqrt()).collect()
+}
+
+fn squared_of(values: Vec<f64>) -> (Vec<f64>, f64) {
+    let squared = dot(&values, &values);
+    (values, squared)
+}
+
+fn whitened(n: usize, pairs: &[f64]) -> f64 {
+    let form = double_centred(n, pairs);
+    form.product(&form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subject_has_no_ceiling() {
+        assert_eq!(ceiling(Comparison::Pearson, 4, &[vec![1., 2., 3., 4., 5., 6.]]), None);
+    }
+
+    #[test]
+    fn equal_subjects_have_a_ceiling_of_one() {
+        let subject = vec![1., 2., 3., 4., 6., 5.];
+        for measure in [Comparison::Pearson, Comparison::Spearman, Comparison::Cosine, Comparison::WhitenedCosine] {
+            let scaled: Vec<f64> = subject.iter().map(|value| value * 3.0).collect();
+            let ceiling = ceiling(measure, 4, &[subject.clone(), scaled]).unwrap();
+            assert!((ceiling.lower - 1.0).abs() < 1e-14 && (ceiling.upper - 1.0).abs() < 1e-14, "{measure:?} {ceiling:?}");
+        }
+    }
+
+    /// No RDM may score higher than the upper bound: not the subjects' own, nor their mean, nor mixtures.
+    #[test]
+    fn nothing_beats_the_upper_bound() {
+        let subject =
+            |s: u64| -> Vec<f64> { (0..45u64).map(|k| ((k * 37 + s * k * k * 11 + s * 5) % 101) as f64 + 1.0).collect() };
+        let subjects: Vec<Vec<f64>> = (1..6).map(subject).map(|one| one.iter().map(|v| v * one[0]).collect()).collect();
+        use Comparison::{CkaUnbiased, Cosine, Pearson, WhitenedCorrelation, WhitenedCosine};
+        for measure in [Pearson, Cosine, WhitenedCosine, WhitenedCorrelation, CkaUnbiased] {
+            let bound = ceiling(measure, 10, &subjects).unwrap().upper;
+            let mean: Vec<f64> = (0..45).map(|k| subjects.iter().map(|subject| subject[k]).sum()).collect();
+            for model in subjects.iter().chain([&mean]) {
+                let score = subjects.iter().map(|subject| measure.compare(10, subject, model)).sum::<f64>() / 5.0;
+                assert!(score <= bound + 1e-12, "{measure:?}: {score} > {bound}");
+            }
+        }
+    }
+}

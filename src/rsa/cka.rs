@@ -1,0 +1,129 @@
+//! Linear centred kernel alignment of features (Kornblith, Norouzi, Lee & Hinton 2019), and its unbiased estimate (Song
+//! et al. 2012; Nguyen, Raghu & Kornblith 2021).
+
+use crate::npy::Matrix;
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+/// Units that are read at a time.
+const BLOCK: usize = 1024;
+
+/// The linear kernel `K = X Xᵀ` of centred features `X` `[N, P]`, as whichever of the two is smaller.
+#[derive(Debug)]
+pub struct Kernel {
+    form: Form,
+    /// Kᵢᵢ.
+    diagonal: Vec<f64>,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// X, with fewer units than stimuli.
+    Features(Tensor),
+    /// K.
+    Gram(Tensor),
+}
+
+impl Kernel {
+    /// Of the rows of `features`.
+    pub fn new(features: &Matrix) -> Result<Kernel> {
+        let (n, p) = (features.rows, features.columns);
+        if p < n {
+            let x = centred(features, 0..p)?;
+            let diagonal = Vec::<f64>::try_from(x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?)?;
+            return Ok(Kernel { form: Form::Features(x), diagonal });
+        }
+        let mut gram = Tensor::f_zeros([n as i64, n as i64], (Kind::Double, Device::Cpu))?;
+        for first in (0..p).step_by(BLOCK) {
+            let x = centred(features, first..p.min(first + BLOCK))?;
+            gram = gram.f_add(&x.f_matmul(&x.f_tr()?)?)?;
+        }
+        let diagonal = Vec::<f64>::try_from(gram.f_diag(0)?)?;
+        Ok(Kernel { form: Form::Gram(gram), diagonal })
+    }
+
+    /// `⟨K, L⟩ / (‖K‖ ‖L‖)`, 0 to 1.
+    pub fn cka(&self, other: &Kernel) -> Result<f64> {
+        let [own, both, others] = [self.product(self)?, self.product(other)?, other.product(other)?];
+        Ok(both / (own.sqrt() * others.sqrt()))
+    }
+
+    /// The same with the unbiased `HSIC = (tr K̃L̃ + 1ᵀK̃1 1ᵀL̃1 / ((n−1)(n−2)) − 2/(n−2) 1ᵀK̃L̃1) / (n(n−3))`, the diagonals
+    /// of K̃ and L̃ being 0; NaN if a denominator is not positive. It needs 4 stimuli.
+    pub fn unbiased(&self, other: &Kernel) -> Result<f64> {
+        let [own, both, others] = [self.hsic(self)?, self.hsic(other)?, other.hsic(other)?];
+        Ok(if own > 0.0 && others > 0.0 { both / (own.sqrt() * others.sqrt()) } else { f64::NAN })
+    }
+
+    fn hsic(&self, other: &Kernel) -> Result<f64> {
+        let n = self.diagonal.len() as f64;
+        // The rows of centred kernels sum to 0, so those of K̃ to −Kᵢᵢ.
+        let diagonals: f64 = self.diagonal.iter().zip(&other.diagonal).map(|(k, l)| k * l).sum();
+        let trace = self.product(other)? - diagonals;
+        let sum = |diagonal: &[f64]| diagonal.iter().sum::<f64>();
+        let sums = sum(&self.diagonal) * sum(&other.diagonal) / ((n - 1.0) * (n - 2.0));
+        Ok((trace + sums - 2.0 / (n - 2.0) * diagonals) / (n * (n - 3.0)))
+    }
+
+    /// `Σ Kᵢⱼ Lᵢⱼ`, without making what is not there: `‖XᵀY‖²` of features.
+    fn product(&self, other: &Kernel) -> Result<f64> {
+        let sum = |tensor: Tensor| -> Result<f64> { Ok(tensor.f_sum(Kind::Double)?.double_value(&[])) };
+        match (&self.form, &other.form) {
+            (Form::Features(x), Form::Features(y)) => sum(x.f_tr()?.f_matmul(y)?.f_square()?),
+            (Form::Gram(k), Form::Gram(l)) => sum(k.f_mul(l)?),
+            (Form::Gram(k), Form::Features(x)) | (Form::Features(x), Form::Gram(k)) => sum(k.f_matmul(x)?.f_mul(x)?),
+        }
+    }
+}
+
+/// The units of `columns`, each less its mean over the stimuli.
+fn centred(features: &Matrix, columns: std::ops::Range<usize>) -> Result<Tensor> {
+    let mut values = Vec::with_capacity(features.rows * columns.len());
+    (0..features.rows).for_each(|row| features.append(row, columns.clone(), &mut values));
+    let x = Tensor::f_from_slice(&values)?.f_view([features.rows as i64, columns.len() as i64])?;
+    Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rsa::Comparison;
+
+    fn kernel(rows: &[&[f64]]) -> Kernel {
+        Kernel::new(&Matrix::from_rows(rows.len(), rows[0].len(), rows.concat())).unwrap()
+    }
+
+    /// Values by pure Python.
+    #[test]
+    fn golden_values() {
+        let x = kernel(&[&[1., 2., 4.], &[2., 1., 0.], &[0., 3., 1.], &[5., 5., 2.]]);
+        let y = kernel(&[&[1., 0.], &[0., 1.], &[2., 1.], &[1., 3.]]);
+        assert!((x.cka(&y).unwrap() - 0.8077051799795573).abs() < 1e-14);
+        assert!((x.unbiased(&y).unwrap() + 0.6546536707079772).abs() < 1e-13);
+        assert!((x.cka(&x).unwrap() - 1.0).abs() < 1e-14);
+    }
+
+    /// The two forms, and RDMs of squared Euclidean distances, give the same.
+    #[test]
+    fn features_kernels_and_rdms_agree() {
+        let value = |i: usize, j: usize, k: usize| ((i * i * 7 + j * 13 + i * j * k) % 17) as f64;
+        let wide = |k: usize| -> Vec<Vec<f64>> { (0..6).map(|i| (0..1100).map(|j| value(i, j, k)).collect()).collect() };
+        let narrow = |k: usize| -> Vec<Vec<f64>> { (0..6).map(|i| (0..3).map(|j| value(i, j, k)).collect()).collect() };
+        let all = [wide(3), wide(5), narrow(3), narrow(4)];
+        let kernels: Vec<Kernel> = all.iter().map(|rows| kernel(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())).collect();
+        let rdm = |rows: &Vec<Vec<f64>>| -> Vec<f64> {
+            let distance = |(i, j): (usize, usize)| rows[i].iter().zip(&rows[j]).map(|(a, b)| (a - b) * (a - b)).sum();
+            super::super::centring::indices(6).map(distance).collect()
+        };
+        for (a, one) in all.iter().enumerate() {
+            for (b, other) in all.iter().enumerate() {
+                let close = |value: f64, measure: Comparison| {
+                    let expected = measure.compare(6, &rdm(one), &rdm(other));
+                    assert!((value - expected).abs() < 1e-10, "{a} {b} {measure:?}: {value} not {expected}");
+                };
+                close(kernels[a].cka(&kernels[b]).unwrap(), Comparison::Cka);
+                close(kernels[a].unbiased(&kernels[b]).unwrap(), Comparison::CkaUnbiased);
+            }
+        }
+    }
+}

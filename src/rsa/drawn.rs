@@ -1,0 +1,202 @@
+//! Scores on stimuli drawn with replacement, without copying a matrix: a pair (i, j) counts wᵢ wⱼ times.
+
+use super::analysis::{Analysis, pick};
+use super::comparison::Comparison;
+use super::form::{dot, rho_a_scale};
+use super::kendall::{Kendall, Order, Sequence, difference, pairs};
+use super::moved::tau;
+use super::tree::Tree;
+
+/// Models and targets prepared for draws of stimuli.
+pub(super) struct Prepared<'a> {
+    analysis: &'a Analysis,
+    models: Vec<Sample<'a>>,
+    targets: Vec<Vec<Sample<'a>>>,
+    /// Of each target, whether each pair is compared.
+    kept: Vec<Vec<bool>>,
+}
+
+/// The pairs of an RDM, and their order for measures of ranks.
+struct Sample<'a> {
+    values: &'a [f64],
+    order: Option<Order>,
+}
+
+/// The pairs that were drawn of a target, and how often.
+struct Draw {
+    drawn: Vec<u32>,
+    /// How often each drawn pair was, its square root, and the sum of all.
+    counts: Vec<f64>,
+    roots: Vec<f64>,
+    total: f64,
+    /// How often every pair was.
+    weights: Vec<u32>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(analysis: &'a Analysis) -> Prepared<'a> {
+        let of_ranks = analysis.comparison.is_of_ranks();
+        let sample = |values: &'a Vec<f64>| Sample { values, order: of_ranks.then(|| Order::new(values)) };
+        let kept = analysis.targets.iter().map(|target| {
+            let mut all = vec![false; target.subjects[0].len()];
+            analysis.kept(target).into_iter().for_each(|pair| all[pair as usize] = true);
+            all
+        });
+        Prepared {
+            analysis,
+            models: analysis.models.iter().map(|model| sample(&model.pairs)).collect(),
+            targets: analysis.targets.iter().map(|target| target.subjects.iter().map(sample).collect()).collect(),
+            kept: kept.collect(),
+        }
+    }
+
+    /// The scores of all tests when stimulus i comes `stimuli[i]` times: the mean over all subjects, and over drawn ones
+    /// if they were (`subjects[target]`, else empty).
+    pub(super) fn scores(&self, stimuli: &[u32], subjects: Option<&[Vec<u32>]>) -> [Vec<f64>; 2] {
+        let mut scores = [Vec::new(), Vec::new()];
+        let mut before: Option<(usize, Draw, Vec<Vec<f64>>)> = None;
+        for (t, samples) in self.targets.iter().enumerate() {
+            // The same pairs as of the target before: the models' forms are the same.
+            let (draw, models) = match before.take() {
+                Some((other, draw, models)) if self.kept[other] == self.kept[t] => (draw, models),
+                _ => {
+                    let draw = Draw::new(stimuli, &self.kept[t]);
+                    let models = self.forms(&self.models, &draw);
+                    (draw, models)
+                }
+            };
+            let all = vec![1; samples.len()];
+            let counts: Vec<&[u32]> = [Some(&all[..]), subjects.map(|subjects| &subjects[t][..])].into_iter().flatten().collect();
+            let of_target = match self.analysis.comparison.is_linear() {
+                true => self.products(&models, samples, &draw, &counts),
+                false => self.taus(samples, &draw, &counts),
+            };
+            scores.iter_mut().zip(of_target).for_each(|(scores, of_target)| scores.extend(of_target));
+            before = Some((t, draw, models));
+        }
+        scores
+    }
+
+    fn forms(&self, samples: &[Sample], draw: &Draw) -> Vec<Vec<f64>> {
+        match self.analysis.comparison.is_linear() {
+            true => samples.iter().map(|sample| draw.form(self.analysis.comparison, sample)).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// The scores of all models with the mean of the subjects, each counted as often as `counts` say.
+    fn products(&self, models: &[Vec<f64>], subjects: &[Sample], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
+        let subjects = self.forms(subjects, draw);
+        let mean = |counts: &&[u32]| {
+            let mut mean = vec![0.0; draw.drawn.len()];
+            for (subject, &count) in subjects.iter().zip(*counts).filter(|(_, count)| **count > 0) {
+                let share = f64::from(count) / counts.len() as f64;
+                mean.iter_mut().zip(subject).for_each(|(mean, value)| *mean += share * value);
+            }
+            mean
+        };
+        counts.iter().map(mean).map(|mean| models.iter().map(|model| dot(model, &mean)).collect()).collect()
+    }
+
+    fn taus(&self, subjects: &[Sample], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
+        let ties = |samples: &[Sample]| -> Vec<u128> {
+            match self.analysis.comparison {
+                Comparison::KendallTauB => samples.iter().map(|sample| sample.order().tied(&draw.weights)).collect(),
+                _ => vec![0; samples.len()],
+            }
+        };
+        let (model_ties, subject_ties, pairs) = (ties(&self.models), ties(subjects), pairs(&draw.weights));
+        let subjects: Vec<Vec<u32>> = subjects.iter().map(|subject| subject.order().ranks_among(&draw.drawn)).collect();
+        let mut places = vec![0; draw.weights.len()];
+        draw.drawn.iter().zip(0..).for_each(|(&pair, place)| places[pair as usize] = place);
+        let models: Vec<Sequence> = self.models.iter().map(|model| model.order().sequence_of(&draw.weights, &places)).collect();
+        let mut tree = Tree::new(draw.drawn.len());
+        let mut scores = vec![Vec::new(); counts.len()];
+        for (model, &ties) in models.iter().zip(&model_ties) {
+            let tau = |(subject, &subject_ties): (&Vec<u32>, &u128)| {
+                let difference = difference(model, subject, &mut tree);
+                tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [ties, subject_ties] })
+            };
+            let of_subjects: Vec<f64> = subjects.iter().zip(&subject_ties).map(tau).collect();
+            for (scores, counts) in scores.iter_mut().zip(counts) {
+                let sum: f64 = of_subjects.iter().zip(*counts).map(|(tau, &count)| tau * f64::from(count)).sum();
+                scores.push(sum / counts.len() as f64);
+            }
+        }
+        scores
+    }
+}
+
+impl Sample<'_> {
+    fn order(&self) -> &Order {
+        self.order.as_ref().expect("sorted in `Prepared::new` for measures of ranks")
+    }
+}
+
+impl Draw {
+    fn new(stimuli: &[u32], kept: &[bool]) -> Draw {
+        let mut weights = vec![0; kept.len()];
+        let mut drawn = Vec::new();
+        let mut start = 0;
+        for (i, &count) in stimuli.iter().enumerate() {
+            let others = &stimuli[i + 1..];
+            for (pair, &other) in (start..).zip(others).filter(|(pair, other)| count * **other > 0 && kept[*pair]) {
+                weights[pair] = count * other;
+                drawn.push(pair as u32);
+            }
+            start += others.len();
+        }
+        let counts: Vec<f64> = drawn.iter().map(|&pair| f64::from(weights[pair as usize])).collect();
+        Draw { roots: counts.iter().map(|count| count.sqrt()).collect(), total: counts.iter().sum(), counts, drawn, weights }
+    }
+
+    /// Numbers for the drawn pairs whose products with those of another RDM are the score.
+    fn form(&self, measure: Comparison, sample: &Sample) -> Vec<f64> {
+        let mut values = match &sample.order {
+            Some(order) => order.mean_ranks(&self.drawn, &self.weights),
+            None => pick(sample.values, &self.drawn),
+        };
+        let mean = if measure == Comparison::Cosine { 0.0 } else { dot(&values, &self.counts) / self.total };
+        values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
+        let scale = if measure == Comparison::RhoA { rho_a_scale(self.total) } else { 1.0 / dot(&values, &values).sqrt() };
+        values.iter_mut().for_each(|value| *value *= scale);
+        values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rsa::{Model, Target};
+    use clap::ValueEnum;
+    use serde_json::Value;
+
+    fn rows(value: &Value) -> Vec<Vec<f64>> {
+        let numbers = |row: &Value| row.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
+        value.as_array().unwrap().iter().map(numbers).collect()
+    }
+
+    /// `RDMs.subsample_pattern` and `compare` of rsatoolbox, for the same draws.
+    #[test]
+    fn scores_on_drawn_stimuli_equal_rsatoolbox() {
+        let golden: Value = serde_json::from_str(include_str!("../../tests/fixtures/rsa/golden.json")).unwrap();
+        let model = |pairs| Model { model: String::new(), layer: String::new(), pairs };
+        for draw in golden["draws"].as_array().unwrap() {
+            let counts: Vec<u32> =
+                draw["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap() as u32).collect();
+            for (name, expected) in draw["scores"].as_object().unwrap() {
+                let analysis = Analysis {
+                    comparison: Comparison::from_str(name, false).unwrap(),
+                    stimuli: 12,
+                    models: rows(&golden["models"]).into_iter().map(model).collect(),
+                    targets: vec![Target { name: String::new(), kind: "fmri", subjects: rows(&golden["subjects"]) }],
+                };
+                let [scores, _] = Prepared::new(&analysis).scores(&counts, None);
+                for (score, expected) in scores.iter().zip(expected.as_array().unwrap()) {
+                    let expected = expected.as_f64().unwrap();
+                    assert!((score - expected).abs() < 1e-12, "{name}: {score} not {expected}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What was done, in sentences for a methods section.
+
+use super::{Comparison, Over, Permuted};
+
+/// The choices of an analysis.
+#[derive(Debug)]
+pub struct Explained<'a> {
+    /// The measure.
+    pub comparison: Comparison,
+    /// n.
+    pub stimuli: usize,
+    /// The number of scores.
+    pub tests: usize,
+    /// The largest number of subjects of a target.
+    pub subjects: usize,
+    /// Whether pairs are missing.
+    pub missing: bool,
+    /// The permutation test, if there was one.
+    pub permuted: Option<&'a Permuted>,
+    /// The bootstrap, if there was one, and its draws.
+    pub bootstrap: Option<(Over, usize)>,
+    /// Of the random draws.
+    pub seed: u64,
+}
+
+impl Explained<'_> {
+    /// The text, a paragraph a line.
+    pub fn text(&self) -> String {
+        let mut text = vec![self.measure()];
+        if self.missing {
+            text.push("Pairs without data in any model or in any subject of a target were left out for all models alike.".into());
+        }
+        if self.subjects > 1 {
+            text.push(self.ceiling());
+        }
+        text.extend(self.permuted.map(|permuted| self.permutation(permuted)));
+        text.extend(self.bootstrap.map(|(over, draws)| self.bootstrapped(over, draws)));
+        text.join("\n")
+    }
+
+    fn measure(&self) -> String {
+        let formula = match self.comparison {
+            Comparison::Pearson => "r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)",
+            Comparison::Spearman => "Pearson's r of the ranks, tied values sharing their mean rank",
+            Comparison::KendallTauA => "(concordant − discordant) / (m(m−1)/2) of all two of the m pairs",
+            Comparison::KendallTauB => "(concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2, Tx and Ty the ties",
+            Comparison::RhoA => "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the mean ranks R of the m pairs (Schütt et al. 2023)",
+            Comparison::Cosine => "Σxy / √(Σx² Σy²)",
+            Comparison::WhitenedCosine => {
+                "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V = (CCᵀ)∘² with C the contrasts of all pairs (Diedrichsen et al. 2021)"
+            }
+            Comparison::WhitenedCorrelation => {
+                "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y) of x−x̄ and y−ȳ, V = (CCᵀ)∘² with C the contrasts of all pairs (Diedrichsen et al. 2021)"
+            }
+            Comparison::Cka => "⟨K, K'⟩ / (‖K‖ ‖K'‖), K = −½ J D J with J = I − 1/n (Kornblith et al. 2019)",
+            Comparison::CkaUnbiased => "⟨U, U'⟩ / (‖U‖ ‖U'‖), U the U-centred −½ D (Song et al. 2012)",
+        };
+        let (n, name) = (self.stimuli, self.comparison.title());
+        let mean = if self.subjects > 1 { " Scores of a target are the mean over its subjects." } else { "" };
+        format!("RDMs of {n} stimuli were compared by {name}, {formula}, over the upper triangle without the diagonal.{mean}")
+    }
+
+    fn ceiling(&self) -> String {
+        let pooled = if self.comparison.is_of_ranks() { "as ranks" } else { "each scaled to unit length under the measure" };
+        format!(
+            "The noise ceiling is the mean over subjects of the score of the subjects' mean RDM ({pooled}): of all subjects for \
+             the upper bound, of all but the one it is compared with for the lower (Nili et al. 2014)."
+        )
+    }
+
+    fn permutation(&self, permuted: &Permuted) -> String {
+        let kind = match permuted.exhaustive {
+            true => format!("all {} relabellings", permuted.relabellings + 1),
+            false => format!("{} random relabellings (seed {})", permuted.relabellings, self.seed),
+        };
+        format!(
+            "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
+             stimuli (rows and columns together, the labels as they are counted as one; smallest possible {:.2e}) under which a \
+             score is as far from its expectation under relabelling. The same relabellings served all {} tests; the family-wise p \
+             is that of the largest deviation over all tests. Holm's correction and Benjamini and Hochberg's are over the same tests.",
+            permuted.smallest(),
+            self.tests
+        )
+    }
+
+    fn bootstrapped(&self, over: Over, draws: usize) -> String {
+        let seed = self.seed;
+        let stimuli = "pairs of two copies of one stimulus were left out";
+        match over {
+            Over::Stimuli => {
+                format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over stimuli (seed {seed}); {stimuli}.")
+            }
+            Over::Subjects => {
+                format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over subjects (seed {seed}).")
+            }
+            Over::Both => format!(
+                "Intervals are score ± t σ, σ² from {draws} bootstraps over stimuli, over subjects and over both (seed {seed}), \
+                 combined as Schütt et al. (2023) correct the two-factor bootstrap; {stimuli}."
+            ),
+        }
+    }
+}

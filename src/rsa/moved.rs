@@ -1,0 +1,217 @@
+//! Scores under relabelled targets, fast: by products of forms where the measure is one and no pair is missing.
+
+use super::Analysis;
+use super::analysis::pick;
+use super::centring::indices;
+use super::form::{Form, dot};
+use super::kendall::{Order, Sequence, difference, pairs};
+use super::tree::Tree;
+use super::{Comparison, Kendall};
+use crate::gemm::{Block, multiply};
+use anyhow::Result;
+
+/// Models and targets prepared for relabelling.
+pub(super) enum Relabelled<'a> {
+    Products(Products<'a>),
+    Orders(Orders<'a>),
+    /// With missing pairs, everything from the start.
+    Plain(&'a Analysis),
+}
+
+impl<'a> Relabelled<'a> {
+    pub(super) fn new(analysis: &'a Analysis) -> Relabelled<'a> {
+        match (analysis.is_complete(), analysis.comparison.is_linear()) {
+            (false, _) => Relabelled::Plain(analysis),
+            (true, true) => Relabelled::Products(Products::new(analysis)),
+            (true, false) => Relabelled::Orders(Orders::new(analysis)),
+        }
+    }
+
+    /// How far the score of each test is from what relabelling gives on average, for each order `[orders, tests]`.
+    pub(super) fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        match self {
+            Relabelled::Products(products) => products.deviations(orders),
+            Relabelled::Orders(of_ranks) => Ok(orders.iter().flat_map(|order| of_ranks.scores(order)).map(f64::abs).collect()),
+            Relabelled::Plain(analysis) => Ok(orders.iter().flat_map(|order| plain(analysis, order)).map(f64::abs).collect()),
+        }
+    }
+}
+
+/// Forms of the models, and of the targets as squares, of which rows can be looked up in any order.
+pub(super) struct Products<'a> {
+    analysis: &'a Analysis,
+    models: Vec<Form>,
+    targets: Vec<Square>,
+    expected: Vec<f64>,
+}
+
+/// A target's form, the mean over its subjects, `[n, n]`, and the diagonal.
+struct Square {
+    values: Values,
+    diagonal: Vec<f64>,
+}
+
+/// In float64, so that scores that are equal by their formula, as those of ranks often are, stay equal; in float32, which
+/// the cache can hold, where so many numbers are added that this does not happen.
+enum Values {
+    Double(Vec<f64>),
+    Single(Vec<f32>),
+}
+
+/// From so many stimuli on squares are in float32.
+const LARGE: usize = 1024;
+
+impl<'a> Products<'a> {
+    fn new(analysis: &'a Analysis) -> Products<'a> {
+        let (measure, n) = (analysis.comparison, analysis.stimuli);
+        let models: Vec<Form> = analysis.models.iter().map(|model| Form::new(measure, n, &model.pairs)).collect();
+        let mean = |subjects: &Vec<Vec<f64>>| -> Form {
+            Form::mean(&subjects.iter().map(|subject| Form::new(measure, n, subject)).collect::<Vec<_>>())
+        };
+        let targets: Vec<Form> = analysis.targets.iter().map(|target| mean(&target.subjects)).collect();
+        let expected =
+            targets.iter().flat_map(|target| models.iter().map(move |model| model.expected_product(target, n))).collect();
+        Products { analysis, models, targets: targets.into_iter().map(|form| Square::new(n, form)).collect(), expected }
+    }
+
+    fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let by_target: Vec<Vec<f64>> = self.targets.iter().map(|target| self.scores(target, orders)).collect::<Result<_>>()?;
+        let models = self.models.len();
+        let of_order = |order| by_target.iter().flat_map(move |scores| &scores[order * models..(order + 1) * models]);
+        let scores = (0..orders.len()).flat_map(of_order);
+        Ok(scores.zip(self.expected.iter().cycle()).map(|(score, expected)| (score - expected).abs()).collect())
+    }
+
+    /// The scores of all models with one target, `[orders, models]`.
+    fn scores(&self, target: &Square, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let mut scores = vec![0.0; orders.len() * self.models.len()];
+        let mut products = scores.clone();
+        let (mut own, mut moved) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for i in 0..self.analysis.stimuli - 1 {
+            let others = self.analysis.stimuli - i - 1;
+            own.clear();
+            self.models.iter().for_each(|model| own.extend_from_slice(&model.pairs[start..start + others]));
+            moved.clear();
+            orders.iter().for_each(|order| target.append_moved(i, order, &mut moved));
+            multiply(Block::new(&moved, others), Block::new(&own, others), &mut products)?;
+            scores.iter_mut().zip(&products).for_each(|(score, product)| *score += product);
+            start += others;
+        }
+        for (order, scores) in orders.iter().zip(scores.chunks_exact_mut(self.models.len())) {
+            let moved: Vec<f64> = order.iter().filter_map(|&from| target.diagonal.get(from as usize).copied()).collect();
+            scores.iter_mut().zip(&self.models).for_each(|(score, model)| *score += dot(&model.diagonal, &moved));
+        }
+        Ok(scores)
+    }
+}
+
+impl Square {
+    fn new(n: usize, form: Form) -> Square {
+        let values = match n < LARGE {
+            true => Values::Double(square(n, &form.pairs, |pair| pair)),
+            false => Values::Single(square(n, &form.pairs, |pair| pair as f32)),
+        };
+        Square { values, diagonal: form.diagonal }
+    }
+
+    /// Appends what the pairs (i, j), j > i, are under `order`.
+    fn append_moved(&self, i: usize, order: &[u32], to: &mut Vec<f64>) {
+        let row = order[i] as usize * order.len()..(order[i] as usize + 1) * order.len();
+        let others = &order[i + 1..];
+        match &self.values {
+            Values::Double(values) => append(&values[row], others, to),
+            Values::Single(values) => append(&values[row], others, to),
+        }
+    }
+}
+
+fn append<T: Copy + Into<f64>>(row: &[T], places: &[u32], to: &mut Vec<f64>) {
+    to.extend(places.iter().map(|&place| row[place as usize].into()));
+}
+
+/// The pairs at both their places in `[n, n]`.
+fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
+    let mut values = vec![T::default(); n * n];
+    for ((i, j), &pair) in indices(n).zip(pairs) {
+        values[i * n + j] = round(pair);
+        values[j * n + i] = round(pair);
+    }
+    values
+}
+
+/// Models in order and the ranks of targets, each with its number of tied pairs, for the two τ.
+pub(super) struct Orders<'a> {
+    analysis: &'a Analysis,
+    models: Vec<(Sequence, u128)>,
+    targets: Vec<Vec<(Vec<u32>, u128)>>,
+    /// 1 for each pair of stimuli.
+    weights: Vec<u32>,
+}
+
+impl<'a> Orders<'a> {
+    fn new(analysis: &'a Analysis) -> Orders<'a> {
+        let weights = vec![1; analysis.stimuli * (analysis.stimuli - 1) / 2];
+        let order = |pairs: &Vec<f64>| {
+            let order = Order::new(pairs);
+            let tied = order.tied(&weights);
+            (order, tied)
+        };
+        let sequence = |(order, tied): (Order, u128)| (order.sequence(), tied);
+        let ranks = |(order, tied): (Order, u128)| (order.rank, tied);
+        let models = analysis.models.iter().map(|model| sequence(order(&model.pairs))).collect();
+        let targets = analysis.targets.iter().map(|target| target.subjects.iter().map(order).map(ranks).collect()).collect();
+        Orders { analysis, models, targets, weights }
+    }
+
+    /// The mean over subjects of τ; its expectation under relabelling is 0, for any two pairs change places in as many
+    /// relabellings as not.
+    fn scores(&self, order: &[u32]) -> Vec<f64> {
+        let (moved, pairs) = (moved(order), pairs(&self.weights));
+        let mut tree = Tree::new(self.weights.len());
+        let mut scores = Vec::with_capacity(self.analysis.tests());
+        for subjects in &self.targets {
+            let moved = |ranks: &[u32]| -> Vec<u32> { moved.iter().map(|&pair| ranks[pair as usize]).collect() };
+            let subjects: Vec<(Vec<u32>, u128)> = subjects.iter().map(|(ranks, ties)| (moved(ranks), *ties)).collect();
+            for (model, ties) in &self.models {
+                let tau = |(subject, subject_ties): &(Vec<u32>, u128)| {
+                    let difference = difference(model, subject, &mut tree);
+                    tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [*ties, *subject_ties] })
+                };
+                scores.push(subjects.iter().map(tau).sum::<f64>() / subjects.len() as f64);
+            }
+        }
+        scores
+    }
+}
+
+/// τ-a or τ-b.
+pub(super) fn tau(measure: Comparison, counts: &Kendall) -> f64 {
+    if measure == Comparison::KendallTauA { counts.tau_a() } else { counts.tau_b() }
+}
+
+/// Where the pairs of the relabelled stimuli come from: pair `(i, j)` is pair `(order[i], order[j])`.
+fn moved(order: &[u32]) -> Vec<u32> {
+    let n = order.len();
+    let pair = |i: usize, j: usize| (i * (2 * n - i - 1) / 2 + j - i - 1) as u32;
+    indices(n).map(|(i, j)| (order[i] as usize, order[j] as usize)).map(|(i, j)| pair(i.min(j), i.max(j))).collect()
+}
+
+/// The scores when the missing pairs of the targets move along: of the pairs that are there for all.
+fn plain(analysis: &Analysis, order: &[u32]) -> Vec<f64> {
+    let moved = moved(order);
+    let targets = analysis.targets.iter().map(|target| {
+        let subjects = target.subjects.iter().map(|subject| pick(subject, &moved)).collect();
+        super::Target { subjects, ..target.clone() }
+    });
+    let scores = targets.flat_map(|target| {
+        let kept = analysis.kept(&target);
+        let subjects: Vec<Vec<f64>> = target.subjects.iter().map(|subject| pick(subject, &kept)).collect();
+        analysis.models.iter().map(move |model| {
+            let x = pick(&model.pairs, &kept);
+            let compare = |y: &Vec<f64>| analysis.comparison.compare(analysis.stimuli, &x, y);
+            subjects.iter().map(compare).sum::<f64>() / subjects.len() as f64
+        })
+    });
+    scores.collect()
+}

@@ -1,0 +1,33 @@
+//! Random draws, each from its own stream of one seed: the same whatever the number of threads.
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What the draws are for: their streams are apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Permutation,
+    Bootstrap,
+}
+
+/// The generator of draw number `draw`.
+pub(super) fn generator(seed: u64, purpose: Purpose, draw: usize) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream((draw as u64) << 1 | purpose as u64);
+    random
+}
+
+/// A random order of 0 … n − 1.
+pub(super) fn shuffled(n: usize, random: &mut ChaCha8Rng) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    order.shuffle(random);
+    order
+}
+
+/// How often each of n is drawn in n draws with replacement.
+pub(super) fn multiplicities(n: usize, random: &mut ChaCha8Rng) -> Vec<u32> {
+    let mut counts = vec![0; n];
+    (0..n).for_each(|_| counts[random.random_range(0..n)] += 1);
+    counts
+}

@@ -1,0 +1,207 @@
+//! `thingsvision rsa` with names, subjects, tests and intervals.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use ndarray::{Array2, Array3};
+use std::fs;
+use thingsvision::npy;
+
+const N: usize = 12;
+
+/// A closed form that looks like noise.
+fn noise(i: usize, j: usize, seed: usize) -> f64 {
+    ((i * 7919 + j * 104_729 + seed * 15_485_863 + i * j * (seed + 3)) % 1009) as f64 / 1009.0
+}
+
+/// An RDM of two groups of stimuli and noise.
+fn rdm(seed: usize, share: f64) -> Array2<f64> {
+    Array2::from_shape_fn((N, N), |(i, j)| {
+        let (i, j) = (i.min(j), i.max(j));
+        if i == j { 0.0 } else { f64::from(u8::from(i % 2 != j % 2)) * (1.0 - share) + noise(i, j, seed) * share + 0.1 }
+    })
+}
+
+fn ids(order: impl Iterator<Item = usize>) -> String {
+    order.map(|i| format!("stimulus-{i}\n")).collect()
+}
+
+/// `near.npy` and `far.npy`, models; `area.npy`, an RDM of each of five subjects; the same in five files.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    npy::write(&lab.path("near.npy"), &rdm(1, 0.6).into_dyn()).unwrap();
+    npy::write(&lab.path("far.npy"), &rdm(2, 1.0).into_dyn()).unwrap();
+    let subjects: Vec<Array2<f64>> = (0..5).map(|s| rdm(10 + s, 0.8)).collect();
+    for (s, subject) in subjects.iter().enumerate() {
+        npy::write(&lab.path(&format!("sub-{s}.npy")), &subject.clone().into_dyn()).unwrap();
+    }
+    npy::write(&lab.path("area.npy"), &Array3::from_shape_fn((5, N, N), |(s, i, j)| subjects[s][[i, j]]).into_dyn()).unwrap();
+    lab
+}
+
+fn json(lab: &Lab, arguments: &str) -> serde_json::Value {
+    serde_json::from_str(&lab.succeed(&format!("rsa -q --json {arguments}")).stdout).unwrap()
+}
+
+#[test]
+fn everything_at_once() {
+    let lab = lab();
+    let arguments = "rsa --fmri area.npy near.npy far.npy --permutations 999 --bootstrap 400 --differences";
+    assert_output!(lab.succeed(arguments), @"
+    exit Some(0)
+    --- stdout
+    target   kind   model   layer   pearson    95 % interval        p   p family   p Holm        q         ceiling
+    area     fmri   near              0.313    0.206 … 0.454   0.0010     0.0010   0.0020   0.0020   0.132 … 0.500
+                    far               0.046   -0.154 … 0.274   0.4850     0.7090   0.4850   0.4850
+
+    target   model   other   difference        p   p Holm
+    area     near    far          0.267   0.0606   0.0606
+    --- stderr
+
+      Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
+      p: 999 relabellings of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
+      p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
+      intervals: 400 bootstraps over stimuli.
+      wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
+    ");
+    let again = lab.bytes("rsa.json");
+    lab.succeed(arguments);
+    assert_eq!(lab.bytes("rsa.json"), again);
+    let differences = fs::read_to_string(lab.path("rsa.differences.csv")).unwrap();
+    assert!(differences.starts_with("target,model,layer,other_model,other_layer,difference,p,p_holm\narea,near,,far,,"));
+    lab.succeed(&format!("{arguments} --seed 1"));
+    assert_ne!(lab.bytes("rsa.json"), again);
+}
+
+#[test]
+fn subjects_in_one_file_or_in_several_give_the_same() {
+    let lab = lab();
+    let one = json(&lab, "--fmri area=area.npy near.npy --bootstrap 100 --over both");
+    assert_eq!(one[0]["subjects"], 5);
+    assert!(one[0]["low"].as_f64() < one[0]["score"].as_f64() && one[0]["ceiling_lower"].is_number());
+    assert_eq!(one, json(&lab, "--fmri area=sub-*.npy near.npy --bootstrap 100 --over both"));
+    let listed = "area=sub-0.npy,sub-1.npy,sub-2.npy,sub-3.npy,sub-4.npy";
+    assert_eq!(one, json(&lab, &format!("--fmri {listed} near.npy --bootstrap 100 --over both")));
+}
+
+#[test]
+fn stimuli_are_matched_by_name() {
+    let lab = lab();
+    let plain = json(&lab, "--behavior far.npy near.npy");
+    // The same RDM in another order, with names.
+    let order: Vec<usize> = (0..N).map(|i| i * 5 % N).collect();
+    let far = rdm(2, 1.0);
+    npy::write(&lab.path("turned.npy"), &Array2::from_shape_fn((N, N), |(i, j)| far[[order[i], order[j]]]).into_dyn()).unwrap();
+    fs::write(lab.path("turned.ids.txt"), ids(order.iter().copied())).unwrap();
+    fs::write(lab.path("near.ids.txt"), ids(0..N)).unwrap();
+    let outcome = lab.succeed("rsa --behavior turned.npy near.npy");
+    assert!(outcome.stderr.contains("12 stimuli, 66 pairs each, matched by name"), "{outcome}");
+    let named = json(&lab, "--behavior turned.npy near.npy");
+    assert!((named[0]["score"].as_f64().unwrap() - plain[0]["score"].as_f64().unwrap()).abs() < 1e-12);
+
+    fs::write(lab.path("near.ids.txt"), ids(2..N + 2)).unwrap();
+    assert_output!(lab.fail("rsa --behavior turned.npy near.npy"), @"
+    error: `turned.npy` and `near.npy` are not of the same stimuli: `near.npy` has no `stimulus-0`, `stimulus-1`; `turned.npy` has no `stimulus-12`, `stimulus-13`
+
+    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
+    ");
+    assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model   layer   pearson
+    turned   behavior   near              0.109
+    --- stderr
+    left out 4 stimuli that are not in all RDMs
+
+      Pearson correlation of RDMs: 10 stimuli, 45 pairs each, matched by name.
+      wrote rsa.npy (1 × 1 scores), rsa.csv, rsa.json
+    ");
+}
+
+#[test]
+fn missing_pairs_are_left_out_for_all_models_alike() {
+    let lab = lab();
+    let mut missing = rdm(1, 0.6);
+    (missing[[2, 5]], missing[[5, 2]]) = (f64::NAN, f64::NAN);
+    (0..N).for_each(|i| (missing[[i, 7]], missing[[7, i]]) = (f64::NAN, f64::NAN));
+    npy::write(&lab.path("missing.npy"), &missing.into_dyn()).unwrap();
+    assert_output!(lab.succeed("rsa --behavior far.npy missing.npy near.npy"), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model     layer   pearson
+    far      behavior   missing             0.086
+                        near                0.086
+    --- stderr
+    left out row 7: `missing` has no data
+
+      Pearson correlation of RDMs: 11 stimuli, 54 pairs each, taken to be in the same order on both sides.
+      wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json
+    ");
+    assert_output!(lab.fail("rsa --behavior far.npy missing.npy --compare whitened-cosine"), @"
+    left out row 7: `missing` has no data
+    error: whitened cosine needs every pair, and some are missing (NaN)
+
+    hint: compare by pearson, spearman or rho-a
+    ");
+}
+
+#[test]
+fn few_stimuli_are_relabelled_in_all_ways() {
+    let lab = lab();
+    let five = |rdm: Array2<f64>| rdm.slice(ndarray::s![..5, ..5]).to_owned().into_dyn();
+    npy::write(&lab.path("a.npy"), &five(rdm(1, 0.6))).unwrap();
+    npy::write(&lab.path("b.npy"), &five(rdm(4, 0.5))).unwrap();
+    let outcome = lab.succeed("rsa --behavior a.npy b.npy --permutations 1000");
+    assert!(outcome.stderr.contains("p: all 120 relabellings of the stimuli"), "{outcome}");
+    assert!(outcome.stderr.contains("smallest possible 0.0083"), "{outcome}");
+}
+
+#[test]
+fn ties_are_pointed_out_where_they_are_rewarded() {
+    let lab = lab();
+    fs::write(lab.path("labels.csv"), (0..N).map(|i| format!("{}\n", i % 2)).collect::<String>()).unwrap();
+    lab.succeed("rdm categories labels.csv --out categories.npy");
+    let hint = "100 % of the pairs of `categories` are tied, which this measure favours: better --compare rho-a.";
+    assert!(lab.succeed("rsa --fmri area.npy categories.npy --compare spearman").stderr.contains(hint));
+    assert!(!lab.succeed("rsa --fmri area.npy categories.npy --compare rho-a").stderr.contains("tied"));
+}
+
+#[test]
+fn what_cannot_be_drawn_or_compared_is_refused() {
+    let lab = lab();
+    assert_output!(lab.fail("rsa --behavior far.npy near.npy --bootstrap 100 --over subjects"), @"
+    error: `far` has one subject, so there are none to draw from
+
+    hint: give an array [subjects, N, N] or several files, or bootstrap over stimuli
+    ");
+    assert_output!(lab.fail("rsa --behavior far.npy area.npy"), @"
+    error: `area.npy` holds 5 RDMs; a model is one
+
+    hint: average them: thingsvision rdm average; or give them as a target
+    ");
+    assert_output!(lab.fail("rsa --fmri area.npy near.npy --bootstrap 100 --compare cka"), @"
+    error: linear CKA is made of whole matrices, and the bootstrap over stimuli leaves pairs out
+
+    hint: take --over subjects, or another comparison
+    ");
+    assert_output!(lab.fail("rsa --fmri nothing-*.npy near.npy"), @"
+    error: no file matches `nothing-*.npy`
+
+    hint: put globs in quotes; relative paths begin at the current folder
+    ");
+}
+
+#[test]
+fn every_choice_is_explained() {
+    let lab = lab();
+    let outcome =
+        lab.succeed("rsa --fmri area.npy near.npy --permutations 99 --bootstrap 100 --over both --compare rho-a --explain");
+    for part in [
+        "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m)",
+        "99 random relabellings (seed 0)",
+        "smallest possible 1.00e-2",
+        "Schütt et al. (2023)",
+        "noise ceiling",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {outcome}");
+    }
+}

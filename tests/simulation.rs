@@ -1,0 +1,129 @@
+//! How often the permutation test is wrong and the intervals miss, in simulated experiments. It takes a minute:
+//! `cargo test --release --test simulation -- --ignored --nocapture`. The figures are in `docs/statistics.md`.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use thingsvision::rsa::{Analysis, Comparison, Model, Over, Target, bootstrap, permute};
+
+/// Units of a stimulus.
+const UNITS: usize = 8;
+
+/// Normal numbers as the sum of twelve uniform ones, of variance 1.
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0
+}
+
+fn patterns(n: usize, random: &mut ChaCha8Rng) -> Vec<[f64; UNITS]> {
+    (0..n).map(|_| std::array::from_fn(|_| normal(random))).collect()
+}
+
+/// Squared Euclidean distances.
+fn rdm(patterns: &[[f64; UNITS]]) -> Vec<f64> {
+    let distance = |(i, j): (usize, usize)| patterns[i].iter().zip(&patterns[j]).map(|(a, b)| (a - b) * (a - b)).sum();
+    (0..patterns.len()).flat_map(|i| (i + 1..patterns.len()).map(move |j| (i, j))).map(distance).collect()
+}
+
+fn analysis(comparison: Comparison, stimuli: usize, models: Vec<Vec<f64>>, subjects: Vec<Vec<f64>>) -> Analysis {
+    let models = models.into_iter().map(|pairs| Model { model: String::new(), layer: String::new(), pairs }).collect();
+    Analysis { comparison, stimuli, models, targets: vec![Target { name: String::new(), kind: "fmri", subjects }] }
+}
+
+/// An experiment in which the models have nothing to do with the target.
+fn unrelated(comparison: Comparison, n: usize, models: usize, random: &mut ChaCha8Rng) -> Analysis {
+    let target = rdm(&patterns(n, random));
+    let models = (0..models).map(|_| rdm(&patterns(n, random))).collect();
+    analysis(comparison, n, models, vec![target])
+}
+
+#[test]
+#[ignore = "a minute long; its figures are in docs/statistics.md"]
+fn the_permutation_test_is_wrong_as_often_as_it_says() {
+    const EXPERIMENTS: usize = 2000;
+    for comparison in [Comparison::Pearson, Comparison::Spearman, Comparison::WhitenedCosine, Comparison::KendallTauA] {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let (mut positive, mut any) = (0, 0);
+        for experiment in 0..EXPERIMENTS {
+            let analysis = unrelated(comparison, 20, 5, &mut random);
+            let permuted = permute(&analysis, 199, experiment as u64).unwrap();
+            positive += usize::from(permuted.p[0] <= 0.05);
+            any += usize::from(permuted.family.iter().any(|&p| p <= 0.05));
+        }
+        let share = |count: usize| count as f64 / EXPERIMENTS as f64;
+        println!("{}: false positives {:.3}, family-wise {:.3}", comparison.name(), share(positive), share(any));
+        // 0.05 and three standard errors.
+        assert!((share(positive) - 0.05).abs() < 0.015, "{}: {}", comparison.name(), share(positive));
+        assert!((share(any) - 0.05).abs() < 0.015, "{}: {}", comparison.name(), share(any));
+    }
+}
+
+/// What a new experiment samples: stimuli, subjects, or both, from a population that is simulated once.
+struct Population {
+    patterns: Vec<[f64; UNITS]>,
+    /// The weight of each unit in each subject.
+    subjects: Vec<[f64; UNITS]>,
+    model: [f64; UNITS],
+}
+
+impl Population {
+    const STIMULI: usize = 30;
+    const SUBJECTS: usize = 12;
+    const ALL_STIMULI: usize = 1500;
+    const ALL_SUBJECTS: usize = 60;
+
+    fn new(random: &mut ChaCha8Rng) -> Population {
+        let weights = |random: &mut ChaCha8Rng| std::array::from_fn(|unit| 1.0 / (1.0 + unit as f64) + 0.4 * normal(random));
+        let subjects = (0..Self::ALL_SUBJECTS).map(|_| weights(random)).collect();
+        let model = std::array::from_fn(|unit| 1.0 / (1.0 + unit as f64));
+        Population { patterns: patterns(Self::ALL_STIMULI, random), subjects, model }
+    }
+
+    fn seen(patterns: &[[f64; UNITS]], weights: &[f64; UNITS]) -> Vec<f64> {
+        rdm(&patterns.iter().map(|pattern| std::array::from_fn(|unit| pattern[unit] * weights[unit])).collect::<Vec<_>>())
+    }
+
+    fn experiment(&self, patterns: &[[f64; UNITS]], subjects: &[[f64; UNITS]]) -> Analysis {
+        let of_subjects = subjects.iter().map(|weights| Self::seen(patterns, weights)).collect();
+        analysis(Comparison::Pearson, patterns.len(), vec![Self::seen(patterns, &self.model)], of_subjects)
+    }
+}
+
+fn sample<T: Clone>(all: &[T], count: usize, random: &mut ChaCha8Rng) -> Vec<T> {
+    let mut left: Vec<usize> = (0..all.len()).collect();
+    (0..count).map(|_| all[left.swap_remove(random.random_range(0..left.len()))].clone()).collect()
+}
+
+#[test]
+#[ignore = "a minute long; its figures are in docs/statistics.md"]
+fn intervals_hold_the_score_of_the_population() {
+    const EXPERIMENTS: usize = 2000;
+    for over in [Over::Stimuli, Over::Subjects, Over::Both] {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let population = Population::new(&mut random);
+        let (fixed_stimuli, fixed_subjects) = (
+            sample(&population.patterns, Population::STIMULI, &mut random),
+            sample(&population.subjects, Population::SUBJECTS, &mut random),
+        );
+        let (stimuli, subjects) = match over {
+            Over::Stimuli => (&population.patterns, &fixed_subjects),
+            Over::Subjects => (&fixed_stimuli, &population.subjects),
+            Over::Both => (&population.patterns, &population.subjects),
+        };
+        let truth = population.experiment(stimuli, subjects).scores().unwrap()[0];
+        let mut covered = 0;
+        for experiment in 0..EXPERIMENTS {
+            let drawn = |all: &Vec<[f64; UNITS]>, count: usize, random: &mut ChaCha8Rng| {
+                if all.len() > count { sample(all, count, random) } else { all.clone() }
+            };
+            let stimuli = drawn(stimuli, Population::STIMULI, &mut random);
+            let subjects = drawn(subjects, Population::SUBJECTS, &mut random);
+            let analysis = population.experiment(&stimuli, &subjects);
+            let [low, high] =
+                bootstrap(&analysis, over, 500, experiment as u64).unwrap().interval(0, analysis.scores().unwrap()[0]);
+            covered += usize::from((low..=high).contains(&truth));
+        }
+        let share = covered as f64 / EXPERIMENTS as f64;
+        println!("over {over:?}: {share:.3} of the 95 % intervals hold the true score {truth:.3}");
+        assert!((0.90..=0.98).contains(&share), "{over:?}: {share}");
+    }
+}
