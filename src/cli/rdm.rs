@@ -1,5 +1,6 @@
 //! The flags of `thingsvision rdm`.
 
+use super::AverageBy;
 use clap::Subcommand;
 use std::path::PathBuf;
 use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
@@ -40,6 +41,10 @@ pub struct Rdm {
     /// The condition of each row, one a line: rows of the same condition are averaged
     #[arg(long, value_name = "FILE", conflicts_with = "ids")]
     pub conditions: Option<PathBuf>,
+
+    /// Average the rows of images in the same folder, as their IDs say: one stimulus for each folder
+    #[arg(long, value_enum, value_name = "folder", conflicts_with = "conditions")]
+    pub average_by: Option<AverageBy>,
 
     /// For crossnobis the session or run of each row, one a line
     #[arg(long, value_name = "FILE", requires = "conditions")]

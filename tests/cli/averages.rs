@@ -76,3 +76,21 @@ fn images_without_a_folder_have_no_condition() {
     hint: to average by folder, the images of each condition must be files in a folder of their own
     ");
 }
+
+#[test]
+fn rows_of_a_finished_run_are_averaged_into_an_rdm() {
+    let lab = Lab::new();
+    lab.copy_image("rgb-20x20.png", "images/c/six.png");
+    lab.succeed(&format!("{EXTRACT} --layer V2 --rdm none"));
+    lab.succeed(&format!("{EXTRACT} --layer V2 --average-by folder --out means"));
+    let run = "activations/cornet-z.random-0";
+    assert_eq!(lab.succeed(&format!("rdm {run}/V2.npy --average-by folder --out folders.npy")).stdout, "folders.npy\n");
+    assert_eq!(fs::read_to_string(lab.path("folders.ids.txt")).unwrap(), "a\nb\nc\n");
+    let (found, expected) =
+        (npy::read(&lab.path("folders.npy")).unwrap(), npy::read(&lab.path("means/cornet-z.random-0/V2.rdm.npy")).unwrap());
+    // The one averages float32 rows, the other rounds its means to float32.
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found} {expected}");
+
+    fs::copy(lab.path(&format!("{run}/V2.npy")), lab.path("bare.npy")).unwrap();
+    assert!(lab.fail("rdm bare.npy --average-by folder").contains("it is not known which images the rows of `bare.npy` are"));
+}

@@ -214,7 +214,7 @@ fn extract_fetches_what_it_needs_and_records_it() {
     let bytes = fs::read(&path).unwrap();
     let server = Server::start(bytes.clone(), &[Answer::Break(1_000_000), Answer::Content]);
     let publisher = Publisher::new(&server, Some(&hash(&bytes)[..8]));
-    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/images/balls");
     let images = images.to_str().unwrap();
     let output = publisher.run(&format!("extract --model mine --images {images} --rdm none"));
     assert!(output.status.success(), "{output:?}");

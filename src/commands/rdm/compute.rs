@@ -1,11 +1,12 @@
 //! `thingsvision rdm FEATURES`: an RDM of features.
 
-use crate::cli::Rdm;
+use crate::cli::{AverageBy, Rdm};
 use crate::printer::{Printer, bytes, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::images::Conditions;
 use thingsvision::npy::Matrix;
 use thingsvision::rdm::{Job, Labels, Metric, Noise, Shape, ids, means};
 use thingsvision::whole::is_same;
@@ -96,7 +97,11 @@ impl Features {
             Some(path) => Some(ids::read_for(path, rows)?),
             None => own.map_or_else(|| ids::of(path, rows), |own| Ok(Some(own)))?,
         };
-        Ok(Features { ids, conditions: labels(&arguments.conditions)?, partitions: labels(&arguments.partitions)?, matrix })
+        let conditions = match arguments.average_by {
+            Some(AverageBy::Folder) => Some(folders(path, ids.as_deref())?),
+            None => labels(&arguments.conditions)?,
+        };
+        Ok(Features { ids, conditions, partitions: labels(&arguments.partitions)?, matrix })
     }
 
     /// The noise covariance, for the metrics that are in units of it.
@@ -121,6 +126,18 @@ impl Features {
             Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
         }
     }
+}
+
+/// The folder of each row.
+fn folders(features: &Path, ids: Option<&[String]>) -> Result<Labels> {
+    let ids = ids.ok_or_else(|| {
+        advise(
+            format!("it is not known which images the rows of `{}` are", features.display()),
+            "name a file of their paths, one a line, with --ids; rows of a run have them",
+        )
+    })?;
+    let Conditions { ids: names, of_image: of_row, .. } = Conditions::by_folder(ids)?;
+    Ok(Labels { names, of_row })
 }
 
 fn open(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
