@@ -5,6 +5,10 @@
 
 #![allow(clippy::print_stdout)]
 
+// The one of the program.
+#[path = "../src/allocator.rs"]
+mod allocator;
+
 use anyhow::{Context, Result};
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};

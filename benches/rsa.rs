@@ -4,6 +4,10 @@
 
 #![allow(clippy::print_stdout)]
 
+// The one of the program.
+#[path = "../src/allocator.rs"]
+mod allocator;
+
 use anyhow::Result;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

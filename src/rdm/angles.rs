@@ -45,7 +45,9 @@ pub(super) fn tile(points: &Points, precision: Precision, a: &Range<usize>, b: &
     }
     let distances = subtract(products::single(points, a, b)?);
     let near = distances.iter().filter(|&&distance| distance < NEAR).count();
-    if near * MANY > distances.len() {
+    // Every stimulus is near to itself, which says nothing.
+    let itself = if a == b { a.len() } else { 0 };
+    if near.saturating_sub(itself) * MANY > distances.len() {
         return tile(points, Precision::Double, a, b);
     }
     Ok(refine(points, distances, NEAR, a, b))

@@ -35,6 +35,9 @@ pub(super) struct Points {
 /// Points of so many bytes in float32 are kept in memory; larger ones are made anew for each tile.
 const KEPT: usize = 512 << 20;
 
+/// Rows that are converted together.
+const BAND: usize = 64;
+
 /// A row, and how it becomes a point: `(x − shift) · scale`, or `x − means` in Euclidean space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
@@ -90,9 +93,14 @@ impl Points {
             let units = self.features.columns;
             let count = self.rows.len() * units;
             (count * size_of::<f32>() <= KEPT).then(|| {
-                let mut values = Vec::with_capacity(count);
-                self.append_single(0..self.rows.len(), 0..units, &mut values);
-                values
+                let bands = (0..self.rows.len()).step_by(BAND).map(|first| first..self.rows.len().min(first + BAND));
+                let bands: Vec<Range<usize>> = bands.collect();
+                let convert = |band: usize| {
+                    let mut values = Vec::with_capacity(bands[band].len() * units);
+                    self.append_single(bands[band].clone(), 0..units, &mut values);
+                    Ok(values)
+                };
+                parallel(bands.len(), &convert).unwrap_or_default().concat()
             })
         };
         self.single.get_or_init(make).as_deref()

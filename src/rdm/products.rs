@@ -31,7 +31,7 @@ pub(super) fn double(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Res
     sum(points, a, b, |rows, columns, to: &mut Vec<f64>| points.append(rows, columns, to))
 }
 
-fn sum<T: Element + Copy + Default + Into<f64>>(
+fn sum<T: Element + Copy + From<f32> + Into<f64>>(
     points: &Points,
     a: &Range<usize>,
     b: &Range<usize>,
@@ -62,14 +62,19 @@ struct Sums<T> {
     product: Vec<T>,
 }
 
-impl<T: Element + Copy + Default + Into<f64>> Sums<T> {
+impl<T: Element + Copy + From<f32> + Into<f64>> Sums<T> {
     fn new(count: usize) -> Sums<T> {
-        Sums { sums: vec![0.0; count], product: vec![T::default(); count] }
+        // Not 0: jemalloc gets large blocks of zeros from the kernel, whose page faults cost more than filling them.
+        Sums { sums: Vec::with_capacity(count), product: vec![T::from(f32::NAN); count] }
     }
 
     fn add(&mut self, a: Block<T>, b: Block<T>) -> Result<()> {
         multiply(a, b, &mut self.product)?;
-        self.sums.iter_mut().zip(&self.product).for_each(|(sum, &value)| *sum += value.into());
+        if self.sums.is_empty() {
+            self.sums.extend(self.product.iter().map(|&value| value.into()));
+        } else {
+            self.sums.iter_mut().zip(&self.product).for_each(|(sum, &value)| *sum += value.into());
+        }
         Ok(())
     }
 }
