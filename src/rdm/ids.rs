@@ -53,7 +53,7 @@ pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
         if let Some(before) = first.insert(id, row) {
             return Err(advise(
                 format!("`{name}` names `{id}` twice, in rows {before} and {row}, counting from 0"),
-                "stimuli are aligned by their IDs, which must differ",
+                "stimuli are aligned by their IDs, which must differ: average repeats with `rdm --conditions`, or rename them",
             ));
         }
     }
