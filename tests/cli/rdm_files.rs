@@ -164,7 +164,7 @@ fn a_file_is_checked() {
     assert_output!(lab.fail("rdm check rdm.npy"), @"
     error: `rdm.ids.txt` names `b` twice, in rows 1 and 4, counting from 0
 
-    hint: stimuli are aligned by their IDs, which must differ
+    hint: stimuli are aligned by their IDs, which must differ: average repeats with `rdm --conditions`, or rename them
     ");
 }
 
