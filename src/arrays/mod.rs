@@ -34,11 +34,11 @@ pub fn read(path: &Path) -> Result<Labelled> {
     }
 }
 
-/// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float32),
+/// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float64),
 /// `.csv` and `.tsv` (with the IDs as first row and column of a square), `.mat` (version 5), `.h5` (as rsatoolbox reads).
 pub fn write(path: &Path, array: &Labelled) -> Result<()> {
     match kind(path).as_str() {
-        "npy" => npy::write(path, &array.values.mapv(|value| value as f32)),
+        "npy" => npy::write(path, &array.values),
         "csv" | "tsv" => csv::write(path, array),
         "mat" => mat::write(path, array),
         "h5" | "hdf5" => hdf5::write(path, array),
