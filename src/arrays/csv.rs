@@ -15,11 +15,15 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
         let record = record.with_context(|| format!("`{}` is no table", path.display()))?;
         lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
     }
+    // What pandas writes, also where the names are numbers: nothing, then the names of the columns.
+    let has_corner =
+        lines.len() > 1 && lines[0].len() > 2 && lines[0][0].is_empty() && lines[0][1..].iter().all(|cell| !cell.is_empty());
     let has_names = |cells: &[&String]| {
         cells.iter().skip(1).any(|cell| number(cell).is_none()) || cells.iter().all(|cell| number(cell).is_none())
     };
-    let header = lines.first().is_some_and(|line| has_names(&line.iter().collect::<Vec<_>>())).then(|| lines.remove(0));
-    let named = !lines.is_empty() && lines.iter().all(|line| line.len() > 1 && number(&line[0]).is_none());
+    let header =
+        lines.first().is_some_and(|line| has_corner || has_names(&line.iter().collect::<Vec<_>>())).then(|| lines.remove(0));
+    let named = !lines.is_empty() && (has_corner || lines.iter().all(|line| line.len() > 1 && number(&line[0]).is_none()));
     let ids = named.then(|| lines.iter_mut().map(|line| line.remove(0)).collect());
     let columns = lines.first().map_or(0, Vec::len);
     let mut values = Vec::with_capacity(lines.len() * columns);

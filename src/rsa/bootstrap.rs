@@ -29,8 +29,10 @@ pub struct Bootstrap {
     over: Over,
     /// How many draws.
     pub draws: usize,
-    /// n, and the smallest number of subjects of a target.
-    sizes: [usize; 2],
+    /// n.
+    stimuli: usize,
+    /// The number of subjects of each target.
+    subjects: Vec<usize>,
     tests: usize,
     /// `[draws, tests]`, each drawn over stimuli, over subjects, and over both; empty if not wanted.
     samples: [Vec<f64>; 3],
@@ -52,8 +54,8 @@ pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Re
         Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
     })?;
     let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
-    let subjects = analysis.targets.iter().map(|target| target.subjects.len()).min().unwrap_or(0);
-    Ok(Bootstrap { over, draws, sizes: [analysis.stimuli, subjects], tests: analysis.tests(), samples })
+    let subjects = analysis.targets.iter().map(|target| target.subjects.len()).collect();
+    Ok(Bootstrap { over, draws, stimuli: analysis.stimuli, subjects, tests: analysis.tests(), samples })
 }
 
 fn check(analysis: &Analysis, over: Over) -> Result<()> {
@@ -107,7 +109,7 @@ impl Bootstrap {
             Over::Stimuli => percentiles(values(0)),
             Over::Subjects => percentiles(values(1)),
             Over::Both => {
-                let reach = self.students_t().inverse_cdf(0.975) * self.variance(&values).sqrt();
+                let reach = self.students_t(test).inverse_cdf(0.975) * self.variance(test, &values).sqrt();
                 [score - reach, score + reach]
             }
         }
@@ -118,11 +120,20 @@ impl Bootstrap {
     pub fn p_of_difference(&self, a: usize, b: usize, difference: f64) -> f64 {
         let values =
             |part: usize| -> Vec<f64> { self.column(part, a).iter().zip(self.column(part, b)).map(|(a, b)| a - b).collect() };
-        let deviation = self.variance(&values).sqrt();
-        if deviation == 0.0 {
-            return if difference == 0.0 { 1.0 } else { 0.0 };
+        let deviation = self.variance(a, &values).sqrt();
+        if difference == 0.0 && deviation == 0.0 {
+            return 1.0;
         }
-        2.0 * self.students_t().cdf(-(difference / deviation).abs())
+        // No draw tells how sure the difference is.
+        if !(difference / deviation).is_finite() {
+            return f64::NAN;
+        }
+        2.0 * self.students_t(a).cdf(-(difference / deviation).abs())
+    }
+
+    /// Of the target of a test.
+    fn subjects_of(&self, test: usize) -> usize {
+        self.subjects[test / (self.tests / self.subjects.len())]
     }
 
     /// The score of a test in all draws.
@@ -131,8 +142,8 @@ impl Bootstrap {
     }
 
     /// With as many degrees of freedom as the smaller sample has, less one.
-    fn students_t(&self) -> StudentsT {
-        let [stimuli, subjects] = self.sizes;
+    fn students_t(&self, test: usize) -> StudentsT {
+        let (stimuli, subjects) = (self.stimuli, self.subjects_of(test));
         let smaller = match self.over {
             Over::Stimuli => stimuli,
             Over::Subjects => subjects,
@@ -143,11 +154,12 @@ impl Bootstrap {
 
     /// That of a new experiment, from that of the draws (Schütt et al. 2023): over both factors the bootstrap counts the
     /// variance of each and of their interaction with other weights. As rsatoolbox's `extract_variances`.
-    fn variance(&self, values: &dyn Fn(usize) -> Vec<f64>) -> f64 {
+    fn variance(&self, test: usize, values: &dyn Fn(usize) -> Vec<f64>) -> f64 {
+        let sizes = [self.stimuli, self.subjects_of(test)];
         match self.over {
-            Over::Stimuli => one_factor(variance(&values(0)), self.sizes[0]),
-            Over::Subjects => one_factor(variance(&values(1)), self.sizes[1]),
-            Over::Both => two_factors([0, 1, 2].map(|part| variance(&values(part))), self.sizes.map(|size| size as f64)),
+            Over::Stimuli => one_factor(variance(&values(0)), sizes[0]),
+            Over::Subjects => one_factor(variance(&values(1)), sizes[1]),
+            Over::Both => two_factors([0, 1, 2].map(|part| variance(&values(part))), sizes.map(|size| size as f64)),
         }
     }
 }
@@ -166,13 +178,20 @@ fn two_factors([stimuli, subjects, both]: [f64; 3], [c, r]: [f64; 2]) -> f64 {
 }
 
 /// Sum of squared deviations over the number less one.
+///
+/// Draws in which a model or target does not vary have no score and are left out, here and in the percentiles.
 fn variance(values: &[f64]) -> f64 {
+    let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 /// The 2.5 and 97.5 percentiles, between neighbours in proportion, as NumPy's default.
 fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
+    values.retain(|value| !value.is_nan());
+    if values.is_empty() {
+        return [f64::NAN; 2];
+    }
     values.sort_by(f64::total_cmp);
     [0.025, 0.975].map(|share| {
         let place = share * (values.len() - 1) as f64;
