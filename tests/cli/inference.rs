@@ -205,3 +205,38 @@ fn every_choice_is_explained() {
         assert!(outcome.stdout.contains(part), "{part}: {outcome}");
     }
 }
+
+#[test]
+fn a_target_is_judged_by_its_own_subjects_whatever_other_targets_have() {
+    let lab = lab();
+    let two = Array3::from_shape_fn((2, N, N), |(s, i, j)| rdm(20 + s, 0.8)[[i, j]]);
+    npy::write(&lab.path("two.npy"), &two.into_dyn()).unwrap();
+    for over in ["subjects", "both"] {
+        let rsa = |targets: &str| json(&lab, &format!("{targets} near.npy far.npy --bootstrap 200 --over {over}"));
+        let (alone, beside) = (rsa("--fmri area.npy"), rsa("--fmri area.npy --fmri two.npy"));
+        for model in 0..2 {
+            for end in ["low", "high"] {
+                assert_eq!(alone[model][end], beside[model][end], "{over} {end}");
+            }
+        }
+    }
+}
+
+#[test]
+fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
+    let lab = lab();
+    // In some draws the two stimuli that it tells apart do not come.
+    for (file, odd) in [("one.npy", 0), ("other.npy", 4)] {
+        let flat = Array2::from_shape_fn((N, N), |(i, j)| match (i.min(j), i.max(j)) {
+            (i, j) if i == j => 0.0,
+            (i, j) if (i, j) == (odd, odd + 1) => 0.2,
+            _ => 1.0,
+        });
+        npy::write(&lab.path(file), &flat.into_dyn()).unwrap();
+    }
+    let table = json(&lab, "--behavior near.npy one.npy other.npy --bootstrap 300 --differences");
+    for row in table.as_array().unwrap() {
+        let [low, high] = ["low", "high"].map(|end| row[end].as_f64().unwrap());
+        assert!(low <= high, "{row}");
+    }
+}

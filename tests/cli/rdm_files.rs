@@ -212,3 +212,18 @@ fn layers_are_compared_by_cka() {
     hint: name two runs or files, or a run of several layers
     ");
 }
+
+/// What pandas writes of a data frame without names: numbers above and before the numbers.
+#[test]
+fn numbers_that_name_rows_and_columns_are_no_stimulus() {
+    let lab = Lab::new();
+    let square = "0,0.5,1,2\n0.5,0,3,4\n1,3,0,5\n2,4,5,0\n";
+    let named: String = square.lines().enumerate().map(|(row, line)| format!("{row},{line}\n")).collect();
+    fs::write(lab.path("plain.csv"), square).unwrap();
+    fs::write(lab.path("pandas.csv"), format!(",0,1,2,3\n{named}")).unwrap();
+    for file in ["plain", "pandas"] {
+        lab.succeed(&format!("rdm convert {file}.csv {file}.npy"));
+    }
+    assert_eq!(lab.bytes("pandas.npy"), lab.bytes("plain.npy"));
+    assert_eq!(fs::read_to_string(lab.path("pandas.ids.txt")).unwrap(), "0\n1\n2\n3\n");
+}
