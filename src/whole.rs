@@ -30,6 +30,17 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Re
     })
 }
 
+/// The text of a file of one item a line.
+pub fn lines(items: &[String]) -> String {
+    items.iter().flat_map(|item| [item, "\n"]).collect()
+}
+
+/// The bytes that are free where `path` is to be written, which need not exist yet.
+pub fn free_space(path: &Path) -> Result<u64> {
+    let folder = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    fs4::available_space(folder).with_context(|| format!("cannot tell the free space of `{}`", folder.display()))
+}
+
 /// Whether both paths lead to one existing file.
 pub fn is_same(a: &Path, b: &Path) -> bool {
     a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))

@@ -15,7 +15,7 @@ mod turns;
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
 pub use memory::{per_image, workers};
-pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, lines, read_record, sha256};
+pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, read_record, sha256};
 pub use sink::Sink;
 
 use crate::advice::advise;

@@ -64,14 +64,9 @@ pub struct Record {
     pub seconds: Option<Seconds>,
 }
 
-/// A line for each of `items`.
-pub fn lines(items: &[String]) -> String {
-    items.iter().flat_map(|item| [item, "\n"]).collect()
-}
-
 /// The SHA-256 of the `images.txt` of `ids`.
 pub fn sha256(ids: &[String]) -> String {
-    format!("{:x}", Sha256::digest(lines(ids)))
+    format!("{:x}", Sha256::digest(whole::lines(ids)))
 }
 
 /// How rows were averaged.

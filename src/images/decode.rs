@@ -152,11 +152,12 @@ pub fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
     let mut bytes = Vec::new();
     file.by_ref().take(HEADER).read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
     let format = format(path, &bytes)?;
-    if reading.upright && format != Format::Jpeg {
-        // The orientation may stand behind the pixels.
+    // The orientation may stand behind the pixels.
+    let needs_all = reading.upright && format != Format::Jpeg;
+    if needs_all {
         file.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
     }
-    let is_whole = reading.upright && format != Format::Jpeg || (bytes.len() as u64) < HEADER;
+    let is_whole = needs_all || (bytes.len() as u64) < HEADER;
     let mut header = guarded(|| header(format, Source { bytes: &bytes, is_whole }, reading));
     if header.is_err() && !is_whole {
         // A long preamble, such as an embedded preview, may put the size later; a TIFF may have it at its end.

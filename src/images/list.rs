@@ -7,6 +7,7 @@ use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::advice::{Advice, advise, hint_of, text_of};
+use crate::parallel::parallel;
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -236,13 +237,7 @@ fn check_all(places: &[Place], reading: &Reading, whole: bool) -> Vec<Result<Hea
         }
         Ok(header)
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let part = places.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> =
-            places.chunks(part).map(|part| scope.spawn(move || part.iter().map(check).collect::<Vec<_>>())).collect();
-        parts.into_iter().flat_map(|part| part.join().expect("a check does not panic")).collect()
-    })
+    parallel(places.len(), &|i| Ok(check(&places[i]))).expect("the items themselves are the results")
 }
 
 /// The error of the first bad file says how many more there are.

@@ -62,6 +62,5 @@ pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
 
 /// Writes the IDs beside `path`.
 pub fn write(path: &Path, ids: &[String]) -> Result<()> {
-    let text: String = ids.iter().flat_map(|id| [id, "\n"]).collect();
-    whole::write(&beside(path), text.as_bytes())
+    whole::write(&beside(path), whole::lines(ids).as_bytes())
 }

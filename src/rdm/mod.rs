@@ -44,3 +44,9 @@ pub struct Rdms {
     /// measurement.
     pub subjects: Vec<Vec<f64>>,
 }
+
+/// The place of the pair of stimuli i and j, which differ, among the `N (N − 1) / 2` of `n`.
+pub fn pair(n: usize, i: usize, j: usize) -> usize {
+    let (i, j) = (i.min(j), i.max(j));
+    i * (2 * n - i - 1) / 2 + j - i - 1
+}

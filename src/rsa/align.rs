@@ -1,6 +1,7 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
 use crate::advice::advise;
+use crate::rdm::pair;
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 
@@ -116,8 +117,7 @@ fn places(rows: &Rows, ids: &[String]) -> Vec<usize> {
 
 /// The pairs of `rows` of an RDM of `n` stimuli, in their order.
 pub fn aligned(n: usize, pairs: &[f64], rows: &[usize]) -> Vec<f64> {
-    let pair = |i: usize, j: usize| pairs[i * (2 * n - i - 1) / 2 + j - i - 1];
-    let of = |(i, j): (usize, usize)| pair(rows[i].min(rows[j]), rows[i].max(rows[j]));
+    let of = |(i, j): (usize, usize)| pairs[pair(n, rows[i], rows[j])];
     super::centring::indices(rows.len()).map(of).collect()
 }
 

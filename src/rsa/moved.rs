@@ -8,6 +8,7 @@ use super::kendall::{Order, Sequence, difference, pairs};
 use super::tree::Tree;
 use super::{Comparison, Kendall};
 use crate::gemm::{Block, multiply};
+use crate::rdm::pair;
 use anyhow::Result;
 
 /// Models and targets prepared for relabelling.
@@ -193,8 +194,7 @@ pub(super) fn tau(measure: Comparison, counts: &Kendall) -> f64 {
 /// Where the pairs of the relabelled stimuli come from: pair `(i, j)` is pair `(order[i], order[j])`.
 fn moved(order: &[u32]) -> Vec<u32> {
     let n = order.len();
-    let pair = |i: usize, j: usize| (i * (2 * n - i - 1) / 2 + j - i - 1) as u32;
-    indices(n).map(|(i, j)| (order[i] as usize, order[j] as usize)).map(|(i, j)| pair(i.min(j), i.max(j))).collect()
+    indices(n).map(|(i, j)| pair(n, order[i] as usize, order[j] as usize) as u32).collect()
 }
 
 /// The scores when the missing pairs of the targets move along: of the pairs that are there for all.

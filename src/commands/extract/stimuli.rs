@@ -2,8 +2,8 @@
 
 use crate::cli::{AverageBy, Extract};
 use anyhow::Result;
-use thingsvision::extract;
 use thingsvision::images::{Conditions, ImageList, Reading, Wanted};
+use thingsvision::whole;
 
 /// The images, and the conditions that they stand for.
 pub struct Stimuli {
@@ -47,13 +47,13 @@ impl Stimuli {
 
     /// What stands beside the layers in the folder of a run.
     pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut files = vec![("images.txt", extract::lines(self.row_ids()))];
+        let mut files = vec![("images.txt", whole::lines(self.row_ids()))];
         if let Some(conditions) = &self.conditions {
             files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
         }
         if !self.images.skipped.is_empty() {
             let lines: Vec<_> = self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
-            files.push(("skipped.txt", extract::lines(&lines)));
+            files.push(("skipped.txt", whole::lines(&lines)));
         }
         Ok(files)
     }

@@ -3,8 +3,8 @@
 use super::stimuli::Stimuli;
 use crate::cli::{Extract, RdmOption};
 use crate::printer::bytes;
-use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use anyhow::Result;
+use std::path::PathBuf;
 use thingsvision::advice::advise;
 use thingsvision::extract::{self, Layer, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
@@ -12,6 +12,7 @@ use thingsvision::models::Model;
 use thingsvision::nn::Plan;
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Registry};
+use thingsvision::whole;
 
 /// A model and what is wanted of it.
 pub struct Wanted<'a> {
@@ -105,9 +106,7 @@ impl Space {
     /// Fails if the disk has no room for all runs.
     pub fn check(arguments: &Extract, wanted: &[Wanted], rows: usize) -> Result<Space> {
         let out = &arguments.out;
-        let existing = out.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-        let free = fs4::available_space(existing);
-        let free = free.with_context(|| format!("cannot tell the free space of `{}`", existing.display()))?;
+        let free = whole::free_space(out)?;
         let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, rows)).sum();
         if needed > free {
             return Err(advise(

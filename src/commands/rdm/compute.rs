@@ -9,7 +9,7 @@ use thingsvision::arrays;
 use thingsvision::images::Conditions;
 use thingsvision::npy::Matrix;
 use thingsvision::rdm::{Job, Labels, Metric, Noise, Shape, ids, means};
-use thingsvision::whole::is_same;
+use thingsvision::whole::{free_space, is_same};
 
 /// Checks everything, then computes, and prints where the RDM is.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
@@ -50,8 +50,7 @@ fn announced(size: u64) -> String {
 
 fn check_disk(out: &Path, size: u64) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let free = fs4::available_space(folder);
-    let free = free.with_context(|| format!("cannot tell the free space of `{}`", folder.display()))?;
+    let free = free_space(folder)?;
     if size <= free {
         return Ok(());
     }

@@ -101,10 +101,9 @@ fn pairs(rdms: &Rdms) -> ArrayD<f64> {
 /// `[N, N]`, or `[subjects, N, N]`.
 fn squares(rdms: &Rdms) -> ArrayD<f64> {
     let n = rdms.stimuli;
-    let pair = |i: usize, j: usize| i * (2 * n - i - 1) / 2 + j - i - 1;
     let squares = Array::from_shape_fn((rdms.subjects.len(), n, n), |(s, i, j)| match i == j {
         true => 0.0,
-        false => rdms.subjects[s][pair(i.min(j), i.max(j))],
+        false => rdms.subjects[s][rdm::pair(n, i, j)],
     });
     match rdms.subjects.len() {
         1 => squares.index_axis_move(ndarray::Axis(0), 0).into_dyn(),
