@@ -27,7 +27,8 @@ fn main() {
         // libtorch's headers, not ours.
         .warnings(false)
         .file("csrc/torchscript.cpp")
-        .compile("thingsvision_torchscript");
+        .file("csrc/kernels.cpp")
+        .compile("thingsvision_torch");
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", lib.display());

@@ -21,7 +21,7 @@ pub use sink::Sink;
 use crate::advice::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
-use crate::nn::Plan;
+use crate::nn::{Plan, flush_denormals};
 use crate::readout::Readout;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -152,8 +152,9 @@ impl<'a> Worker<'a> {
     }
 
     fn work(mut self, next: &AtomicUsize, stop: &AtomicBool) -> Result<Vec<Seconds>> {
-        // For this thread only; the workers together use the cores.
+        // Both for this thread only; the workers together use the cores.
         tch::set_num_threads(1);
+        flush_denormals();
         while !stop.load(Ordering::Relaxed) {
             let batch = next.fetch_add(1, Ordering::Relaxed);
             if batch >= self.job.batches() {

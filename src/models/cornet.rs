@@ -124,9 +124,9 @@ impl Module for BlockS {
                 _ => (x.shallow_clone(), 1),
             };
             let y = run(pass, &x, &[&self.conv1, norm1, &self.nonlin1])?;
-            let y = self.conv2.forward_with_stride(pass, &y, stride)?;
-            let y = run(pass, &y, &[norm2, &self.nonlin2, &self.conv3, norm3])?;
-            x = run(pass, &y.f_add(&skip)?, &[&self.nonlin3, &self.output])?;
+            let y = run(pass, &y, &[&self.conv2.with_stride(stride), norm2, &self.nonlin2, &self.conv3, norm3])?;
+            let y = add_relu(pass, y, &skip, &self.nonlin3)?;
+            x = self.output.forward(pass, &y)?;
         }
         Ok(x)
     }

@@ -1,7 +1,7 @@
 //! A network with weights on a device: the one thing that extraction sees of it.
 
 use super::Architecture;
-use crate::nn::{Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace};
+use crate::nn::{Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace, can_fuse};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
@@ -12,22 +12,35 @@ pub struct Model {
     /// Where its weights are and its images go.
     pub device: Device,
     root: Box<dyn Module>,
+    fused: bool,
 }
 
 impl Model {
     /// The network of `architecture` with the tensors of `weights`; fails if one is missing or of another shape.
+    ///
+    /// On the CPU, modules are computed together where nobody wants an output in between ([`fuse`](crate::nn)).
     pub fn new(architecture: &Architecture, weights: StateDict, device: Device) -> Result<Model> {
         let (root, manifest) = Scope::build(Some(weights), device, |s| architecture.construct(s))?;
-        Ok(Model { manifest, device, root })
+        Ok(Model { manifest, device, root, fused: device == Device::Cpu && can_fuse() })
+    }
+
+    /// The same network, each module computed by itself and in PyTorch's order of operations.
+    pub fn exact(self) -> Model {
+        Model { fused: false, ..self }
+    }
+
+    /// Whether modules may be computed together.
+    pub fn is_fused(&self) -> bool {
+        self.fused
     }
 
     /// The network with zeros for weights, which take no memory: for its trace.
     pub fn without_weights(architecture: &Architecture) -> Result<Model> {
         let (root, manifest) = Scope::build(None, Device::Cpu, |s| architecture.construct(s))?;
-        Ok(Model { manifest, device: Device::Cpu, root })
+        Ok(Model { manifest, device: Device::Cpu, root, fused: false })
     }
 
-    /// Runs one blank image of this height and width through the whole network and records every call.
+    /// Follows the shape of one image of this height and width through the whole network and records every call.
     pub fn trace(&self, [height, width]: [usize; 2]) -> Result<Trace> {
         let mut pass = Pass::tracing();
         let size = [1, 3, height as i64, width as i64];
@@ -37,7 +50,7 @@ impl Model {
 
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        self.pass(&mut Pass::keeping(plan, keep), images)
+        self.pass(&mut Pass::keeping(plan, keep).fusing(self.fused), images)
     }
 
     fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {

@@ -154,7 +154,7 @@ impl Module for BasicBlock {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu, &self.conv2, &self.bn2])?;
         let identity = shortcut(pass, x, self.downsample.as_ref())?;
-        self.relu.forward(pass, &y.f_add(&identity)?)
+        add_relu(pass, y, &identity, &self.relu)
     }
 }
 
@@ -196,7 +196,7 @@ impl Module for Bottleneck {
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu])?;
         let y = run(pass, &y, &[&self.conv3, &self.bn3])?;
         let identity = shortcut(pass, x, self.downsample.as_ref())?;
-        self.relu.forward(pass, &y.f_add(&identity)?)
+        add_relu(pass, y, &identity, &self.relu)
     }
 }
 

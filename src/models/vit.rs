@@ -155,9 +155,8 @@ impl Module for EncoderBlock {
     }
 
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let x = run(pass, x, &[&self.ln_1, &self.self_attention, &self.dropout])?.f_add(x)?;
-        let y = run(pass, &x, &[&self.ln_2, &self.mlp])?;
-        Ok(x.f_add(&y)?)
+        let x = add(run(pass, x, &[&self.ln_1, &self.self_attention, &self.dropout])?, x)?;
+        add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)
     }
 }
 

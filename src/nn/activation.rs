@@ -1,6 +1,6 @@
 //! `torch.nn.ReLU`, `torch.nn.GELU`, and CLIP's `QuickGELU`.
 
-use super::{Flow, Module, ModuleId, Pass, Scope};
+use super::{Activation, Flow, Module, ModuleId, Part, Pass, Scope};
 use tch::Tensor;
 
 /// `max(x, 0)`, never in place.
@@ -21,6 +21,10 @@ impl Module for Relu {
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         Ok(x.f_relu()?)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Activation(Activation::Relu)
     }
 }
 
@@ -43,7 +47,14 @@ impl Module for Gelu {
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         Ok(x.f_gelu("none")?)
     }
+
+    fn part(&self) -> Part<'_> {
+        Part::Activation(Activation::Gelu)
+    }
 }
+
+/// The factor in [`QuickGelu`].
+pub(super) const QUICK: f64 = 1.702;
 
 /// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP.
 #[derive(Debug)]
@@ -62,6 +73,10 @@ impl Module for QuickGelu {
     }
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        Ok(x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?)
+        Ok(x.f_mul(&x.f_mul_scalar(QUICK)?.f_sigmoid()?)?)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Activation(Activation::QuickGelu)
     }
 }

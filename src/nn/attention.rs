@@ -1,6 +1,6 @@
 //! `torch.nn.MultiheadAttention` as self-attention.
 
-use super::{Flow, Module, ModuleId, Parameter, Pass, Scope};
+use super::{Affine, Flow, Module, ModuleId, Pass, Scope};
 use anyhow::Result;
 use tch::Tensor;
 
@@ -15,27 +15,17 @@ use tch::Tensor;
 pub struct MultiheadAttention {
     id: ModuleId,
     heads: i64,
-    in_proj_weight: Parameter,
-    in_proj_bias: Parameter,
-    out_proj_weight: Parameter,
-    out_proj_bias: Parameter,
+    in_proj: Affine,
+    out_proj: Affine,
 }
 
 /// A [`MultiheadAttention`] at `s` over tokens of `d` features.
 pub fn multihead_attention(s: Scope, d: i64, heads: i64) -> Result<MultiheadAttention> {
     let id = s.register("MultiheadAttention");
-    let in_proj_weight = s.tensor("in_proj_weight", &[3 * d, d])?;
-    let in_proj_bias = s.tensor("in_proj_bias", &[3 * d])?;
+    let in_proj = Affine::new(&s, ["in_proj_weight", "in_proj_bias"], d, 3 * d)?;
     let out_proj = &s / "out_proj";
     out_proj.register("NonDynamicallyQuantizableLinear");
-    Ok(MultiheadAttention {
-        id,
-        heads,
-        in_proj_weight,
-        in_proj_bias,
-        out_proj_weight: out_proj.tensor("weight", &[d, d])?,
-        out_proj_bias: out_proj.tensor("bias", &[d])?,
-    })
+    Ok(MultiheadAttention { id, heads, in_proj, out_proj: Affine::new(&out_proj, ["weight", "bias"], d, d)? })
 }
 
 impl Module for MultiheadAttention {
@@ -43,17 +33,19 @@ impl Module for MultiheadAttention {
         self.id
     }
 
-    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let packed = x.f_linear(&self.in_proj_weight, Some(&*self.in_proj_bias))?;
-        let packed = packed.f_chunk(3, -1)?;
-        let [q, k, v] = &packed[..] else { unreachable!("chunk gives as many parts as asked for") };
-        let y = attend(q, k, v, self.heads)?;
-        Ok(y.f_linear(&self.out_proj_weight, Some(&*self.out_proj_bias))?)
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let qkv = self.in_proj.apply(pass, x)?.f_chunk(3, -1)?;
+        let [q, k, v] = &qkv[..] else { unreachable!("chunk gives as many parts as asked for") };
+        let y = attend(pass, q, k, v, self.heads)?;
+        self.out_proj.apply(pass, &y)
     }
 }
 
 /// The attention of the queries `q` `[N, Lq, D]` to the tokens `k`, `v` `[N, L, D]`, head by head: `[N, Lq, D]`.
-pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: i64) -> Flow<Tensor> {
+pub fn attend(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor, heads: i64) -> Flow<Tensor> {
+    if pass.is_tracing() {
+        return Ok(q.shallow_clone());
+    }
     let split = |x: &Tensor| x.f_unflatten(-1, [heads, -1])?.f_transpose(1, 2);
     let (q, k, v) = (split(q)?, split(k)?, split(v)?);
     let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, false, None, false)?;

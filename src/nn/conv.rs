@@ -1,7 +1,8 @@
 //! `torch.nn.Conv2d`.
 
-use super::{Flow, Module, ModuleId, Parameter, Pass, Scope};
+use super::{Epilogue, Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope, fuse};
 use anyhow::Result;
+use std::sync::OnceLock;
 use tch::Tensor;
 
 /// The keyword arguments of `torch.nn.Conv2d`, the same along both axes.
@@ -33,9 +34,11 @@ pub const NO_BIAS: Conv = Conv { stride: 1, padding: 0, groups: 1, bias: false }
 #[derive(Debug)]
 pub struct Conv2d {
     id: ModuleId,
-    weight: Parameter,
-    bias: Option<Parameter>,
-    options: Conv,
+    pub(super) weight: Parameter,
+    pub(super) bias: Option<Parameter>,
+    pub(super) options: Conv,
+    /// For a call that no batch norm is folded into.
+    pub(super) alone: OnceLock<Folded>,
 }
 
 /// A [`Conv2d`] at `s` from `c_in` to `c_out` channels.
@@ -45,6 +48,7 @@ pub fn conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Re
         weight: s.tensor("weight", &[c_out, c_in / options.groups, kernel, kernel])?,
         bias: options.bias.then(|| s.tensor("bias", &[c_out])).transpose()?,
         options,
+        alone: OnceLock::new(),
     })
 }
 
@@ -53,22 +57,47 @@ impl Module for Conv2d {
         self.id
     }
 
-    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        self.convolve(x, self.options.stride)
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        self.with_stride(self.options.stride).compute(pass, x)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Convolution(self.with_stride(self.options.stride))
     }
 }
 
 impl Conv2d {
-    /// As [`Module::forward`], with another stride than that of the constructor.
-    pub fn forward_with_stride(&self, pass: &mut Pass, x: &Tensor, stride: i64) -> Flow<Tensor> {
-        let y = self.convolve(x, stride)?;
-        pass.visit(self.id, &y)?;
-        Ok(y)
+    /// The same module called with another stride than that of the constructor.
+    pub fn with_stride(&self, stride: i64) -> Strided<'_> {
+        Strided { conv: self, stride }
+    }
+}
+
+/// A [`Conv2d`] and the stride with which it is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Strided<'a> {
+    pub(super) conv: &'a Conv2d,
+    pub(super) stride: i64,
+}
+
+impl Module for Strided<'_> {
+    fn id(&self) -> ModuleId {
+        self.conv.id
     }
 
-    fn convolve(&self, x: &Tensor, stride: i64) -> Flow<Tensor> {
-        let Conv { padding, groups, .. } = self.options;
-        let bias = self.bias.as_deref();
-        Ok(x.f_conv2d(&self.weight, bias, [stride, stride], [padding, padding], [1, 1], groups)?)
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let Conv2d { weight, bias, options, .. } = self.conv;
+        if pass.is_tracing() {
+            return fuse::blank_convolution(x, weight, options.padding, self.stride);
+        }
+        if pass.is_fused() && self.stride == options.stride {
+            return fuse::convolve(*self, None, x, Epilogue::None);
+        }
+        let twice = |size| [size, size];
+        Ok(x.f_conv2d(weight, bias.as_deref(), twice(self.stride), twice(options.padding), [1, 1], options.groups)?)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Convolution(*self)
     }
 }

@@ -1,7 +1,8 @@
-//! `torch.nn.Linear`.
+//! `torch.nn.Linear`, and the map alone for modules that use one without calling it.
 
-use super::{Flow, Module, ModuleId, Parameter, Pass, Scope};
+use super::{Epilogue, Flow, Module, ModuleId, Parameter, Part, Pass, Scope, fuse, kernels};
 use anyhow::Result;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tch::Tensor;
 
 /// `x Wᵀ + b`.
@@ -11,13 +12,12 @@ use tch::Tensor;
 #[derive(Debug)]
 pub struct Linear {
     id: ModuleId,
-    weight: Parameter,
-    bias: Parameter,
+    map: Affine,
 }
 
 /// A [`Linear`] at `s` from `d_in` to `d_out` features, with bias.
 pub fn linear(s: Scope, d_in: i64, d_out: i64) -> Result<Linear> {
-    Ok(Linear { id: s.register("Linear"), weight: s.tensor("weight", &[d_out, d_in])?, bias: s.tensor("bias", &[d_out])? })
+    Ok(Linear { id: s.register("Linear"), map: Affine::new(&s, ["weight", "bias"], d_in, d_out)? })
 }
 
 impl Module for Linear {
@@ -25,7 +25,64 @@ impl Module for Linear {
         self.id
     }
 
-    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        Ok(x.f_linear(&self.weight, Some(&*self.bias))?)
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        self.map.apply(pass, x)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Affine(&self.map)
+    }
+}
+
+/// `x Wᵀ + b`, which is no module.
+#[derive(Debug)]
+pub struct Affine {
+    /// Until it is packed, so that memory holds large weights once.
+    weight: Mutex<Option<Parameter>>,
+    packed: OnceLock<Parameter>,
+    bias: Parameter,
+    shape: [i64; 2],
+}
+
+impl Affine {
+    /// The map from `d_in` to `d_out` features whose weight and bias have these names at `s`.
+    pub fn new(s: &Scope, [weight, bias]: [&str; 2], d_in: i64, d_out: i64) -> Result<Affine> {
+        let shape = [d_out, d_in];
+        let weight = Mutex::new(Some(s.tensor(weight, &shape)?));
+        Ok(Affine { weight, packed: OnceLock::new(), bias: s.tensor(bias, &[d_out])?, shape })
+    }
+
+    /// The map of `x` `[N, …, D_in]`.
+    pub fn apply(&self, pass: &Pass, x: &Tensor) -> Flow<Tensor> {
+        if pass.is_tracing() {
+            return fuse::blank_map(x, self.shape);
+        }
+        if pass.is_fused() {
+            return self.fused(x, Epilogue::None);
+        }
+        let weight = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
+        let weight = weight.as_ref().map(|weight| weight.shallow_clone()).expect("plain passes do not pack weights");
+        Ok(x.f_linear(&weight, Some(&*self.bias))?)
+    }
+
+    /// The map with an activation, by weights laid out for it.
+    pub(super) fn fused(&self, x: &Tensor, epilogue: Epilogue) -> Flow<Tensor> {
+        let packed = match self.packed.get() {
+            Some(packed) => packed,
+            None => self.pack(x)?,
+        };
+        kernels::linear(x, packed, Some(&*self.bias), epilogue)
+    }
+
+    fn pack(&self, x: &Tensor) -> Flow<&Parameter> {
+        let mut weight = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plain) = &*weight {
+            let size = x.size();
+            let rows: i64 = size[1..size.len() - 1].iter().product();
+            let packed = kernels::pack_linear(plain, rows * fuse::PACKED_FOR)?;
+            *weight = None;
+            return Ok(self.packed.get_or_init(|| packed));
+        }
+        Ok(self.packed.get().expect("set before the plain weight went"))
     }
 }

@@ -1,6 +1,6 @@
-//! The trait of everything that has a name in the network, and how a run of modules is called.
+//! The trait of everything that has a name in the network.
 
-use super::{ModuleId, Pass};
+use super::{ModuleId, Part, Pass};
 use tch::{TchError, Tensor};
 
 /// A named part of a network. Implement [`compute`](Self::compute), call [`forward`](Self::forward).
@@ -17,15 +17,11 @@ pub trait Module: Send + Sync {
         pass.visit(self.id(), &y)?;
         Ok(y)
     }
-}
 
-/// Runs `modules` in order, each on the output of the one before.
-pub fn run(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module]) -> Flow<Tensor> {
-    let mut y = x.shallow_clone();
-    for module in modules {
-        y = module.forward(pass, &y)?;
+    /// What it can be in a fused kernel.
+    fn part(&self) -> Part<'_> {
+        Part::Other
     }
-    Ok(y)
 }
 
 /// A value, or the reason why the pass ends here.

@@ -1,7 +1,8 @@
 //! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`.
 
-use super::{Flow, Module, ModuleId, Parameter, Pass, Scope};
+use super::{Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope};
 use anyhow::Result;
+use std::sync::OnceLock;
 use tch::Tensor;
 
 /// PyTorch's default, added to variances.
@@ -14,10 +15,12 @@ pub const EPS: f64 = 1e-5;
 #[derive(Debug)]
 pub struct BatchNorm2d {
     id: ModuleId,
-    weight: Parameter,
-    bias: Parameter,
-    running_mean: Parameter,
-    running_var: Parameter,
+    pub(super) weight: Parameter,
+    pub(super) bias: Parameter,
+    pub(super) running_mean: Parameter,
+    pub(super) running_var: Parameter,
+    /// With the convolution that it follows.
+    pub(super) folded: OnceLock<Folded>,
 }
 
 /// A [`BatchNorm2d`] at `s` over `c` channels.
@@ -28,6 +31,7 @@ pub fn batch_norm2d(s: Scope, c: i64) -> Result<BatchNorm2d> {
         bias: s.tensor("bias", &[c])?,
         running_mean: s.tensor("running_mean", &[c])?,
         running_var: s.tensor("running_var", &[c])?,
+        folded: OnceLock::new(),
     };
     s.counter("num_batches_tracked");
     Ok(norm)
@@ -42,6 +46,10 @@ impl Module for BatchNorm2d {
         let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
         let (mean, var) = (Some(&*self.running_mean), Some(&*self.running_var));
         Ok(x.f_batch_norm(weight, bias, mean, var, false, 0.0, EPS, true)?)
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::BatchNorm(self)
     }
 }
 
@@ -68,7 +76,8 @@ impl Module for GroupNorm {
     }
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        Ok(x.f_group_norm(self.groups, Some(&*self.weight), Some(&*self.bias), EPS, true)?)
+        // Of channels-last images libtorch forms the variance less accurately.
+        Ok(x.f_contiguous()?.f_group_norm(self.groups, Some(&*self.weight), Some(&*self.bias), EPS, true)?)
     }
 }
 

@@ -64,6 +64,7 @@ pub type Keep<'a> = dyn FnMut(usize, &Tensor) -> anyhow::Result<()> + 'a;
 pub struct Pass<'a> {
     mode: Mode<'a>,
     calls: usize,
+    fused: bool,
 }
 
 enum Mode<'a> {
@@ -74,12 +75,39 @@ enum Mode<'a> {
 impl<'a> Pass<'a> {
     /// A dry run that records every call.
     pub fn tracing() -> Self {
-        Pass { mode: Mode::Tracing(Trace::default()), calls: 0 }
+        Pass { mode: Mode::Tracing(Trace::default()), calls: 0, fused: false }
     }
 
     /// A pass that hands planned outputs to `keep` as they come, and ends after the last one.
     pub fn keeping(plan: &'a Plan, keep: &'a mut Keep<'a>) -> Self {
-        Pass { mode: Mode::Keeping { plan, next: 0, keep }, calls: 0 }
+        Pass { mode: Mode::Keeping { plan, next: 0, keep }, calls: 0, fused: false }
+    }
+
+    /// Whether modules may be computed together where nobody wants an output in between.
+    pub fn fusing(self, fused: bool) -> Self {
+        Pass { fused, ..self }
+    }
+
+    pub(super) fn is_fused(&self) -> bool {
+        self.fused
+    }
+
+    /// Whether shapes alone are wanted.
+    pub(super) fn is_tracing(&self) -> bool {
+        matches!(self.mode, Mode::Tracing(_))
+    }
+
+    /// Whether the outputs of the next `number` calls may remain unseen.
+    pub(super) fn wants_none_of_next(&self, number: usize) -> bool {
+        match &self.mode {
+            Mode::Tracing(_) => false,
+            Mode::Keeping { plan, next, .. } => plan.taps.get(*next).is_none_or(|tap| tap.call >= self.calls + number),
+        }
+    }
+
+    /// A call whose output is not seen, because it was computed together with the next one's.
+    pub(super) fn pass_over(&mut self, module: ModuleId) -> Flow<()> {
+        self.count(module).map(drop)
     }
 
     /// What a [`Pass::tracing`] recorded.
@@ -92,16 +120,10 @@ impl<'a> Pass<'a> {
 
     /// Sees the output `y` of a call. [`Module::forward`](super::Module::forward) calls it for every module.
     pub fn visit(&mut self, module: ModuleId, y: &Tensor) -> Flow<()> {
-        let call = self.calls;
-        self.calls += 1;
+        let call = self.count(module)?;
         match &mut self.mode {
             Mode::Tracing(trace) => trace.calls.push(Call { module, shape: y.size() }),
             Mode::Keeping { plan, next, keep } => {
-                if plan.sequence.get(call) != Some(&module) {
-                    return Err(Halt::Failed(anyhow!(
-                        "call {call} came from another module than in the dry run: a fault of this program, please report it"
-                    )));
-                }
                 while let Some(tap) = plan.taps.get(*next).filter(|tap| tap.call == call) {
                     keep(tap.slot, y).map_err(Halt::Failed)?;
                     *next += 1;
@@ -112,6 +134,18 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The position of a call of `module`, which comes now.
+    fn count(&mut self, module: ModuleId) -> Flow<usize> {
+        let call = self.calls;
+        self.calls += 1;
+        match &self.mode {
+            Mode::Keeping { plan, .. } if plan.sequence.get(call) != Some(&module) => Err(Halt::Failed(anyhow!(
+                "call {call} came from another module than in the dry run: a fault of this program, please report it"
+            ))),
+            _ => Ok(call),
+        }
     }
 }
 

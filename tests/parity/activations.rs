@@ -4,6 +4,7 @@ use crate::{every_model, input_size, table};
 use tch::{Device, Kind, Tensor};
 use thingsvision::models::{Architecture, Model};
 use thingsvision::nn::{Plan, StateDict};
+use thingsvision::registry::Entry;
 
 /// Of the layer's scale, its largest absolute value.
 const TOLERANCE: f64 = 1e-4;
@@ -44,6 +45,7 @@ fn lively_weights(architecture: &Architecture) -> StateDict {
     weights
 }
 
+/// All outputs wanted, so nothing is computed together: with PyTorch's operations, and with the fast kernels.
 #[test]
 fn every_call_of_every_module_equals_pytorch() {
     every_model(|entry| {
@@ -52,21 +54,82 @@ fn every_call_of_every_module_equals_pytorch() {
         }
         let file = format!("activations/{}.tsv", entry.name);
         let size = input_size(&entry.name);
-        let model = Model::new(&entry.architecture, lively_weights(&entry.architecture), Device::Cpu).unwrap();
-        let trace = model.trace(size).unwrap();
         let expected = table(&file);
-        // PyTorch has no hook on the input, which is our first call.
-        assert_eq!(trace.calls.len() - 1, expected.len(), "number of calls in {}", entry.name);
-        let calls: Vec<_> = (1..trace.calls.len()).collect();
-        let mut seen = 0;
-        let mut compare = |slot: usize, y: &Tensor| {
-            let module = &model.manifest.modules[trace.calls[slot + 1].module.0].name;
-            check(&format!("{} call {slot}", entry.name), module, y, &expected[slot]);
-            seen += 1;
-            Ok(())
+        for model in [network(entry), network(entry).exact()] {
+            compare_every_call(entry, &model, size, &expected);
+        }
+    });
+}
+
+fn network(entry: &Entry) -> Model {
+    Model::new(&entry.architecture, lively_weights(&entry.architecture), Device::Cpu).unwrap()
+}
+
+fn compare_every_call(entry: &Entry, model: &Model, size: [usize; 2], expected: &[Vec<String>]) {
+    let trace = model.trace(size).unwrap();
+    // PyTorch has no hook on the input, which is our first call.
+    assert_eq!(trace.calls.len() - 1, expected.len(), "number of calls in {}", entry.name);
+    let calls: Vec<_> = (1..trace.calls.len()).collect();
+    let mut seen = 0;
+    let mut compare = |slot: usize, y: &Tensor| {
+        let call = &trace.calls[slot + 1];
+        let module = &model.manifest.modules[call.module.0].name;
+        assert_eq!(y.size()[1..], call.shape[1..], "{}: {module} in the dry run", entry.name);
+        check(&format!("{} call {slot}", entry.name), module, y, &expected[slot]);
+        seen += 1;
+        Ok(())
+    };
+    model.run(&Plan::new(&trace, &calls), &test_input(size[0] as i64), &mut compare).unwrap();
+    assert_eq!(seen, expected.len());
+}
+
+/// One of each family and kind of block.
+const FUSED: [&str; 12] = [
+    "alexnet",
+    "vgg11",
+    "vgg16-bn",
+    "resnet18",
+    "resnet50",
+    "resnext50-32x4d",
+    "cornet-s",
+    "cornet-z",
+    "cornet-rt",
+    "clip-rn",
+    "clip-vit",
+    "vit-b-32",
+];
+
+/// Of the layer's scale.
+const FUSED_TOLERANCE: f64 = 1e-5;
+
+/// Modules that are computed together give what they give one by one, whichever outputs are wanted.
+#[test]
+fn fused_equals_plain() {
+    every_model(|entry| {
+        if !FUSED.contains(&entry.name.as_str()) {
+            return;
+        }
+        let size = input_size(&entry.name);
+        let (fused, plain) = (network(entry), network(entry).exact());
+        let trace = plain.trace(size).unwrap();
+        let images = test_input(size[0] as i64);
+        let outputs = |model: &Model, calls: &[usize]| {
+            let mut kept = Vec::new();
+            let plan = Plan::new(&trace, calls);
+            model.run(&plan, &images, &mut |_, y| Ok(kept.push(y.contiguous()))).unwrap();
+            kept
         };
-        model.run(&Plan::new(&trace, &calls), &test_input(size[0] as i64), &mut compare).unwrap();
-        assert_eq!(seen, expected.len());
+        let expected = outputs(&plain, &(0..trace.calls.len()).collect::<Vec<_>>());
+        let sets = [(0, 1), (0, 3), (1, 3), (2, 3), (3, 7), (trace.calls.len() - 1, 1)];
+        for (first, step) in sets {
+            let calls: Vec<_> = (first..trace.calls.len()).step_by(step).collect();
+            for (call, y) in calls.iter().zip(outputs(&fused, &calls)) {
+                let name = plain.manifest.layer_name(trace.calls[*call].module);
+                let scale = expected[*call].abs().max().double_value(&[]);
+                let error = (y - &expected[*call]).abs().max().double_value(&[]);
+                assert!(error <= FUSED_TOLERANCE * scale, "{}, {name}, call {call}: {error} of {scale}", entry.name);
+            }
+        }
     });
 }
 

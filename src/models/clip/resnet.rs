@@ -161,7 +161,7 @@ impl Module for Bottleneck {
             Some(downsample) => downsample.forward(pass, x)?,
             None => x.shallow_clone(),
         };
-        self.relu3.forward(pass, &y.f_add(&identity)?)
+        add_relu(pass, y, &identity, &self.relu3)
     }
 }
 
@@ -171,20 +171,20 @@ struct AttentionPool2d {
     id: ModuleId,
     heads: i64,
     positional_embedding: Parameter,
-    k_proj: [Parameter; 2],
-    q_proj: [Parameter; 2],
-    v_proj: [Parameter; 2],
-    c_proj: [Parameter; 2],
+    k_proj: Affine,
+    q_proj: Affine,
+    v_proj: Affine,
+    c_proj: Affine,
 }
 
 impl AttentionPool2d {
     fn new(s: Scope, config: &Config) -> Result<Self> {
         let d = config.embedding();
         let places = (config.resolution / 32).pow(2);
-        let projection = |name: &str, outputs: i64| -> Result<[Parameter; 2]> {
+        let projection = |name: &str, outputs: i64| {
             let s = &s / name;
             s.register("Linear");
-            Ok([s.tensor("weight", &[outputs, d])?, s.tensor("bias", &[outputs])?])
+            Affine::new(&s, ["weight", "bias"], d, outputs)
         };
         Ok(Self {
             id: s.register("AttentionPool2d"),
@@ -203,15 +203,14 @@ impl Module for AttentionPool2d {
         self.id
     }
 
-    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let places = x.f_flatten(2, -1)?.f_transpose(1, 2)?;
         let mean = places.f_mean_dim(1, true, None)?;
         let tokens = Tensor::f_cat(&[&mean, &places], 1)?.f_add(&self.positional_embedding)?;
-        let project = |x: &Tensor, [weight, bias]: &[Parameter; 2]| x.f_linear(weight, Some(&**bias));
-        let query = tokens.f_narrow(1, 0, 1)?;
-        let (q, k, v) = (project(&query, &self.q_proj)?, project(&tokens, &self.k_proj)?, project(&tokens, &self.v_proj)?);
-        let y = attend(&q, &k, &v, self.heads)?;
-        Ok(project(&y, &self.c_proj)?.f_squeeze_dim(1)?)
+        let q = self.q_proj.apply(pass, &tokens.f_narrow(1, 0, 1)?)?;
+        let (k, v) = (self.k_proj.apply(pass, &tokens)?, self.v_proj.apply(pass, &tokens)?);
+        let y = attend(pass, &q, &k, &v, self.heads)?;
+        Ok(self.c_proj.apply(pass, &y)?.f_squeeze_dim(1)?)
     }
 }
 

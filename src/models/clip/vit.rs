@@ -151,9 +151,8 @@ impl Module for ResidualAttentionBlock {
     }
 
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let x = x.f_add(&run(pass, x, &[&self.ln_1, &self.attn])?)?;
-        let y = run(pass, &x, &[&self.ln_2, &self.mlp])?;
-        Ok(x.f_add(&y)?)
+        let x = add(run(pass, x, &[&self.ln_1, &self.attn])?, x)?;
+        add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)
     }
 }
 

@@ -1,0 +1,152 @@
+//! Kernels of libtorch that tch does not hand out: oneDNN's convolutions and linear maps of weights laid out for them, with
+//! the activation applied on the way out. The C++ side is `csrc/kernels.cpp`.
+#![allow(unsafe_code)] // calls into C++, reasoned at each
+
+use super::{Conv, Flow, Halt, Parameter};
+use anyhow::anyhow;
+use std::ffi::{CStr, c_char, c_int};
+use std::sync::LazyLock;
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+unsafe extern "C" {
+    fn thingsvision_has_kernels() -> c_int;
+    fn thingsvision_pack_convolution(
+        weight: *const C_tensor,
+        stride: i64,
+        padding: i64,
+        groups: i64,
+        input: *const i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> *mut C_tensor;
+    fn thingsvision_convolution(
+        x: *const C_tensor,
+        packed: *const C_tensor,
+        bias: *const C_tensor,
+        stride: i64,
+        padding: i64,
+        groups: i64,
+        activation: *const c_char,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> *mut C_tensor;
+    fn thingsvision_pack_linear(weight: *const C_tensor, rows: i64, message: *mut c_char, capacity: usize) -> *mut C_tensor;
+    fn thingsvision_linear(
+        x: *const C_tensor,
+        packed: *const C_tensor,
+        bias: *const C_tensor,
+        activation: *const c_char,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> *mut C_tensor;
+    fn thingsvision_channels_last(x: *const C_tensor, message: *mut c_char, capacity: usize) -> *mut C_tensor;
+    fn thingsvision_is_unique(x: *const C_tensor) -> c_int;
+    fn thingsvision_flush_denormals();
+}
+
+const LONGEST_MESSAGE: usize = 500;
+
+/// What a kernel does to its result on the way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Epilogue {
+    None,
+    Relu,
+    Gelu,
+}
+
+impl Epilogue {
+    /// As libtorch calls it.
+    fn name(self) -> &'static CStr {
+        match self {
+            Epilogue::None => c"none",
+            Epilogue::Relu => c"relu",
+            Epilogue::Gelu => c"gelu",
+        }
+    }
+}
+
+/// Whether this libtorch has them: it has with oneDNN, on x86 and most builds for aarch64.
+pub fn available() -> bool {
+    // SAFETY: takes nothing and only looks up names.
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| unsafe { thingsvision_has_kernels() } != 0);
+    *AVAILABLE
+}
+
+/// The weights `[C_out, C_in / groups, k, k]` laid out for inputs of the sizes `input` `[N, C, H, W]`; they serve other
+/// sizes as well.
+pub(super) fn pack_convolution(weight: &Tensor, options: &Conv, stride: i64, input: [i64; 4]) -> Flow<Parameter> {
+    let Conv { padding, groups, .. } = *options;
+    // SAFETY: the tensor lives during the call, `input` has the four numbers that are read, and the message its size.
+    let packed = guard(|message, capacity| unsafe {
+        thingsvision_pack_convolution(weight.as_ptr(), stride, padding, groups, input.as_ptr(), message, capacity)
+    });
+    packed.map(Parameter::new)
+}
+
+/// The convolution of `x` `[N, C, H, W]` with `packed` weights; the result is channels-last.
+pub(super) fn convolution(
+    x: &Tensor,
+    packed: &Tensor,
+    bias: Option<&Tensor>,
+    options: &Conv,
+    stride: i64,
+    epilogue: Epilogue,
+) -> Flow<Tensor> {
+    let Conv { padding, groups, .. } = *options;
+    let (bias, name) = (pointer(bias), epilogue.name().as_ptr());
+    // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
+    guard(|message, capacity| unsafe {
+        thingsvision_convolution(x.as_ptr(), packed.as_ptr(), bias, stride, padding, groups, name, message, capacity)
+    })
+}
+
+/// The weights `[D_out, D_in]` laid out for inputs of `rows` rows; they serve other numbers as well.
+pub(super) fn pack_linear(weight: &Tensor, rows: i64) -> Flow<Parameter> {
+    // SAFETY: the tensor lives during the call, and the message has the size that is told.
+    let packed = guard(|message, capacity| unsafe { thingsvision_pack_linear(weight.as_ptr(), rows, message, capacity) });
+    packed.map(Parameter::new)
+}
+
+/// `x` `[…, D_in]` times `packed` weights.
+pub(super) fn linear(x: &Tensor, packed: &Tensor, bias: Option<&Tensor>, epilogue: Epilogue) -> Flow<Tensor> {
+    let (bias, name) = (pointer(bias), epilogue.name().as_ptr());
+    // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
+    guard(|message, capacity| unsafe { thingsvision_linear(x.as_ptr(), packed.as_ptr(), bias, name, message, capacity) })
+}
+
+/// `x` `[N, C, H, W]` with its channels side by side in memory.
+pub(super) fn channels_last(x: &Tensor) -> Flow<Tensor> {
+    // SAFETY: the tensor lives during the call, and the message has the size that is told.
+    guard(|message, capacity| unsafe { thingsvision_channels_last(x.as_ptr(), message, capacity) })
+}
+
+/// Whether nobody else holds `x` or sees its memory, so that it may be overwritten.
+pub(super) fn is_unique(x: &Tensor) -> bool {
+    // SAFETY: the tensor lives during the call, which reads two counters.
+    unsafe { thingsvision_is_unique(x.as_ptr()) != 0 }
+}
+
+/// Lets this thread, and those that libtorch starts from it later, take numbers below 1.2e-38 for 0, which a processor
+/// multiplies up to a hundred times slower than others.
+pub fn flush_denormals() {
+    // SAFETY: sets a flag of the processor for this thread.
+    unsafe { thingsvision_flush_denormals() }
+}
+
+fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
+    tensor.map_or(std::ptr::null(), |tensor| tensor.as_ptr())
+}
+
+/// Calls a function that gives a tensor of ours, or null and a message.
+fn guard(call: impl FnOnce(*mut c_char, usize) -> *mut C_tensor) -> Flow<Tensor> {
+    let mut message = [0 as c_char; LONGEST_MESSAGE];
+    let tensor = call(message.as_mut_ptr(), LONGEST_MESSAGE);
+    if tensor.is_null() {
+        let bytes = message.map(|character| character as u8);
+        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
+        return Err(Halt::Failed(anyhow!("{}", text.lines().next().unwrap_or_default())));
+    }
+    // SAFETY: made by `new` for us, and given to nobody else.
+    Ok(unsafe { Tensor::from_ptr(tensor) })
+}
