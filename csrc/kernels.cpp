@@ -81,7 +81,7 @@ extern "C" at::Tensor *thingsvision_convolution(const at::Tensor *x, const at::T
 
 // `weight` rearranged for products with `rows` rows.
 extern "C" at::Tensor *thingsvision_pack_linear(const at::Tensor *weight, int64_t rows, char *message, size_t capacity) {
-    return guard(message, capacity, [&] { return call("mkldnn::_reorder_linear_weight", {*weight, rows}); });
+    return guard(message, capacity, [&] { return call("mkldnn::_reorder_linear_weight", {weight->contiguous(), rows}); });
 }
 
 extern "C" at::Tensor *thingsvision_linear(const at::Tensor *x, const at::Tensor *packed, const at::Tensor *bias,

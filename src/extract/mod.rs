@@ -1,21 +1,22 @@
 //! The main job: images through networks, batch by batch, and the rows of each wanted layer to its file.
 //!
-//! The batch is the unit of work: batch `b` is images `b·B … (b+1)·B − 1` of the list, the last one padded to `B`. A
-//! worker takes the next batch, decodes its images, runs the network on one libtorch thread and writes the rows at their
-//! place. So a row's bytes depend neither on the number of workers nor on how many images there are.
+//! The batch is the unit of work: batch `b` is images `b·B … (b+1)·B − 1` of the list. A worker takes the next batch, decodes
+//! its images, runs the network and writes the rows at their place. A row's bytes depend neither on the number of workers
+//! nor on how many images there are: plain passes have batches padded to `B` and one libtorch thread each, and the kernels
+//! of fused passes form every sum in the same order for all sizes from 2 on and any number of threads.
 
 mod folder;
 mod layers;
 mod means;
-mod memory;
 mod record;
+mod resources;
 mod sink;
 mod turns;
 
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
-pub use memory::{per_image, workers};
 pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, read_record, sha256};
+pub use resources::{BATCH_SIZE, Demand, Resources, per_image};
 pub use sink::Sink;
 
 use crate::advice::advise;
@@ -56,10 +57,8 @@ pub struct Extraction<'a> {
     pub runs: &'a [Run<'a>],
     /// The images.
     pub images: &'a ImageList,
-    /// Images per pass.
-    pub batch_size: usize,
-    /// Threads, each with its own batches.
-    pub workers: usize,
+    /// The size of batches, and the number of threads.
+    pub resources: Resources,
     /// Gets the numbers of images that are damaged, but not so that Pillow would refuse them.
     pub damaged: &'a Mutex<BTreeSet<usize>>,
     /// Told the number of images of each finished batch.
@@ -80,7 +79,7 @@ impl Extraction<'_> {
                 std::mem::forget(guard);
                 Ok(seconds)
             };
-            let workers: Vec<_> = (0..self.workers).map(|_| scope.spawn(worker)).collect();
+            let workers: Vec<_> = (0..self.resources.workers).map(|_| scope.spawn(worker)).collect();
             let joined = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker gave up")));
             joined.collect()
         });
@@ -100,7 +99,7 @@ impl Extraction<'_> {
 
     /// The number of batches.
     pub fn batches(&self) -> usize {
-        self.images.len().div_ceil(self.batch_size)
+        self.images.len().div_ceil(self.resources.batch_size)
     }
 }
 
@@ -145,7 +144,7 @@ impl<'a> Worker<'a> {
         for Run { preprocessing, shown, .. } in job.runs {
             if pixels.iter().all(|other| other.preprocessing != preprocessing) {
                 let len = 3 * shown[0] * shown[1];
-                pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.batch_size * len] });
+                pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.resources.batch_size * len] });
             }
         }
         Self { job, device, pixels, rows: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
@@ -153,15 +152,15 @@ impl<'a> Worker<'a> {
 
     fn work(mut self, next: &AtomicUsize, stop: &AtomicBool) -> Result<Vec<Seconds>> {
         // Both for this thread only; the workers together use the cores.
-        tch::set_num_threads(1);
+        tch::set_num_threads(self.job.resources.threads as i32);
         flush_denormals();
         while !stop.load(Ordering::Relaxed) {
             let batch = next.fetch_add(1, Ordering::Relaxed);
             if batch >= self.job.batches() {
                 break;
             }
-            let first = batch * self.job.batch_size;
-            let images = first..self.job.images.len().min(first + self.job.batch_size);
+            let first = batch * self.job.resources.batch_size;
+            let images = first..self.job.images.len().min(first + self.job.resources.batch_size);
             self.decode(images.clone())?;
             for run in 0..self.job.runs.len() {
                 self.forward(batch, run, images.clone())?;
@@ -213,7 +212,8 @@ impl<'a> Worker<'a> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
         let [height, width] = run.shown.map(|size| size as i64);
-        let tensor = Tensor::f_from_slice(&pixels.values)?.f_view([job.batch_size as i64, 3, height, width])?;
+        let size = self::size(run, images.len(), job.resources.batch_size);
+        let tensor = Tensor::f_from_slice(&pixels.values[..size * pixels.len])?.f_view([size as i64, 3, height, width])?;
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
             let features = run.readout.apply(activation)?;
@@ -230,4 +230,10 @@ impl<'a> Worker<'a> {
         seconds.writing += writing.as_secs_f64();
         Ok(())
     }
+}
+
+/// The number of images in a pass for a batch of `images`.
+fn size(run: &Run, images: usize, batch_size: usize) -> usize {
+    // One row alone would be multiplied by other kernels than several.
+    if run.model.is_fused() { images.max(2).min(batch_size) } else { batch_size }
 }

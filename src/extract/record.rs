@@ -39,6 +39,8 @@ pub struct Record {
     pub device: String,
     /// Images per pass; it changes the last digits.
     pub batch_size: usize,
+    /// Whether each module was computed by itself, in PyTorch's order of operations.
+    pub exact: bool,
     /// Where the images come from.
     pub image_origin: Origin,
     /// Whether pictures were turned upright as their EXIF orientation says.

@@ -40,16 +40,25 @@ pub struct Affine {
     /// Until it is packed, so that memory holds large weights once.
     weight: Mutex<Option<Parameter>>,
     packed: OnceLock<Parameter>,
-    bias: Parameter,
+    bias: Option<Parameter>,
     shape: [i64; 2],
 }
 
 impl Affine {
     /// The map from `d_in` to `d_out` features whose weight and bias have these names at `s`.
     pub fn new(s: &Scope, [weight, bias]: [&str; 2], d_in: i64, d_out: i64) -> Result<Affine> {
-        let shape = [d_out, d_in];
-        let weight = Mutex::new(Some(s.tensor(weight, &shape)?));
-        Ok(Affine { weight, packed: OnceLock::new(), bias: s.tensor(bias, &[d_out])?, shape })
+        let weight = s.tensor(weight, &[d_out, d_in])?;
+        Ok(Self::of(weight, Some(s.tensor(bias, &[d_out])?), [d_out, d_in]))
+    }
+
+    /// The map `x A` without bias, `A` `[D_in, D_out]` being the parameter `name` at `s`.
+    pub fn transposed(s: &Scope, name: &str, d_in: i64, d_out: i64) -> Result<Affine> {
+        let weight = Parameter::new(s.tensor(name, &[d_in, d_out])?.f_tr()?);
+        Ok(Self::of(weight, None, [d_out, d_in]))
+    }
+
+    fn of(weight: Parameter, bias: Option<Parameter>, shape: [i64; 2]) -> Affine {
+        Affine { weight: Mutex::new(Some(weight)), packed: OnceLock::new(), bias, shape }
     }
 
     /// The map of `x` `[N, …, D_in]`.
@@ -62,7 +71,7 @@ impl Affine {
         }
         let weight = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
         let weight = weight.as_ref().map(|weight| weight.shallow_clone()).expect("plain passes do not pack weights");
-        Ok(x.f_linear(&weight, Some(&*self.bias))?)
+        Ok(x.f_linear(&weight, self.bias.as_deref())?)
     }
 
     /// The map with an activation, by weights laid out for it.
@@ -71,7 +80,7 @@ impl Affine {
             Some(packed) => packed,
             None => self.pack(x)?,
         };
-        kernels::linear(x, packed, Some(&*self.bias), epilogue)
+        kernels::linear(x, packed, self.bias.as_deref(), epilogue)
     }
 
     fn pack(&self, x: &Tensor) -> Flow<&Parameter> {

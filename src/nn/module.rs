@@ -13,7 +13,8 @@ pub trait Module: Send + Sync {
 
     /// Computes, then shows the output to `pass`, which may end the pass here.
     fn forward(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let y = self.compute(pass, x)?;
+        let keeps_shape = matches!(self.part(), Part::BatchNorm(_) | Part::Activation(_));
+        let y = if keeps_shape && pass.is_tracing() { x.shallow_clone() } else { self.compute(pass, x)? };
         pass.visit(self.id(), &y)?;
         Ok(y)
     }

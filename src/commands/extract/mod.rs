@@ -15,11 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use stimuli::Stimuli;
 use thingsvision::device;
-use thingsvision::extract::{Extraction, Layer, Record, Run, RunFolder, Seconds, Sink};
+use thingsvision::extract::{Extraction, Layer, Record, Resources, Run, RunFolder, Seconds, Sink};
 use thingsvision::images::ImageList;
 use thingsvision::registry::Registry;
 use thingsvision::weights::Store;
-use wanted::{Space, Wanted, choices, wanted, workers};
+use wanted::{Space, Wanted, choices, resources, wanted};
 
 /// Checks everything, then extracts, then computes the RDMs.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
@@ -32,9 +32,9 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     }
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, stimuli.rows())?;
-    let workers = workers(arguments, &wanted, &stimuli)?;
-    let (models, records) = load(arguments, &registry, store, &wanted, device, &stimuli, printer)?;
-    summarise(arguments, &wanted, &records, &stimuli, &space, workers, printer);
+    let resources = resources(arguments, &wanted, &stimuli)?;
+    let (models, records) = load(arguments, &registry, store, &wanted, device, &stimuli, resources.batch_size, printer)?;
+    summarise(arguments, &wanted, &records, &stimuli, &space, resources, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -47,7 +47,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
         runs.push(begin(arguments, wanted, &folder.place(), model, record, &stimuli)?);
         unfinished.push(folder);
     }
-    let (seconds, damaged) = run_all(arguments, runs, &stimuli.images, workers, printer)?;
+    let (seconds, damaged) = run_all(runs, &stimuli.images, resources, printer)?;
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), stimuli.images.len()));
 
     if let Some(first) = damaged.first() {
@@ -78,7 +78,7 @@ fn summarise(
     records: &[Record],
     stimuli: &Stimuli,
     space: &Space,
-    workers: usize,
+    resources: Resources,
     printer: Printer,
 ) {
     for (wanted, record) in wanted.iter().zip(records) {
@@ -86,7 +86,6 @@ fn summarise(
         printer.fact("pixels", &record.preprocessing.describe());
         printer.fact("layers", &describe(&wanted.layers, &wanted.shapes));
     }
-    let workers = count_of(workers, "worker");
     printer.fact("images", &stimuli.images.summary());
     if let Some(conditions) = &stimuli.conditions {
         printer.fact("rows", &format!("{}, the mean of each folder", count_of(conditions.ids.len(), "condition")));
@@ -96,7 +95,10 @@ fn summarise(
     }
     stimuli.images.notes().iter().for_each(|note| printer.fact("", note));
     printer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), arguments.out.display(), bytes(space.free)));
-    printer.fact("runs on", &format!("{}, {workers}, batches of {}", records[0].device, arguments.batch_size));
+    let Resources { batch_size, workers, threads } = resources;
+    let workers = count_of(workers, "worker");
+    let threads = if threads > 1 { format!(" of {threads} threads") } else { String::new() };
+    printer.fact("runs on", &format!("{}, {workers}{threads}, batches of {batch_size}", records[0].device));
 }
 
 fn describe(layers: &[Layer], shapes: &[Vec<usize>]) -> String {
@@ -108,23 +110,10 @@ fn describe(layers: &[Layer], shapes: &[Vec<usize>]) -> String {
 
 /// Runs all networks over all images; the files of the activations are whole after it. Returns where the time went, and
 /// which images are damaged.
-fn run_all(
-    arguments: &Extract,
-    runs: Vec<Run>,
-    images: &ImageList,
-    workers: usize,
-    printer: Printer,
-) -> Result<(Vec<Seconds>, Vec<String>)> {
+fn run_all(runs: Vec<Run>, images: &ImageList, resources: Resources, printer: Printer) -> Result<(Vec<Seconds>, Vec<String>)> {
     let damaged = Mutex::default();
     let bar = printer.progress("extract", images.len());
-    let extraction = Extraction {
-        runs: &runs,
-        images,
-        batch_size: arguments.batch_size as usize,
-        workers,
-        damaged: &damaged,
-        progress: &|images| bar.inc(images as u64),
-    };
+    let extraction = Extraction { runs: &runs, images, resources, damaged: &damaged, progress: &|images| bar.inc(images as u64) };
     let seconds = extraction.run()?;
     bar.finish_and_clear();
     runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;

@@ -22,6 +22,7 @@ pub fn load(
     wanted: &[Wanted],
     device: Device,
     stimuli: &Stimuli,
+    batch_size: usize,
     printer: Printer,
 ) -> Result<(Vec<Model>, Vec<Record>)> {
     let mut models = Vec::new();
@@ -31,7 +32,8 @@ pub fn load(
         let mut progress = |arrived, total| bar.at(arrived, total);
         let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
         bar.finish();
-        models.push(Model::new(&choice.entry.architecture, state, device)?);
+        let model = Model::new(&choice.entry.architecture, state, device)?;
+        models.push(if arguments.exact { model.exact() } else { model });
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
             libtorch: device::LIBTORCH_VERSION,
@@ -42,7 +44,8 @@ pub fn load(
             readout: *readout,
             dtype: arguments.dtype,
             device: name(device),
-            batch_size: arguments.batch_size as usize,
+            batch_size,
+            exact: arguments.exact,
             image_origin: stimuli.images.origin.clone(),
             exif_orientation: stimuli.images.reading.upright,
             max_pixels: stimuli.images.reading.max_pixels,

@@ -6,7 +6,7 @@ use crate::printer::bytes;
 use anyhow::Result;
 use std::path::PathBuf;
 use thingsvision::advice::advise;
-use thingsvision::extract::{self, Layer, resolve};
+use thingsvision::extract::{self, Demand, Layer, Resources, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
 use thingsvision::models::Model;
 use thingsvision::nn::Plan;
@@ -83,17 +83,20 @@ fn folder(arguments: &Extract, choice: &Choice) -> PathBuf {
     arguments.out.join(choice.name() + &label)
 }
 
-/// One a core, but no more than there are batches, or memory for.
-pub fn workers(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> Result<usize> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let asked = arguments.workers.map_or(cores, |workers| workers as usize);
-    let batch = arguments.batch_size as usize;
-    let each = wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0);
-    let weights: usize = wanted.iter().map(|wanted| wanted.parameters * 4).sum();
+/// How the work is divided.
+pub fn resources(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> Result<Resources> {
     let row =
         |wanted: &Wanted| wanted.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
     let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * wanted.iter().map(row).sum::<usize>());
-    extract::workers(asked.min(stimuli.images.len().div_ceil(batch)), each.saturating_mul(batch), weights.saturating_add(sums))
+    let demand = Demand {
+        images: stimuli.images.len(),
+        per_image: wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0),
+        beside: wanted.iter().map(|wanted| wanted.parameters * 4).sum::<usize>().saturating_add(sums),
+        exact: arguments.exact,
+        batch_size: arguments.batch_size.map(|size| size as usize),
+        workers: arguments.workers.map(|workers| workers as usize),
+    };
+    demand.meet()
 }
 
 /// In bytes.

@@ -46,7 +46,7 @@ pub(super) struct VisionTransformer {
     id: ModuleId,
     class_embedding: Parameter,
     positional_embedding: Parameter,
-    proj: Parameter,
+    proj: Affine,
     conv1: Conv2d,
     ln_pre: LayerNorm,
     transformer: Transformer,
@@ -61,7 +61,7 @@ impl VisionTransformer {
             id: s.register("VisionTransformer"),
             class_embedding: s.tensor("class_embedding", &[d])?,
             positional_embedding: s.tensor("positional_embedding", &[tokens, d])?,
-            proj: s.tensor("proj", &[d, config.outputs])?,
+            proj: Affine::transposed(&s, "proj", d, config.outputs)?,
             conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
             ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
             transformer: Transformer::new(&s / "transformer", config)?,
@@ -81,7 +81,7 @@ impl Module for VisionTransformer {
         let tokens = Tensor::f_cat(&[&class, &tokens], 1)?.f_add(&self.positional_embedding)?;
         let y = run(pass, &tokens, &[&self.ln_pre, &self.transformer])?;
         let y = self.ln_post.forward(pass, &y.f_select(1, 0)?)?;
-        Ok(y.f_matmul(&self.proj)?)
+        self.proj.apply(pass, &y)
     }
 }
 
