@@ -20,7 +20,7 @@ fn a_run_says_what_it_does_and_writes_one_file_a_layer() {
       layers    8 in one pass, which stops after classifier.6
       images    5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
       writes    1.55 MB to activations ([space] free)
-      runs on   cpu, [workers], batches of 16
+      runs on   cpu, [workers], batches of 2
       took      [time], [rate]; summed over workers: decoding [time], network [time], writing [time]
       RDMs      8 of 5 × 5, 1 − Pearson's r, in [time]
     ");
@@ -97,7 +97,8 @@ fn the_record_says_how_it_was_made() {
       "readout": "max",
       "dtype": "f16",
       "device": "cpu",
-      "batch_size": 16,
+      "batch_size": 2,
+      "exact": false,
       "image_origin": "…",
       "exif_orientation": false,
       "max_pixels": 178956970,
@@ -122,17 +123,23 @@ fn the_record_says_how_it_was_made() {
 }
 
 #[test]
-fn bytes_do_not_depend_on_the_number_of_workers() {
+fn bytes_do_not_depend_on_the_number_of_workers_or_the_size_of_batches() {
     let lab = Lab::new();
-    let extract = format!("{EXTRACT} --layer features.0 --layer features.12 --layer classifier.4 --batch-size 2");
-    lab.succeed(&format!("{extract} --workers 1 --out one"));
-    lab.succeed(&format!("{extract} --workers 2 --out two"));
-    lab.succeed(&format!("{extract} --workers 3 --out three"));
-    for file in lab.names("one/alexnet.random-0").iter().filter(|file| file.ends_with(".npy")) {
-        let one = lab.bytes(&format!("one/alexnet.random-0/{file}"));
-        assert_eq!(one, lab.bytes(&format!("two/alexnet.random-0/{file}")), "{file}");
-        assert_eq!(one, lab.bytes(&format!("three/alexnet.random-0/{file}")), "{file}");
+    let extract = format!("{EXTRACT} --layer features.0 --layer features.12 --layer classifier.4");
+    let run = |options: &str, out: &str| {
+        lab.succeed(&format!("{extract} {options} --out {out}"));
+        let files = lab.names(&format!("{out}/alexnet.random-0")).into_iter().filter(|file| file.ends_with(".npy"));
+        files.map(|file| (lab.bytes(&format!("{out}/alexnet.random-0/{file}")), file)).collect::<Vec<_>>()
+    };
+    let expected = run("--workers 1 --batch-size 2", "one");
+    for (i, options) in
+        ["", "--workers 3 --batch-size 2", "--batch-size 3", "--batch-size 4", "--batch-size 16"].iter().enumerate()
+    {
+        let found = run(options, &i.to_string());
+        assert!(found == expected, "{options}");
     }
+    // Each module by itself: the size of a batch may show, the number of workers may not.
+    assert!(run("--exact --workers 1", "exact") == run("--exact --workers 2", "exact-2"), "--exact");
 }
 
 #[test]
