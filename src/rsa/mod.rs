@@ -26,7 +26,7 @@ mod tree;
 
 pub use align::{Alignment, Rows, align, aligned};
 pub use analysis::{Analysis, Model, Target};
-pub use bootstrap::{Bootstrap, Over, bootstrap};
+pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, Over, bootstrap};
 pub use ceiling::{Ceiling, ceiling};
 pub use cka::Kernel;
 pub use comparison::Comparison;

@@ -234,9 +234,46 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
         });
         npy::write(&lab.path(file), &flat.into_dyn()).unwrap();
     }
-    let table = json(&lab, "--behavior near.npy one.npy other.npy --bootstrap 300 --differences");
-    for row in table.as_array().unwrap() {
-        let [low, high] = ["low", "high"].map(|end| row[end].as_f64().unwrap());
-        assert!(low <= high, "{row}");
+    let rsa = "rsa --behavior near.npy one.npy other.npy far.npy --bootstrap 300 --differences";
+    assert_output!(lab.succeed(rsa), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model   layer   pearson    95 % interval
+    near     behavior   one              -0.092              n/a
+                        other             0.009              n/a
+                        far              -0.008   -0.340 … 0.361
+
+    target   model   other   difference     p   p Holm
+    near     one     other       -0.101   n/a      n/a
+    near     one     far         -0.084   n/a      n/a
+    near     other   far          0.016   n/a      n/a
+    --- stderr
+
+      Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
+      intervals: 300 bootstraps over stimuli.
+      `one`, `near`: left out 181 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
+      `other`, `near`: left out 182 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
+      p n/a: too many draws were left out, or the difference is the same in all.
+      wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
+    ");
+    let table = json(&lab, &rsa["rsa ".len()..]);
+    assert!(table[0]["draws_left_out"].as_u64().unwrap() > 15 && table[0]["low"].is_null());
+    assert_eq!((&table[2]["draws_left_out"], table[2]["low"].is_number()), (&0.into(), true));
+    // Nothing is left out of ρ-a and τ-a, for which a constant is 0.
+    let table = json(&lab, &format!("{} --compare rho-a", &rsa["rsa ".len()..]));
+    assert_eq!((&table[0]["draws_left_out"], table[0]["low"].is_number()), (&0.into(), true));
+}
+
+/// Scores of 1 and −1 in every draw, but for rounding; and the same score twice.
+#[test]
+fn a_difference_that_does_not_vary_has_no_p() {
+    let lab = lab();
+    for (file, factor, shift) in [("opposite.npy", -1.0 / 3.0, 2.0), ("tripled.npy", 3.0, 1.0)] {
+        let turned = Array2::from_shape_fn((N, N), |(i, j)| if i == j { 0.0 } else { rdm(1, 0.6)[[i, j]] * factor + shift });
+        npy::write(&lab.path(file), &turned.into_dyn()).unwrap();
     }
+    lab.succeed("rsa --behavior near.npy near.npy opposite.npy tripled.npy --bootstrap 300 --differences");
+    let differences = fs::read_to_string(lab.path("rsa.differences.csv")).unwrap();
+    let p = |row: usize| differences.lines().nth(row).unwrap().split(',').nth(6).unwrap().to_owned();
+    assert_eq!([p(1), p(2), p(3)], ["", "1.0", ""], "{differences}");
 }

@@ -41,7 +41,7 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     let files = table.write(&arguments.out)?;
     print(arguments, &table, printer)?;
     let by_name = alignment.ids.is_some();
-    let notes = text::notes(arguments, &analysis, by_name, alignment.assumed, permuted.as_ref());
+    let notes = text::notes(arguments, &analysis, &table, by_name, alignment.assumed, permuted.as_ref());
     printer.note(&format!("\n  {}", notes.join("\n  ")));
     printer.note(&wrote(&files, &analysis));
     explain(arguments, &analysis, permuted.as_ref(), bootstrap.as_ref(), printer)
