@@ -102,7 +102,7 @@ fn stimuli_are_matched_by_name() {
     assert_output!(lab.fail("rsa --behavior turned.npy near.npy"), @"
     error: `turned.npy` and `near.npy` are not of the same stimuli: `near.npy` has no `stimulus-0`, `stimulus-1`; `turned.npy` has no `stimulus-12`, `stimulus-13`
 
-    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
+    hint: compare the same stimuli, or only those that all have: --intersect
     ");
     assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"
     exit Some(0)
@@ -253,7 +253,6 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
       intervals: 300 bootstraps over stimuli.
       `one`, `near`: left out 181 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
       `other`, `near`: left out 182 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
-      p n/a: too many draws were left out, or the difference is the same in all.
       wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
     ");
     let table = json(&lab, &rsa["rsa ".len()..]);

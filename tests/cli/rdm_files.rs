@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use thingsvision::npy;
 
-fn fixture(lab: &Lab, name: &str) {
+pub fn fixture(lab: &Lab, name: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rsa").join(name);
     fs::copy(from, lab.path(name)).unwrap();
 }
@@ -203,7 +203,7 @@ fn layers_are_compared_by_cka() {
     2 y.npy   0.808   1.000
     --- stderr
 
-      linear CKA of 2 layers, 4 stimuli
+      linear CKA of 2 layers, 4 stimuli, taken to be in the same order
     ");
     assert!((npy::read(&lab.path("cka.npy")).unwrap()[[0, 1]] - 0.8077051799795573).abs() < 1e-14);
     assert_output!(lab.fail("cka x.npy"), @"

@@ -130,7 +130,7 @@ fn what_does_not_fit_is_said_in_words() {
     assert_output!(lab.fail("rsa --behavior behavior.npy"), @"
     error: `activations/alexnet.random-0/features.2.rdm.npy` and `activations/alexnet.random-1/features.2.rdm.npy` are not of the same stimuli: `activations/alexnet.random-1/features.2.rdm.npy` has no `b/five.jpg`; `activations/alexnet.random-0/features.2.rdm.npy` has no `b/eleven.jpg`
 
-    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
+    hint: compare the same stimuli, or only those that all have: --intersect
     ");
     let mut asymmetric = rdm(5);
     asymmetric[[1, 3]] += 0.5;

@@ -5,24 +5,25 @@ mod targets;
 mod text;
 
 use crate::cli::Rsa;
+use crate::commands::outputs;
 use crate::printer::{Printer, count};
 use anyhow::Result;
 use candidates::Candidate;
 use std::path::{Path, PathBuf};
 use targets::Wanted;
 use thingsvision::advice::advise;
+use thingsvision::arrays;
 use thingsvision::rdm::missing;
 use thingsvision::rsa::{
     Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences,
     permute,
 };
-use thingsvision::whole::is_same;
 
 /// Compares every layer with every target.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     let wanted = targets::read(arguments)?;
-    check_outputs(arguments, &wanted)?;
     let candidates = candidates::find(&arguments.models, printer)?;
+    check_outputs(arguments, &wanted, &candidates)?;
     let alignment = alignment(arguments, &wanted, &candidates)?;
     if alignment.left_out > 0 {
         printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
@@ -95,18 +96,17 @@ fn explain(
 }
 
 /// Fails if a file that will be written is one that is read.
-fn check_outputs(arguments: &Rsa, targets: &[Wanted]) -> Result<()> {
-    let outputs = Table::files(&arguments.out, arguments.differences);
-    let files = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
-    for input in files.chain(&arguments.models) {
-        if outputs.iter().any(|output| is_same(input, output)) {
-            return Err(advise(
-                format!("the scores would overwrite `{}`", input.display()),
-                "name another prefix for the results with --out",
-            ));
-        }
+fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<()> {
+    let prefix = &arguments.out;
+    if matches!(arrays::kind(prefix).as_str(), "npy" | "csv" | "json") {
+        return Err(advise(
+            format!("`{}` is no prefix: .npy, .csv and .json will be added to it", prefix.display()),
+            format!("leave the ending out: --out {}", prefix.with_extension("").display()),
+        ));
     }
-    Ok(())
+    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
+    let inputs = of_targets.chain(candidates.iter().map(|candidate| &candidate.path)).chain(&arguments.models);
+    outputs::check(&Table::files(prefix, arguments.differences), inputs.flat_map(|input| outputs::read_of(input)))
 }
 
 fn alignment(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<Alignment> {
