@@ -69,6 +69,10 @@ pub struct Cka {
     #[arg(required = true, value_name = "RUN_DIR|FEATURES")]
     pub features: Vec<PathBuf>,
 
+    /// Compare the stimuli that all have, by their IDs, instead of failing when they differ
+    #[arg(long)]
+    pub intersect: bool,
+
     /// Use the unbiased estimate of HSIC: 0 on average for unrelated features, may be negative
     #[arg(long)]
     pub unbiased: bool,
