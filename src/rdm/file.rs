@@ -1,6 +1,6 @@
 //! RDMs from a file, with the mistakes that are easily made with such files.
 
-use super::{Rdms, ids};
+use super::{Rdms, ids, varies};
 use crate::advice::advise;
 use crate::arrays;
 use anyhow::Result;
@@ -146,11 +146,10 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
             "find out where it comes from; a missing measurement is NaN",
         ));
     }
-    let mut finite = pairs.iter().filter(|pair| pair.is_finite());
-    let Some(first) = finite.next() else {
+    let Some(first) = pairs.iter().find(|pair| pair.is_finite()) else {
         return Err(advise(format!("`{name}` has no values: all its pairs are NaN"), "check how the file was made"));
     };
-    if finite.all(|pair| pair == first) {
+    if !varies(pairs) {
         return Err(advise(
             format!("all pairs in `{name}` are equally dissimilar ({first}), so nothing correlates with it"),
             "check how the file was made",
@@ -213,6 +212,9 @@ mod tests {
         assert!(problem(arr1(&[1., 2., f64::INFINITY, 4., 5., 6.])).starts_with("has an infinite value at pair 2"));
         assert!(problem(arr1(&[1., 2., 3.])).starts_with("has 3 stimuli"));
         assert!(problem(arr1(&[1.; 6])).starts_with("are equally dissimilar"));
+        assert!(
+            problem(arr1(&[0.1, 0.1 + 1e-17, 0.1 + 2e-17, 0.1, 0.1, 0.1f64.next_up()])).starts_with("are equally dissimilar")
+        );
         assert!(problem(arr1(&[f64::NAN; 6])).starts_with("has no values"));
         assert!(problem(arr2(&[[1., 2., 3., 4.], [4., 5., 6., 7.]])).starts_with("is no RDM: its shape is [2, 4]"));
     }

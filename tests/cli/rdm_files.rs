@@ -131,6 +131,12 @@ fn repeats_are_averaged_and_cross_validated() {
     let rdm = npy::read(&lab.path("betas.rdm.npy")).unwrap();
     assert!((rdm[[0, 1]] - expected).abs() < 1e-6, "{} {expected}", rdm[[0, 1]]);
 
+    npy::write(&lab.path("large.npy"), &rows.mapv(|value| value * 1e25).into_dyn()).unwrap();
+    let crossnobis = "--conditions conditions.txt --partitions runs.txt --metric crossnobis --noise identity";
+    assert!(
+        lab.fail(&format!("rdm large.npy {crossnobis}")).contains("dissimilarities of `d` are too large for float32, up to ")
+    );
+
     assert_output!(lab.fail("rdm betas.npy --metric mahalanobis"), @"
     RDM of 12 stimuli from 3 units each
     error: no RDM of `betas.npy`: this metric is in units of the noise, of which nothing is known
