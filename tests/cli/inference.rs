@@ -61,6 +61,7 @@ fn everything_at_once() {
       p: 999 relabellings of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
       p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
       intervals: 400 bootstraps over stimuli.
+      few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
     ");
     let again = lab.bytes("rsa.json");
@@ -230,7 +231,7 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
         let flat = Array2::from_shape_fn((N, N), |(i, j)| match (i.min(j), i.max(j)) {
             (i, j) if i == j => 0.0,
             (i, j) if (i, j) == (odd, odd + 1) => 0.2,
-            _ => 1.0,
+            _ => 0.9,
         });
         npy::write(&lab.path(file), &flat.into_dyn()).unwrap();
     }
@@ -253,6 +254,8 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
       intervals: 300 bootstraps over stimuli.
       `one`, `near`: left out 181 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
       `other`, `near`: left out 182 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
+      p n/a: too many draws were left out, or the difference is the same in all.
+      few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
     ");
     let table = json(&lab, &rsa["rsa ".len()..]);
@@ -275,4 +278,36 @@ fn a_difference_that_does_not_vary_has_no_p() {
     let differences = fs::read_to_string(lab.path("rsa.differences.csv")).unwrap();
     let p = |row: usize| differences.lines().nth(row).unwrap().split(',').nth(6).unwrap().to_owned();
     assert_eq!([p(1), p(2), p(3)], ["", "1.0", ""], "{differences}");
+}
+
+/// With and without data about one stimulus, a model whose only odd pair is left out.
+#[test]
+fn a_model_that_does_not_vary_over_what_is_compared_is_refused_by_name() {
+    let lab = lab();
+    let flat =
+        Array2::from_shape_fn(
+            (N, N),
+            |(i, j)| if i == j { 0.0 } else { 1.0 + f64::from(u8::from(i.min(j) == 0 && i.max(j) == 1)) },
+        );
+    npy::write(&lab.path("flat.npy"), &flat.into_dyn()).unwrap();
+    fs::write(lab.path("flat.ids.txt"), ids(0..N)).unwrap();
+    fs::write(lab.path("near.ids.txt"), ids((1..N).chain([50]))).unwrap();
+    assert_output!(lab.fail("rsa --behavior near.npy flat.npy --intersect"), @"
+    left out 2 stimuli that are not in all RDMs
+    error: `flat` does not vary over the 55 pairs that are compared, so nothing correlates with it
+
+    hint: leave it out, or compare more stimuli
+    ");
+    assert!(lab.fail("rsa --behavior flat.npy near.npy --intersect").contains("`flat` does not vary over the 55 pairs"));
+    assert!(!lab.path("rsa.csv").exists());
+}
+
+#[test]
+fn few_stimuli_and_few_subjects_are_pointed_out() {
+    let lab = lab();
+    let said = |arguments: &str| lab.succeed(&format!("rsa --fmri area.npy near.npy {arguments}")).stderr;
+    let over_subjects = said("--bootstrap 40 --over subjects");
+    assert!(over_subjects.contains("few: with fewer than 20 stimuli"), "{over_subjects}");
+    assert!(over_subjects.contains("few: `area` has 5 subjects"), "{over_subjects}");
+    assert!(!said("").contains("few: "));
 }

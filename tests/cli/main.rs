@@ -16,4 +16,5 @@ mod readouts;
 mod refusals;
 mod rsa;
 mod safety;
+mod threads;
 mod weights;

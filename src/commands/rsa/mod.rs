@@ -13,10 +13,9 @@ use std::path::{Path, PathBuf};
 use targets::Wanted;
 use thingsvision::advice::advise;
 use thingsvision::arrays;
-use thingsvision::rdm::missing;
 use thingsvision::rsa::{
-    Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences,
-    permute,
+    Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap,
+    differences, permute,
 };
 
 /// Compares every layer with every target.
@@ -28,8 +27,9 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     if alignment.left_out > 0 {
         printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
     }
-    let analysis = with_data(analysis(arguments, wanted, candidates, &alignment), alignment.ids.as_deref(), printer)?;
-    check_missing(&analysis, arguments)?;
+    let (analysis, lacking) = analysis(arguments, wanted, candidates, &alignment).with_data();
+    say_lacking(&lacking, alignment.ids.as_deref(), printer);
+    analysis.check(arguments.permutations.is_some())?;
 
     let scores = analysis.scores()?;
     let ceilings = analysis.ceilings()?;
@@ -135,48 +135,13 @@ fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, a
     Analysis { comparison: arguments.compare, stimuli: alignment.rows[0].len(), models, targets }
 }
 
-/// Without the stimuli of which a model or a subject has no data at all: they are left out for all alike.
-fn with_data(analysis: Analysis, ids: Option<&[String]>, printer: Printer) -> Result<Analysis> {
-    let n = analysis.stimuli;
-    let mut without = vec![false; n];
-    let of_models = analysis
-        .models
-        .iter()
-        .map(|model| (format!("`{}`", format!("{} {}", model.model, model.layer).trim_end()), &model.pairs));
-    let of_targets = analysis.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (format!("`{}`", t.name), pairs)));
-    for (name, pairs) in of_models.chain(of_targets) {
-        let (_, stimuli) = missing(n, pairs);
-        if let Some(&first) = stimuli.first() {
-            let first = ids.map_or_else(|| format!("row {first}"), |ids| format!("`{}`", ids[first]));
-            let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
-            printer.note(&format!("left out {first}{more}: {name} has no data"));
-        }
-        stimuli.into_iter().for_each(|stimulus| without[stimulus] = true);
+/// Says which stimuli were left out, the first of each.
+fn say_lacking(lacking: &[Lacking], ids: Option<&[String]>, printer: Printer) {
+    for Lacking { name, stimuli } in lacking {
+        let first = ids.map_or_else(|| format!("row {}", stimuli[0]), |ids| format!("`{}`", ids[stimuli[0]]));
+        let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
+        printer.note(&format!("left out {first}{more}: `{name}` has no data"));
     }
-    let rows: Vec<usize> = (0..n).filter(|&row| !without[row]).collect();
-    if rows.len() < 4 {
-        return Err(advise(
-            format!("only {} stimuli have data in all models and targets", rows.len()),
-            "leave out the layer or the subject that has none for most: name the others",
-        ));
-    }
-    let of = |pairs: &Vec<f64>| aligned(n, pairs, &rows);
-    let models = analysis.models.iter().map(|model| Model { pairs: of(&model.pairs), ..model.clone() }).collect();
-    let subjects = |target: &Target| target.subjects.iter().map(of).collect();
-    let targets = analysis.targets.iter().map(|target| Target { subjects: subjects(target), ..target.clone() }).collect();
-    Ok(Analysis { comparison: analysis.comparison, stimuli: rows.len(), models, targets })
-}
-
-/// Fails if pairs are missing that the measure or the test cannot do without.
-fn check_missing(analysis: &Analysis, arguments: &Rsa) -> Result<()> {
-    use thingsvision::rsa::Comparison;
-    let measure = analysis.comparison;
-    let test_needs_all = arguments.permutations.is_some() && measure == Comparison::Cosine;
-    if analysis.is_complete() || !(measure.needs_all_pairs() || test_needs_all) {
-        return Ok(());
-    }
-    let what = if test_needs_all { "the permutation test of the cosine" } else { measure.title() };
-    Err(advise(format!("{what} needs every pair, and some are missing (NaN)"), "compare by pearson, spearman or rho-a"))
 }
 
 /// A file's name without folder and endings, `.rdm.npy` counted as one.

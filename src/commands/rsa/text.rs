@@ -90,7 +90,7 @@ pub fn differences(table: &Table) -> String {
 
 /// The model, and its layer if it is a run's.
 fn name(model: &str, layer: &str) -> String {
-    if layer.is_empty() { model.to_owned() } else { format!("{model} {layer}") }
+    format!("{model} {layer}").trim_end().to_owned()
 }
 
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
@@ -125,7 +125,30 @@ pub fn notes(
         notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
         notes.extend(left_out(table, draws));
     }
+    notes.extend(few(arguments, analysis));
     notes.extend(ties(analysis));
+    notes
+}
+
+/// Stimuli or subjects of which fewer are few.
+const FEW: usize = 20;
+
+/// Warnings of tests and intervals that say little.
+fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
+    let mut notes = Vec::new();
+    if analysis.stimuli < FEW && (arguments.permutations.is_some() || arguments.bootstrap.is_some()) {
+        notes.push(format!("few: with fewer than {FEW} stimuli tests find little, and intervals are unsure."));
+    }
+    let smallest = analysis.targets.iter().min_by_key(|target| target.subjects.len());
+    if let (Some(_), Over::Subjects, Some(target)) = (arguments.bootstrap, arguments.over, smallest)
+        && target.subjects.len() < FEW
+    {
+        let subjects = target.subjects.len();
+        notes.push(format!(
+            "few: `{}` has {subjects} subjects, over which intervals are too narrow (with 12, 91 % and not 95 % held the truth).",
+            target.name
+        ));
+    }
     notes
 }
 
