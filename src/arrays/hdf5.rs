@@ -82,8 +82,9 @@ fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
 
 /// Not text, which MATLAB stores as numbers and names in an attribute.
 fn is_of_numbers(dataset: &Dataset) -> bool {
-    use hdf5_pure::DType::{F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
-    let is_number = dataset.dtype().is_ok_and(|dtype| matches!(dtype, F32 | F64 | I8 | I16 | I32 | I64 | U8 | U16 | U32 | U64));
+    use hdf5_pure::DType::{Compound, ObjectReference, String, VariableLengthString};
+    let is_other = |dtype| matches!(dtype, String | VariableLengthString | ObjectReference | Compound(_));
+    let is_number = dataset.dtype().is_ok_and(|dtype| !is_other(dtype));
     let class = dataset.attrs().ok().and_then(|attributes| attributes.get(MATLAB_CLASS).map(|class| format!("{class:?}")));
     is_number && !class.is_some_and(|class| class.contains("char"))
 }

@@ -17,7 +17,9 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
             "save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell",
         ));
     }
-    let of_numbers = |variable: &Variable| matches!(variable.content, Content::Numbers(_)).then(|| variable.name.clone());
+    let of_numbers = |variable: &Variable| {
+        matches!(&variable.content, Content::Numbers(values) if !values.is_empty()).then(|| variable.name.clone())
+    };
     let names: Vec<String> = variables.iter().filter_map(of_numbers).collect();
     let name = choose(path, &names, name)?.to_owned();
     let found = variables.into_iter().find(|variable| variable.name == name);

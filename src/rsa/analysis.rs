@@ -93,12 +93,14 @@ impl Analysis {
         })
     }
 
-    /// The noise ceiling of every target; `None` with one subject.
+    /// The noise ceiling of every target; `None` with one subject, or if the subjects cancel out.
     pub fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
         parallel(self.targets.len(), &|t| {
             let kept = self.kept(&self.targets[t]);
             let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| pick(subject, &kept)).collect();
-            Ok(ceiling(self.comparison, self.stimuli, &subjects))
+            let ceiling = ceiling(self.comparison, self.stimuli, &subjects);
+            // Subjects that are each other's opposites have a mean that does not vary.
+            Ok(ceiling.filter(|ceiling| ceiling.lower.is_finite() && ceiling.upper.is_finite()))
         })
     }
 }
