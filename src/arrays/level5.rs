@@ -160,3 +160,51 @@ fn values((kind, bytes): (u32, &[u8]), big: bool) -> Result<Vec<f64>> {
         _ => return Err(damaged()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u32, big: bool) -> [u8; 4] {
+        if big { number.to_be_bytes() } else { number.to_le_bytes() }
+    }
+
+    fn element(kind: u32, bytes: &[u8], big: bool) -> Vec<u8> {
+        let padding = vec![0; bytes.len().wrapping_neg() % 8];
+        [&number(kind, big), &number(bytes.len() as u32, big), bytes, &padding].concat()
+    }
+
+    fn numbers(kind: u32, numbers: &[u32], big: bool) -> Vec<u8> {
+        element(kind, &numbers.iter().flat_map(|&value| number(value, big)).collect::<Vec<_>>(), big)
+    }
+
+    /// A file of an object (of which even the sizes are laid out in another way), and of `x`, int16, 2 × 3.
+    fn file(big: bool) -> Vec<u8> {
+        let mut file = vec![b' '; HEADER - 4];
+        file.extend(if big { *b"\x01\x00MI" } else { *b"\x00\x01IM" });
+        file.extend(element(MATRIX, &[numbers(UINT32, &[17, 0], big), element(1, b"object", big)].concat(), big));
+        let int16 = |value: i16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+        let values: Vec<u8> = [1, -2, 3, 4, 5, 6].into_iter().flat_map(int16).collect();
+        // The name is a small element.
+        let name = [&number(1 << 16 | 1, big)[..], b"x\0\0\0"].concat();
+        let parts = [numbers(UINT32, &[10, 0], big), numbers(INT32, &[2, 3], big), name, element(3, &values, big)];
+        file.extend(element(MATRIX, &parts.concat(), big));
+        file
+    }
+
+    #[test]
+    fn both_orders_of_bytes_are_read_and_objects_skipped() {
+        for big in [false, true] {
+            let variables = read(&file(big)).unwrap();
+            let [Variable { name, sizes, content: Content::Numbers(values) }] = &variables[..] else { panic!("one variable") };
+            assert_eq!((name.as_str(), &sizes[..], &values[..]), ("x", &[2, 3][..], &[1., -2., 3., 4., 5., 6.][..]));
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_file_is_taken_for_all() {
+        let file = file(false);
+        let whole_at = |end: usize| read(&file[..end]).is_ok_and(|variables| !variables.is_empty());
+        assert!((HEADER..file.len() - 4).all(|end| !whole_at(end)));
+    }
+}

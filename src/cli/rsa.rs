@@ -12,7 +12,7 @@ pub struct Rsa {
     pub models: Vec<PathBuf>,
 
     /// An RDM of behaviour: .npy, .npz, .csv, .mat or .h5, square or condensed. Of several subjects: an array [subjects,
-    /// N, N] or [subjects, pairs], or files with commas between, or a glob in quotes; NAME= before it names it. Repeat
+    /// N, N], [N, N, subjects] or [subjects, pairs], or files with commas between, or a glob in quotes; NAME= before it names it. Repeat
     /// for more
     #[arg(long, value_name = "[NAME=]RDM")]
     pub behavior: Vec<String>,
