@@ -118,8 +118,8 @@ fn intervals_hold_the_score_of_the_population() {
             let stimuli = drawn(stimuli, Population::STIMULI, &mut random);
             let subjects = drawn(subjects, Population::SUBJECTS, &mut random);
             let analysis = population.experiment(&stimuli, &subjects);
-            let [low, high] =
-                bootstrap(&analysis, over, 500, experiment as u64).unwrap().interval(0, analysis.scores().unwrap()[0]);
+            let drawn = bootstrap(&analysis, over, 500, experiment as u64).unwrap();
+            let [low, high] = drawn.interval(0, analysis.scores().unwrap()[0]).unwrap();
             covered += usize::from((low..=high).contains(&truth));
         }
         let share = covered as f64 / EXPERIMENTS as f64;

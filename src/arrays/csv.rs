@@ -15,6 +15,7 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
         let record = record.with_context(|| format!("`{}` is no table", path.display()))?;
         lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
     }
+    check_cells(&lines, path)?;
     // What pandas writes, also where the names are numbers: nothing, then the names of the columns.
     let has_corner =
         lines.len() > 1 && lines[0].len() > 2 && lines[0][0].is_empty() && lines[0][1..].iter().all(|cell| !cell.is_empty());
@@ -35,14 +36,13 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
     let values = array(&[lines.len(), columns], values, path)?;
     // The names of a square are those of its rows and columns alike.
     let of_columns = || header.filter(|names| names.len() == lines.len() && columns == lines.len());
-    Ok(Labelled { ids: ids.or_else(of_columns), values: one_row_is_a_vector(values) })
+    Ok(Labelled { ids: ids.or_else(of_columns), values: one_row_is_a_vector(values), of_pairs: false })
 }
 
 /// The square as rows, or a vector as one number a line.
 pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter(path)).from_writer(Vec::new());
-    let square = labelled.values.ndim() == 2;
-    let ids = labelled.ids.as_ref().filter(|_| square);
+    let ids = labelled.ids.as_ref().filter(|ids| *labelled.values.shape() == [ids.len(), ids.len()]);
     if let Some(ids) = ids {
         writer.write_record(std::iter::once("").chain(ids.iter().map(String::as_str)))?;
     }
@@ -51,6 +51,19 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
         writer.write_record(name.into_iter().chain(values.iter().map(f64::to_string)))?;
     }
     whole::write(path, &writer.into_inner()?)
+}
+
+fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {
+    if lines.is_empty() {
+        return Err(advise(format!("`{}` is empty", path.display()), "write one row of numbers a line"));
+    }
+    if lines.iter().any(|line| line.iter().any(|cell| cell.contains(';'))) {
+        return Err(advise(
+            format!("the cells of `{}` are separated by semicolons", path.display()),
+            "save it with commas between cells and points in decimals, or as .tsv with tabs",
+        ));
+    }
+    Ok(())
 }
 
 fn delimiter(path: &Path) -> u8 {

@@ -4,7 +4,7 @@ use super::{Labelled, array, choose};
 use crate::advice::advise;
 use crate::whole;
 use anyhow::{Context, Result};
-use hdf5_pure::{AttrValue, File, FileBuilder};
+use hdf5_pure::{AttrValue, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -14,6 +14,9 @@ const PAIRS: &str = "dissimilarities";
 
 /// rsatoolbox's folder of what is known of each stimulus.
 const STIMULI: &str = "pattern_descriptors";
+
+/// The attribute by which MATLAB names the class of a variable.
+const MATLAB_CLASS: &str = "MATLAB_class";
 
 /// How a matrix lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub(super) fn is_hdf5(path: &Path) -> bool {
 pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labelled> {
     let unreadable = || advise(format!("`{}` is not a whole HDF5 file", path.display()), "write it again, or convert it to .npy");
     let file = File::open(path).map_err(|error| unreadable().context(error.to_string()))?;
-    let names = file.root().datasets().with_context(|| format!("cannot read `{}`", path.display()))?;
+    let names = names(&file, name.is_some()).with_context(|| format!("cannot read `{}`", path.display()))?;
     let of_rsatoolbox = (name.is_none() && names.iter().any(|name| name == PAIRS)).then_some(PAIRS);
     let name = choose(path, &names, name.or(of_rsatoolbox))?;
     let dataset = file.dataset(name).with_context(|| format!("cannot read `{name}` in `{}`", path.display()))?;
@@ -51,7 +54,39 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
     let values = array(&shape, values, path)?;
     let values = if order == Order::Matlab { values.reversed_axes().as_standard_layout().into_owned() } else { values };
     let ids = if name == PAIRS { stimuli(&file) } else { None };
-    Ok(Labelled { values, ids })
+    Ok(Labelled { values, ids, of_pairs: name == PAIRS })
+}
+
+/// The datasets of numbers: those of the root, or of all folders if it has none or `all` are wanted.
+fn names(file: &File, all: bool) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    collect(&file.root(), "", &mut names)?;
+    if !all && names.iter().any(|name| !name.contains('/')) {
+        names.retain(|name| !name.contains('/'));
+    }
+    Ok(names)
+}
+
+fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
+    for name in group.datasets()? {
+        if is_of_numbers(&group.dataset(&name)?) {
+            names.push(format!("{prefix}{name}"));
+        }
+    }
+    // MATLAB keeps the contents of cells in `#refs#`.
+    for name in group.groups()?.into_iter().filter(|name| !name.starts_with('#')) {
+        collect(&group.group(&name)?, &format!("{prefix}{name}/"), names)?;
+    }
+    Ok(())
+}
+
+/// Not text, which MATLAB stores as numbers and names in an attribute.
+fn is_of_numbers(dataset: &Dataset) -> bool {
+    use hdf5_pure::DType::{Compound, ObjectReference, String, VariableLengthString};
+    let is_other = |dtype| matches!(dtype, String | VariableLengthString | ObjectReference | Compound(_));
+    let is_number = dataset.dtype().is_ok_and(|dtype| !is_other(dtype));
+    let class = dataset.attrs().ok().and_then(|attributes| attributes.get(MATLAB_CLASS).map(|class| format!("{class:?}")));
+    is_number && !class.is_some_and(|class| class.contains("char"))
 }
 
 /// The first text that tells stimuli apart.

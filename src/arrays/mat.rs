@@ -1,34 +1,44 @@
 //! MATLAB's `.mat` up to version 7. (Those of version 7.3 are HDF5 files.)
 
+use super::level5::{self, Content, Variable};
 use super::{Labelled, array, bytes, choose};
 use crate::advice::advise;
 use crate::whole;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mat5::{DenseMatrix, MatFile, Matrix, NamedArray, Values};
-use ndarray::Axis;
 use std::path::Path;
 
-/// The matrix `name`, or the only one; one row or column is a vector.
+/// The array of numbers `name`, or the only one; axes of size 1 are left out.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
-    let file = MatFile::read_bytes(&bytes(path)?).map_err(|error| {
-        advise(
-            format!("cannot read `{}`: {error}", path.display()),
-            "numeric matrices can be read, of any version: `save('rdm.mat', 'rdm')` in MATLAB, `scipy.io.savemat` in Python",
-        )
-    })?;
-    let names: Vec<String> = file.arrays.iter().map(|array| array.name.clone()).collect();
-    let name = choose(path, &names, name)?;
-    let Some(Matrix::Dense(matrix)) = file.get(name) else {
-        return Err(advise(format!("`{name}` in `{}` is sparse", path.display()), "save it as a full matrix: `full(rdm)`"));
+    let variables = level5::read(&bytes(path)?).with_context(|| format!("cannot read `{}`", path.display()))?;
+    if let Some((name, what)) = name.and_then(|name| other(&variables, name)) {
+        return Err(advise(
+            format!("`{name}` in `{}` is {what}, not an array of real numbers", path.display()),
+            "save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell",
+        ));
+    }
+    let of_numbers = |variable: &Variable| {
+        matches!(&variable.content, Content::Numbers(values) if !values.is_empty()).then(|| variable.name.clone())
     };
+    let names: Vec<String> = variables.iter().filter_map(of_numbers).collect();
+    let name = choose(path, &names, name)?.to_owned();
+    let found = variables.into_iter().find(|variable| variable.name == name);
+    let Some(Variable { sizes, content: Content::Numbers(values), .. }) = found else { unreachable!("chosen of these") };
     // Column by column in the file.
-    let columns = array(&[matrix.cols, matrix.rows], matrix.values.to_f64(), path)?;
-    let values = match (matrix.rows, matrix.cols) {
-        (1, _) => columns.index_axis_move(Axis(1), 0),
-        (_, 1) => columns.index_axis_move(Axis(0), 0),
-        _ => columns.reversed_axes().as_standard_layout().into_owned(),
-    };
-    Ok(Labelled { values, ids: None })
+    let mut shape: Vec<usize> = sizes.into_iter().filter(|&size| size != 1).rev().collect();
+    if shape.is_empty() {
+        shape.push(1);
+    }
+    let values = array(&shape, values, path)?.reversed_axes().as_standard_layout().into_owned();
+    Ok(Labelled { values, ids: None, of_pairs: false })
+}
+
+/// What the variable `name` is, if not numbers.
+fn other<'a>(variables: &'a [Variable], name: &str) -> Option<(&'a str, &'static str)> {
+    variables.iter().find(|variable| variable.name == name).and_then(|variable| match variable.content {
+        Content::Other(what) => Some((variable.name.as_str(), what)),
+        Content::Numbers(_) => None,
+    })
 }
 
 /// The matrix `rdm`, a vector as one row.

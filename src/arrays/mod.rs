@@ -3,6 +3,7 @@
 
 mod csv;
 mod hdf5;
+mod level5;
 mod mat;
 mod npz;
 
@@ -17,20 +18,25 @@ use std::path::{Path, PathBuf};
 pub struct Labelled {
     /// The numbers, in C order.
     pub values: ArrayD<f64>,
-    /// The name of each row or stimulus.
+    /// The name of each row; or of the stimuli of the pairs in each row, see [`Labelled::of_pairs`].
     pub ids: Option<Vec<String>>,
+    /// Whether the rows are known to be RDMs, each the pairs of the named stimuli.
+    pub of_pairs: bool,
 }
 
 /// Reads the array at `path`; of a file with several, `FILE:NAME` is the one of that name.
 pub fn read(path: &Path) -> Result<Labelled> {
     let (file, name) = split(path);
+    if !file.exists() || file.is_dir() {
+        return Err(cannot_read(&file));
+    }
     match kind(&file).as_str() {
         "npz" => npz::read(&file, name.as_deref()),
         "csv" | "tsv" => csv::read(&file),
         "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
         "mat" => mat::read(&file, name.as_deref()),
         "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),
-        _ => Ok(Labelled { values: npy::read(path)?, ids: None }),
+        _ => Ok(Labelled { values: npy::read(path)?, ids: None, of_pairs: false }),
     }
 }
 
@@ -79,6 +85,15 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
             .map(String::as_str)
             .ok_or_else(|| advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown()))),
     }
+}
+
+/// Why there is no file to read.
+fn cannot_read(file: &Path) -> anyhow::Error {
+    let reason = match std::fs::File::open(file) {
+        Err(error) => error.to_string(),
+        Ok(_) => "it is a folder".into(),
+    };
+    advise(format!("cannot read `{}`: {reason}", file.display()), "relative paths begin at the current folder")
 }
 
 /// The bytes of a file, with the error in words.

@@ -16,7 +16,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let name = choose(path, &names, name)?;
     let mut npy = Vec::new();
     archive.by_name(&format!("{name}.npy"))?.read_to_end(&mut npy).with_context(|| damaged(path))?;
-    Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None })
+    Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, of_pairs: false })
 }
 
 fn damaged(path: &Path) -> String {

@@ -26,7 +26,7 @@ pub struct Rdm {
     #[arg(long, value_enum, default_value_t)]
     pub on_constant: OnConstant,
 
-    /// The file to write, .npy [default: FEATURES with .rdm.npy]
+    /// The file to write, .npy (`rdm convert` makes others of it) [default: FEATURES with .rdm.npy]
     #[arg(long, value_name = "FILE.npy")]
     pub out: Option<PathBuf>,
 
@@ -96,7 +96,8 @@ pub enum RdmCommand {
     },
     /// Make the RDM of categories: 0 within, 1 between
     Categories {
-        /// A table of stimulus ID and category, without header, or one category a line
+        /// A table of stimulus ID and category, or one category a line. The first line is a header if it begins with nothing
+        /// or a word like stimulus, image, id, name or file (of one column: category, label or class)
         labels: PathBuf,
         /// The file to write
         #[arg(long, value_name = "FILE")]

@@ -12,7 +12,7 @@ pub struct Rsa {
     pub models: Vec<PathBuf>,
 
     /// An RDM of behaviour: .npy, .npz, .csv, .mat or .h5, square or condensed. Of several subjects: an array [subjects,
-    /// N, N] or [subjects, pairs], or files with commas between, or a glob in quotes; NAME= before it names it. Repeat
+    /// N, N], [N, N, subjects] or [subjects, pairs], or files with commas between, or a glob in quotes; NAME= before it names it. Repeat
     /// for more
     #[arg(long, value_name = "[NAME=]RDM")]
     pub behavior: Vec<String>,
@@ -68,6 +68,10 @@ pub struct Cka {
     /// Runs of `thingsvision extract` (all their layers), or files of features [stimuli, units]: at least two layers
     #[arg(required = true, value_name = "RUN_DIR|FEATURES")]
     pub features: Vec<PathBuf>,
+
+    /// Compare the stimuli that all have, by their IDs, instead of failing when they differ
+    #[arg(long)]
+    pub intersect: bool,
 
     /// Use the unbiased estimate of HSIC: 0 on average for unrelated features, may be negative
     #[arg(long)]

@@ -1,9 +1,10 @@
 //! `thingsvision cka`
 
+use super::outputs;
 use super::rsa::candidates::folder_name;
 use crate::cli::Cka;
 use crate::printer::{Printer, columns, count};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
@@ -11,37 +12,87 @@ use thingsvision::arrays;
 use thingsvision::extract::{is_run, read_record};
 use thingsvision::npy::{self, Matrix};
 use thingsvision::rdm::ids;
-use thingsvision::rsa::Kernel;
+use thingsvision::rsa::{Alignment, Kernel, Rows, align};
 
 /// Compares all layers with each other.
 pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {
+    if let Some(out) = &arguments.out {
+        outputs::check_folder(out)?;
+        outputs::check_npy(out, "")?;
+        outputs::check(std::slice::from_ref(out), arguments.features.iter().flat_map(|path| outputs::read_of(path)))?;
+    }
     let layers = layers(&arguments.features)?;
     if layers.len() < 2 {
         return Err(advise("one layer has nothing to be compared with", "name two runs or files, or a run of several layers"));
     }
-    let stimuli = check(&layers)?;
-    let kernels: Vec<Kernel> = layers.iter().map(|layer| Kernel::new(&layer.features)).collect::<Result<_>>()?;
+    let alignment = align(&layers.iter().map(Layer::rows).collect::<Vec<_>>(), arguments.intersect)?;
+    let stimuli = alignment.rows[0].len();
+    if stimuli < 4 {
+        return Err(advise(format!("`{}` has {stimuli} stimuli", layers[0].name), "CKA needs at least 4, better many more"));
+    }
+    if alignment.left_out > 0 {
+        printer.note(&format!("left out {} stimuli that not all have", count(alignment.left_out)));
+    }
+    let cka = matrix(&layers, &alignment, arguments.unbiased)?;
+    if let Some(out) = &arguments.out {
+        npy::write(out, &cka.clone().into_dyn())?;
+    }
+    printer.data(&if arguments.json { json(&layers, &cka)? } else { text(&layers, &cka) })?;
+    printer.note(&said(arguments, layers.len(), &alignment));
+    Ok(())
+}
+
+/// What must be known to read the matrix.
+fn said(arguments: &Cka, layers: usize, alignment: &Alignment) -> String {
+    let kind = if arguments.unbiased { "unbiased " } else { "" };
+    let order = match (&alignment.ids, alignment.assumed) {
+        (Some(_), false) => "matched by name",
+        (Some(_), true) => "without names on one side, so taken to be in the same order",
+        (None, _) => "taken to be in the same order",
+    };
+    format!("\n  {kind}linear CKA of {layers} layers, {} stimuli, {order}", count(alignment.rows[0].len()))
+}
+
+fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Array2<f64>> {
+    let kernel = |(layer, rows): (&Layer, &Vec<usize>)| {
+        let kernel = Kernel::new(&layer.features, rows, &|row| layer.stimulus(row));
+        kernel.with_context(|| format!("no CKA of `{}`", layer.name))
+    };
+    let kernels: Vec<Kernel> = layers.iter().zip(&alignment.rows).map(kernel).collect::<Result<_>>()?;
     let mut cka = Array2::zeros((layers.len(), layers.len()));
     for i in 0..layers.len() {
         for j in i..layers.len() {
-            let value = if arguments.unbiased { kernels[i].unbiased(&kernels[j])? } else { kernels[i].cka(&kernels[j])? };
+            let value = if unbiased { kernels[i].unbiased(&kernels[j])? } else { kernels[i].cka(&kernels[j])? };
+            if value.is_nan() {
+                return Err(advise(
+                    format!(
+                        "`{}` and `{}` have no unbiased CKA: the HSIC of one with itself is not positive",
+                        layers[i].name, layers[j].name
+                    ),
+                    "compare more stimuli, or leave out --unbiased",
+                ));
+            }
             cka[[i, j]] = value;
             cka[[j, i]] = value;
         }
     }
-    if let Some(out) = &arguments.out {
-        npy::write(out, &cka.clone().into_dyn())?;
-    }
-    let kind = if arguments.unbiased { "unbiased " } else { "" };
-    printer.data(&if arguments.json { json(&layers, &cka)? } else { text(&layers, &cka) })?;
-    printer.note(&format!("\n  {kind}linear CKA of {} layers, {} stimuli", layers.len(), count(stimuli)));
-    Ok(())
+    Ok(cka)
 }
 
 struct Layer {
     name: String,
     features: Matrix,
     ids: Option<Vec<String>>,
+}
+
+impl Layer {
+    fn rows(&self) -> Rows<'_> {
+        Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref() }
+    }
+
+    fn stimulus(&self, row: usize) -> String {
+        self.ids.as_ref().map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]))
+    }
 }
 
 fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
@@ -60,32 +111,18 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
 }
 
 fn open(name: String, path: &Path) -> Result<Layer> {
-    let is_npy = arrays::kind(path) == "npy";
-    let features = if is_npy { Matrix::open(path)? } else { Matrix::from_array(arrays::read(path)?.values, path)? };
-    Ok(Layer { ids: ids::of(path, features.rows)?, name, features })
-}
-
-/// The number of stimuli, which must be the same, in the same order as far as that is known.
-fn check(layers: &[Layer]) -> Result<usize> {
-    let first = &layers[0];
-    let n = first.features.rows;
-    if let Some(other) = layers.iter().find(|layer| layer.features.rows != n) {
-        return Err(advise(
-            format!("`{}` has {n} stimuli, but `{}` has {}", first.name, other.name, other.features.rows),
-            "features must be of the same stimuli in the same order",
-        ));
+    let (features, own) = match arrays::kind(path).as_str() {
+        "npy" => (Matrix::open(path)?, None),
+        _ => {
+            let labelled = arrays::read(path)?;
+            (Matrix::from_array(labelled.values, path)?, labelled.ids)
+        }
+    };
+    let ids = own.map_or_else(|| ids::of(path, features.rows), |own| Ok(Some(own)))?;
+    if let Some(ids) = &ids {
+        ids::check_unique(ids, &name)?;
     }
-    let mut known = layers.iter().filter(|layer| layer.ids.is_some());
-    if let (Some(one), Some(other)) = (known.next(), known.find(|layer| layer.ids != layers.iter().find_map(|l| l.ids.clone()))) {
-        return Err(advise(
-            format!("`{}` and `{}` are of different stimuli, or in another order", one.name, other.name),
-            "extract both for the same images",
-        ));
-    }
-    if n < 4 {
-        return Err(advise(format!("`{}` has {n} stimuli", first.name), "CKA needs at least 4, better many more"));
-    }
-    Ok(n)
+    Ok(Layer { ids, name, features })
 }
 
 fn text(layers: &[Layer], cka: &Array2<f64>) -> String {

@@ -4,6 +4,7 @@ pub mod cka;
 pub mod extract;
 pub mod layers;
 pub mod models;
+mod outputs;
 pub mod rdm;
 pub mod rsa;
 pub mod weights;

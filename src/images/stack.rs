@@ -75,7 +75,7 @@ impl Stack {
         let map = unsafe { Mmap::map(&file) }.with_context(|| cannot_read(path))?;
         let shape = match ArrayView4::<u8>::view_npy(&map) {
             Ok(view) if view.is_standard_layout() => view.shape().to_vec(),
-            Ok(_) => return Err(not_a_stack(path, "it is in Fortran order")),
+            Ok(_) => return Err(not_a_stack(path, "it is in Fortran order: save `np.ascontiguousarray(array)`")),
             Err(error) => return Err(not_a_stack(path, &error.to_string())),
         };
         Stack::new(path, None, &shape, Pixels::Npy(map))

@@ -32,7 +32,7 @@ type Open<'a> = &'a dyn Fn() -> std::io::Result<Box<dyn Read + 'a>>;
 
 type ReadAs = fn(Open) -> Result<ArrayD<f64>, ReadNpyError>;
 
-/// Reads an array of any numeric or boolean type as float64. Fortran order is refused.
+/// Reads an array of any numeric or boolean type as float64, row by row; one in Fortran order is turned.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
     read_from(&|| Ok(Box::new(BufReader::new(File::open(path)?))), path)
 }
@@ -60,8 +60,7 @@ fn read_from(open: Open, path: &Path) -> Result<ArrayD<f64>> {
     let mut descriptor = None;
     for read in types {
         match read(open) {
-            Ok(array) if array.is_standard_layout() => return Ok(array),
-            Ok(_) => return Err(fortran(path)),
+            Ok(array) => return Ok(array.as_standard_layout().into_owned()),
             Err(ReadNpyError::WrongDescriptor(found)) => descriptor = Some(found),
             Err(ReadNpyError::Io(error)) => return Err(cannot_open(path, error)),
             Err(error) => return Err(not_npy(path, &error)),
@@ -87,13 +86,6 @@ fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
         false => "write it with `np.save`, or copy it again",
     };
     advise(format!("`{}` is not a whole .npy file: {error}", path.display()), hint)
-}
-
-fn fortran(path: &Path) -> anyhow::Error {
-    advise(
-        format!("`{}` is in Fortran order (column by column)", path.display()),
-        "save it row by row: `np.save(path, np.ascontiguousarray(array))`",
-    )
 }
 
 fn not_numeric(path: &Path, descriptor: Option<&Value>) -> anyhow::Error {

@@ -1,7 +1,7 @@
 //! Rows of which no correlation or cosine is defined.
 
-use super::OnConstant;
 use super::points::Row;
+use super::{OnConstant, scale};
 use crate::advice::advise;
 use anyhow::Result;
 
@@ -15,10 +15,24 @@ pub(super) fn is_constant(values: &[f64], mean: f64, norm: f64) -> bool {
     values.iter().all(|&value| value == values[0]) || norm < NEARLY_CONSTANT * mean.abs()
 }
 
-/// Fails if the length of a row is not finite.
-pub(super) fn check_finite(rows: &[Row], length: impl Fn(&Row) -> f64, name: &dyn Fn(usize) -> String) -> Result<()> {
-    let bad: Vec<usize> = rows.iter().filter(|row| !length(row).is_finite()).map(|row| row.row).collect();
-    if bad.is_empty() { Ok(()) } else { Err(not_finite(&bad, name)) }
+/// Whether the finite ones of these values differ by more than rounding.
+pub fn varies(values: &[f64]) -> bool {
+    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+    let norm = finite.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>().sqrt();
+    !is_constant(&finite, mean, norm)
+}
+
+/// Fails if the squared length of a row is not finite: NaN if a value is not, infinite if that is too large.
+pub(super) fn check_finite(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
+    let bad: Vec<usize> = rows.iter().filter(|row| row.squared.is_nan()).map(|row| row.row).collect();
+    if !bad.is_empty() {
+        return Err(not_finite(&bad, name));
+    }
+    match rows.iter().find(|row| row.squared.is_infinite()) {
+        Some(row) => Err(scale::too_large(f64::INFINITY, &name(row.row))),
+        None => Ok(()),
+    }
 }
 
 /// The error about rows with NaN or infinite values.
@@ -41,6 +55,17 @@ pub(super) fn decide(rows: &[usize], on_constant: OnConstant, zero: bool, name: 
     Err(advise(
         format!("{problem}, in {}", some(rows, name)),
         "take another layer for an RDM, store NaN for these stimuli (--on-constant nan), or leave them out (--on-constant drop)",
+    ))
+}
+
+/// Fails if, `flat` rows being dropped, fewer than two are `left`.
+pub(super) fn check_left(left: usize, flat: usize) -> Result<()> {
+    if left >= 2 || flat == 0 {
+        return Ok(());
+    }
+    Err(advise(
+        format!("{flat} of {} stimuli have the same value everywhere, so there are no pairs of others", flat + left),
+        "take another layer for an RDM",
     ))
 }
 

@@ -1,6 +1,6 @@
 //! RDMs from a file, with the mistakes that are easily made with such files.
 
-use super::{Rdms, ids};
+use super::{Rdms, ids, varies};
 use crate::advice::advise;
 use crate::arrays;
 use anyhow::Result;
@@ -19,11 +19,14 @@ impl Rdms {
     pub fn read(path: &Path) -> Result<Rdms> {
         let labelled = arrays::read(path)?;
         let name = path.display().to_string();
+        // The names of the rows of a table of subjects × pairs are those of the subjects.
+        let is_square = matches!(*labelled.values.shape(), [rows, columns] if rows == columns);
+        let named = labelled.ids.filter(|_| is_square || labelled.of_pairs);
         let (stimuli, subjects) = from_array(labelled.values, &name)?;
         for pairs in &subjects {
             check_values(stimuli, pairs, &name)?;
         }
-        let ids = match labelled.ids {
+        let ids = match named {
             Some(ids) if ids.len() == stimuli => Some(ids),
             _ => ids::of(path, stimuli)?,
         };
@@ -36,6 +39,13 @@ impl Rdms {
 
 /// The number of stimuli and the pairs of each subject.
 fn from_array(array: ArrayD<f64>, name: &str) -> Result<(usize, Vec<Vec<f64>>)> {
+    if array.is_empty() {
+        return Err(advise(
+            format!("`{name}` is empty: its shape is {:?}", array.shape()),
+            "check how the file was made; one RDM is square, of several subjects [subjects, N, N]",
+        ));
+    }
+    let array = subjects_first(array, name)?;
     match *array.shape() {
         [rows, columns] if rows == columns => Ok((rows, vec![from_square(array.view().into_dimensionality::<Ix2>()?, name)?])),
         [pairs] => Ok((stimuli_of(pairs, name)?, vec![array.into_iter().collect()])),
@@ -50,6 +60,29 @@ fn from_array(array: ArrayD<f64>, name: &str) -> Result<(usize, Vec<Vec<f64>>)> 
             format!("`{name}` is no RDM: its shape is {shape:?}"),
             "an RDM is square, stimuli × stimuli, or a vector of its pairs; of features make one with `thingsvision rdm`",
         )),
+    }
+}
+
+/// MATLAB's `[N, N, S]` as `[S, N, N]`. If N is S, what are RDMs, symmetric and 0 on the diagonal, says which it is.
+fn subjects_first(array: ArrayD<f64>, name: &str) -> Result<ArrayD<f64>> {
+    let &[a, b, c] = array.shape() else { return Ok(array) };
+    let turned = |array: &ArrayD<f64>| array.clone().permuted_axes(vec![2, 0, 1]);
+    if a != b {
+        return Ok(array);
+    }
+    if a != c {
+        return Ok(array.permuted_axes(vec![2, 0, 1]));
+    }
+    let are_rdms = |array: &ArrayD<f64>| {
+        array.axis_iter(Axis(0)).all(|one| one.into_dimensionality::<Ix2>().is_ok_and(|one| from_square(one, name).is_ok()))
+    };
+    match (are_rdms(&array), are_rdms(&turned(&array))) {
+        (true, true) => Err(advise(
+            format!("`{name}` has the shape {:?}, so its subjects may be the first axis or the last", array.shape()),
+            "leave out a subject, or give a file of each subject",
+        )),
+        (false, true) => Ok(turned(&array)),
+        (_, false) => Ok(array),
     }
 }
 
@@ -113,11 +146,10 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
             "find out where it comes from; a missing measurement is NaN",
         ));
     }
-    let mut finite = pairs.iter().filter(|pair| pair.is_finite());
-    let Some(first) = finite.next() else {
+    let Some(first) = pairs.iter().find(|pair| pair.is_finite()) else {
         return Err(advise(format!("`{name}` has no values: all its pairs are NaN"), "check how the file was made"));
     };
-    if finite.all(|pair| pair == first) {
+    if !varies(pairs) {
         return Err(advise(
             format!("all pairs in `{name}` are equally dissimilar ({first}), so nothing correlates with it"),
             "check how the file was made",
@@ -180,6 +212,9 @@ mod tests {
         assert!(problem(arr1(&[1., 2., f64::INFINITY, 4., 5., 6.])).starts_with("has an infinite value at pair 2"));
         assert!(problem(arr1(&[1., 2., 3.])).starts_with("has 3 stimuli"));
         assert!(problem(arr1(&[1.; 6])).starts_with("are equally dissimilar"));
+        assert!(
+            problem(arr1(&[0.1, 0.1 + 1e-17, 0.1 + 2e-17, 0.1, 0.1, 0.1f64.next_up()])).starts_with("are equally dissimilar")
+        );
         assert!(problem(arr1(&[f64::NAN; 6])).starts_with("has no values"));
         assert!(problem(arr2(&[[1., 2., 3., 4.], [4., 5., 6., 7.]])).starts_with("is no RDM: its shape is [2, 4]"));
     }

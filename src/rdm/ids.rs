@@ -1,14 +1,14 @@
 //! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
 
 use crate::advice::advise;
-use crate::whole;
-use anyhow::Result;
+use crate::{arrays, whole};
+use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Where the IDs of the file `path` lie, if it has any.
+/// Where the IDs of the file `path`, which may be `FILE:NAME`, lie if it has any.
 pub fn beside(path: &Path) -> PathBuf {
-    path.with_extension("ids.txt")
+    arrays::split(path).0.with_extension("ids.txt")
 }
 
 /// The IDs of `n` stimuli of the file `path`: those beside it, or those of the run whose folder it lies in.
@@ -60,7 +60,16 @@ pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes the IDs beside `path`.
-pub fn write(path: &Path, ids: &[String]) -> Result<()> {
-    whole::write(&beside(path), whole::lines(ids).as_bytes())
+/// Writes the IDs beside `path`. Without any, those beside it were of what was there before, and are removed; returns
+/// whether there were some.
+pub fn write(path: &Path, ids: Option<&[String]>) -> Result<bool> {
+    let beside = beside(path);
+    match ids {
+        Some(ids) => whole::write(&beside, whole::lines(ids).as_bytes()).map(|()| false),
+        None if beside.is_file() => {
+            std::fs::remove_file(&beside).with_context(|| format!("cannot remove `{}`", beside.display()))?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
 }

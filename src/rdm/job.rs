@@ -4,7 +4,7 @@ use super::bands::{Bands, Shape};
 use super::mapped::MappedFile;
 use super::noise::Noise;
 use super::points::{Points, Space};
-use super::{Metric, OnConstant, angles, cityblock, crossnobis, euclidean, ranked, tiles};
+use super::{Metric, OnConstant, angles, cityblock, crossnobis, euclidean, ranked, scale, tiles};
 use crate::npy::Matrix;
 use anyhow::Result;
 use ndarray::Array2;
@@ -46,9 +46,11 @@ impl Job {
             Metric::Mahalanobis => points(Noise::required(noise)?.whiten(&features, name)?, Space::Euclidean)?,
             Metric::Crossnobis => {
                 let computed = crossnobis::rdm(&features, Noise::required(noise)?, name)?;
+                scale::check_computed(&computed, &|condition| noise_name(noise, condition))?;
                 return Ok(Job { metric, source: Source::Computed(computed) });
             }
         };
+        scale::check(metric, &points, name)?;
         Ok(Job { metric, source: Source::Points(points) })
     }
 
@@ -93,6 +95,12 @@ impl Job {
             }
         }
     }
+}
+
+/// What a row of crossnobis stands for.
+fn noise_name(noise: Option<&Noise>, condition: usize) -> String {
+    let conditions = noise.and_then(|noise| noise.design.as_ref()).map(|(conditions, _)| &conditions.names);
+    conditions.and_then(|names| names.get(condition)).map_or_else(|| format!("row {condition}"), |name| format!("`{name}`"))
 }
 
 /// How a tile of the metric is computed.

@@ -22,12 +22,14 @@ mod noise;
 mod points;
 mod products;
 mod ranked;
+mod scale;
 mod tiles;
 
 pub use average::{Pooling, average};
 pub use bands::Shape;
 pub use categories::categories;
 pub use check::{Finding, MANY_TIES, check, missing, tied_share};
+pub use constant::varies;
 pub use design::{Labels, means};
 pub use job::Job;
 pub use metric::{Metric, OnConstant};

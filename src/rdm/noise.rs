@@ -1,6 +1,7 @@
 //! The noise of measured patterns: its covariance over units, and patterns in units of it (Walther et al. 2016).
 //!
-//! The estimates equal rsatoolbox's `cov_from_residuals` (`diag`, `full`, `shrinkage_eye`) with the same degrees of freedom.
+//! The estimates equal rsatoolbox's `cov_from_residuals` (`diag`, `full`, `shrinkage_eye`) with the same degrees of freedom;
+//! those from repeats its `cov_from_unbalanced`.
 
 use super::constant;
 use super::design::{Labels, deviations};

@@ -54,12 +54,13 @@ impl Points {
     pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
         let means = if space == Space::Euclidean { means(&features)? } else { Vec::new() };
         let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &means, row)))?;
-        constant::check_finite(&rows, |row| row.squared, name)?;
+        constant::check_finite(&rows, name)?;
         let flat: Vec<usize> = rows.iter().filter(|row| row.scale.is_nan()).map(|row| row.row).collect();
         constant::decide(&flat, on_constant, space == Space::Cosine, name)?;
         if on_constant == OnConstant::Drop {
             rows.retain(|row| !row.scale.is_nan());
         }
+        constant::check_left(rows.len(), flat.len())?;
         Ok(Points { features, space, rows, means, single: OnceLock::new() })
     }
 
@@ -120,20 +121,39 @@ impl Row {
     fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
         let mut values = Vec::with_capacity(features.columns);
         features.append(row, 0..features.columns, &mut values);
+        if !values.iter().all(|value| value.is_finite()) {
+            return Row { row, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
+        }
         let shift = if space == Space::Correlation { values.iter().sum::<f64>() / values.len() as f64 } else { 0.0 };
         if matches!(space, Space::Euclidean | Space::Plain) {
             let means = means.iter().chain(std::iter::repeat(&0.0));
             let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
             return Row { row, shift, scale: 1.0, squared };
         }
-        let norm = values.iter().map(|value| (value - shift) * (value - shift)).sum::<f64>().sqrt();
+        let norm = norm(&values, shift);
         let flat = match space {
             Space::Correlation => constant::is_constant(&values, shift, norm),
             _ => norm == 0.0,
         };
         // The NaN spreads to all products of the row.
-        Row { row, shift, scale: if flat { f64::NAN } else { 1.0 / norm }, squared: if norm.is_finite() { 1.0 } else { norm } }
+        Row {
+            row,
+            shift,
+            scale: if flat { f64::NAN } else { 1.0 / norm },
+            squared: if norm.is_finite() { 1.0 } else { f64::NAN },
+        }
     }
+}
+
+/// `√Σ (xᵢ − shift)²`; in units of the largest where squares would overflow or vanish.
+fn norm(values: &[f64], shift: f64) -> f64 {
+    let squares = |unit: f64| values.iter().map(|value| ((value - shift) / unit) * ((value - shift) / unit)).sum::<f64>();
+    let sum = squares(1.0);
+    if sum.is_normal() {
+        return sum.sqrt();
+    }
+    let unit = values.iter().fold(0.0f64, |unit, value| unit.max((value - shift).abs()));
+    if unit == 0.0 { 0.0 } else { unit * squares(unit).sqrt() }
 }
 
 /// The mean of each column, in two passes.

@@ -81,7 +81,7 @@ fn shared(all: &[Rows], reference: &Rows, ids: &[String], intersect: bool) -> Re
     }
     if shared.len() < 4 {
         return Err(advise(
-            format!("the RDMs share {} stimuli, too few to compare", shared.len()),
+            format!("they share {} stimuli, too few to compare", shared.len()),
             "IDs must be written alike, with the same folders and endings: compare the .ids.txt and images.txt",
         ));
     }
@@ -100,7 +100,7 @@ fn not_the_same(reference: &Rows, rows: &Rows) -> anyhow::Error {
     let faults: Vec<_> = [lacking(rows, reference), lacking(reference, rows)].into_iter().flatten().collect();
     advise(
         format!("`{}` and `{}` are not of the same stimuli: {}", reference.name, rows.name, faults.join("; ")),
-        "compare RDMs of the same stimuli, or only the stimuli that all have: --intersect",
+        "compare the same stimuli, or only those that all have: --intersect",
     )
 }
 

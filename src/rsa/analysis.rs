@@ -2,6 +2,7 @@
 
 use super::Comparison;
 use super::ceiling::{Ceiling, ceiling};
+use crate::advice::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
 
@@ -63,10 +64,22 @@ impl Analysis {
         self.models.iter().all(|model| complete(&model.pairs)) && self.targets.iter().all(|t| t.subjects.iter().all(complete))
     }
 
-    /// The score of every test: the mean over subjects of the comparison with each.
+    /// The score of every test: the mean over subjects of the comparison with each. That there is none is an error.
     pub fn scores(&self) -> Result<Vec<f64>> {
         let by_subject = self.scores_by_subject()?;
-        Ok(by_subject.iter().map(|scores| scores.iter().sum::<f64>() / scores.len() as f64).collect())
+        let scores: Vec<f64> = by_subject.iter().map(|scores| scores.iter().sum::<f64>() / scores.len() as f64).collect();
+        match scores.iter().position(|score| score.is_nan()) {
+            Some(test) => Err(self.no_score(test)),
+            None => Ok(scores),
+        }
+    }
+
+    fn no_score(&self, test: usize) -> anyhow::Error {
+        let (target, model) = (&self.targets[test / self.models.len()], &self.models[test % self.models.len()]);
+        advise(
+            format!("there is no {} of `{}` with `{}`", self.comparison.title(), model.name(), target.name),
+            "one of them does not vary in the way that this measure sees: take another with --compare, or leave it out",
+        )
     }
 
     /// The score of every test in each subject.
@@ -80,12 +93,14 @@ impl Analysis {
         })
     }
 
-    /// The noise ceiling of every target; `None` with one subject.
+    /// The noise ceiling of every target; `None` with one subject, or if the subjects cancel out.
     pub fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
         parallel(self.targets.len(), &|t| {
             let kept = self.kept(&self.targets[t]);
             let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| pick(subject, &kept)).collect();
-            Ok(ceiling(self.comparison, self.stimuli, &subjects))
+            let ceiling = ceiling(self.comparison, self.stimuli, &subjects);
+            // Subjects that are each other's opposites have a mean that does not vary.
+            Ok(ceiling.filter(|ceiling| ceiling.lower.is_finite() && ceiling.upper.is_finite()))
         })
     }
 }

@@ -23,6 +23,12 @@ pub enum Over {
     Both,
 }
 
+/// The share of draws without a score above which nothing is concluded from the others: they are the easy ones.
+pub const MANY_LEFT_OUT: f64 = 0.05;
+
+/// A deviation of a difference of scores that is no more than this is rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// The scores in all draws.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
@@ -101,34 +107,52 @@ impl Bootstrap {
         self.over
     }
 
+    /// The number of draws in which one of `tests` has no score, for its model or its target does not vary in them.
+    pub fn left_out(&self, tests: &[usize]) -> usize {
+        let missing = |draw: usize, test: usize| {
+            self.samples.iter().any(|part| part.get(draw * self.tests + test).is_some_and(|score| score.is_nan()))
+        };
+        (0..self.draws).filter(|&draw| tests.iter().any(|&test| missing(draw, test))).count()
+    }
+
+    /// Whether too many draws have no score for a conclusion from the others.
+    fn is_sparse(&self, tests: &[usize]) -> bool {
+        self.left_out(tests) as f64 > MANY_LEFT_OUT * self.draws as f64
+    }
+
     /// The 95 % interval of test `test`, whose score is `score`: percentiles of the draws; over stimuli and subjects
-    /// both, `score ± t · σ` with the corrected σ.
-    pub fn interval(&self, test: usize, score: f64) -> [f64; 2] {
+    /// both, `score ± t · σ` with the corrected σ. `None` if more than [`MANY_LEFT_OUT`] of the draws have no score.
+    pub fn interval(&self, test: usize, score: f64) -> Option<[f64; 2]> {
+        if self.is_sparse(&[test]) {
+            return None;
+        }
         let values = |part: usize| self.column(part, test);
-        match self.over {
+        Some(match self.over {
             Over::Stimuli => percentiles(values(0)),
             Over::Subjects => percentiles(values(1)),
             Over::Both => {
                 let reach = self.students_t(test).inverse_cdf(0.975) * self.variance(test, &values).sqrt();
                 [score - reach, score + reach]
             }
-        }
+        })
     }
 
     /// The two-sided p of no difference between the scores of two tests, `difference` apart: `t = difference / σ` with
-    /// the bootstrapped σ of the difference (Schütt et al. 2023).
-    pub fn p_of_difference(&self, a: usize, b: usize, difference: f64) -> f64 {
+    /// the bootstrapped σ of the difference (Schütt et al. 2023). `None` if the draws do not tell how sure the difference
+    /// is: it does not vary, or too many have no score.
+    pub fn p_of_difference(&self, a: usize, b: usize, difference: f64) -> Option<f64> {
+        if self.is_sparse(&[a, b]) {
+            return None;
+        }
         let values =
             |part: usize| -> Vec<f64> { self.column(part, a).iter().zip(self.column(part, b)).map(|(a, b)| a - b).collect() };
         let deviation = self.variance(a, &values).sqrt();
-        if difference == 0.0 && deviation == 0.0 {
-            return 1.0;
+        match (deviation > ROUNDING, difference.abs() > ROUNDING) {
+            (true, _) => Some(2.0 * self.students_t(a).cdf(-(difference / deviation).abs())),
+            // The models are the same.
+            (false, false) if deviation <= ROUNDING => Some(1.0),
+            _ => None,
         }
-        // No draw tells how sure the difference is.
-        if !(difference / deviation).is_finite() {
-            return f64::NAN;
-        }
-        2.0 * self.students_t(a).cdf(-(difference / deviation).abs())
     }
 
     /// Of the target of a test.
@@ -189,9 +213,6 @@ fn variance(values: &[f64]) -> f64 {
 /// The 2.5 and 97.5 percentiles, between neighbours in proportion, as NumPy's default.
 fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
     values.retain(|value| !value.is_nan());
-    if values.is_empty() {
-        return [f64::NAN; 2];
-    }
     values.sort_by(f64::total_cmp);
     [0.025, 0.975].map(|share| {
         let place = share * (values.len() - 1) as f64;

@@ -1,6 +1,7 @@
 //! Linear centred kernel alignment of features (Kornblith, Norouzi, Lee & Hinton 2019), and its unbiased estimate (Song
 //! et al. 2012; Nguyen, Raghu & Kornblith 2021).
 
+use crate::advice::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
@@ -25,17 +26,19 @@ enum Form {
 }
 
 impl Kernel {
-    /// Of the rows of `features`.
-    pub fn new(features: &Matrix) -> Result<Kernel> {
-        let (n, p) = (features.rows, features.columns);
+    /// Of these `rows` of `features`, which messages call by `name`. Values that are not finite are an error, and so are
+    /// rows that are all the same.
+    pub fn new(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<Kernel> {
+        check(features, rows, name)?;
+        let (n, p) = (rows.len(), features.columns);
         if p < n {
-            let x = centred(features, 0..p)?;
+            let x = centred(features, rows, 0..p)?;
             let diagonal = Vec::<f64>::try_from(x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?)?;
             return Ok(Kernel { form: Form::Features(x), diagonal });
         }
         let mut gram = Tensor::f_zeros([n as i64, n as i64], (Kind::Double, Device::Cpu))?;
         for first in (0..p).step_by(BLOCK) {
-            let x = centred(features, first..p.min(first + BLOCK))?;
+            let x = centred(features, rows, first..p.min(first + BLOCK))?;
             gram = gram.f_add(&x.f_matmul(&x.f_tr()?)?)?;
         }
         let diagonal = Vec::<f64>::try_from(gram.f_diag(0)?)?;
@@ -45,14 +48,14 @@ impl Kernel {
     /// `⟨K, L⟩ / (‖K‖ ‖L‖)`, 0 to 1.
     pub fn cka(&self, other: &Kernel) -> Result<f64> {
         let [own, both, others] = [self.product(self)?, self.product(other)?, other.product(other)?];
-        Ok(both / (own.sqrt() * others.sqrt()))
+        Ok((both / (own.sqrt() * others.sqrt())).clamp(0.0, 1.0))
     }
 
     /// The same with the unbiased `HSIC = (tr K̃L̃ + 1ᵀK̃1 1ᵀL̃1 / ((n−1)(n−2)) − 2/(n−2) 1ᵀK̃L̃1) / (n(n−3))`, the diagonals
     /// of K̃ and L̃ being 0; NaN if a denominator is not positive. It needs 4 stimuli.
     pub fn unbiased(&self, other: &Kernel) -> Result<f64> {
         let [own, both, others] = [self.hsic(self)?, self.hsic(other)?, other.hsic(other)?];
-        Ok(if own > 0.0 && others > 0.0 { both / (own.sqrt() * others.sqrt()) } else { f64::NAN })
+        Ok(if own > 0.0 && others > 0.0 { (both / (own.sqrt() * others.sqrt())).clamp(-1.0, 1.0) } else { f64::NAN })
     }
 
     fn hsic(&self, other: &Kernel) -> Result<f64> {
@@ -76,11 +79,33 @@ impl Kernel {
     }
 }
 
+fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<()> {
+    let (mut first, mut values, mut vary) = (Vec::new(), Vec::new(), false);
+    for &row in rows {
+        values.clear();
+        features.append(row, 0..features.columns, &mut values);
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(advise(
+                format!("values that are not finite (NaN or infinite) in {}", name(row)),
+                "find out where they come from before comparing anything",
+            ));
+        }
+        if first.is_empty() {
+            first.clone_from(&values);
+        }
+        vary |= values != first;
+    }
+    match vary {
+        true => Ok(()),
+        false => Err(advise("all stimuli have the same values, so nothing is like them", "leave this layer or file out")),
+    }
+}
+
 /// The units of `columns`, each less its mean over the stimuli.
-fn centred(features: &Matrix, columns: std::ops::Range<usize>) -> Result<Tensor> {
-    let mut values = Vec::with_capacity(features.rows * columns.len());
-    (0..features.rows).for_each(|row| features.append(row, columns.clone(), &mut values));
-    let x = Tensor::f_from_slice(&values)?.f_view([features.rows as i64, columns.len() as i64])?;
+fn centred(features: &Matrix, rows: &[usize], columns: std::ops::Range<usize>) -> Result<Tensor> {
+    let mut values = Vec::with_capacity(rows.len() * columns.len());
+    rows.iter().for_each(|&row| features.append(row, columns.clone(), &mut values));
+    let x = Tensor::f_from_slice(&values)?.f_view([rows.len() as i64, columns.len() as i64])?;
     Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?)
 }
 
@@ -90,7 +115,8 @@ mod tests {
     use crate::rsa::Comparison;
 
     fn kernel(rows: &[&[f64]]) -> Kernel {
-        Kernel::new(&Matrix::from_rows(rows.len(), rows[0].len(), rows.concat())).unwrap()
+        let all: Vec<usize> = (0..rows.len()).collect();
+        Kernel::new(&Matrix::from_rows(rows.len(), rows[0].len(), rows.concat()), &all, &|row| row.to_string()).unwrap()
     }
 
     /// Values by pure Python.

@@ -18,10 +18,10 @@ pub struct Difference {
     pub other_layer: String,
     /// The score of the one less that of the other.
     pub difference: f64,
-    /// Two-sided, of no difference.
-    pub p: f64,
+    /// Two-sided, of no difference; `None` if the draws do not tell.
+    pub p: Option<f64>,
     /// Corrected for the number of differences of all targets.
-    pub p_holm: f64,
+    pub p_holm: Option<f64>,
 }
 
 /// All pairs of models on every target, whose scores are `scores`.
@@ -40,12 +40,12 @@ pub fn differences(analysis: &Analysis, scores: &[f64], bootstrap: &Bootstrap) -
                     other_layer: other.layer.clone(),
                     difference,
                     p: bootstrap.p_of_difference(t * models + a, t * models + b, difference),
-                    p_holm: f64::NAN,
+                    p_holm: None,
                 });
             }
         }
     }
-    let corrected = holm(&differences.iter().map(|difference| difference.p).collect::<Vec<_>>());
-    differences.iter_mut().zip(corrected).for_each(|(difference, p)| difference.p_holm = p);
+    let corrected = holm(&differences.iter().map(|difference| difference.p.unwrap_or(f64::NAN)).collect::<Vec<_>>());
+    differences.iter_mut().zip(corrected).for_each(|(difference, p)| difference.p_holm = difference.p.map(|_| p));
     differences
 }

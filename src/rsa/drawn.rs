@@ -95,7 +95,9 @@ impl<'a> Prepared<'a> {
             }
             mean
         };
-        counts.iter().map(mean).map(|mean| models.iter().map(|model| dot(model, &mean)).collect()).collect()
+        // Of no pairs there is no score.
+        let score = |model: &Vec<f64>, mean: &[f64]| if mean.is_empty() { f64::NAN } else { dot(model, mean) };
+        counts.iter().map(mean).map(|mean| models.iter().map(|model| score(model, &mean)).collect()).collect()
     }
 
     fn taus(&self, subjects: &[Sample], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
@@ -156,6 +158,12 @@ impl Draw {
             Some(order) => order.mean_ranks(&self.drawn, &self.weights),
             None => pick(sample.values, &self.drawn),
         };
+        // Nor of what does not vary, which the rounding of a mean must not hide.
+        let is_centred = !matches!(measure, Comparison::Cosine | Comparison::RhoA);
+        if is_centred && values.iter().all(|value| *value == values[0]) {
+            values.fill(f64::NAN);
+            return values;
+        }
         let mean = if measure == Comparison::Cosine { 0.0 } else { dot(&values, &self.counts) / self.total };
         values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
         let scale = if measure == Comparison::RhoA { rho_a_scale(self.total) } else { 1.0 / dot(&values, &values).sqrt() };
@@ -174,6 +182,25 @@ mod tests {
     fn rows(value: &Value) -> Vec<Vec<f64>> {
         let numbers = |row: &Value| row.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
         value.as_array().unwrap().iter().map(numbers).collect()
+    }
+
+    /// However the mean of equal numbers is rounded.
+    #[test]
+    fn a_draw_without_variation_or_pairs_has_no_score() {
+        let model =
+            |value: f64| Model { model: String::new(), layer: String::new(), pairs: vec![value, 9.0, 9.0, 9.0, value, value] };
+        let target = Target { name: String::new(), kind: "fmri", subjects: vec![vec![1.0, 3.0, 2.0, 5.0, 4.0, f64::NAN]] };
+        let analysis = Analysis {
+            comparison: Comparison::Pearson,
+            stimuli: 4,
+            models: [0.1, 0.7, 1.1].map(model).into(),
+            targets: vec![target],
+        };
+        let prepared = Prepared::new(&analysis);
+        // The pairs (0, 1) and (1, 3), then the missing pair (2, 3) alone.
+        assert!(prepared.scores(&[5, 3, 0, 7], None)[0].iter().all(|score| !score.is_nan()));
+        assert!(prepared.scores(&[5, 3, 0, 0], None)[0].iter().all(|score| score.is_nan()));
+        assert!(prepared.scores(&[0, 0, 3, 4], None)[0].iter().all(|score| score.is_nan()));
     }
 
     /// `RDMs.subsample_pattern` and `compare` of rsatoolbox, for the same draws.

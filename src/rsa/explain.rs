@@ -85,7 +85,8 @@ impl Explained<'_> {
 
     fn bootstrapped(&self, over: Over, draws: usize) -> String {
         let seed = self.seed;
-        let stimuli = "pairs of two copies of one stimulus were left out";
+        let stimuli = "pairs of two copies of one stimulus were left out, as were draws in which a model or target does not vary \
+                       (if more than 5 %, no interval is given)";
         match over {
             Over::Stimuli => {
                 format!("Intervals are the 2.5 and 97.5 percentiles of {draws} bootstraps over stimuli (seed {seed}); {stimuli}.")

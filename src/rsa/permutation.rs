@@ -76,6 +76,8 @@ impl Counts {
     /// Of `deviations` `[relabellings, tests]`.
     fn of(deviations: &[f64], observed: &[f64]) -> Counts {
         let mut counts = Counts::none(observed.len());
+        // A relabelling of which there is no score counts as extreme, so that p is never too small for want of scores.
+        let deviations: Vec<f64> = deviations.iter().map(|&far| if far.is_nan() { f64::INFINITY } else { far }).collect();
         for deviations in deviations.chunks_exact(observed.len()) {
             let largest = deviations.iter().copied().fold(0.0, f64::max);
             for (test, &observed) in observed.iter().enumerate() {
@@ -175,6 +177,12 @@ mod tests {
         let fast = permute(&super::tests::analysis(Comparison::Pearson, 5), 10_000, 0).unwrap();
         assert_ne!(permuted.p, fast.p);
         assert!(permuted.p.iter().all(|p| (1.0 / 120.0..=1.0).contains(p)), "{permuted:?}");
+    }
+
+    #[test]
+    fn a_relabelling_without_a_score_counts_as_extreme() {
+        let counts = Counts::of(&[0.1, f64::NAN, 0.3, 0.1], &[0.2, 0.2]);
+        assert_eq!((counts.own, counts.largest), (vec![1, 1], vec![2, 2]));
     }
 
     #[test]

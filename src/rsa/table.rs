@@ -29,10 +29,12 @@ pub struct Score {
     pub subjects: usize,
     /// The result, the mean over subjects.
     pub score: f64,
-    /// The 95 % interval.
+    /// The 95 % interval; also empty if too many draws were left out.
     pub low: Option<f64>,
     /// Its upper end.
     pub high: Option<f64>,
+    /// How many bootstrap draws have no score, for the model or the target does not vary in them.
+    pub draws_left_out: Option<usize>,
     /// Of the permutation test, two-sided.
     pub p: Option<f64>,
     /// Corrected by the maximum over all tests.
@@ -74,7 +76,7 @@ impl Table {
             let pairs = analysis.kept(target).len();
             for (m, model) in analysis.models.iter().enumerate() {
                 let test = t * analysis.models.len() + m;
-                let interval = bootstrap.map(|bootstrap| bootstrap.interval(test, scores[test]));
+                let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(test, scores[test]));
                 rows.push(Score {
                     target: target.name.clone(),
                     kind: target.kind,
@@ -87,6 +89,7 @@ impl Table {
                     score: scores[test],
                     low: interval.map(|[low, _]| low),
                     high: interval.map(|[_, high]| high),
+                    draws_left_out: bootstrap.map(|bootstrap| bootstrap.left_out(&[test])),
                     p: corrected.as_ref().map(|(permuted, ..)| permuted.p[test]),
                     p_family: corrected.as_ref().map(|(permuted, ..)| permuted.family[test]),
                     p_holm: corrected.as_ref().map(|(_, holm, _)| holm[test]),

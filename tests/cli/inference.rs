@@ -61,6 +61,7 @@ fn everything_at_once() {
       p: 999 relabellings of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
       p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
       intervals: 400 bootstraps over stimuli.
+      few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
     ");
     let again = lab.bytes("rsa.json");
@@ -102,7 +103,7 @@ fn stimuli_are_matched_by_name() {
     assert_output!(lab.fail("rsa --behavior turned.npy near.npy"), @"
     error: `turned.npy` and `near.npy` are not of the same stimuli: `near.npy` has no `stimulus-0`, `stimulus-1`; `turned.npy` has no `stimulus-12`, `stimulus-13`
 
-    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
+    hint: compare the same stimuli, or only those that all have: --intersect
     ");
     assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"
     exit Some(0)
@@ -230,13 +231,83 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
         let flat = Array2::from_shape_fn((N, N), |(i, j)| match (i.min(j), i.max(j)) {
             (i, j) if i == j => 0.0,
             (i, j) if (i, j) == (odd, odd + 1) => 0.2,
-            _ => 1.0,
+            _ => 0.9,
         });
         npy::write(&lab.path(file), &flat.into_dyn()).unwrap();
     }
-    let table = json(&lab, "--behavior near.npy one.npy other.npy --bootstrap 300 --differences");
-    for row in table.as_array().unwrap() {
-        let [low, high] = ["low", "high"].map(|end| row[end].as_f64().unwrap());
-        assert!(low <= high, "{row}");
+    let rsa = "rsa --behavior near.npy one.npy other.npy far.npy --bootstrap 300 --differences";
+    assert_output!(lab.succeed(rsa), @"
+    exit Some(0)
+    --- stdout
+    target   kind       model   layer   pearson    95 % interval
+    near     behavior   one              -0.092              n/a
+                        other             0.009              n/a
+                        far              -0.008   -0.340 … 0.361
+
+    target   model   other   difference     p   p Holm
+    near     one     other       -0.101   n/a      n/a
+    near     one     far         -0.084   n/a      n/a
+    near     other   far          0.016   n/a      n/a
+    --- stderr
+
+      Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
+      intervals: 300 bootstraps over stimuli.
+      `one`, `near`: left out 181 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
+      `other`, `near`: left out 182 of 300 draws, in which one of the two does not vary; no interval, for it would be that of the draws in which they do.
+      p n/a: too many draws were left out, or the difference is the same in all.
+      few: with fewer than 20 stimuli tests find little, and intervals are unsure.
+      wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
+    ");
+    let table = json(&lab, &rsa["rsa ".len()..]);
+    assert!(table[0]["draws_left_out"].as_u64().unwrap() > 15 && table[0]["low"].is_null());
+    assert_eq!((&table[2]["draws_left_out"], table[2]["low"].is_number()), (&0.into(), true));
+    // Nothing is left out of ρ-a and τ-a, for which a constant is 0.
+    let table = json(&lab, &format!("{} --compare rho-a", &rsa["rsa ".len()..]));
+    assert_eq!((&table[0]["draws_left_out"], table[0]["low"].is_number()), (&0.into(), true));
+}
+
+/// Scores of 1 and −1 in every draw, but for rounding; and the same score twice.
+#[test]
+fn a_difference_that_does_not_vary_has_no_p() {
+    let lab = lab();
+    for (file, factor, shift) in [("opposite.npy", -1.0 / 3.0, 2.0), ("tripled.npy", 3.0, 1.0)] {
+        let turned = Array2::from_shape_fn((N, N), |(i, j)| if i == j { 0.0 } else { rdm(1, 0.6)[[i, j]] * factor + shift });
+        npy::write(&lab.path(file), &turned.into_dyn()).unwrap();
     }
+    lab.succeed("rsa --behavior near.npy near.npy opposite.npy tripled.npy --bootstrap 300 --differences");
+    let differences = fs::read_to_string(lab.path("rsa.differences.csv")).unwrap();
+    let p = |row: usize| differences.lines().nth(row).unwrap().split(',').nth(6).unwrap().to_owned();
+    assert_eq!([p(1), p(2), p(3)], ["", "1.0", ""], "{differences}");
+}
+
+/// With and without data about one stimulus, a model whose only odd pair is left out.
+#[test]
+fn a_model_that_does_not_vary_over_what_is_compared_is_refused_by_name() {
+    let lab = lab();
+    let flat =
+        Array2::from_shape_fn(
+            (N, N),
+            |(i, j)| if i == j { 0.0 } else { 1.0 + f64::from(u8::from(i.min(j) == 0 && i.max(j) == 1)) },
+        );
+    npy::write(&lab.path("flat.npy"), &flat.into_dyn()).unwrap();
+    fs::write(lab.path("flat.ids.txt"), ids(0..N)).unwrap();
+    fs::write(lab.path("near.ids.txt"), ids((1..N).chain([50]))).unwrap();
+    assert_output!(lab.fail("rsa --behavior near.npy flat.npy --intersect"), @"
+    left out 2 stimuli that are not in all RDMs
+    error: `flat` does not vary over the 55 pairs that are compared, so nothing correlates with it
+
+    hint: leave it out, or compare more stimuli
+    ");
+    assert!(lab.fail("rsa --behavior flat.npy near.npy --intersect").contains("`flat` does not vary over the 55 pairs"));
+    assert!(!lab.path("rsa.csv").exists());
+}
+
+#[test]
+fn few_stimuli_and_few_subjects_are_pointed_out() {
+    let lab = lab();
+    let said = |arguments: &str| lab.succeed(&format!("rsa --fmri area.npy near.npy {arguments}")).stderr;
+    let over_subjects = said("--bootstrap 40 --over subjects");
+    assert!(over_subjects.contains("few: with fewer than 20 stimuli"), "{over_subjects}");
+    assert!(over_subjects.contains("few: `area` has 5 subjects"), "{over_subjects}");
+    assert!(!said("").contains("few: "));
 }

@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod averages;
+mod cka;
 mod extract;
+mod formats;
 mod images;
 mod inference;
 mod lab;
 mod models;
+mod outputs;
 mod rdm;
 mod rdm_files;
 mod readouts;
 mod refusals;
 mod rsa;
 mod safety;
+mod threads;
 mod weights;

@@ -67,12 +67,6 @@ fn files_that_are_no_arrays_of_numbers_are_refused() {
 
     hint: save an array of numbers: `np.save(path, np.asarray(array, dtype=np.float32))`
     ");
-    fs::write(lab.path("fortran.npy"), header("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }")).unwrap();
-    assert_output!(lab.fail("rdm fortran.npy"), @"
-    error: `fortran.npy` is in Fortran order (column by column)
-
-    hint: save it row by row: `np.save(path, np.ascontiguousarray(array))`
-    ");
     fs::write(lab.path("text.npy"), header("{'descr': '<U4', 'fortran_order': False, 'shape': (2,), }")).unwrap();
     assert_output!(lab.fail("rdm text.npy"), @"
     error: `text.npy` holds values of type '<U4', not numbers
@@ -94,6 +88,63 @@ fn files_that_are_no_arrays_of_numbers_are_refused() {
     assert_output!(lab.fail("rdm missing.npy"), @"
     error: cannot read `missing.npy`: No such file or directory (os error 2)
 
-    hint: name an .npy file; relative paths begin at the current folder
+    hint: relative paths begin at the current folder
     ");
+}
+
+#[test]
+fn distances_that_float32_cannot_hold_are_refused() {
+    let lab = Lab::new();
+    let features = Array2::from_shape_fn((5, 4), |(i, j)| ((i + 1) * (j + 2) % 7) as f64);
+    let scaled = |unit: f64| npy::write(&lab.path("x.npy"), &features.mapv(|value| value * unit).into_dyn()).unwrap();
+    scaled(1.0);
+    lab.succeed("rdm x.npy");
+    let plain = npy::read(&lab.path("x.rdm.npy")).unwrap();
+    scaled(1e20);
+    assert_output!(lab.fail("rdm x.npy --metric sqeuclidean"), @"
+    RDM of 5 stimuli from 4 units each
+    error: no RDM of `x.npy`: dissimilarities of row 2 are too large for float32, up to 8e41
+
+    hint: divide all features by a constant: no correlation and no rank of dissimilarities changes
+    ");
+    lab.succeed("rdm x.npy --metric euclidean");
+    scaled(1e-30);
+    assert_output!(lab.fail("rdm x.npy --metric sqeuclidean"), @"
+    RDM of 5 stimuli from 4 units each
+    error: no RDM of `x.npy`: all dissimilarities are too small for float32, at most 8e-59, though the stimuli differ
+
+    hint: multiply all features by a constant: no correlation and no rank of dissimilarities changes
+    ");
+    for unit in [1e200, 1e-200] {
+        scaled(unit);
+        for metric in ["euclidean", "sqeuclidean", "sqeuclidean-per-feature", "cityblock"] {
+            let said = lab.fail(&format!("rdm x.npy --metric {metric}"));
+            assert!(
+                said.contains(if unit > 1.0 { "too large for float32" } else { "too small for float32" }),
+                "{metric}: {said}"
+            );
+        }
+        for metric in ["correlation", "cosine", "spearman"] {
+            lab.succeed(&format!("rdm x.npy --metric {metric}"));
+        }
+        lab.succeed("rdm x.npy");
+        let rdm = npy::read(&lab.path("x.rdm.npy")).unwrap();
+        assert!(rdm.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-6), "{unit}");
+    }
+    // Stimuli that are all the same do not differ in any unit.
+    npy::write(&lab.path("same.npy"), &Array2::from_elem((5, 4), 0.1).into_dyn()).unwrap();
+    lab.succeed("rdm same.npy --metric sqeuclidean");
+}
+
+#[test]
+fn an_rdm_without_pairs_is_not_written() {
+    let lab = Lab::new();
+    npy::write(&lab.path("flat.npy"), &Array2::from_elem((5, 4), 3.0).into_dyn()).unwrap();
+    assert_output!(lab.fail("rdm flat.npy --on-constant drop"), @"
+    RDM of 5 stimuli from 4 units each
+    error: no RDM of `flat.npy`: 5 of 5 stimuli have the same value everywhere, so there are no pairs of others
+
+    hint: take another layer for an RDM
+    ");
+    assert!(!lab.path("flat.rdm.npy").exists());
 }

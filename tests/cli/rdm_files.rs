@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use thingsvision::npy;
 
-fn fixture(lab: &Lab, name: &str) {
+pub fn fixture(lab: &Lab, name: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rsa").join(name);
     fs::copy(from, lab.path(name)).unwrap();
 }
@@ -131,6 +131,12 @@ fn repeats_are_averaged_and_cross_validated() {
     let rdm = npy::read(&lab.path("betas.rdm.npy")).unwrap();
     assert!((rdm[[0, 1]] - expected).abs() < 1e-6, "{} {expected}", rdm[[0, 1]]);
 
+    npy::write(&lab.path("large.npy"), &rows.mapv(|value| value * 1e25).into_dyn()).unwrap();
+    let crossnobis = "--conditions conditions.txt --partitions runs.txt --metric crossnobis --noise identity";
+    assert!(
+        lab.fail(&format!("rdm large.npy {crossnobis}")).contains("dissimilarities of `d` are too large for float32, up to ")
+    );
+
     assert_output!(lab.fail("rdm betas.npy --metric mahalanobis"), @"
     RDM of 12 stimuli from 3 units each
     error: no RDM of `betas.npy`: this metric is in units of the noise, of which nothing is known
@@ -203,7 +209,7 @@ fn layers_are_compared_by_cka() {
     2 y.npy   0.808   1.000
     --- stderr
 
-      linear CKA of 2 layers, 4 stimuli
+      linear CKA of 2 layers, 4 stimuli, taken to be in the same order
     ");
     assert!((npy::read(&lab.path("cka.npy")).unwrap()[[0, 1]] - 0.8077051799795573).abs() < 1e-14);
     assert_output!(lab.fail("cka x.npy"), @"

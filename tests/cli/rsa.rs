@@ -50,7 +50,7 @@ fn every_run_is_compared_with_every_target() {
     assert_eq!(
         csv.lines().next(),
         Some(
-            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"
+            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,draws_left_out,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"
         )
     );
     let json: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.json")).unwrap();
@@ -130,7 +130,7 @@ fn what_does_not_fit_is_said_in_words() {
     assert_output!(lab.fail("rsa --behavior behavior.npy"), @"
     error: `activations/alexnet.random-0/features.2.rdm.npy` and `activations/alexnet.random-1/features.2.rdm.npy` are not of the same stimuli: `activations/alexnet.random-1/features.2.rdm.npy` has no `b/five.jpg`; `activations/alexnet.random-0/features.2.rdm.npy` has no `b/eleven.jpg`
 
-    hint: compare RDMs of the same stimuli, or only the stimuli that all have: --intersect
+    hint: compare the same stimuli, or only those that all have: --intersect
     ");
     let mut asymmetric = rdm(5);
     asymmetric[[1, 3]] += 0.5;

@@ -71,10 +71,10 @@ fn results_do_not_overwrite_what_they_come_from() {
     save(&lab, "rsa.npy");
     save(&lab, "model.npy");
     let before = lab.bytes("rsa.npy");
-    assert!(lab.fail("rsa --behavior rsa.npy model.npy").contains("the scores would overwrite `rsa.npy`"));
-    assert!(lab.fail("rdm rsa.npy --out ./rsa.npy").contains("the RDM would overwrite the features"));
+    assert!(lab.fail("rsa --behavior rsa.npy model.npy").contains("`rsa.npy` would be overwritten"));
+    assert!(lab.fail("rdm rsa.npy --out ./rsa.npy").contains("npy` would be overwritten"));
     std::os::unix::fs::symlink("rsa.npy", lab.path("link.npy")).unwrap();
-    assert!(lab.fail("rdm link.npy --out rsa.npy").contains("the RDM would overwrite the features"));
+    assert!(lab.fail("rdm link.npy --out rsa.npy").contains("npy` would be overwritten"));
     assert_eq!(lab.bytes("rsa.npy"), before);
 }
 

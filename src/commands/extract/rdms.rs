@@ -45,10 +45,8 @@ fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows:
             let job = Job::new(Metric::Correlation, features, None, arguments.on_constant, &name)?;
             let path = folder.join(rdm);
             job.write(&path, Shape::Square)?;
-            match job.kept() {
-                Some(kept) => ids::write(&path, &kept.into_iter().map(|row| rows[row].clone()).collect::<Vec<_>>()),
-                None => Ok(()),
-            }
+            let kept: Option<Vec<String>> = job.kept().map(|kept| kept.into_iter().map(|row| rows[row].clone()).collect());
+            ids::write(&path, kept.as_deref()).map(|_| ())
         };
         if let Err(fault) = write() {
             layer.without_rdm = Some(fault.to_string());

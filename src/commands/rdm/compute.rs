@@ -1,6 +1,7 @@
 //! `thingsvision rdm FEATURES`: an RDM of features.
 
 use crate::cli::{AverageBy, Rdm};
+use crate::commands::outputs;
 use crate::printer::{Printer, bytes, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -9,16 +10,16 @@ use thingsvision::arrays;
 use thingsvision::images::Conditions;
 use thingsvision::npy::Matrix;
 use thingsvision::rdm::{Job, Labels, Metric, Noise, Shape, ids, means};
-use thingsvision::whole::{free_space, is_same};
+use thingsvision::whole::free_space;
 
 /// Checks everything, then computes, and prints where the RDM is.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     let source = arguments.features.as_deref().expect("clap requires it");
     let out = arguments.out.clone().unwrap_or_else(|| beside(source));
-    let (file, _) = arrays::split(source);
-    if out == file || is_same(&out, &file) {
-        return Err(advise("the RDM would overwrite the features", "name another file with --out"));
-    }
+    outputs::check_folder(&out)?;
+    outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
+    let named = [&arguments.ids, &arguments.conditions, &arguments.partitions, &arguments.residuals].into_iter().flatten();
+    outputs::check(&outputs::with_ids(&out), outputs::read_of(source).into_iter().chain(named.cloned()))?;
     let read = Features::read(arguments, source)?;
     let noise = read.noise(arguments)?;
     let (features, ids) = read.of_stimuli(arguments);
@@ -66,13 +67,12 @@ fn write_ids(job: &Job, stimuli: usize, ids: Option<Vec<String>>, out: &Path, pr
     if let Some(kept) = &kept {
         printer.note(&format!("left out {} without variance", count(stimuli - kept.len())));
     }
-    let ids = match (ids, kept) {
-        (None, None) => return Ok(()),
-        (Some(ids), None) => ids,
-        (Some(ids), Some(kept)) => kept.into_iter().map(|row| ids[row].clone()).collect(),
-        (None, Some(kept)) => kept.into_iter().map(|row| format!("row {row}")).collect(),
+    let ids: Option<Vec<String>> = match (ids, kept) {
+        (ids, None) => ids,
+        (Some(ids), Some(kept)) => Some(kept.into_iter().map(|row| ids[row].clone()).collect()),
+        (None, Some(kept)) => Some(kept.into_iter().map(|row| format!("row {row}")).collect()),
     };
-    ids::write(out, &ids)
+    outputs::write_ids(out, ids.as_deref(), printer)
 }
 
 /// What was read, before repeats are averaged.

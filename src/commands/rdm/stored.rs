@@ -1,14 +1,14 @@
 //! `thingsvision rdm check | average | convert | categories`: what is done with RDMs that are there.
 
+use crate::commands::outputs;
 use crate::printer::{Printer, columns, count};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays::{self, Labelled};
 use thingsvision::rdm::{self, Labels, Pooling, Rdms, ids};
 use thingsvision::rsa::{Rows, align, aligned};
-use thingsvision::whole::is_same;
 
 /// Prints what was found; what cannot be read as an RDM is an error that says why.
 pub fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
@@ -24,7 +24,8 @@ pub fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
 
 /// Writes the mean RDM of all subjects in all files.
 pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -> Result<()> {
-    check_out(files, out)?;
+    outputs::check_folder(out)?;
+    outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
     let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let row = |(rdms, name)| {
@@ -38,24 +39,36 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -
     }
     let rdms = Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects };
     let order = if alignment.assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
-    printer.note(&format!("the mean of {} RDMs of {} stimuli{order}", rdms.subjects.len(), count(rdms.stimuli)));
+    printer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
     let pairs = rdm::average(&rdms, pool);
     write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, printer)
 }
 
+fn number_of_rdms(rdms: usize) -> String {
+    if rdms == 1 { "1 RDM".into() } else { format!("{} RDMs", count(rdms)) }
+}
+
 /// Writes an RDM, or those of all subjects, in another format.
 pub fn convert(file: &Path, out: &Path, condensed: bool, printer: Printer) -> Result<()> {
-    check_out(&[arrays::split(file).0], out)?;
+    outputs::check_folder(out)?;
+    // The same IDs beside both may be the same file.
+    let own = |path: &PathBuf| *path != ids::beside(file);
+    let outputs: Vec<PathBuf> = outputs::with_ids(out).into_iter().filter(own).collect();
+    outputs::check(&outputs, outputs::read_of(file))?;
     write(out, &Rdms::read(file)?, condensed, printer)
 }
 
 /// Writes the RDM of categories.
 pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
-    check_out(&[labels.to_owned()], out)?;
+    outputs::check_folder(out)?;
+    outputs::check(&outputs::with_ids(out), [labels.to_owned()])?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(labels)?;
-    let lines: Vec<Vec<String>> =
+    let mut lines: Vec<Vec<String>> =
         reader.records().map(|record| Ok(record?.iter().map(str::to_owned).collect())).collect::<Result<_>>()?;
     let width = lines.first().map_or(0, Vec::len);
+    if lines.first().is_some_and(|line| is_header(line)) {
+        printer.note(&format!("took the first line for a header: `{}`", lines.remove(0).join(",")));
+    }
     if lines.len() < 4 || !(1..=2).contains(&width) {
         return Err(advise(
             format!("`{}` has {} lines of {width} columns", labels.display(), lines.len()),
@@ -67,14 +80,23 @@ pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
         ids::check_unique(ids, &labels.display().to_string())?;
     }
     let labels = Labels::new(&lines.iter().map(|line| line[width - 1].clone()).collect::<Vec<_>>());
+    if let [only] = &labels.names[..] {
+        return Err(advise(
+            format!("all stimuli are in one category, `{only}`, so no two of them differ"),
+            "give the category of each stimulus, of which there must be two or more",
+        ));
+    }
     printer.note(&format!("{} stimuli in {} categories", count(lines.len()), labels.names.len()));
     write(out, &Rdms { stimuli: lines.len(), ids, subjects: vec![rdm::categories(&labels)] }, false, printer)
 }
 
-fn check_out(inputs: &[PathBuf], out: &Path) -> Result<()> {
-    let same = inputs.iter().any(|input| input == out || is_same(input, out));
-    ensure!(!same, advise(format!("`{}` would be overwritten", out.display()), "name another file to write"));
-    Ok(())
+/// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
+fn is_header(line: &[String]) -> bool {
+    const OF_STIMULI: [&str; 12] =
+        ["", "stimulus", "stimuli", "image", "images", "id", "ids", "name", "file", "filename", "path", "item"];
+    const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
+    let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
+    line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.
@@ -84,10 +106,8 @@ fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<(
     if values.ndim() > 2 && arrays::kind(out) != "npy" {
         return Err(advise("this format holds no RDM of each subject as squares", "add --condensed, or write .npy"));
     }
-    arrays::write(out, &Labelled { values, ids: rdms.ids.clone() })?;
-    if let Some(ids) = &rdms.ids {
-        ids::write(out, ids)?;
-    }
+    arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), of_pairs: condensed })?;
+    outputs::write_ids(out, rdms.ids.as_deref(), printer)?;
     Ok(printer.data(&out.display().to_string())?)
 }
 

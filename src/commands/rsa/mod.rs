@@ -5,30 +5,31 @@ mod targets;
 mod text;
 
 use crate::cli::Rsa;
+use crate::commands::outputs;
 use crate::printer::{Printer, count};
 use anyhow::Result;
 use candidates::Candidate;
 use std::path::{Path, PathBuf};
 use targets::Wanted;
 use thingsvision::advice::advise;
-use thingsvision::rdm::missing;
+use thingsvision::arrays;
 use thingsvision::rsa::{
-    Alignment, Analysis, Bootstrap, Explained, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap, differences,
-    permute,
+    Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap,
+    differences, permute,
 };
-use thingsvision::whole::is_same;
 
 /// Compares every layer with every target.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     let wanted = targets::read(arguments)?;
-    check_outputs(arguments, &wanted)?;
     let candidates = candidates::find(&arguments.models, printer)?;
+    check_outputs(arguments, &wanted, &candidates)?;
     let alignment = alignment(arguments, &wanted, &candidates)?;
     if alignment.left_out > 0 {
         printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
     }
-    let analysis = with_data(analysis(arguments, wanted, candidates, &alignment), alignment.ids.as_deref(), printer)?;
-    check_missing(&analysis, arguments)?;
+    let (analysis, lacking) = analysis(arguments, wanted, candidates, &alignment).with_data();
+    say_lacking(&lacking, alignment.ids.as_deref(), printer);
+    analysis.check(arguments.permutations.is_some())?;
 
     let scores = analysis.scores()?;
     let ceilings = analysis.ceilings()?;
@@ -41,7 +42,7 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     let files = table.write(&arguments.out)?;
     print(arguments, &table, printer)?;
     let by_name = alignment.ids.is_some();
-    let notes = text::notes(arguments, &analysis, by_name, alignment.assumed, permuted.as_ref());
+    let notes = text::notes(arguments, &analysis, &table, by_name, alignment.assumed, permuted.as_ref());
     printer.note(&format!("\n  {}", notes.join("\n  ")));
     printer.note(&wrote(&files, &analysis));
     explain(arguments, &analysis, permuted.as_ref(), bootstrap.as_ref(), printer)
@@ -95,18 +96,17 @@ fn explain(
 }
 
 /// Fails if a file that will be written is one that is read.
-fn check_outputs(arguments: &Rsa, targets: &[Wanted]) -> Result<()> {
-    let outputs = Table::files(&arguments.out, arguments.differences);
-    let files = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
-    for input in files.chain(&arguments.models) {
-        if outputs.iter().any(|output| is_same(input, output)) {
-            return Err(advise(
-                format!("the scores would overwrite `{}`", input.display()),
-                "name another prefix for the results with --out",
-            ));
-        }
+fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<()> {
+    let prefix = &arguments.out;
+    if matches!(arrays::kind(prefix).as_str(), "npy" | "csv" | "json") {
+        return Err(advise(
+            format!("`{}` is no prefix: .npy, .csv and .json will be added to it", prefix.display()),
+            format!("leave the ending out: --out {}", prefix.with_extension("").display()),
+        ));
     }
-    Ok(())
+    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
+    let inputs = of_targets.chain(candidates.iter().map(|candidate| &candidate.path)).chain(&arguments.models);
+    outputs::check(&Table::files(prefix, arguments.differences), inputs.flat_map(|input| outputs::read_of(input)))
 }
 
 fn alignment(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<Alignment> {
@@ -135,48 +135,13 @@ fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, a
     Analysis { comparison: arguments.compare, stimuli: alignment.rows[0].len(), models, targets }
 }
 
-/// Without the stimuli of which a model or a subject has no data at all: they are left out for all alike.
-fn with_data(analysis: Analysis, ids: Option<&[String]>, printer: Printer) -> Result<Analysis> {
-    let n = analysis.stimuli;
-    let mut without = vec![false; n];
-    let of_models = analysis
-        .models
-        .iter()
-        .map(|model| (format!("`{}`", format!("{} {}", model.model, model.layer).trim_end()), &model.pairs));
-    let of_targets = analysis.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (format!("`{}`", t.name), pairs)));
-    for (name, pairs) in of_models.chain(of_targets) {
-        let (_, stimuli) = missing(n, pairs);
-        if let Some(&first) = stimuli.first() {
-            let first = ids.map_or_else(|| format!("row {first}"), |ids| format!("`{}`", ids[first]));
-            let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
-            printer.note(&format!("left out {first}{more}: {name} has no data"));
-        }
-        stimuli.into_iter().for_each(|stimulus| without[stimulus] = true);
+/// Says which stimuli were left out, the first of each.
+fn say_lacking(lacking: &[Lacking], ids: Option<&[String]>, printer: Printer) {
+    for Lacking { name, stimuli } in lacking {
+        let first = ids.map_or_else(|| format!("row {}", stimuli[0]), |ids| format!("`{}`", ids[stimuli[0]]));
+        let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
+        printer.note(&format!("left out {first}{more}: `{name}` has no data"));
     }
-    let rows: Vec<usize> = (0..n).filter(|&row| !without[row]).collect();
-    if rows.len() < 4 {
-        return Err(advise(
-            format!("only {} stimuli have data in all models and targets", rows.len()),
-            "leave out the layer or the subject that has none for most: name the others",
-        ));
-    }
-    let of = |pairs: &Vec<f64>| aligned(n, pairs, &rows);
-    let models = analysis.models.iter().map(|model| Model { pairs: of(&model.pairs), ..model.clone() }).collect();
-    let subjects = |target: &Target| target.subjects.iter().map(of).collect();
-    let targets = analysis.targets.iter().map(|target| Target { subjects: subjects(target), ..target.clone() }).collect();
-    Ok(Analysis { comparison: analysis.comparison, stimuli: rows.len(), models, targets })
-}
-
-/// Fails if pairs are missing that the measure or the test cannot do without.
-fn check_missing(analysis: &Analysis, arguments: &Rsa) -> Result<()> {
-    use thingsvision::rsa::Comparison;
-    let measure = analysis.comparison;
-    let test_needs_all = arguments.permutations.is_some() && measure == Comparison::Cosine;
-    if analysis.is_complete() || !(measure.needs_all_pairs() || test_needs_all) {
-        return Ok(());
-    }
-    let what = if test_needs_all { "the permutation test of the cosine" } else { measure.title() };
-    Err(advise(format!("{what} needs every pair, and some are missing (NaN)"), "compare by pearson, spearman or rho-a"))
 }
 
 /// A file's name without folder and endings, `.rdm.npy` counted as one.

@@ -35,11 +35,12 @@ fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
     let first = &table.scores[0];
     let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
     let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
-    let (drawn, tested, ceiling) = (any(|s| s.low.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
+    let (drawn, tested, ceiling) =
+        (any(|s| s.draws_left_out.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
     let all: [(bool, &str, Cell); 8] = [
         (pairs_differ, "pairs", |score| Some(count(score.pairs))),
         (true, first.compare, |score| Some(format!("{:.3}", score.score))),
-        (drawn, "95 % interval", |score| Some(range(score.low?, score.high?))),
+        (drawn, "95 % interval", |score| Some(interval(score).unwrap_or_else(|| NOT_AVAILABLE.into()))),
         (tested, "p", |score| score.p.map(probability)),
         (tested, "p family", |score| score.p_family.map(probability)),
         (tested, "p Holm", |score| score.p_holm.map(probability)),
@@ -49,8 +50,15 @@ fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
     all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, title, cell)| (title, cell)).collect()
 }
 
+/// What stands for a number that there is a reason not to give.
+const NOT_AVAILABLE: &str = "n/a";
+
 /// The column that is filled once for each target.
 const CEILING: &str = "ceiling";
+
+fn interval(score: &Score) -> Option<String> {
+    Some(range(score.low?, score.high?))
+}
 
 fn bounds(score: &Score) -> Option<String> {
     Some(range(score.ceiling_lower?, score.ceiling_upper?))
@@ -67,21 +75,33 @@ fn probability(p: f64) -> String {
 /// The pairwise differences, the smallest p first, at most so many.
 pub fn differences(table: &Table) -> String {
     const SHOWN: usize = 12;
-    let name = |model: &str, layer: &str| if layer.is_empty() { model.to_owned() } else { format!("{model} {layer}") };
+    let p = |p: Option<f64>| p.map_or_else(|| NOT_AVAILABLE.into(), probability);
     let mut sorted: Vec<_> = table.differences.iter().collect();
-    sorted.sort_by(|a, b| a.p.total_cmp(&b.p));
+    sorted.sort_by(|a, b| a.p.unwrap_or(f64::NAN).total_cmp(&b.p.unwrap_or(f64::NAN)));
     let mut rows = vec![["target", "model", "other", "difference", "p", "p Holm"].map(String::from).to_vec()];
     for found in sorted.iter().take(SHOWN) {
         let (one, other) = (name(&found.model, &found.layer), name(&found.other_model, &found.other_layer));
-        let numbers = [format!("{:.3}", found.difference), probability(found.p), probability(found.p_holm)];
+        let numbers = [format!("{:.3}", found.difference), p(found.p), p(found.p_holm)];
         rows.push([found.target.clone(), one, other].into_iter().chain(numbers).collect());
     }
     let more = sorted.len().saturating_sub(SHOWN);
     columns(&rows, &[3, 4, 5]) + &if more > 0 { format!("and {more} more, in the file\n") } else { String::new() }
 }
 
+/// The model, and its layer if it is a run's.
+fn name(model: &str, layer: &str) -> String {
+    format!("{model} {layer}").trim_end().to_owned()
+}
+
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
-pub fn notes(arguments: &Rsa, analysis: &Analysis, by_name: bool, assumed: bool, permuted: Option<&Permuted>) -> Vec<String> {
+pub fn notes(
+    arguments: &Rsa,
+    analysis: &Analysis,
+    table: &Table,
+    by_name: bool,
+    assumed: bool,
+    permuted: Option<&Permuted>,
+) -> Vec<String> {
     let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
     let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
         format!("{} pairs each", count(pairs[0]))
@@ -103,8 +123,57 @@ pub fn notes(arguments: &Rsa, analysis: &Analysis, by_name: bool, assumed: bool,
             Over::Both => "stimuli and subjects",
         };
         notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
+        notes.extend(left_out(table, draws));
     }
+    notes.extend(few(arguments, analysis));
     notes.extend(ties(analysis));
+    notes
+}
+
+/// Stimuli or subjects of which fewer are few.
+const FEW: usize = 20;
+
+/// Warnings of tests and intervals that say little.
+fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
+    let mut notes = Vec::new();
+    if analysis.stimuli < FEW && (arguments.permutations.is_some() || arguments.bootstrap.is_some()) {
+        notes.push(format!("few: with fewer than {FEW} stimuli tests find little, and intervals are unsure."));
+    }
+    let smallest = analysis.targets.iter().min_by_key(|target| target.subjects.len());
+    if let (Some(_), Over::Subjects, Some(target)) = (arguments.bootstrap, arguments.over, smallest)
+        && target.subjects.len() < FEW
+    {
+        let subjects = target.subjects.len();
+        notes.push(format!(
+            "few: `{}` has {subjects} subjects, over which intervals are too narrow (with 12, 91 % and not 95 % held the truth).",
+            target.name
+        ));
+    }
+    notes
+}
+
+/// The scores that some draws do not have, at most so many.
+fn left_out(table: &Table, draws: u32) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let scores = table.scores.iter().filter_map(|score| Some((score, score.draws_left_out.filter(|&count| count > 0)?)));
+    let note = |(score, left_out): (&Score, usize)| {
+        let none = match score.low {
+            Some(_) => "",
+            None => "; no interval, for it would be that of the draws in which they do",
+        };
+        let (name, left_out, draws) = (name(&score.model, &score.layer), count(left_out), count(draws));
+        format!(
+            "`{name}`, `{}`: left out {left_out} of {draws} draws, in which one of the two does not vary{none}.",
+            score.target
+        )
+    };
+    let mut notes: Vec<String> = scores.map(note).collect();
+    let more = notes.len().saturating_sub(SHOWN);
+    notes.truncate(SHOWN);
+    if table.differences.iter().any(|difference| difference.p.is_none()) {
+        notes.push(format!("p {NOT_AVAILABLE}: too many draws were left out, or the difference is the same in all."));
+    }
+    notes.extend((more > 0).then(|| format!("the same of {more} more scores: see `draws_left_out` in the files.")));
     notes
 }
 

@@ -1,0 +1,64 @@
+//! What a command is about to write: it must not be what it reads, nor a format under another's name.
+
+use crate::printer::Printer;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use thingsvision::advice::advise;
+use thingsvision::arrays;
+use thingsvision::rdm::ids;
+use thingsvision::whole::is_same;
+
+/// `file`, and the IDs beside it.
+pub fn with_ids(file: &Path) -> Vec<PathBuf> {
+    vec![file.to_owned(), ids::beside(file)]
+}
+
+/// What is read of `path`: a file (perhaps `FILE:NAME`), the IDs beside it, and the record of the run that it lies in; of
+/// a run all its files.
+pub fn read_of(path: &Path) -> Vec<PathBuf> {
+    let file = arrays::split(path).0;
+    let in_run = |folder: &Path| [folder.join("run.json"), folder.join("images.txt")];
+    match std::fs::read_dir(&file) {
+        Ok(files) => files.filter_map(|file| Some(file.ok()?.path())).collect(),
+        Err(_) => with_ids(&file).into_iter().chain(in_run(file.parent().unwrap_or(Path::new("")))).collect(),
+    }
+}
+
+/// Fails if one of `outputs` is one of `inputs`.
+pub fn check(outputs: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    for input in inputs {
+        if outputs.iter().any(|output| is_same(&input, output)) {
+            return Err(advise(
+                format!("`{}` would be overwritten, and it is one of the files that are read", input.display()),
+                "give what is written another name",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Fails if `output` lies in no folder.
+pub fn check_folder(output: &Path) -> Result<()> {
+    match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(advise(format!("there is no folder `{}`", folder.display()), format!("make it: mkdir -p {}", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails unless `output` is called `.npy`, which is what is written.
+pub fn check_npy(output: &Path, hint: &str) -> Result<()> {
+    if arrays::kind(output) == "npy" {
+        return Ok(());
+    }
+    Err(advise(format!("`{}` would be a NumPy file under another name", output.display()), format!("end the name in .npy{hint}")))
+}
+
+/// Writes the IDs of `output` beside it, or removes those of what was there before.
+pub fn write_ids(output: &Path, ids: Option<&[String]>, printer: Printer) -> Result<()> {
+    if ids::write(output, ids)? {
+        printer.note(&format!("removed `{}`, which named the stimuli of what was there before", ids::beside(output).display()));
+    }
+    Ok(())
+}
