@@ -12,6 +12,7 @@ mod record;
 mod resources;
 mod sink;
 mod turns;
+mod values;
 
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
@@ -124,8 +125,8 @@ struct Worker<'a> {
     device: &'a Turns,
     /// What is shown of the images of a batch, `[B, 3, H, W]`, for each preprocessing that differs.
     pixels: Vec<Pixels<'a>>,
-    /// The rows of a layer, as bytes of the file.
-    rows: Vec<u8>,
+    /// Room for the rows of a layer.
+    room: Vec<f32>,
     seconds: Vec<Seconds>,
 }
 
@@ -147,7 +148,7 @@ impl<'a> Worker<'a> {
                 pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.resources.batch_size * len] });
             }
         }
-        Self { job, device, pixels, rows: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
+        Self { job, device, pixels, room: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
     }
 
     fn work(mut self, next: &AtomicUsize, stop: &AtomicBool) -> Result<Vec<Seconds>> {
@@ -201,7 +202,7 @@ impl<'a> Worker<'a> {
     }
 
     fn forward(&mut self, batch: usize, number: usize, images: Range<usize>) -> Result<()> {
-        let Worker { job, device, pixels, rows, seconds } = self;
+        let Worker { job, device, pixels, room, seconds } = self;
         let (run, seconds) = (&job.runs[number], &mut seconds[number]);
         let pixels = pixels.iter().find(|other| *other.preprocessing == run.preprocessing).expect("made in `new`");
         let turn = batch * job.runs.len() + number;
@@ -217,7 +218,7 @@ impl<'a> Worker<'a> {
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
             let features = run.readout.apply(activation)?;
-            let write = run.sinks[slot].write(images.clone(), &features, rows);
+            let write = run.sinks[slot].write(images.clone(), &features, room);
             write.with_context(|| format!("layer `{}`", run.layers[slot].name))?;
             writing += start.elapsed();
             Ok(())

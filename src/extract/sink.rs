@@ -1,6 +1,7 @@
 //! Where the rows of a layer go: to a file, one for each image or one for each condition.
 
 use super::means::Means;
+use super::values;
 use crate::advice::advise;
 use crate::images::Conditions;
 use crate::npy::{Dtype, RowFile};
@@ -22,25 +23,26 @@ impl<'a> Sink<'a> {
         Self { file, dtype, means: conditions.map(Means::new) }
     }
 
-    /// Takes the features `[N, …]` of a batch; those beyond `images` are padding and dropped. `bytes` is room that is used
-    /// again and again.
-    pub(super) fn write(&self, images: Range<usize>, features: &Tensor, bytes: &mut Vec<u8>) -> Result<()> {
+    /// Takes the features `[N, …]` of a batch; those beyond `images` are padding and dropped. `room` is used again and again.
+    pub(super) fn write(&self, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {
         let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
-        let Some(means) = &self.means else { return self.store(images.start, &features, bytes) };
+        let Some(means) = &self.means else { return self.store(images.start, &features, room) };
         let mut rows = vec![0.0; features.numel()];
         features.f_contiguous()?.f_copy_data(&mut rows, features.numel())?;
-        means.add(images, &rows, &mut |condition, mean| self.store(condition, &Tensor::f_from_slice(&mean)?, bytes))
+        means.add(images, &rows, &mut |condition, mean| self.store(condition, &Tensor::f_from_slice(&mean)?, room))
     }
 
     /// Stores whole rows from row `first` on.
-    fn store(&self, first: usize, rows: &Tensor, bytes: &mut Vec<u8>) -> Result<()> {
-        let rows = match self.dtype {
-            Dtype::F32 => rows.shallow_clone(),
-            Dtype::F16 => half(rows)?,
-        };
-        bytes.resize(rows.numel() * self.dtype.bytes(), 0);
-        rows.f_contiguous()?.f_copy_data_u8(bytes, rows.numel())?;
-        self.file.write(first, bytes)
+    fn store(&self, first: usize, rows: &Tensor, room: &mut Vec<f32>) -> Result<()> {
+        match self.dtype {
+            Dtype::F32 => values::each_part(rows, room, &mut |row, bytes| self.file.write(first + row, bytes)),
+            Dtype::F16 => {
+                let rows = half(rows)?;
+                let mut bytes = vec![0; rows.numel() * self.dtype.bytes()];
+                rows.f_contiguous()?.f_copy_data_u8(&mut bytes, rows.numel())?;
+                self.file.write(first, &bytes)
+            }
+        }
     }
 
     /// Wakes those that wait, after an error.

@@ -1,0 +1,105 @@
+//! The values of a tensor as bytes in C order, with as few copies as its layout allows.
+#![allow(unsafe_code)] // reads a tensor's memory, reasoned at the one place
+
+use anyhow::{Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+/// Bytes that a processor keeps at hand: rearranged rows are handed on before they leave its cache.
+const PART: usize = 1 << 20;
+
+/// Hands the float32 rows of `tensor` `[N, …]`, which is on the CPU, to `take` in C order: some rows at a time, each time
+/// with the number of the first. Their own memory if they lie there so, else `room`.
+pub(super) fn each_part(tensor: &Tensor, room: &mut Vec<f32>, take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    let plain = match channels_last(tensor) {
+        _ if tensor.is_contiguous() => tensor.shallow_clone(),
+        None => tensor.f_contiguous()?,
+        Some([c, places]) => {
+            let row = c * places;
+            let rows = (PART / (row * size_of::<f32>())).max(1);
+            room.resize(rows * row, 0.0);
+            for (part, images) in memory(tensor)?.chunks(rows * row).enumerate() {
+                let room = &mut room[..images.len()];
+                images.chunks_exact(row).zip(room.chunks_exact_mut(row)).for_each(|(image, row)| transpose(image, row, c));
+                take(part * rows, bytemuck::cast_slice(room))?;
+            }
+            return Ok(());
+        }
+    };
+    take(0, bytemuck::cast_slice(memory(&plain)?))
+}
+
+/// All values of `dense`, which has no gaps, in the order of memory.
+fn memory(dense: &Tensor) -> Result<&[f32]> {
+    ensure!(dense.kind() == Kind::Float && dense.device() == Device::Cpu, "a tensor of float32 on the CPU is needed");
+    // SAFETY: a float32 tensor without gaps has `numel` aligned values from its pointer on. They live as long as it, and
+    // nobody writes to an output (the rule of `nn`).
+    Ok(unsafe { std::slice::from_raw_parts(dense.data_ptr().cast(), dense.numel()) })
+}
+
+/// The numbers of channels and places, if `x` is `[N, C, H, W]` with its channels side by side and no gaps.
+fn channels_last(x: &Tensor) -> Option<[usize; 2]> {
+    let (size, stride) = (x.size(), x.stride());
+    let [_, c, h, w] = size[..] else { return None };
+    let dense = stride == [c * h * w, 1, w * c, c];
+    dense.then_some([c as usize, (h * w) as usize])
+}
+
+/// `[places, C]` to `[C, places]`, in blocks that stay in the nearest cache.
+fn transpose(from: &[f32], to: &mut [f32], c: usize) {
+    const CHANNELS: usize = 16;
+    const PLACES: usize = 8;
+    let places = from.len() / c;
+    for first_place in (0..places).step_by(PLACES) {
+        for first in (0..c).step_by(CHANNELS) {
+            for channel in first..c.min(first + CHANNELS) {
+                let to = &mut to[channel * places..][..places];
+                for place in first_place..places.min(first_place + PLACES) {
+                    to[place] = from[place * c + channel];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layout_gives_the_order_of_c() {
+        let x = Tensor::arange(2 * 19 * 5 * 3, (Kind::Float, Device::Cpu));
+        let room = &mut Vec::new();
+        let expected: Vec<f32> = (0..2 * 19 * 5 * 3).map(|i| i as f32).collect();
+        let expected: &[u8] = bytemuck::cast_slice(&expected);
+        let plain = x.view([2, 19, 5, 3]);
+        let channels_last = plain.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+        let mirrored = plain.permute([0, 1, 3, 2]).contiguous().permute([0, 1, 3, 2]);
+        assert!(!channels_last.is_contiguous() && !mirrored.is_contiguous());
+        let mut bytes = |tensor: &Tensor| {
+            let mut all = Vec::new();
+            each_part(tensor, room, &mut |first, part| {
+                assert_eq!(first * 19 * 5 * 3 * 4, all.len());
+                Ok(all.extend_from_slice(part))
+            })
+            .map(|()| all)
+        };
+        for tensor in [&plain, &channels_last, &mirrored] {
+            assert_eq!(bytes(tensor).unwrap(), expected);
+        }
+        assert_eq!(bytes(&channels_last.narrow(0, 0, 1)).unwrap(), &expected[..expected.len() / 2]);
+        assert_eq!(bytes(&plain.narrow(1, 3, 4)).unwrap().len(), 2 * 4 * 5 * 3 * 4);
+        assert!(bytes(&x.to_kind(Kind::Double)).is_err());
+
+        let large = Tensor::rand([5, 64, 56, 56], (Kind::Float, Device::Cpu));
+        let channels_last = large.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+        let mut firsts = Vec::new();
+        each_part(&channels_last, &mut Vec::new(), &mut |first, part| {
+            let rows = part.len() / (64 * 56 * 56 * 4);
+            let expected = large.narrow(0, first as i64, rows as i64);
+            firsts.push(first);
+            Ok(assert_eq!(part, bytemuck::cast_slice::<f32, u8>(memory(&expected)?)))
+        })
+        .unwrap();
+        assert_eq!(firsts, [0, 1, 2, 3, 4]);
+    }
+}
