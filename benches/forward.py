@@ -2,8 +2,8 @@
 
     python benches/forward.py MODEL [BATCH_SIZE] [SECONDS]
 
-A line of JSON: images per second after a first pass that is not counted. Needs torch and torchvision; CLIP and CORnet come
-from examples/pytorch_models.py.
+A line of JSON: images per second after a first pass that is not counted, the floating-point operations of an image, and the
+rate of a matrix product of 2048³. Needs torch and torchvision, and clip-anytorch for CLIP.
 """
 
 import json
@@ -12,21 +12,35 @@ import sys
 import time
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "examples"))
 import pytorch_models  # noqa: E402
 
-name, batch, seconds = sys.argv[1], int((sys.argv + [None, "32"])[2] if len(sys.argv) > 2 else 32), 10.0
-if len(sys.argv) > 3:
-    seconds = float(sys.argv[3])
-model = pytorch_models.build(name, 0)
-size = 288 if name == "clip-rn50x4" else 224
-images = torch.rand(batch, 3, size, size)
-with torch.no_grad():
-    pytorch_models.run(model, images)
-    start, passes = time.perf_counter(), 0
+
+def rate(seconds: float, work) -> float:
+    """Calls of `work` per second, after a first one."""
+    work()
+    start, calls = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        pytorch_models.run(model, images)
-        passes += 1
-    rate = passes * batch / (time.perf_counter() - start)
-print(json.dumps({"model": name, "batch": batch, "images_per_second": rate}))
+        work()
+        calls += 1
+    return calls / (time.perf_counter() - start)
+
+
+@torch.no_grad()
+def main(name: str, batch: str = "32", seconds: str = "10") -> None:
+    model = pytorch_models.build(name, 0)
+    side = pytorch_models.CLIP_RESNETS.get(name, {}).get("image_resolution", 224)
+    images = torch.rand(int(batch), 3, side, side)
+    with FlopCounterMode(display=False) as counter:
+        pytorch_models.run(model, images[:1])
+    matrix = torch.rand(2048, 2048)
+    product = rate(1, lambda: matrix @ matrix) * 2 * 2048**3 / 1e9
+    images_per_second = rate(float(seconds), lambda: pytorch_models.run(model, images)) * int(batch)
+    gflop = counter.get_total_flops() / 1e9
+    print(json.dumps(dict(model=name, images_per_second=images_per_second, gflop_per_image=gflop, product_gflops=product)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -106,3 +106,9 @@ extern "C" int thingsvision_is_unique(const at::Tensor *x) {
 extern "C" void thingsvision_flush_denormals() {
     at::globalContext().setFlushDenormal(true);
 }
+
+// Whether CUDA may round the factors of products to 10 bits of mantissa (TF32), in linear maps and convolutions alike.
+extern "C" void thingsvision_allow_tf32(int allowed) {
+    at::globalContext().setAllowTF32CuBLAS(allowed != 0);
+    at::globalContext().setAllowTF32CuDNN(allowed != 0);
+}

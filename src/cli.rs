@@ -8,7 +8,7 @@ pub use rsa::{Cka, Rsa};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-use thingsvision::device::Request;
+use thingsvision::device::{Precision, Request};
 use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::OnConstant;
@@ -186,6 +186,10 @@ pub struct Extract {
     /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
     pub device: Request,
+
+    /// How the network computes. On the CPU fp32 only; the others are faster on a GPU, and rougher
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
 
     /// Images in one pass [default: 16, of fewer than 256 images less]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

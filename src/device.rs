@@ -5,11 +5,12 @@
 #![allow(unsafe_code)] // loads a library, reasoned at the one place
 
 use crate::advice::advise;
+use crate::nn::allow_tf32;
 use anyhow::{Context, Result, anyhow};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Kind};
 
 /// The value of `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,36 @@ impl FromStr for Request {
             Some(("cuda", number)) => number.parse().map(Request::Cuda).map_err(|_| format!("`{number}` is not a device number")),
             _ => Err("expected auto, cpu, cuda or cuda:N".into()),
         }
+    }
+}
+
+/// The value of `--precision`: how a network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// float32 throughout
+    #[default]
+    Fp32,
+    /// float32, but the factors of products rounded to 10 bits of mantissa (CUDA)
+    Tf32,
+    /// float16 throughout (CUDA)
+    Fp16,
+    /// bfloat16 throughout (CUDA)
+    Bf16,
+}
+
+impl Precision {
+    /// The kind of weights and activations on `device`, for which libtorch is set. Fails if the device has only float32.
+    pub fn prepare(self, device: Device) -> Result<Kind> {
+        if self != Precision::Fp32 && !matches!(device, Device::Cuda(_)) {
+            return Err(advise("on the CPU networks run in float32 only", "leave --precision out, or add --device cuda"));
+        }
+        allow_tf32(self == Precision::Tf32);
+        Ok(match self {
+            Precision::Fp32 | Precision::Tf32 => Kind::Float,
+            Precision::Fp16 => Kind::Half,
+            Precision::Bf16 => Kind::BFloat16,
+        })
     }
 }
 

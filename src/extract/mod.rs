@@ -34,6 +34,9 @@ use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
 use turns::{Abandoned, Turns};
 
+/// Batches on a GPU at once: while the results of one are fetched, the kernels of the next are queued.
+const IN_FLIGHT: usize = 2;
+
 /// One network's part of an extraction: what it is to give of each image, and where that goes.
 pub struct Run<'a> {
     /// The network.
@@ -72,7 +75,7 @@ impl Extraction<'_> {
     pub fn run(&self) -> Result<Vec<Seconds>> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let device = Turns::default();
+        let device = Turns::together(IN_FLIGHT);
         let results: Vec<Result<Vec<Seconds>>> = std::thread::scope(|scope| {
             let worker = || {
                 let guard = StopOthers { job: self, device: &device, stop: &stop };
@@ -223,9 +226,9 @@ impl<'a> Worker<'a> {
             writing += start.elapsed();
             Ok(())
         };
-        run.model.run(&run.plan, &tensor.f_to_device(run.model.device)?, &mut keep)?;
+        run.model.run(&run.plan, &run.model.take(&tensor)?, &mut keep)?;
         if takes_turns {
-            device.pass_to(turn + 1);
+            device.end_one();
         }
         seconds.network += (start.elapsed() - writing).as_secs_f64();
         seconds.writing += writing.as_secs_f64();

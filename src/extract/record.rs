@@ -1,5 +1,6 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
+use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
 use crate::readout::Readout;
@@ -37,6 +38,8 @@ pub struct Record {
     pub dtype: Dtype,
     /// `cpu`, or `cuda:N`.
     pub device: String,
+    /// How the network computed.
+    pub precision: Precision,
     /// Images per pass; it changes the last digits.
     pub batch_size: usize,
     /// Whether each module was computed by itself, in PyTorch's order of operations.

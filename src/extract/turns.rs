@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Lets one thread pass at a time, in the order of their numbers from 0 on, whatever order they come in.
+/// Lets threads pass in the order of their numbers from 0 on, whatever order they come in: one at a time, or as many as
+/// [`Turns::together`] says.
 #[derive(Debug, Default)]
 pub struct Turns {
+    /// How many may pass beside the one whose turn it is.
+    beside: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -29,9 +32,14 @@ impl fmt::Display for Abandoned {
 impl std::error::Error for Abandoned {}
 
 impl Turns {
+    /// Lets `number` threads pass together.
+    pub fn together(number: usize) -> Turns {
+        Turns { beside: number - 1, ..Turns::default() }
+    }
+
     /// Waits for the turn of `number`.
     pub fn wait_for(&self, number: usize) -> Result<(), Abandoned> {
-        let waiting = |state: &mut State| state.next != number && !state.abandoned;
+        let waiting = |state: &mut State| number > state.next + self.beside && !state.abandoned;
         let state = self.changed.wait_while(self.state(), waiting).unwrap_or_else(PoisonError::into_inner);
         if state.abandoned { Err(Abandoned) } else { Ok(()) }
     }
@@ -39,6 +47,12 @@ impl Turns {
     /// Ends a turn; the next is that of `next`.
     pub fn pass_to(&self, next: usize) {
         self.state().next = next;
+        self.changed.notify_all();
+    }
+
+    /// Ends one of several turns that were taken together.
+    pub fn end_one(&self) {
+        self.state().next += 1;
         self.changed.notify_all();
     }
 
@@ -71,6 +85,16 @@ mod tests {
             }
         });
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+        let two = Turns::together(2);
+        two.wait_for(1).unwrap();
+        two.wait_for(0).unwrap();
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| two.wait_for(2));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert!(!third.is_finished());
+            two.end_one();
+            third.join().unwrap().unwrap();
+        });
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| turns.wait_for(7));
             turns.abandon();

@@ -8,7 +8,7 @@ use super::imagenet_classes;
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// What may vary.
 #[derive(Debug, Clone, Deserialize)]
@@ -256,7 +256,7 @@ impl BlockR {
             Some(x) => run(pass, x, &[&self.conv_input, &self.norm_input, &self.nonlin_input])?,
             None => {
                 let [c, side] = self.shape;
-                Tensor::f_zeros([images.size()[0], c, side, side], (Kind::Float, images.device()))?
+                Tensor::f_zeros([images.size()[0], c, side, side], (images.kind(), images.device()))?
             }
         };
         let sum = match state {

@@ -16,7 +16,7 @@ pub use model::Model;
 use crate::nn::{Init, Manifest, Module, Scope, StateDict};
 use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
-use tch::Device;
+use tch::{Device, Kind};
 
 /// A family of networks and the numbers that single one out, as written in `models.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -82,7 +82,7 @@ impl Architecture {
 
     /// The modules and tensors, without allocating the latter.
     pub fn manifest(&self) -> Result<Manifest> {
-        let (_, manifest) = Scope::build(None, Device::Cpu, |s| self.construct(s))?;
+        let (_, manifest) = Scope::build(None, (Kind::Float, Device::Cpu), |s| self.construct(s))?;
         Ok(manifest)
     }
 

@@ -5,6 +5,9 @@ use crate::nn::{Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, State
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
+/// Where networks without weights are built.
+const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
 /// A network ready to run.
 pub struct Model {
     /// Its modules and tensors.
@@ -13,6 +16,8 @@ pub struct Model {
     pub device: Device,
     root: Box<dyn Module>,
     fused: bool,
+    /// Of weights and activations.
+    kind: Kind,
 }
 
 impl Model {
@@ -20,8 +25,13 @@ impl Model {
     ///
     /// On the CPU, modules are computed together where nobody wants an output in between ([`fuse`](crate::nn)).
     pub fn new(architecture: &Architecture, weights: StateDict, device: Device) -> Result<Model> {
-        let (root, manifest) = Scope::build(Some(weights), device, |s| architecture.construct(s))?;
-        Ok(Model { manifest, device, root, fused: device == Device::Cpu && can_fuse() })
+        Self::of_kind(architecture, weights, device, Kind::Float)
+    }
+
+    /// The same with weights and activations of another kind of floating-point numbers.
+    pub fn of_kind(architecture: &Architecture, weights: StateDict, device: Device, kind: Kind) -> Result<Model> {
+        let (root, manifest) = Scope::build(Some(weights), (kind, device), |s| architecture.construct(s))?;
+        Ok(Model { manifest, device, root, fused: device == Device::Cpu && kind == Kind::Float && can_fuse(), kind })
     }
 
     /// The same network, each module computed by itself and in PyTorch's order of operations.
@@ -36,8 +46,8 @@ impl Model {
 
     /// The network with zeros for weights, which take no memory: for its trace.
     pub fn without_weights(architecture: &Architecture) -> Result<Model> {
-        let (root, manifest) = Scope::build(None, Device::Cpu, |s| architecture.construct(s))?;
-        Ok(Model { manifest, device: Device::Cpu, root, fused: false })
+        let (root, manifest) = Scope::build(None, CPU, |s| architecture.construct(s))?;
+        Ok(Model { manifest, device: Device::Cpu, root, fused: false, kind: Kind::Float })
     }
 
     /// Follows the shape of one image of this height and width through the whole network and records every call.
@@ -46,6 +56,15 @@ impl Model {
         let size = [1, 3, height as i64, width as i64];
         self.pass(&mut pass, &Tensor::f_zeros(size, (Kind::Float, self.device))?)?;
         Ok(pass.into_trace())
+    }
+
+    /// Puts `images`, which are on the CPU, where the network is, as it needs them. To a GPU they are copied from memory
+    /// that stays in place, so that the call does not wait for it.
+    pub fn take(&self, images: &Tensor) -> Result<Tensor> {
+        match self.device {
+            Device::Cuda(_) => Ok(images.f_pin_memory(self.device)?.f_to_device_(self.device, self.kind, true, false)?),
+            device => Ok(images.f_to_kind(self.kind)?.f_to_device(device)?),
+        }
     }
 
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.

@@ -43,6 +43,7 @@ unsafe extern "C" {
     fn thingsvision_channels_last(x: *const C_tensor, message: *mut c_char, capacity: usize) -> *mut C_tensor;
     fn thingsvision_is_unique(x: *const C_tensor) -> c_int;
     fn thingsvision_flush_denormals();
+    fn thingsvision_allow_tf32(allowed: c_int);
 }
 
 const LONGEST_MESSAGE: usize = 500;
@@ -132,6 +133,12 @@ pub(super) fn is_unique(x: &Tensor) -> bool {
 pub fn flush_denormals() {
     // SAFETY: sets a flag of the processor for this thread.
     unsafe { thingsvision_flush_denormals() }
+}
+
+/// Whether CUDA may round the factors of products to 10 bits of mantissa. PyTorch does in convolutions, unless told.
+pub fn allow_tf32(allowed: bool) {
+    // SAFETY: sets two flags of libtorch, which are read when products are begun.
+    unsafe { thingsvision_allow_tf32(allowed.into()) }
 }
 
 fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {

@@ -206,7 +206,7 @@ mod tests {
     /// The network, and how often `first` and `second` were computed together.
     fn network() -> (Network, Manifest, Arc<AtomicUsize>) {
         let computed = Arc::new(AtomicUsize::new(0));
-        let (network, manifest) = Scope::build(None, Device::Cpu, |s| {
+        let (network, manifest) = Scope::build(None, (Kind::Float, Device::Cpu), |s| {
             let add_one = |s: Scope| AddOne { id: s.register("AddOne"), computed: computed.clone() };
             let id = s.register("Network");
             Ok(Network { id, relu: relu(&s / "relu"), first: add_one(&s / "first"), second: add_one(&s / "second") })

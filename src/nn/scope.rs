@@ -19,17 +19,19 @@ pub struct Scope<'a> {
 struct Build {
     weights: RefCell<Option<StateDict>>,
     manifest: RefCell<Manifest>,
+    /// Of weights.
+    kind: Kind,
     device: Device,
 }
 
 impl Scope<'_> {
-    /// Builds with the tensors of `weights`, moved to `device`. Without weights the tensors have shapes but no memory.
+    /// Builds with the tensors of `weights`, made floats of this kind on this device. Without weights the tensors have shapes but no memory.
     pub fn build<T>(
         weights: Option<StateDict>,
-        device: Device,
+        (kind, device): (Kind, Device),
         constructor: impl FnOnce(Scope) -> Result<T>,
     ) -> Result<(T, Manifest)> {
-        let build = Build { weights: RefCell::new(weights), manifest: RefCell::default(), device };
+        let build = Build { weights: RefCell::new(weights), manifest: RefCell::default(), kind, device };
         let network = constructor(Scope { name: String::new(), build: &build })?;
         Ok((network, build.manifest.into_inner()))
     }
@@ -43,25 +45,21 @@ impl Scope<'_> {
 
     /// The float tensor `name` of this module.
     pub(crate) fn tensor(&self, name: &str, shape: &[i64]) -> Result<Parameter> {
-        self.tensor_of_kind(name, shape, Kind::Float)
+        let key = self.enter(name, shape, Kind::Float);
+        let tensor = match &mut *self.build.weights.borrow_mut() {
+            Some(weights) => {
+                let tensor = weights.remove(&key).with_context(|| format!("the weights have no `{key}`"))?;
+                ensure!(tensor.size() == shape, "`{key}` has the shape {:?} instead of {shape:?}", tensor.size());
+                tensor.f_to_kind(self.build.kind)?.f_to_device(self.build.device)?
+            }
+            None => Tensor::f_zeros([] as [i64; 0], (self.build.kind, self.build.device))?.f_expand(shape, false)?,
+        };
+        Ok(Parameter::new(tensor))
     }
 
     /// A tensor that evaluation does not use but a state dict has: a counter of training steps.
     pub fn counter(&self, name: &str) {
         self.enter(name, &[], Kind::Int64);
-    }
-
-    fn tensor_of_kind(&self, name: &str, shape: &[i64], kind: Kind) -> Result<Parameter> {
-        let key = self.enter(name, shape, kind);
-        let tensor = match &mut *self.build.weights.borrow_mut() {
-            Some(weights) => {
-                let tensor = weights.remove(&key).with_context(|| format!("the weights have no `{key}`"))?;
-                ensure!(tensor.size() == shape, "`{key}` has the shape {:?} instead of {shape:?}", tensor.size());
-                tensor.f_to_kind(kind)?.f_to_device(self.build.device)?
-            }
-            None => Tensor::f_zeros([] as [i64; 0], (kind, self.build.device))?.f_expand(shape, false)?,
-        };
-        Ok(Parameter::new(tensor))
     }
 
     fn enter(&self, name: &str, shape: &[i64], kind: Kind) -> String {

@@ -97,6 +97,7 @@ fn the_record_says_how_it_was_made() {
       "readout": "max",
       "dtype": "f16",
       "device": "cpu",
+      "precision": "fp32",
       "batch_size": 2,
       "exact": false,
       "image_origin": "…",

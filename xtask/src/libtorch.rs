@@ -59,7 +59,7 @@ fn manual_way() -> String {
 }
 
 /// `~/.cache/thingsvision`: outside the repository, so that clones share it and installed programs survive them.
-fn cache_folder() -> Result<PathBuf> {
+pub fn cache_folder() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = match base {
         Some(base) => base,

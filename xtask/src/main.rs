@@ -1,5 +1,7 @@
-//! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`.
+//! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`,
+//! `cargo xtask bench`.
 
+mod bench;
 mod libtorch;
 
 use anyhow::{Context, Result, bail};
@@ -11,13 +13,17 @@ usage: cargo xtask COMMAND
 
   demo       provide libtorch, build, and run the main job on examples/images
   test       provide libtorch and run all tests
-  libtorch   only provide libtorch 2.11.0";
+  libtorch   only provide libtorch 2.11.0
+  bench      compare speed with PyTorch, and write benches/RESULTS.md (half an hour)
+             --setup make a Python with torch first, --python PATH use another,
+             --toolbox PYTHON one with thingsvision 2.7.3, --rounds N";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => demo(),
         ["test"] => test(),
+        ["bench", ..] => libtorch::provide(&repository()).and_then(|_| bench::bench(&arguments[1..])),
         ["libtorch"] => libtorch::provide(&repository()).map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
         _ => {
             eprintln!("{USAGE}");

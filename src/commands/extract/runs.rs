@@ -25,6 +25,7 @@ pub fn load(
     batch_size: usize,
     printer: Printer,
 ) -> Result<(Vec<Model>, Vec<Record>)> {
+    let kind = arguments.precision.prepare(device)?;
     let mut models = Vec::new();
     let mut records = Vec::new();
     for Wanted { choice, preprocessing, layers, readout, shapes, .. } in wanted {
@@ -32,7 +33,7 @@ pub fn load(
         let mut progress = |arrived, total| bar.at(arrived, total);
         let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
         bar.finish();
-        let model = Model::new(&choice.entry.architecture, state, device)?;
+        let model = Model::of_kind(&choice.entry.architecture, state, device, kind)?;
         models.push(if arguments.exact { model.exact() } else { model });
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
@@ -45,6 +46,7 @@ pub fn load(
             dtype: arguments.dtype,
             device: name(device),
             batch_size,
+            precision: arguments.precision,
             exact: arguments.exact,
             image_origin: stimuli.images.origin.clone(),
             exif_orientation: stimuli.images.reading.upright,
