@@ -79,7 +79,8 @@ mod tests {
             let mut all = Vec::new();
             each_part(tensor, room, &mut |first, part| {
                 assert_eq!(first * 19 * 5 * 3 * 4, all.len());
-                Ok(all.extend_from_slice(part))
+                all.extend_from_slice(part);
+                Ok(())
             })
             .map(|()| all)
         };
@@ -97,7 +98,8 @@ mod tests {
             let rows = part.len() / (64 * 56 * 56 * 4);
             let expected = large.narrow(0, first as i64, rows as i64);
             firsts.push(first);
-            Ok(assert_eq!(part, bytemuck::cast_slice::<f32, u8>(memory(&expected)?)))
+            assert_eq!(part, bytemuck::cast_slice::<f32, u8>(memory(&expected)?));
+            Ok(())
         })
         .unwrap();
         assert_eq!(firsts, [0, 1, 2, 3, 4]);

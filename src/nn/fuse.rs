@@ -228,3 +228,42 @@ pub(super) fn blank_map(x: &Tensor, [d_out, d_in]: [i64; 2]) -> Flow<Tensor> {
 fn blank(like: &Tensor, size: &[i64]) -> Flow<Tensor> {
     Ok(Tensor::f_zeros([] as [i64; 0], (like.kind(), like.device()))?.f_expand(size, false)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn tensor() -> Tensor {
+        Tensor::from_slice(&[1.0f32, -2.0, 3.0]).to_device(Device::Cpu)
+    }
+
+    #[test]
+    fn what_somebody_else_holds_is_not_overwritten() {
+        let (one, minus) = (tensor(), Tensor::from_slice(&[1.0f32, 1.0, -5.0]));
+        let kept = one.shallow_clone();
+        assert!(add(one, &minus).unwrap().equal(&Tensor::from_slice(&[2.0f32, -1.0, -2.0])));
+        assert!(kept.equal(&tensor()));
+        let whole = tensor();
+        let part = whole.narrow(0, 0, 2);
+        let _ = add(part, &minus.narrow(0, 0, 2)).unwrap();
+        assert!(whole.equal(&tensor()));
+        let alone = tensor();
+        let memory = alone.data_ptr();
+        assert_eq!(add(alone, &minus).unwrap().data_ptr(), memory);
+    }
+
+    #[test]
+    fn a_tensor_that_repeats_its_values_is_not_overwritten() {
+        let repeated = Tensor::from(1.0f32).expand([3], false);
+        assert!(add(repeated, &tensor()).unwrap().equal(&Tensor::from_slice(&[2.0f32, -1.0, 4.0])));
+    }
+
+    #[test]
+    fn quick_gelu_is_that_of_clip() {
+        let x = Tensor::linspace(-20.0, 20.0, 401, (Kind::Float, Device::Cpu));
+        let expected = x.f_mul(&x.f_mul_scalar(1.702).unwrap().sigmoid()).unwrap();
+        let error = (quick_gelu(x.copy()).unwrap() - expected).abs().max().double_value(&[]);
+        assert!(error < 2e-6, "{error}");
+    }
+}

@@ -5,7 +5,8 @@
 //! of every call. A [`Trace`] of one dry run gives the sequence of calls; a [`Plan`] says which calls to keep.
 //!
 //! Rules: activations are batch first; no tensor is modified in place (a kept output must stay what it was), so
-//! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations.
+//! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations. Only `fuse`, by which
+//! [`run`] computes several modules at once, writes into tensors that nobody else holds.
 
 mod activation;
 mod attention;

@@ -159,3 +159,12 @@ fn a_module_that_is_never_called_is_refused() {
     hint: its parent `visual.transformer.resblocks.3.attn` uses its weights
     ");
 }
+
+#[test]
+fn the_cpu_has_float32_only() {
+    assert_output!(Lab::new().fail(&format!("{EXTRACT} --device cpu --precision bf16")), @"
+    error: on the CPU networks run in float32 only
+
+    hint: leave --precision out, or add --device cuda
+    ");
+}

@@ -116,7 +116,11 @@ fn fused_equals_plain() {
         let outputs = |model: &Model, calls: &[usize]| {
             let mut kept = Vec::new();
             let plan = Plan::new(&trace, calls);
-            model.run(&plan, &images, &mut |_, y| Ok(kept.push(y.contiguous()))).unwrap();
+            let mut keep = |_, y: &Tensor| {
+                kept.push(y.contiguous());
+                Ok(())
+            };
+            model.run(&plan, &images, &mut keep).unwrap();
             kept
         };
         let expected = outputs(&plain, &(0..trace.calls.len()).collect::<Vec<_>>());
