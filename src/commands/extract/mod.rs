@@ -9,7 +9,7 @@ use super::shape;
 use crate::cli::Extract;
 use crate::printer::{Printer, bytes};
 use anyhow::Result;
-use runs::{begin, load};
+use runs::{Machine, begin, load};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -32,9 +32,9 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     }
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, stimuli.rows())?;
-    let resources = resources(arguments, &wanted, &stimuli)?;
-    let (models, records) = load(arguments, &registry, store, &wanted, device, &stimuli, resources.batch_size, printer)?;
-    summarise(arguments, &wanted, &records, &stimuli, &space, resources, printer);
+    let machine = Machine { device, resources: resources(arguments, &wanted, &stimuli)? };
+    let (models, records) = load(arguments, &registry, store, &wanted, &machine, &stimuli, printer)?;
+    summarise(arguments, &wanted, &records, &stimuli, &space, machine.resources, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -47,7 +47,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
         runs.push(begin(arguments, wanted, &folder.place(), model, record, &stimuli)?);
         unfinished.push(folder);
     }
-    let (seconds, damaged) = run_all(runs, &stimuli.images, resources, printer)?;
+    let (seconds, damaged) = run_all(runs, &stimuli.images, machine.resources, printer)?;
     printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), stimuli.images.len()));
 
     if let Some(first) = damaged.first() {

@@ -8,11 +8,17 @@ use anyhow::Result;
 use std::path::Path;
 use tch::Device;
 use thingsvision::device;
-use thingsvision::extract::{self, Averaged, Layer, LayerRecord, Record, Run, Sink};
+use thingsvision::extract::{self, Averaged, Layer, LayerRecord, Record, Resources, Run, Sink};
 use thingsvision::models::Model;
 use thingsvision::npy::RowFile;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store};
+
+/// Where networks run, and how the work is divided there.
+pub struct Machine {
+    pub device: Device,
+    pub resources: Resources,
+}
 
 /// The networks and the beginnings of their records.
 pub fn load(
@@ -20,12 +26,11 @@ pub fn load(
     registry: &Registry,
     store: &Store,
     wanted: &[Wanted],
-    device: Device,
+    machine: &Machine,
     stimuli: &Stimuli,
-    batch_size: usize,
     printer: Printer,
 ) -> Result<(Vec<Model>, Vec<Record>)> {
-    let kind = arguments.precision.prepare(device)?;
+    let kind = arguments.precision.prepare(machine.device)?;
     let mut models = Vec::new();
     let mut records = Vec::new();
     for Wanted { choice, preprocessing, layers, readout, shapes, .. } in wanted {
@@ -33,7 +38,7 @@ pub fn load(
         let mut progress = |arrived, total| bar.at(arrived, total);
         let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
         bar.finish();
-        let model = Model::of_kind(&choice.entry.architecture, state, device, kind)?;
+        let model = Model::of_kind(&choice.entry.architecture, state, machine.device, kind)?;
         models.push(if arguments.exact { model.exact() } else { model });
         records.push(Record {
             program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
@@ -44,8 +49,8 @@ pub fn load(
             preprocessing: preprocessing.clone(),
             readout: *readout,
             dtype: arguments.dtype,
-            device: name(device),
-            batch_size,
+            device: name(machine.device),
+            batch_size: machine.resources.batch_size,
             precision: arguments.precision,
             exact: arguments.exact,
             image_origin: stimuli.images.origin.clone(),
