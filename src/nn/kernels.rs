@@ -157,3 +157,25 @@ fn guard(call: impl FnOnce(*mut c_char, usize) -> *mut C_tensor) -> Flow<Tensor>
     // SAFETY: made by `new` for us, and given to nobody else.
     Ok(unsafe { Tensor::from_ptr(tensor) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denormals_are_zero_in_the_thread_that_asks_for_it() {
+        let half_of_smallest = || (Tensor::from_slice(&[f32::MIN_POSITIVE; 64]) * 0.5).sum(None).double_value(&[]);
+        let flushed = std::thread::spawn(move || {
+            flush_denormals();
+            half_of_smallest()
+        });
+        assert_eq!(flushed.join().unwrap(), 0.0);
+        assert!(half_of_smallest() > 0.0);
+    }
+
+    #[test]
+    fn an_error_of_a_kernel_is_returned() {
+        let (x, weight) = (Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)), Tensor::from_slice(&[1.0f32]));
+        assert!(matches!(linear(&x, &weight, None, Epilogue::None), Err(Halt::Failed(_))));
+    }
+}
