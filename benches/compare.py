@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 MODELS = ["alexnet", "vgg16-bn", "vgg19-bn", "resnet50", "cornet-s", "clip-rn", "clip-vit"]
 WHOLE = {"alexnet": "classifier.5", "resnet50": "avgpool", "vgg16-bn": "classifier.4"}
 IMAGES = 128
-SECONDS = "8"
+SECONDS = "6"
 
 
 def output(*command) -> dict:

@@ -6,37 +6,148 @@ use crate::whole;
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// An empty cell and `nan` are NaN.
+/// An empty cell, `NA` and `nan` are NaN.
 pub(super) fn read(path: &Path) -> Result<Labelled> {
-    let text = bytes(path)?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter(path)).from_reader(&text[..]);
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    for record in reader.records() {
-        let record = record.with_context(|| format!("`{}` is no table", path.display()))?;
-        lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
-    }
-    check_cells(&lines, path)?;
-    // What pandas writes, also where the names are numbers: nothing, then the names of the columns.
-    let has_corner =
-        lines.len() > 1 && lines[0].len() > 2 && lines[0][0].is_empty() && lines[0][1..].iter().all(|cell| !cell.is_empty());
-    let has_names = |cells: &[&String]| {
-        cells.iter().skip(1).any(|cell| number(cell).is_none()) || cells.iter().all(|cell| number(cell).is_none())
-    };
-    let header =
-        lines.first().is_some_and(|line| has_corner || has_names(&line.iter().collect::<Vec<_>>())).then(|| lines.remove(0));
-    let named = !lines.is_empty() && (has_corner || lines.iter().all(|line| line.len() > 1 && number(&line[0]).is_none()));
-    let ids = named.then(|| lines.iter_mut().map(|line| line.remove(0)).collect());
+    let mut lines = lines(path)?;
+    let header = header(&lines, path)?.then(|| lines.remove(0));
+    let ids = names(header.as_deref(), &lines).then(|| lines.iter_mut().map(|line| line.remove(0)).collect::<Vec<_>>());
     let columns = lines.first().map_or(0, Vec::len);
+    let of_columns = header.map(|mut names| names.split_off(names.len().saturating_sub(columns)));
+    let order = order(of_columns.as_deref(), ids.as_deref(), path)?;
     let mut values = Vec::with_capacity(lines.len() * columns);
     for (row, line) in lines.iter().enumerate() {
-        for (column, cell) in line.iter().enumerate() {
+        for column in 0..columns {
+            let cell = &line[order.as_ref().map_or(column, |order| order[column])];
             values.push(number(cell).ok_or_else(|| not_a_number(path, cell, row, column))?);
         }
     }
     let values = array(&[lines.len(), columns], values, path)?;
     // The names of a square are those of its rows and columns alike.
-    let of_columns = || header.filter(|names| names.len() == lines.len() && columns == lines.len());
+    let of_columns = || of_columns.filter(|names| names.len() == lines.len() && columns == lines.len());
     Ok(Labelled { ids: ids.or_else(of_columns), values: one_row_is_a_vector(values), of_pairs: false })
+}
+
+/// The cells, all lines of the same length.
+fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
+    let text = bytes(path)?;
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err(advise(format!("`{}` is text of 16 bits a letter", path.display()), "save it as CSV in UTF-8"));
+    }
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter(path)).from_reader(&text[..]);
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    for record in reader.records() {
+        let record = record.with_context(|| advise(format!("`{}` is no table", path.display()), "save it as CSV in UTF-8"))?;
+        lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
+    }
+    // Excel's own line.
+    if lines.first().is_some_and(|line| line[0].starts_with("sep=")) {
+        lines.remove(0);
+    }
+    // R's `write.table` names the columns, but not the one of the names.
+    if let [first, others @ ..] = &mut lines[..]
+        && !others.is_empty()
+        && others.iter().all(|line| line.len() == first.len() + 1)
+    {
+        first.insert(0, String::new());
+    }
+    check_cells(&lines, path)?;
+    Ok(lines)
+}
+
+fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {
+    let path = path.display();
+    let Some(first) = lines.first() else {
+        return Err(advise(format!("`{path}` is empty"), "write one row of numbers a line"));
+    };
+    if lines.iter().flatten().any(|cell| cell.contains(';')) {
+        return Err(advise(
+            format!("the cells of `{path}` are separated by semicolons"),
+            "save it with commas between cells and points in decimals, or as .tsv with tabs",
+        ));
+    }
+    if lines.iter().all(|line| line.len() == 1 && line[0].split_whitespace().count() > 1) {
+        return Err(advise(
+            format!("the cells of `{path}` are separated by tabs or spaces"),
+            "save it with commas, or with tabs and the ending .tsv",
+        ));
+    }
+    if let Some(line) = lines.iter().position(|line| line.len() != first.len()) {
+        let (cells, expected) = (lines[line].len(), first.len());
+        return Err(advise(
+            format!("line {} of `{path}` has {cells} cells, the first has {expected}", line + 1),
+            "write as many cells in every line, and no comments",
+        ));
+    }
+    if lines.len() > 1 && first.len() > 1 && lines.iter().all(|line| line[line.len() - 1].is_empty()) {
+        return Err(advise(format!("the last column of `{path}` is empty"), "remove the comma at the end of each line"));
+    }
+    Ok(())
+}
+
+/// Whether the first line names the columns: after its first cell there is text alone, or its first cell is empty or text
+/// and numbers from 0 or 1 on follow, as pandas writes; or such numbers alone stand above a square. Fails where it cannot be
+/// told.
+fn header(lines: &[Vec<String>], path: &Path) -> Result<bool> {
+    let (first, others) = (&lines[0], lines.len() - 1);
+    let (corner, rest) = first.split_first().expect("a line has a cell");
+    let text = rest.iter().filter(|cell| number(cell).is_none()).count();
+    let counts = counts(rest);
+    if others > 0 && corner.is_empty() && rest.len() > 1 && rest.iter().all(|cell| !cell.is_empty()) {
+        return Ok(true);
+    }
+    if text > 0 && text < rest.len() {
+        return Err(advise(
+            format!("the first line of `{}` mixes names and numbers", path.display()),
+            "give all columns names that are not numbers, or none; for a missing number NA, nan or an empty cell",
+        ));
+    }
+    if text > 0 || number(corner).is_none() && (rest.is_empty() || others > 0 && counts) {
+        return Ok(true);
+    }
+    if others > 0 && rest.len() > 1 && self::counts(first) {
+        return match others == first.len() {
+            true => Ok(true),
+            // The first row of a square may count.
+            false if lines.len() == first.len() => Ok(false),
+            false => Err(advise(
+                format!("the first line of `{}` counts its columns: names, or numbers?", path.display()),
+                "if they are names, leave them out (pandas: `to_csv(…, header=False)`); if numbers, write .npy",
+            )),
+        };
+    }
+    Ok(false)
+}
+
+/// Whether cells are 0, 1, 2, … or 1, 2, 3, ….
+fn counts(cells: &[String]) -> bool {
+    let from = |first: usize| cells.iter().enumerate().all(|(i, cell)| cell.parse() == Ok(i + first));
+    cells.len() > 1 && (from(0) || from(1))
+}
+
+/// Whether the first column holds names: text in every line, or whatever stands below an empty cell or a word for names.
+fn names(header: Option<&[String]>, lines: &[Vec<String>]) -> bool {
+    const WORDS: [&str; 12] =
+        ["", "id", "ids", "name", "names", "stimulus", "stimuli", "image", "images", "file", "filename", "condition"];
+    let below_word = header.is_some_and(|header| header.len() > 1 && WORDS.contains(&header[0].to_lowercase().as_str()));
+    !lines.is_empty() && (below_word || lines.iter().all(|line| line.len() > 1 && number(&line[0]).is_none()))
+}
+
+/// The columns in the order of the rows, if a square names both and in different orders. Fails if only some names agree.
+fn order(of_columns: Option<&[String]>, of_rows: Option<&[String]>, path: &Path) -> Result<Option<Vec<usize>>> {
+    let (Some(columns), Some(rows)) = (of_columns, of_rows) else { return Ok(None) };
+    let places: Vec<Option<usize>> = rows.iter().map(|name| columns.iter().position(|other| other == name)).collect();
+    // Names of features, not of stimuli.
+    if columns.len() != rows.len() || columns == rows || places.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    if let Some(row) = places.iter().position(Option::is_none) {
+        return Err(advise(
+            format!("`{}` has a row `{}` and no column of this name, though others agree", path.display(), rows[row]),
+            "name rows and columns of an RDM alike",
+        ));
+    }
+    Ok(places.into_iter().collect())
 }
 
 /// The square as rows, or a vector as one number a line.
@@ -53,25 +164,13 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     whole::write(path, &writer.into_inner()?)
 }
 
-fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {
-    if lines.is_empty() {
-        return Err(advise(format!("`{}` is empty", path.display()), "write one row of numbers a line"));
-    }
-    if lines.iter().any(|line| line.iter().any(|cell| cell.contains(';'))) {
-        return Err(advise(
-            format!("the cells of `{}` are separated by semicolons", path.display()),
-            "save it with commas between cells and points in decimals, or as .tsv with tabs",
-        ));
-    }
-    Ok(())
-}
-
 fn delimiter(path: &Path) -> u8 {
     if kind(path) == "tsv" { b'\t' } else { b',' }
 }
 
 fn number(cell: &str) -> Option<f64> {
-    if cell.is_empty() { Some(f64::NAN) } else { cell.parse().ok() }
+    const MISSING: [&str; 5] = ["", "NA", "N/A", "#N/A", "n/a"];
+    if MISSING.contains(&cell) { Some(f64::NAN) } else { cell.parse().ok() }
 }
 
 fn one_row_is_a_vector(values: ndarray::ArrayD<f64>) -> ndarray::ArrayD<f64> {

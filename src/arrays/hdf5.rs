@@ -4,7 +4,7 @@ use super::{Labelled, array, choose};
 use crate::advice::advise;
 use crate::whole;
 use anyhow::{Context, Result};
-use hdf5_pure::{AttrValue, Dataset, File, FileBuilder, Group};
+use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -48,7 +48,15 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
     let name = choose(path, &names, name.or(of_rsatoolbox))?;
     let dataset = file.dataset(name).with_context(|| format!("cannot read `{name}` in `{}`", path.display()))?;
     let mut shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
-    let values = dataset.read_f64().with_context(|| format!("`{name}` in `{}` holds no numbers", path.display()))?;
+    let unread = || {
+        let hint = "write it as float64 without further options, or convert it to .npy";
+        advise(format!("`{name}` in `{}` is stored in a way that is not read", path.display()), hint)
+    };
+    let values = dataset.read_f64().map_err(|error| unread().context(error.to_string()))?;
+    // Of float16, for one, numbers come out that are none.
+    if values.len() != shape.iter().product::<usize>() {
+        return Err(unread());
+    }
     // One RDM, or one row of MATLAB's, is a vector.
     shape.retain(|&size| size != 1);
     let values = array(&shape, values, path)?;
@@ -80,22 +88,29 @@ fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// Not text, which MATLAB stores as numbers and names in an attribute.
+/// Neither a single number nor text, which MATLAB stores as numbers and names in an attribute, nor what it has emptied.
 fn is_of_numbers(dataset: &Dataset) -> bool {
-    use hdf5_pure::DType::{Compound, ObjectReference, String, VariableLengthString};
+    use DType::{Compound, ObjectReference, String, VariableLengthString};
     let is_other = |dtype| matches!(dtype, String | VariableLengthString | ObjectReference | Compound(_));
     let is_number = dataset.dtype().is_ok_and(|dtype| !is_other(dtype));
-    let class = dataset.attrs().ok().and_then(|attributes| attributes.get(MATLAB_CLASS).map(|class| format!("{class:?}")));
-    is_number && !class.is_some_and(|class| class.contains("char"))
+    let attributes = dataset.attrs().unwrap_or_default();
+    let class = attributes.get(MATLAB_CLASS).map(|class| format!("{class:?}"));
+    let is_single = dataset.shape().is_ok_and(|shape| shape.iter().product::<u64>() == 1);
+    is_number && !is_single && !attributes.contains_key("MATLAB_empty") && !class.is_some_and(|class| class.contains("char"))
 }
 
-/// The first text that tells stimuli apart.
+/// The first text that tells stimuli apart, or else the first whole numbers that do; `index` only counts them.
 fn stimuli(file: &File) -> Option<Vec<String>> {
     let descriptors = file.group(STIMULI).ok()?;
     let mut names = descriptors.datasets().ok()?;
+    names.retain(|name| name != "index");
     names.sort();
-    let texts = names.iter().filter_map(|name| descriptors.dataset(name).ok()?.read_string().ok());
-    texts.into_iter().find(|texts| texts.iter().collect::<HashSet<_>>().len() == texts.len())
+    let datasets: Vec<Dataset> = names.iter().filter_map(|name| descriptors.dataset(name).ok()).collect();
+    let texts = datasets.iter().filter_map(|dataset| dataset.read_string().ok());
+    let whole = |dataset: &Dataset| dataset.dtype().is_ok_and(|dtype| !matches!(dtype, DType::F32 | DType::F64));
+    let numbers = datasets.iter().filter(|dataset| whole(dataset)).filter_map(|dataset| dataset.read_i64().ok());
+    let numbers = numbers.map(|numbers| numbers.iter().map(i64::to_string).collect());
+    texts.chain(numbers).find(|names: &Vec<String>| names.iter().collect::<HashSet<_>>().len() == names.len())
 }
 
 /// The pairs of one RDM or several, as `rsatoolbox.rdm.load_rdm` reads them.
@@ -127,4 +142,24 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     }
     file.add_group(of_stimuli.finish());
     whole::write(path, &file.finish()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stimuli_of_rsatoolbox_may_be_named_by_whole_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rdm.h5");
+        let mut file = FileBuilder::new();
+        file.create_dataset(PAIRS).with_f64_data(&[1.0, 2.0, 3.0]).with_shape(&[1, 3]);
+        let mut stimuli = file.create_group(STIMULI);
+        stimuli.create_dataset("index").with_i64_data(&[0, 1, 2]).with_shape(&[3]);
+        stimuli.create_dataset("session").with_i64_data(&[1, 1, 2]).with_shape(&[3]);
+        stimuli.create_dataset("stim_id").with_i64_data(&[73, 12, 5]).with_shape(&[3]);
+        file.add_group(stimuli.finish());
+        whole::write(&path, &file.finish().unwrap()).unwrap();
+        assert_eq!(read(&path, None, Order::C).unwrap().ids.unwrap(), ["73", "12", "5"]);
+    }
 }

@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
         ));
     }
     let of_numbers = |variable: &Variable| {
-        matches!(&variable.content, Content::Numbers(values) if !values.is_empty()).then(|| variable.name.clone())
+        matches!(&variable.content, Content::Numbers(values) if values.len() > 1).then(|| variable.name.clone())
     };
     let names: Vec<String> = variables.iter().filter_map(of_numbers).collect();
     let name = choose(path, &names, name)?.to_owned();

@@ -13,11 +13,29 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let mut names: Vec<String> =
         archive.file_names().filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect();
     names.sort();
+    if name.is_none() && names.len() > 1 {
+        names.retain(|name| is_of_numbers(&mut archive, name));
+    }
     let name = choose(path, &names, name)?;
     let mut npy = Vec::new();
     archive.by_name(&format!("{name}.npy"))?.read_to_end(&mut npy).with_context(|| damaged(path))?;
     Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, of_pairs: false })
 }
+
+/// Neither text or objects nor a single number, by the header.
+fn is_of_numbers(archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str) -> bool {
+    let mut start = Vec::new();
+    let file = archive.by_name(&format!("{name}.npy")).ok();
+    if file.and_then(|file| file.take(LONGEST_HEADER).read_to_end(&mut start).ok()).is_none() {
+        return false;
+    }
+    let header = String::from_utf8_lossy(&start);
+    let kind = header.split("'descr': '").nth(1).and_then(|rest| rest.trim_start_matches(['<', '>', '|', '=']).chars().next());
+    kind.is_some_and(|kind| "fiub".contains(kind)) && !header.contains("'shape': ()")
+}
+
+/// That of an array with names and shape is far shorter.
+const LONGEST_HEADER: u64 = 1024;
 
 fn damaged(path: &Path) -> String {
     format!("`{}` is not a whole .npz file", path.display())

@@ -1,7 +1,9 @@
 //! The mean RDM of subjects, in units in which subjects count alike.
 
 use super::Rdms;
+use crate::advice::advise;
 use crate::ranks::ranks;
+use anyhow::Result;
 
 /// In which units RDMs are averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -18,14 +20,26 @@ pub enum Pooling {
     Rank,
 }
 
-/// The mean over subjects of each pair; NaN where a subject has no data. As rsatoolbox's `pool_rdm`.
-pub fn average(rdms: &Rdms, pooling: Pooling) -> Vec<f64> {
+/// The mean over subjects of each pair; NaN where a subject has no data. As rsatoolbox's `pool_rdm`. Fails if no pair is
+/// left, or if a subject cannot be scaled.
+pub fn average(rdms: &Rdms, pooling: Pooling) -> Result<Vec<f64>> {
     let count = rdms.subjects[0].len();
     let kept: Vec<usize> = (0..count).filter(|&pair| rdms.subjects.iter().all(|pairs| pairs[pair].is_finite())).collect();
+    if kept.is_empty() {
+        return Err(advise("no pair has data in all RDMs, so there is no mean", "leave out the RDM that lacks most"));
+    }
     let mut sums = vec![0.0; kept.len()];
-    for subject in &rdms.subjects {
+    for (number, subject) in rdms.subjects.iter().enumerate() {
         let pairs: Vec<f64> = kept.iter().map(|&pair| subject[pair]).collect();
-        sums.iter_mut().zip(scaled(pairs, pooling)).for_each(|(sum, value)| *sum += value / rdms.subjects.len() as f64);
+        let is_flat = pooling == Pooling::Zscore && pairs.iter().all(|value| *value == pairs[0]);
+        let scaled = scaled(pairs, pooling);
+        if is_flat || !scaled.iter().all(|value| value.is_finite()) {
+            return Err(advise(
+                format!("RDM {number}, counting from 0, does not vary over the {} pairs that all have", kept.len()),
+                "leave it out, or average with `--pool mean`",
+            ));
+        }
+        sums.iter_mut().zip(scaled).for_each(|(sum, value)| *sum += value / rdms.subjects.len() as f64);
     }
     if pooling == Pooling::Zscore {
         let smallest = sums.iter().copied().fold(f64::INFINITY, f64::min);
@@ -33,7 +47,7 @@ pub fn average(rdms: &Rdms, pooling: Pooling) -> Vec<f64> {
     }
     let mut pooled = vec![f64::NAN; count];
     kept.into_iter().zip(sums).for_each(|(pair, sum)| pooled[pair] = sum);
-    pooled
+    Ok(pooled)
 }
 
 fn scaled(pairs: Vec<f64>, pooling: Pooling) -> Vec<f64> {

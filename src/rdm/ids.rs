@@ -30,7 +30,8 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         advise(format!("cannot read `{}`: {error}", path.display()), "give a text file (UTF-8) with one name a line")
     })?;
-    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect())
+    // Editors put a mark before the first letter.
+    Ok(text.trim_start_matches('\u{feff}').lines().map(|line| line.trim().to_owned()).collect())
 }
 
 /// Reads the IDs of `rows` rows; a repeated ID or another number of them is an error.

@@ -163,9 +163,11 @@ fn shrunk(x: &Tensor, freedom: usize) -> Result<Tensor> {
 fn factor(covariance: &Tensor) -> Result<Tensor> {
     covariance.f_linalg_cholesky(false).context("the noise covariance cannot be inverted").map_err(|error| {
         error.context(crate::advice::Advice {
-            problem: "the noise covariance cannot be inverted: there are too few residuals for so many units, or units repeat"
+            problem:
+                "the noise covariance cannot be inverted: too few residuals for so many units, units that repeat, or no noise"
+                    .into(),
+            hint: "check the residuals; with few of them --noise shrinkage or --noise diagonal, without any --noise identity"
                 .into(),
-            hint: "estimate it with shrinkage (--noise shrinkage) or for each unit alone (--noise diagonal)".into(),
         })
     })
 }

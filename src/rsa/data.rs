@@ -79,6 +79,12 @@ impl Analysis {
 
     fn check_variation(&self, target: &Target) -> Result<()> {
         let kept = self.kept(target);
+        if kept.is_empty() {
+            return Err(advise(
+                format!("no pair of stimuli has data in `{}` and in all models", target.name),
+                "leave out the layer or the subject that lacks most pairs: name the others",
+            ));
+        }
         let subject = |number: usize| match target.subjects.len() {
             1 => format!("`{}`", target.name),
             _ => format!("subject {number} of `{}`, counting from 0,", target.name),

@@ -16,5 +16,6 @@ mod readouts;
 mod refusals;
 mod rsa;
 mod safety;
+mod tables;
 mod threads;
 mod weights;

@@ -43,8 +43,8 @@ fn forward() -> Result<PathBuf> {
     let arguments = ["bench", "--bench", "forward", "--no-run", "--message-format", "json"];
     let built = Command::new(cargo).args(arguments).current_dir(repository()).output().context("cannot start cargo")?;
     let text = String::from_utf8_lossy(&built.stdout);
-    let executables = text.split("\"executable\":\"").skip(1).filter_map(|rest| rest.split('"').next());
-    match executables.last() {
+    let mut executables = text.split("\"executable\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    match executables.find(|path| path.contains("/forward-")) {
         Some(path) if built.status.success() => Ok(path.into()),
         _ => bail!("cannot build the bench `forward`:\n{}", String::from_utf8_lossy(&built.stderr)),
     }

@@ -40,7 +40,11 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -
     let rdms = Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects };
     let order = if alignment.assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
     printer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
-    let pairs = rdm::average(&rdms, pool);
+    let pairs = rdm::average(&rdms, pool)?;
+    let lost = pairs.iter().filter(|pair| pair.is_nan()).count();
+    if lost > 0 {
+        printer.note(&format!("{} of {} pairs are missing in some RDM and in the mean", count(lost), count(pairs.len())));
+    }
     write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, printer)
 }
 
@@ -62,9 +66,7 @@ pub fn convert(file: &Path, out: &Path, condensed: bool, printer: Printer) -> Re
 pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), [labels.to_owned()])?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(labels)?;
-    let mut lines: Vec<Vec<String>> =
-        reader.records().map(|record| Ok(record?.iter().map(str::to_owned).collect())).collect::<Result<_>>()?;
+    let mut lines = label_lines(labels)?;
     let width = lines.first().map_or(0, Vec::len);
     if lines.first().is_some_and(|line| is_header(line)) {
         printer.note(&format!("took the first line for a header: `{}`", lines.remove(0).join(",")));
@@ -86,14 +88,46 @@ pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
             "give the category of each stimulus, of which there must be two or more",
         ));
     }
+    if labels.names.len() == lines.len() {
+        return Err(advise(
+            format!("each of the {} stimuli has a category of its own, so all differ alike", lines.len()),
+            "give `ID,category` with commas, or tabs in a .tsv, and the same category to several stimuli",
+        ));
+    }
     printer.note(&format!("{} stimuli in {} categories", count(lines.len()), labels.names.len()));
     write(out, &Rdms { stimuli: lines.len(), ids, subjects: vec![rdm::categories(&labels)] }, false, printer)
 }
 
+/// The cells of a table of labels.
+fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
+    let problem = || advise(format!("cannot read `{}`", path.display()), "give lines of `ID,category`, or of a category each");
+    let delimiter = if arrays::kind(path) == "tsv" { b'\t' } else { b',' };
+    let reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).delimiter(delimiter).from_path(path);
+    let mut reader = reader.map_err(|error| problem().context(error))?;
+    let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
+    reader.records().map(|record| Ok(cells(record.map_err(|error| problem().context(error))?))).collect()
+}
+
 /// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
 fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: [&str; 12] =
-        ["", "stimulus", "stimuli", "image", "images", "id", "ids", "name", "file", "filename", "path", "item"];
+    const OF_STIMULI: [&str; 16] = [
+        "",
+        "stimulus",
+        "stimuli",
+        "stim",
+        "image",
+        "images",
+        "picture",
+        "pictures",
+        "id",
+        "ids",
+        "name",
+        "file",
+        "filename",
+        "path",
+        "item",
+        "condition",
+    ];
     const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
     let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
     line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
