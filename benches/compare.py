@@ -1,6 +1,6 @@
 """Compares thingsvision with PyTorch on this machine and writes benches/RESULTS.md. `cargo xtask bench` calls it.
 
-    python benches/compare.py PROGRAM FORWARD [--rounds 3] [--toolbox PYTHON] [--cores N]
+    python benches/compare.py PROGRAM FORWARD [--rounds 3] [--toolbox PYTHON]
 
 PROGRAM is the built thingsvision, FORWARD the built bench `forward`. Both sides of a comparison run in turn, round by round;
 a ratio is the median of those of the rounds. Needs torch, torchvision, Pillow, NumPy, and for CLIP clip-anytorch.
@@ -45,8 +45,8 @@ def median(values) -> float:
     return statistics.median(values)
 
 
-def ratio(theirs: list[float], ours: list[float]) -> float:
-    return median([a / b for a, b in zip(theirs, ours)])
+def ratio(larger: list[float], smaller: list[float]) -> float:
+    return median([a / b for a, b in zip(larger, smaller)])
 
 
 def forward(binary: str, rounds: int) -> list[str]:
@@ -62,7 +62,7 @@ def forward(binary: str, rounds: int) -> list[str]:
         product = median([run["product_gflops"] for run in theirs])
         theirs, ours = ([run["images_per_second"] for run in runs] for runs in (theirs, ours))
         rate = median(ours)
-        cells = [f"{gflop:.1f}", f"{median(theirs):.1f}", f"{rate:.1f}", f"**{ratio([1 / t for t in theirs], [1 / o for o in ours]):.2f}**"]
+        cells = [f"{gflop:.1f}", f"{median(theirs):.1f}", f"{rate:.1f}", f"**{ratio(ours, theirs):.2f}**"]
         cells += [f"{rate * gflop:.0f}", f"{100 * rate * gflop / product:.0f} %"]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
