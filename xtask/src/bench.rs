@@ -25,7 +25,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
         "there is no `{}`\n\nhint: `cargo xtask bench --setup` makes a Python with torch there (some GB), or name yours with --python",
         python.display()
     );
-    cargo(&["build", "--release"])?;
+    run(&mut cargo(&["build", "--release"]))?;
     let (program, forward) = (repository().join("target/release/thingsvision"), forward()?);
     let script = repository().join("benches/compare.py");
     run(Command::new(python).arg(script).arg(program).arg(forward).args(others))
@@ -39,9 +39,8 @@ fn set_up(place: &PathBuf) -> Result<()> {
 
 /// Builds the bench of the forward pass and returns where it is.
 fn forward() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["bench", "--bench", "forward", "--no-run", "--message-format", "json"];
-    let built = Command::new(cargo).args(arguments).current_dir(repository()).output().context("cannot start cargo")?;
+    let mut cargo = cargo(&["bench", "--bench", "forward", "--no-run", "--message-format", "json"]);
+    let built = cargo.output().context("cannot start cargo")?;
     let text = String::from_utf8_lossy(&built.stdout);
     let mut executables = text.split("\"executable\":\"").skip(1).filter_map(|rest| rest.split('"').next());
     match executables.find(|path| path.contains("/forward-")) {

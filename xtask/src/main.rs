@@ -44,9 +44,10 @@ fn repository() -> PathBuf {
 }
 
 /// `cargo`, in the repository, with the libtorch that [`libtorch::provide`] linked there.
-fn cargo(arguments: &[&str]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(arguments).current_dir(repository()).env("LIBTORCH", repository().join(libtorch::LINK)))
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(arguments).current_dir(repository()).env("LIBTORCH", repository().join(libtorch::LINK));
+    cargo
 }
 
 fn run(command: &mut Command) -> Result<()> {
@@ -60,13 +61,13 @@ fn run(command: &mut Command) -> Result<()> {
 fn test() -> Result<()> {
     libtorch::provide(&repository())?;
     // Release, as the demonstration: libtorch's bindings take minutes to build, and are so built once.
-    cargo(&["test", "--release", "--workspace"])
+    run(&mut cargo(&["test", "--release", "--workspace"]))
 }
 
 /// The main job on the shipped example: activations and RDMs of five layers, then RSA with the behavioural RDM.
 fn demo() -> Result<()> {
     libtorch::provide(&repository())?;
-    cargo(&["build", "--release"])?;
+    run(&mut cargo(&["build", "--release"]))?;
     thingsvision(
         "extract --model alexnet --weights random --seed 0 --layer features.2 --layer features.5 --layer features.12 \
          --layer classifier.2 --layer classifier.5 --images examples/images --out demo/activations --force",
@@ -81,5 +82,5 @@ fn thingsvision(arguments: &str) -> Result<()> {
     println!("\n$ thingsvision {arguments}");
     let mut run = vec!["run", "--release", "--quiet", "--bin", "thingsvision", "--"];
     run.extend(arguments.split_whitespace());
-    cargo(&run)
+    self::run(&mut cargo(&run))
 }
