@@ -1,5 +1,6 @@
 //! Errors that come with advice, and the nearest names to a wrong one.
 
+use std::ffi::{CStr, c_char};
 use std::fmt;
 
 /// What went wrong, and what to do about it: printed as `error: …` and, after a blank line, `hint: …`.
@@ -42,6 +43,13 @@ pub fn text_of(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// The first line of what C++ wrote to `message`, which ends in a zero.
+pub(crate) fn text_of_cpp(message: &[c_char]) -> String {
+    let bytes: Vec<u8> = message.iter().map(|&character| character as u8).collect();
+    let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// How alike two names must be (Jaro, 0 to 1) for one to be proposed for the other.

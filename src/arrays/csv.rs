@@ -92,7 +92,6 @@ fn header(lines: &[Vec<String>], path: &Path) -> Result<bool> {
     let (first, others) = (&lines[0], lines.len() - 1);
     let (corner, rest) = first.split_first().expect("a line has a cell");
     let text = rest.iter().filter(|cell| number(cell).is_none()).count();
-    let counts = counts(rest);
     if others > 0 && corner.is_empty() && rest.len() > 1 && rest.iter().all(|cell| !cell.is_empty()) {
         return Ok(true);
     }
@@ -102,10 +101,10 @@ fn header(lines: &[Vec<String>], path: &Path) -> Result<bool> {
             "give all columns names that are not numbers, or none; for a missing number NA, nan or an empty cell",
         ));
     }
-    if text > 0 || number(corner).is_none() && (rest.is_empty() || others > 0 && counts) {
+    if text > 0 || number(corner).is_none() && (rest.is_empty() || others > 0 && counts(rest)) {
         return Ok(true);
     }
-    if others > 0 && rest.len() > 1 && self::counts(first) {
+    if others > 0 && rest.len() > 1 && counts(first) {
         return match others == first.len() {
             true => Ok(true),
             // The first row of a square may count.
@@ -164,7 +163,8 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     whole::write(path, &writer.into_inner()?)
 }
 
-fn delimiter(path: &Path) -> u8 {
+/// Between the cells of a table at `path`: tabs in `.tsv`, else commas.
+pub fn delimiter(path: &Path) -> u8 {
     if kind(path) == "tsv" { b'\t' } else { b',' }
 }
 

@@ -7,6 +7,8 @@ mod level5;
 mod mat;
 mod npz;
 
+pub use self::csv::delimiter;
+
 use crate::advice::advise;
 use crate::npy;
 use anyhow::{Context, Result};

@@ -17,7 +17,7 @@ mod values;
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
 pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, read_record, sha256};
-pub use resources::{BATCH_SIZE, Demand, Resources, per_image};
+pub use resources::{Demand, Resources, per_image};
 pub use sink::Sink;
 
 use crate::advice::advise;

@@ -14,7 +14,7 @@ const SHARE: f64 = 0.9;
 /// Images in a batch at most, unless a user wants more. Measured on two cores, in images a second at batches of 1, 4, 16 and
 /// 32: ResNet50 23.9, 24.3, 25.0, 25.2; VGG16 6.5, 7.1, 7.2, 7.2; AlexNet, whose large linear maps are read once a batch, 68,
 /// 125, 152, 156.
-pub const BATCH_SIZE: usize = 16;
+const BATCH_SIZE: usize = 16;
 
 /// How the work is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,15 +34,11 @@ impl<'a> Sink<'a> {
 
     /// Stores whole rows from row `first` on.
     fn store(&self, first: usize, rows: &Tensor, room: &mut Vec<f32>) -> Result<()> {
-        match self.dtype {
-            Dtype::F32 => values::each_part(rows, room, &mut |row, bytes| self.file.write(first + row, bytes)),
-            Dtype::F16 => {
-                let rows = half(rows)?;
-                let mut bytes = vec![0; rows.numel() * self.dtype.bytes()];
-                rows.f_contiguous()?.f_copy_data_u8(&mut bytes, rows.numel())?;
-                self.file.write(first, &bytes)
-            }
-        }
+        let rows = match self.dtype {
+            Dtype::F32 => rows.shallow_clone(),
+            Dtype::F16 => half(rows)?,
+        };
+        values::each_part(&rows, room, &mut |row, bytes| self.file.write(first + row, bytes))
     }
 
     /// Wakes those that wait, after an error.

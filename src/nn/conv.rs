@@ -86,18 +86,25 @@ impl Module for Strided<'_> {
     }
 
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let Conv2d { weight, bias, options, .. } = self.conv;
         if pass.is_tracing() {
-            return fuse::blank_convolution(x, weight, options.padding, self.stride);
+            return fuse::blank_convolution(*self, x);
         }
-        if pass.is_fused() && self.stride == options.stride {
+        if pass.is_fused() && self.stride == self.conv.options.stride {
             return fuse::convolve(*self, None, x, Epilogue::None);
         }
-        let twice = |size| [size, size];
-        Ok(x.f_conv2d(weight, bias.as_deref(), twice(self.stride), twice(options.padding), [1, 1], options.groups)?)
+        self.plain(x, &self.conv.weight, self.conv.bias.as_deref())
     }
 
     fn part(&self) -> Part<'_> {
         Part::Convolution(*self)
+    }
+}
+
+impl Strided<'_> {
+    /// By PyTorch's own operation, with these parameters in place of the module's.
+    pub(super) fn plain(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Flow<Tensor> {
+        let Conv { padding, groups, .. } = self.conv.options;
+        let twice = |size| [size, size];
+        Ok(x.f_conv2d(weight, bias, twice(self.stride), twice(padding), [1, 1], groups)?)
     }
 }

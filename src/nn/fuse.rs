@@ -17,7 +17,7 @@
 
 use super::activation::QUICK;
 use super::kernels::{self, Epilogue};
-use super::{Affine, BatchNorm2d, EPS, Flow, Module, Parameter, Pass, Relu, Strided};
+use super::{Affine, BatchNorm2d, Conv, Conv2d, EPS, Flow, Module, Parameter, Pass, Relu, Strided};
 use std::sync::OnceLock;
 use tch::{Kind, Tensor};
 
@@ -42,7 +42,7 @@ pub enum Part<'a> {
 /// The activation functions that a kernel can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// [`Relu`](super::Relu)
+    /// [`Relu`]
     Relu,
     /// [`Gelu`](super::Gelu)
     Gelu,
@@ -98,13 +98,13 @@ impl<'a> Kernel<'a> {
     /// The longest one that begins with `first`, and how many of the modules after it belong to it. None if there is none,
     /// or if an output in between is wanted.
     fn of(pass: &Pass, first: Part<'a>, others: &[&'a dyn Module]) -> Option<(Kernel<'a>, usize)> {
+        if !pass.is_fused() {
+            return None;
+        }
         let part = |i: usize| match others.get(i) {
             Some(module) if pass.wants_none_of_next(i + 1) => module.part(),
             _ => Part::Other,
         };
-        if !pass.is_fused() {
-            return None;
-        }
         match first {
             Part::Convolution(conv) => {
                 let norm = if let Part::BatchNorm(norm) = part(0) { Some(norm) } else { None };
@@ -150,7 +150,7 @@ pub(super) struct Folded {
 impl Folded {
     fn new(Strided { conv, stride }: Strided, norm: Option<&BatchNorm2d>, x: &Tensor) -> Flow<Folded> {
         let (weight, bias) = match norm {
-            Some(norm) => fold(&conv.weight, conv.bias.as_deref(), norm)?,
+            Some(norm) => fold(conv, norm).map(|(weight, bias)| (weight, Some(bias)))?,
             None => (conv.weight.shallow_clone(), conv.bias.as_deref().map(Tensor::shallow_clone)),
         };
         let bias = bias.map(Parameter::new);
@@ -170,16 +170,16 @@ fn channels_last_wins(weight: &[i64], stride: i64) -> bool {
 }
 
 /// `W' = W γ / √(σ² + ε)` and `b' = β + (b − μ) γ / √(σ² + ε)`, in float64.
-fn fold(weight: &Tensor, bias: Option<&Tensor>, norm: &BatchNorm2d) -> Flow<(Tensor, Option<Tensor>)> {
+fn fold(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
     let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
     let scale = double(&norm.weight)?.f_div(&double(&norm.running_var)?.f_add_scalar(EPS)?.f_sqrt()?)?;
-    let centre = match bias {
+    let centre = match conv.bias.as_deref() {
         Some(bias) => double(bias)?.f_sub(&double(&norm.running_mean)?)?,
         None => double(&norm.running_mean)?.f_neg()?,
     };
     let bias = double(&norm.bias)?.f_add(&centre.f_mul(&scale)?)?;
-    let weight = double(weight)?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
-    Ok((weight.f_to_kind(Kind::Float)?, Some(bias.f_to_kind(Kind::Float)?)))
+    let weight = double(&conv.weight)?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+    Ok((weight.f_to_kind(Kind::Float)?, bias.f_to_kind(Kind::Float)?))
 }
 
 /// The convolution of `x` `[N, C, H, W]`, and the batch norm and activation that follow it.
@@ -193,22 +193,20 @@ pub(super) fn convolve(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor, ep
             cell.get_or_init(|| folded)
         }
     };
-    let Strided { conv, stride } = call;
     let Folded { weight, bias, channels_last } = folded;
     if *channels_last {
-        return kernels::convolution(x, weight, bias.as_deref(), &conv.options, stride, epilogue);
+        return kernels::convolution(x, weight, bias.as_deref(), &call.conv.options, call.stride, epilogue);
     }
-    let (x, padding) = (x.f_contiguous()?, conv.options.padding);
-    let mut y = x.f_conv2d(weight, bias.as_deref(), [stride, stride], [padding, padding], [1, 1], conv.options.groups)?;
+    let mut y = call.plain(&x.f_contiguous()?, weight, bias.as_deref())?;
     kernels::channels_last(&if epilogue == Epilogue::Relu { y.f_relu_()? } else { y })
 }
 
 /// In a dry run: as [`convolve`], shape alone.
-pub(super) fn blank_convolution(x: &Tensor, weight: &Tensor, padding: i64, stride: i64) -> Flow<Tensor> {
-    let ((n, c, h, w), kernel) = (x.size4()?, weight.size());
+pub(super) fn blank_convolution(Strided { conv, stride }: Strided, x: &Tensor) -> Flow<Tensor> {
+    let ((n, c, h, w), kernel) = (x.size4()?, conv.weight.size());
+    let Conv { padding, groups, .. } = conv.options;
     let out = |side: i64| (side + 2 * padding - kernel[2]).div_euclid(stride) + 1;
-    let groups = if kernel[1] == 0 { 1 } else { c / kernel[1] };
-    if c % kernel[1].max(1) != 0 || kernel[0] % groups.max(1) != 0 || out(h) < 1 || out(w) < 1 {
+    if kernel[1] < 1 || c != kernel[1] * groups || kernel[0] % groups != 0 || out(h) < 1 || out(w) < 1 {
         return Err(super::Halt::Failed(anyhow::anyhow!("no convolution of {c} × {h} × {w} with a kernel of {kernel:?}")));
     }
     blank(x, &[n, kernel[0], out(h), out(w)])

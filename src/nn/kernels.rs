@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // calls into C++, reasoned at each
 
 use super::{Conv, Flow, Halt, Parameter};
+use crate::advice::text_of_cpp;
 use anyhow::anyhow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::LazyLock;
@@ -150,9 +151,7 @@ fn guard(call: impl FnOnce(*mut c_char, usize) -> *mut C_tensor) -> Flow<Tensor>
     let mut message = [0 as c_char; LONGEST_MESSAGE];
     let tensor = call(message.as_mut_ptr(), LONGEST_MESSAGE);
     if tensor.is_null() {
-        let bytes = message.map(|character| character as u8);
-        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
-        return Err(Halt::Failed(anyhow!("{}", text.lines().next().unwrap_or_default())));
+        return Err(Halt::Failed(anyhow!("{}", text_of_cpp(&message))));
     }
     // SAFETY: made by `new` for us, and given to nobody else.
     Ok(unsafe { Tensor::from_ptr(tensor) })

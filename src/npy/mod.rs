@@ -60,6 +60,7 @@ fn read_from(open: Open, path: &Path) -> Result<ArrayD<f64>> {
     let mut descriptor = None;
     for read in types {
         match read(open) {
+            Ok(array) if array.is_standard_layout() => return Ok(array),
             Ok(array) => return Ok(array.as_standard_layout().into_owned()),
             Err(ReadNpyError::WrongDescriptor(found)) => descriptor = Some(found),
             Err(ReadNpyError::Io(error)) => return Err(cannot_open(path, error)),

@@ -1,6 +1,6 @@
 //! The mean RDM of subjects, in units in which subjects count alike.
 
-use super::Rdms;
+use super::{Rdms, varies};
 use crate::advice::advise;
 use crate::ranks::ranks;
 use anyhow::Result;
@@ -31,7 +31,7 @@ pub fn average(rdms: &Rdms, pooling: Pooling) -> Result<Vec<f64>> {
     let mut sums = vec![0.0; kept.len()];
     for (number, subject) in rdms.subjects.iter().enumerate() {
         let pairs: Vec<f64> = kept.iter().map(|&pair| subject[pair]).collect();
-        let is_flat = pooling == Pooling::Zscore && pairs.iter().all(|value| *value == pairs[0]);
+        let is_flat = pooling == Pooling::Zscore && !varies(&pairs);
         let scaled = scaled(pairs, pooling);
         if is_flat || !scaled.iter().all(|value| value.is_finite()) {
             return Err(advise(

@@ -104,8 +104,13 @@ impl Analysis {
 impl Model {
     /// The model, and its layer if it has one.
     pub fn name(&self) -> String {
-        format!("{} {}", self.model, self.layer).trim_end().to_owned()
+        model_name(&self.model, &self.layer)
     }
+}
+
+/// A model, and its layer if it has one.
+pub fn model_name(model: &str, layer: &str) -> String {
+    format!("{model} {layer}").trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use ceiling::{Ceiling, ceiling};
 pub use cka::Kernel;
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};
-pub use data::Lacking;
+pub use data::{Lacking, model_name};
 pub use difference::{Difference, differences};
 pub use explain::Explained;
 pub use kendall::{Kendall, kendall};

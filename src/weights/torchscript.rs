@@ -3,6 +3,7 @@
 //! The C++ side is `csrc/torchscript.cpp`.
 #![allow(unsafe_code)] // calls into C++, reasoned at each
 
+use crate::advice::text_of_cpp;
 use crate::nn::StateDict;
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -86,9 +87,7 @@ fn load(path: &Path) -> Result<StateDict> {
         thingsvision_torchscript_tensors(path.as_ptr(), (&raw mut state).cast(), take, message.as_mut_ptr(), LONGEST_MESSAGE)
     };
     if failed != 0 {
-        let bytes = message.map(|character| character as u8);
-        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
-        bail!("{}", text.lines().next().unwrap_or_default());
+        bail!("{}", text_of_cpp(&message));
     }
     Ok(state)
 }

@@ -101,8 +101,8 @@ pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
 /// The cells of a table of labels.
 fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
     let problem = || advise(format!("cannot read `{}`", path.display()), "give lines of `ID,category`, or of a category each");
-    let delimiter = if arrays::kind(path) == "tsv" { b'\t' } else { b',' };
-    let reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).delimiter(delimiter).from_path(path);
+    let mut table = csv::ReaderBuilder::new();
+    let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path)).from_path(path);
     let mut reader = reader.map_err(|error| problem().context(error))?;
     let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
     reader.records().map(|record| Ok(cells(record.map_err(|error| problem().context(error))?))).collect()

@@ -3,7 +3,7 @@
 use crate::cli::Rsa;
 use crate::printer::{columns, count};
 use thingsvision::rdm::{MANY_TIES, tied_share};
-use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table};
+use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table, model_name};
 
 /// What a column of the table says of a score.
 type Cell = fn(&Score) -> Option<String>;
@@ -80,17 +80,12 @@ pub fn differences(table: &Table) -> String {
     sorted.sort_by(|a, b| a.p.unwrap_or(f64::NAN).total_cmp(&b.p.unwrap_or(f64::NAN)));
     let mut rows = vec![["target", "model", "other", "difference", "p", "p Holm"].map(String::from).to_vec()];
     for found in sorted.iter().take(SHOWN) {
-        let (one, other) = (name(&found.model, &found.layer), name(&found.other_model, &found.other_layer));
+        let (one, other) = (model_name(&found.model, &found.layer), model_name(&found.other_model, &found.other_layer));
         let numbers = [format!("{:.3}", found.difference), p(found.p), p(found.p_holm)];
         rows.push([found.target.clone(), one, other].into_iter().chain(numbers).collect());
     }
     let more = sorted.len().saturating_sub(SHOWN);
     columns(&rows, &[3, 4, 5]) + &if more > 0 { format!("and {more} more, in the file\n") } else { String::new() }
-}
-
-/// The model, and its layer if it is a run's.
-fn name(model: &str, layer: &str) -> String {
-    format!("{model} {layer}").trim_end().to_owned()
 }
 
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
@@ -161,7 +156,7 @@ fn left_out(table: &Table, draws: u32) -> Vec<String> {
             Some(_) => "",
             None => "; no interval, for it would be that of the draws in which they do",
         };
-        let (name, left_out, draws) = (name(&score.model, &score.layer), count(left_out), count(draws));
+        let (name, left_out, draws) = (model_name(&score.model, &score.layer), count(left_out), count(draws));
         format!(
             "`{name}`, `{}`: left out {left_out} of {draws} draws, in which one of the two does not vary{none}.",
             score.target
