@@ -1,8 +1,10 @@
 //! The command line: flags and their help, nothing else.
 
+mod plot;
 mod rdm;
 mod rsa;
 
+pub use plot::{Plot, PlotCommand, PlotMds, PlotRdm, PlotScores, Shown};
 pub use rdm::{Rdm, RdmCommand};
 pub use rsa::{Cka, Rsa};
 
@@ -112,6 +114,8 @@ pub enum Command {
     ///
     /// ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of the centred features X and Y of the same stimuli (Kornblith et al. 2019)
     Cka(Cka),
+    /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
+    Plot(Box<Plot>),
 }
 
 /// `thingsvision models`

@@ -20,6 +20,7 @@ pub mod models;
 pub mod nn;
 pub mod npy;
 pub mod parallel;
+pub mod plot;
 pub mod ranks;
 pub mod rdm;
 pub mod readout;

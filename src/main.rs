@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
         Command::Cka(arguments) => commands::cka::run(&arguments, printer),
+        Command::Plot(arguments) => commands::plot::run(&arguments, printer),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod layers;
 pub mod models;
 mod outputs;
+pub mod plot;
 pub mod rdm;
 pub mod rsa;
 pub mod weights;

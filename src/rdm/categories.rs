@@ -1,10 +1,100 @@
-//! The RDM of a categorical model: 0 within a category, 1 between.
+//! The categories of stimuli, and the RDM of a categorical model: 0 within a category, 1 between.
 
 use super::design::Labels;
 use super::file::pairs_of;
+use super::ids;
+use crate::advice::advise;
+use crate::arrays;
+use anyhow::Result;
+use std::path::Path;
 
-/// The pairs of stimuli with these labels.
-pub fn categories(labels: &Labels) -> Vec<f64> {
-    let differ = |(i, j): (usize, usize)| f64::from(u8::from(labels.of_row[i] != labels.of_row[j]));
-    pairs_of(labels.of_row.len()).map(differ).collect()
+/// The category of each stimulus.
+#[derive(Debug, Clone)]
+pub struct Categories {
+    /// The stimuli, if the table names them.
+    pub ids: Option<Vec<String>>,
+    /// Their categories.
+    pub labels: Labels,
+    /// The first line, if it was taken for a header.
+    pub header: Option<String>,
+}
+
+impl Categories {
+    /// Reads a table of stimulus ID and category, or one category a line. Categories that tell nothing apart are an error.
+    pub fn read(path: &Path) -> Result<Categories> {
+        let mut lines = label_lines(path)?;
+        let width = lines.first().map_or(0, Vec::len);
+        let header = lines.first().is_some_and(|line| is_header(line)).then(|| lines.remove(0).join(","));
+        if lines.len() < 4 || !(1..=2).contains(&width) {
+            return Err(advise(
+                format!("`{}` has {} lines of {width} columns", path.display(), lines.len()),
+                "give at least four lines of `ID,category`, or of a category each",
+            ));
+        }
+        let ids = (width == 2).then(|| lines.iter().map(|line| line[0].clone()).collect::<Vec<_>>());
+        if let Some(ids) = &ids {
+            ids::check_unique(ids, &path.display().to_string())?;
+        }
+        let labels = Labels::new(&lines.iter().map(|line| line[width - 1].clone()).collect::<Vec<_>>());
+        check(&labels)?;
+        Ok(Categories { ids, labels, header })
+    }
+
+    /// The pairs of the RDM.
+    pub fn rdm(&self) -> Vec<f64> {
+        let of = &self.labels.of_row;
+        pairs_of(of.len()).map(|(i, j)| f64::from(u8::from(of[i] != of[j]))).collect()
+    }
+}
+
+/// Fails if all stimuli are alike, or none.
+fn check(labels: &Labels) -> Result<()> {
+    if let [only] = &labels.names[..] {
+        return Err(advise(
+            format!("all stimuli are in one category, `{only}`, so no two of them differ"),
+            "give the category of each stimulus, of which there must be two or more",
+        ));
+    }
+    if labels.names.len() == labels.of_row.len() {
+        return Err(advise(
+            format!("each of the {} stimuli has a category of its own, so all differ alike", labels.of_row.len()),
+            "give `ID,category` with commas, or tabs in a .tsv, and the same category to several stimuli",
+        ));
+    }
+    Ok(())
+}
+
+/// The cells of a table of labels.
+fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
+    let problem = || advise(format!("cannot read `{}`", path.display()), "give lines of `ID,category`, or of a category each");
+    let mut table = csv::ReaderBuilder::new();
+    let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path)).from_path(path);
+    let mut reader = reader.map_err(|error| problem().context(error))?;
+    let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
+    reader.records().map(|record| Ok(cells(record.map_err(|error| problem().context(error))?))).collect()
+}
+
+/// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
+fn is_header(line: &[String]) -> bool {
+    const OF_STIMULI: [&str; 16] = [
+        "",
+        "stimulus",
+        "stimuli",
+        "stim",
+        "image",
+        "images",
+        "picture",
+        "pictures",
+        "id",
+        "ids",
+        "name",
+        "file",
+        "filename",
+        "path",
+        "item",
+        "condition",
+    ];
+    const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
+    let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
+    line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
 }

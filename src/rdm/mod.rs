@@ -8,6 +8,7 @@ mod bands;
 mod categories;
 mod check;
 mod cityblock;
+mod clusters;
 mod constant;
 mod crossnobis;
 mod design;
@@ -16,7 +17,9 @@ mod file;
 
 pub mod ids;
 mod job;
+mod kmeans;
 mod mapped;
+mod mds;
 mod metric;
 mod noise;
 mod points;
@@ -27,11 +30,13 @@ mod tiles;
 
 pub use average::{Pooling, average};
 pub use bands::Shape;
-pub use categories::categories;
+pub use categories::Categories;
 pub use check::{Finding, MANY_TIES, check, missing, tied_share};
+pub use clusters::{Clustering, Clusters};
 pub use constant::varies;
 pub use design::{Labels, means};
 pub use job::Job;
+pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 

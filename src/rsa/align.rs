@@ -1,9 +1,10 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
 use crate::advice::advise;
-use crate::rdm::pair;
+use crate::rdm::{Rdms, pair};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 /// What is known of the rows of an RDM.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,13 @@ pub struct Alignment {
     pub assumed: bool,
     /// How many stimuli are not in all RDMs.
     pub left_out: usize,
+}
+
+/// Aligns the RDMs of files, see [`align`].
+pub fn align_files<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Rdms)>, intersect: bool) -> Result<Alignment> {
+    let named: Vec<_> = files.into_iter().map(|(path, rdms)| (path.display().to_string(), rdms)).collect();
+    let rows = named.iter().map(|(name, rdms)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() });
+    align(&rows.collect::<Vec<_>>(), intersect)
 }
 
 /// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some; those without

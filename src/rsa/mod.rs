@@ -25,7 +25,7 @@ mod random;
 mod table;
 mod tree;
 
-pub use align::{Alignment, Rows, align, aligned};
+pub use align::{Alignment, Rows, align, align_files, aligned};
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, Over, bootstrap};
 pub use ceiling::{Ceiling, ceiling};

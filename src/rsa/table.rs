@@ -1,26 +1,27 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
 use super::{Analysis, Bootstrap, Ceiling, Difference, Permuted, benjamini_hochberg, holm};
+use crate::advice::advise;
 use crate::npy;
 use crate::whole;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A layer's score against a target. What was not asked for is empty.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The name of the behavioural or fMRI RDM.
     pub target: String,
     /// `behavior` or `fmri`.
-    pub kind: &'static str,
+    pub kind: String,
     /// The run, as its folder is called.
     pub model: String,
     /// PyTorch's name of the layer.
     pub layer: String,
     /// The comparison.
-    pub compare: &'static str,
+    pub compare: String,
     /// How many stimuli both RDMs have.
     pub stimuli: usize,
     /// How many pairs of stimuli were compared.
@@ -79,10 +80,10 @@ impl Table {
                 let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(test, scores[test]));
                 rows.push(Score {
                     target: target.name.clone(),
-                    kind: target.kind,
+                    kind: target.kind.to_owned(),
                     model: model.model.clone(),
                     layer: model.layer.clone(),
-                    compare: analysis.comparison.name(),
+                    compare: analysis.comparison.name().to_owned(),
                     stimuli: analysis.stimuli,
                     pairs,
                     subjects: target.subjects.len(),
@@ -129,6 +130,21 @@ impl Table {
             whole::write(path, &csv(&self.differences)?)?;
         }
         Ok(paths)
+    }
+
+    /// Reads the scores in the `.json` file at `path`.
+    pub fn read(path: &Path) -> Result<Vec<Score>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
+        })?;
+        let scores: Vec<Score> = serde_json::from_str(&text).map_err(|error| {
+            advise(
+                format!("`{}` is no table of scores: {error}", path.display()),
+                "name the .json that `thingsvision rsa` writes",
+            )
+        })?;
+        ensure!(!scores.is_empty(), "`{}` holds no scores", path.display());
+        Ok(scores)
     }
 
     /// The scores as a JSON array of objects.

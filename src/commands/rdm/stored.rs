@@ -7,8 +7,8 @@ use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays::{self, Labelled};
-use thingsvision::rdm::{self, Labels, Pooling, Rdms, ids};
-use thingsvision::rsa::{Rows, align, aligned};
+use thingsvision::rdm::{self, Categories, Pooling, Rdms, ids};
+use thingsvision::rsa::{align_files, aligned};
 
 /// Prints what was found; what cannot be read as an RDM is an error that says why.
 pub fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
@@ -27,12 +27,7 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
     let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let row = |(rdms, name)| {
-        let (rdms, name): (&Rdms, &String) = (rdms, name);
-        Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() }
-    };
-    let alignment = align(&all.iter().zip(&names).map(row).collect::<Vec<_>>(), false)?;
+    let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), false)?;
     let mut subjects = Vec::new();
     for (rdms, rows) in all.iter().zip(&alignment.rows) {
         subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));
@@ -66,71 +61,13 @@ pub fn convert(file: &Path, out: &Path, condensed: bool, printer: Printer) -> Re
 pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), [labels.to_owned()])?;
-    let mut lines = label_lines(labels)?;
-    let width = lines.first().map_or(0, Vec::len);
-    if lines.first().is_some_and(|line| is_header(line)) {
-        printer.note(&format!("took the first line for a header: `{}`", lines.remove(0).join(",")));
+    let categories = Categories::read(labels)?;
+    if let Some(header) = &categories.header {
+        printer.note(&format!("took the first line for a header: `{header}`"));
     }
-    if lines.len() < 4 || !(1..=2).contains(&width) {
-        return Err(advise(
-            format!("`{}` has {} lines of {width} columns", labels.display(), lines.len()),
-            "give at least four lines of `ID,category`, or of a category each",
-        ));
-    }
-    let ids = (width == 2).then(|| lines.iter().map(|line| line[0].clone()).collect::<Vec<_>>());
-    if let Some(ids) = &ids {
-        ids::check_unique(ids, &labels.display().to_string())?;
-    }
-    let labels = Labels::new(&lines.iter().map(|line| line[width - 1].clone()).collect::<Vec<_>>());
-    if let [only] = &labels.names[..] {
-        return Err(advise(
-            format!("all stimuli are in one category, `{only}`, so no two of them differ"),
-            "give the category of each stimulus, of which there must be two or more",
-        ));
-    }
-    if labels.names.len() == lines.len() {
-        return Err(advise(
-            format!("each of the {} stimuli has a category of its own, so all differ alike", lines.len()),
-            "give `ID,category` with commas, or tabs in a .tsv, and the same category to several stimuli",
-        ));
-    }
-    printer.note(&format!("{} stimuli in {} categories", count(lines.len()), labels.names.len()));
-    write(out, &Rdms { stimuli: lines.len(), ids, subjects: vec![rdm::categories(&labels)] }, false, printer)
-}
-
-/// The cells of a table of labels.
-fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
-    let problem = || advise(format!("cannot read `{}`", path.display()), "give lines of `ID,category`, or of a category each");
-    let mut table = csv::ReaderBuilder::new();
-    let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path)).from_path(path);
-    let mut reader = reader.map_err(|error| problem().context(error))?;
-    let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
-    reader.records().map(|record| Ok(cells(record.map_err(|error| problem().context(error))?))).collect()
-}
-
-/// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
-fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: [&str; 16] = [
-        "",
-        "stimulus",
-        "stimuli",
-        "stim",
-        "image",
-        "images",
-        "picture",
-        "pictures",
-        "id",
-        "ids",
-        "name",
-        "file",
-        "filename",
-        "path",
-        "item",
-        "condition",
-    ];
-    const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
-    let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
-    line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
+    let stimuli = categories.labels.of_row.len();
+    printer.note(&format!("{} stimuli in {} categories", count(stimuli), categories.labels.names.len()));
+    write(out, &Rdms { stimuli, subjects: vec![categories.rdm()], ids: categories.ids }, false, printer)
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.

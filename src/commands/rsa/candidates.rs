@@ -47,12 +47,16 @@ fn named_file(path: &Path) -> Result<Candidate> {
             "average them: thingsvision rdm average; or give them as a target",
         ));
     }
-    let run = std::path::absolute(path)?.parent().filter(|folder| is_run(folder)).map(Path::to_owned);
-    let (model, layer) = match run {
-        Some(run) => (folder_name(&run)?, stem(path)),
-        None => (stem(path), String::new()),
-    };
+    let (model, layer) = names(path)?;
     Ok(Candidate { model, layer, path: path.to_owned(), rdm })
+}
+
+/// What the RDM at `path` is called: the run and the layer if it lies in a run, else the file's name.
+pub(in crate::commands) fn names(path: &Path) -> Result<(String, String)> {
+    match std::path::absolute(path)?.parent().filter(|folder| is_run(folder)) {
+        Some(run) => Ok((folder_name(run)?, stem(path))),
+        None => Ok((stem(path), String::new())),
+    }
 }
 
 fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
@@ -76,7 +80,7 @@ fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-fn layers_of_run(folder: &Path, printer: Printer) -> Result<Vec<Candidate>> {
+pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Result<Vec<Candidate>> {
     if !is_run(folder) {
         return Err(advise(
             format!("`{}` is not the folder of a run: it has no run.json", folder.display()),

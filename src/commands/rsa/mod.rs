@@ -1,7 +1,7 @@
 //! `thingsvision rsa`
 
 pub(super) mod candidates;
-mod targets;
+pub(super) mod targets;
 mod text;
 
 use crate::cli::Rsa;
@@ -14,7 +14,7 @@ use targets::Wanted;
 use thingsvision::advice::advise;
 use thingsvision::arrays;
 use thingsvision::rsa::{
-    Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Permuted, Rows, Table, Target, align, aligned, bootstrap,
+    Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Permuted, Table, Target, align_files, aligned, bootstrap,
     differences, permute,
 };
 
@@ -110,11 +110,9 @@ fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) 
 }
 
 fn alignment(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<Alignment> {
-    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (path, rdms)));
-    let all: Vec<_> = of_targets.chain(candidates.iter().map(|candidate| (&candidate.path, &candidate.rdm))).collect();
-    let names: Vec<String> = all.iter().map(|(path, _)| path.display().to_string()).collect();
-    let rows = all.iter().zip(&names).map(|((_, rdms), name)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() });
-    align(&rows.collect::<Vec<_>>(), arguments.intersect)
+    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (&**path, rdms)));
+    let of_models = candidates.iter().map(|candidate| (&*candidate.path, &candidate.rdm));
+    align_files(of_targets.chain(of_models), arguments.intersect)
 }
 
 fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, alignment: &Alignment) -> Analysis {

@@ -16,10 +16,10 @@ pub struct Wanted {
 }
 
 /// A target as it was asked for.
-struct Named {
-    name: Option<String>,
+pub(in crate::commands) struct Named {
+    pub name: Option<String>,
     kind: &'static str,
-    files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads all targets.
@@ -32,7 +32,8 @@ pub fn read(arguments: &Rsa) -> Result<Vec<Wanted>> {
 }
 
 impl Named {
-    fn parse(text: &str, kind: &'static str) -> Result<Named> {
+    /// `[NAME=]FILE[,FILE…]`, or a glob for files.
+    pub fn parse(text: &str, kind: &'static str) -> Result<Named> {
         let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
         let (name, files) = match text.split_once('=') {
             Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),

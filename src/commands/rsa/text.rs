@@ -18,7 +18,8 @@ pub fn table(table: &Table) -> String {
         let same_target = before.is_some_and(|before| before.target == score.target && before.kind == score.kind);
         let same_model = same_target && before.is_some_and(|before| before.model == score.model);
         let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
-        let mut row = vec![unless(same_target, &score.target), unless(same_target, score.kind), unless(same_model, &score.model)];
+        let mut row =
+            vec![unless(same_target, &score.target), unless(same_target, &score.kind), unless(same_model, &score.model)];
         row.push(score.layer.clone());
         for (title, cell) in &columns_wanted {
             let once = *title == CEILING && same_target;
@@ -31,7 +32,7 @@ pub fn table(table: &Table) -> String {
 }
 
 /// The title and the cells of every column of numbers that there is something to say in.
-fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
+fn optional(table: &Table) -> Vec<(&str, Cell)> {
     let first = &table.scores[0];
     let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
     let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
@@ -39,7 +40,7 @@ fn optional(table: &Table) -> Vec<(&'static str, Cell)> {
         (any(|s| s.draws_left_out.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
     let all: [(bool, &str, Cell); 8] = [
         (pairs_differ, "pairs", |score| Some(count(score.pairs))),
-        (true, first.compare, |score| Some(format!("{:.3}", score.score))),
+        (true, &first.compare, |score| Some(format!("{:.3}", score.score))),
         (drawn, "95 % interval", |score| Some(interval(score).unwrap_or_else(|| NOT_AVAILABLE.into()))),
         (tested, "p", |score| score.p.map(probability)),
         (tested, "p family", |score| score.p_family.map(probability)),

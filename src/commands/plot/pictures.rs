@@ -1,0 +1,56 @@
+//! The files of a picture: PNG and SVG, or the one that was named.
+
+use crate::commands::outputs;
+use crate::printer::Printer;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use thingsvision::plot::{Picture, draw, svg};
+use thingsvision::{arrays, whole};
+
+/// Pixels of the PNG for each unit of the picture.
+pub const SCALE: f64 = 2.0;
+
+/// Where a picture goes.
+pub struct Files {
+    prefix: PathBuf,
+    pictures: Vec<PathBuf>,
+}
+
+impl Files {
+    /// `PREFIX.png` and `PREFIX.svg`, or `out` itself if it is called so.
+    pub fn new(out: &Path) -> Result<Files> {
+        outputs::check_folder(out)?;
+        if matches!(arrays::kind(out).as_str(), "png" | "svg") {
+            return Ok(Files { prefix: out.with_extension(""), pictures: vec![out.to_owned()] });
+        }
+        Ok(Files { prefix: out.to_owned(), pictures: ["png", "svg"].map(|ending| with_ending(out, ending)).to_vec() })
+    }
+
+    /// A file beside the pictures.
+    pub fn beside(&self, ending: &str) -> PathBuf {
+        with_ending(&self.prefix, ending)
+    }
+
+    /// Fails if one of the files, or of `others`, is one that is read.
+    pub fn check(&self, others: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+        outputs::check(&[&self.pictures[..], others].concat(), inputs)
+    }
+
+    /// Writes the picture, which programs call by `title`, and prints where it is.
+    pub fn write(&self, picture: &Picture, title: &str, printer: Printer) -> Result<()> {
+        let svg = svg(picture, title);
+        for path in &self.pictures {
+            match arrays::kind(path).as_str() {
+                "svg" => whole::write(path, svg.as_bytes())?,
+                _ => whole::write(path, &draw(&svg, SCALE)?)?,
+            }
+        }
+        self.pictures.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
+    }
+}
+
+fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
+    let mut path = prefix.as_os_str().to_owned();
+    path.push(format!(".{ending}"));
+    path.into()
+}

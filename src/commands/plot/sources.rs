@@ -1,0 +1,97 @@
+//! The RDMs that are drawn: read, of subjects their mean, and brought to the same stimuli.
+
+use crate::cli::Shown;
+use crate::commands::outputs;
+use crate::commands::rsa::candidates::{self, Candidate};
+use crate::commands::rsa::targets::Named;
+use crate::printer::{Printer, count};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use thingsvision::arrays;
+use thingsvision::plot::Panel;
+use thingsvision::rdm::{Pooling, Rdms, average};
+use thingsvision::rsa::{align_files, aligned};
+
+/// An RDM that is drawn.
+struct Source {
+    title: String,
+    subtitle: String,
+    path: PathBuf,
+    rdm: Rdms,
+}
+
+/// RDMs of the same stimuli in the same order.
+pub struct Sources {
+    pub panels: Vec<Panel>,
+    pub stimuli: usize,
+    pub ids: Option<Vec<String>>,
+    /// The RDM by which stimuli are ordered.
+    pub reference: Option<Rdms>,
+    /// All that was read.
+    pub files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Reads and aligns what is to be shown.
+    pub fn read(shown: &Shown, printer: Printer) -> Result<Sources> {
+        let mut sources: Vec<Source> = match &shown.rdms[..] {
+            [] => candidates::find(&[], printer)?.into_iter().map(Source::of_layer).collect(),
+            named => {
+                let read: Vec<Vec<Source>> = named.iter().map(|text| read(text, printer)).collect::<Result<_>>()?;
+                read.into_iter().flatten().collect()
+            }
+        };
+        if let Some(path) = &shown.cluster {
+            sources.push(Source::of_file(None, vec![path.clone()])?);
+        }
+        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), shown.intersect)?;
+        if alignment.left_out > 0 {
+            printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
+        }
+        if alignment.assumed && alignment.ids.is_some() {
+            printer.note("RDMs without names are taken to be in the order of the others");
+        }
+        let stimuli = alignment.rows[0].len();
+        let files = sources.iter().flat_map(|source| outputs::read_of(&source.path)).collect();
+        let mut panels: Vec<Panel> = Vec::new();
+        for (source, rows) in sources.into_iter().zip(&alignment.rows) {
+            let pairs = aligned(source.rdm.stimuli, &source.rdm.subjects[0], rows);
+            panels.push(Panel { title: source.title, subtitle: source.subtitle, pairs });
+        }
+        let reference = shown.cluster.as_ref().and_then(|_| panels.pop());
+        let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
+        Ok(Sources { panels, stimuli, ids: alignment.ids, reference, files })
+    }
+}
+
+/// What `[NAME=]RDM` or `RUN_DIR` names.
+fn read(text: &str, printer: Printer) -> Result<Vec<Source>> {
+    if Path::new(text).is_dir() {
+        return Ok(candidates::layers_of_run(Path::new(text), printer)?.into_iter().map(Source::of_layer).collect());
+    }
+    let named = Named::parse(text, "")?;
+    Ok(vec![Source::of_file(named.name, named.files)?])
+}
+
+impl Source {
+    fn of_layer(candidate: Candidate) -> Source {
+        Source { title: candidate.model, subtitle: candidate.layer, path: candidate.path, rdm: candidate.rdm }
+    }
+
+    /// The mean of the subjects in files.
+    fn of_file(name: Option<String>, files: Vec<PathBuf>) -> Result<Source> {
+        let rdms = files.iter().map(|file| Rdms::read(file)).collect::<Result<Vec<_>>>()?;
+        let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&rdms), false)?;
+        let of_file = |(rdms, rows): (&Rdms, &Vec<usize>)| -> Vec<Vec<f64>> {
+            rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
+        };
+        let subjects: Vec<Vec<f64>> = rdms.iter().zip(&alignment.rows).flat_map(of_file).collect();
+        let number = subjects.len();
+        let all = Rdms { stimuli: rdms[0].stimuli, ids: alignment.ids, subjects };
+        let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
+        let (title, layer) = candidates::names(&files[0])?;
+        let subtitle = if number > 1 { format!("mean of {number} subjects") } else { layer };
+        let rdm = Rdms { subjects: vec![mean], ..all };
+        Ok(Source { title: name.unwrap_or(title), subtitle, path: arrays::split(&files[0]).0, rdm })
+    }
+}

@@ -1,0 +1,204 @@
+//! Which stimuli are drawn, in which order, and with which marks, names and thumbnails.
+
+use super::sources::Sources;
+use crate::cli::Shown;
+use crate::printer::{Printer, count};
+use anyhow::Result;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use thingsvision::advice::advise;
+use thingsvision::parallel::parallel;
+use thingsvision::plot::{Groups, MOST_GROUPS, Raster, thumbnail};
+use thingsvision::rdm::{Categories, Clustering, Clusters, Labels, Rdms};
+use thingsvision::rsa::aligned;
+use thingsvision::{images::Conditions, plot::display_names};
+
+/// What is to be known of the stimuli to draw them, in the order in which they are drawn.
+pub struct Drawn {
+    /// Their rows in the RDMs.
+    pub rows: Vec<usize>,
+    /// Their IDs, if they are known.
+    pub ids: Option<Vec<String>>,
+    /// Their IDs as people read them.
+    pub names: Option<Vec<String>>,
+    pub clusters: Option<Groups>,
+    pub categories: Option<Groups>,
+    pub thumbnails: Option<Vec<Arc<Raster>>>,
+    /// How they were chosen and ordered, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Drawn {
+    /// Chooses and orders the stimuli of `sources`, all of which are brought into that order.
+    pub fn choose(shown: &Shown, sources: &mut Sources, printer: Printer) -> Result<Drawn> {
+        let mut notes = Vec::new();
+        let chosen = sample(shown, sources.stimuli, &mut notes);
+        let categories = shown.categories.as_deref().map(|named| categories(named, sources, printer)).transpose()?;
+        let clusters = sources.reference.as_ref().map(|reference| clusters(shown, reference, &chosen)).transpose()?;
+        let of = |labels: &Labels| chosen.iter().map(|&row| labels.of_row[row]).collect::<Vec<_>>();
+        let in_order = match (&clusters, &categories) {
+            _ if shown.keep_order => (0..chosen.len()).collect(),
+            (Some(clusters), _) => clusters.order.clone(),
+            (None, Some(labels)) => Clusters::of_categories(of(labels)).order,
+            (None, None) => (0..chosen.len()).collect(),
+        };
+        notes.extend(ordered_by(shown, categories.is_some()));
+        let rows: Vec<usize> = in_order.iter().map(|&place| chosen[place]).collect();
+        for panel in &mut sources.panels {
+            panel.pairs = aligned(sources.stimuli, &panel.pairs, &rows);
+        }
+        let ids: Option<Vec<String>> = sources.ids.as_ref().map(|ids| rows.iter().map(|&row| ids[row].clone()).collect());
+        let thumbnails = shown.thumbnails.as_deref().map(|folder| thumbnails(folder, ids.as_deref())).transpose()?;
+        Ok(Drawn {
+            names: ids.as_deref().filter(|_| !shown.no_names).map(display_names),
+            clusters: clusters
+                .filter(|_| shown.clusters.is_some())
+                .map(|found| cluster_groups(&found, &in_order, categories.is_some())),
+            categories: categories.map(|labels| category_groups(labels, &rows)),
+            rows,
+            ids,
+            thumbnails,
+            notes,
+        })
+    }
+
+    /// The strips along the edges of RDMs, the outer one last.
+    pub fn groups(&self) -> Vec<Groups> {
+        self.clusters.iter().chain(&self.categories).cloned().collect()
+    }
+
+    /// A table of the stimuli as they are drawn, with `columns` of numbers more.
+    pub fn csv(&self, columns: &[(String, Vec<f64>)]) -> Result<Vec<u8>> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let groups = [("cluster", &self.clusters), ("category", &self.categories)];
+        let groups: Vec<_> = groups.into_iter().filter_map(|(title, groups)| Some((title, groups.as_ref()?))).collect();
+        let mut header = vec!["position", "row"];
+        header.extend(self.ids.as_ref().map(|_| "stimulus"));
+        header.extend(groups.iter().map(|(title, _)| *title));
+        header.extend(columns.iter().map(|(title, _)| title.as_str()));
+        csv.write_record(&header)?;
+        for (position, row) in self.rows.iter().enumerate() {
+            let mut record = vec![position.to_string(), row.to_string()];
+            record.extend(self.ids.as_ref().map(|ids| ids[position].clone()));
+            record.extend(groups.iter().map(|(_, groups)| groups.names[groups.of[position]].clone()));
+            record.extend(columns.iter().map(|(_, values)| values[position].to_string()));
+            csv.write_record(&record)?;
+        }
+        Ok(csv.into_inner()?)
+    }
+}
+
+/// The stimuli that are drawn, in the given order.
+fn sample(shown: &Shown, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..stimuli).collect();
+    if let Some(most) = shown.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
+        all.shuffle(&mut ChaCha8Rng::seed_from_u64(shown.seed));
+        all.truncate(most);
+        all.sort_unstable();
+        notes.push(format!("{} of {} stimuli, drawn at random (seed {}).", count(most), count(stimuli), shown.seed));
+    }
+    all
+}
+
+fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
+    let n = reference.stimuli;
+    let pairs = aligned(n, &reference.subjects[0], chosen);
+    let rdms = Rdms { stimuli: chosen.len(), ids: None, subjects: vec![pairs] };
+    let wanted = match (shown.clusters, shown.clustering) {
+        (None, Clustering::Kmeans) => {
+            return Err(advise("k-means needs the number of clusters", "say how many: --clusters 5"));
+        }
+        (wanted, _) => wanted.unwrap_or(1) as usize,
+    };
+    Clusters::find(&rdms, shown.clustering, wanted, shown.seed)
+}
+
+/// The category of every row.
+fn categories(named: &str, sources: &Sources, printer: Printer) -> Result<Labels> {
+    let unnamed = || {
+        advise(
+            "it is not known which stimuli the rows stand for, so they cannot be found among the categories",
+            "put their IDs, one a line, into a file beside the RDM that ends in .ids.txt",
+        )
+    };
+    if named == "folder" {
+        let conditions = Conditions::by_folder(sources.ids.as_ref().ok_or_else(unnamed)?)?;
+        return checked(Labels { names: conditions.ids, of_row: conditions.of_image });
+    }
+    let read = Categories::read(Path::new(named))?;
+    if let Some(header) = &read.header {
+        printer.note(&format!("took the first line of `{named}` for a header: `{header}`"));
+    }
+    let Some(ids) = read.ids else {
+        if read.labels.of_row.len() != sources.stimuli {
+            return Err(advise(
+                format!(
+                    "`{named}` has the categories of {} stimuli, but there are {}",
+                    read.labels.of_row.len(),
+                    sources.stimuli
+                ),
+                "give one category a line in the order of the rows, or lines of `ID,category`",
+            ));
+        }
+        return checked(read.labels);
+    };
+    let places: HashMap<&String, usize> = ids.iter().zip(read.labels.of_row.iter().copied()).collect();
+    let own = sources.ids.as_ref().ok_or_else(unnamed)?;
+    let of = |id: &String| {
+        places.get(id).map(|&label| read.labels.names[label].clone()).ok_or_else(|| {
+            advise(
+                format!("`{named}` has no category of `{id}`"),
+                "IDs must be written as in the images.txt or .ids.txt of the RDM",
+            )
+        })
+    };
+    checked(Labels::new(&own.iter().map(of).collect::<Result<Vec<_>>>()?))
+}
+
+fn checked(labels: Labels) -> Result<Labels> {
+    if labels.names.len() > MOST_GROUPS {
+        return Err(advise(
+            format!("{} categories cannot be told apart by colour", labels.names.len()),
+            format!("give at most {MOST_GROUPS}, in a table of `ID,category`"),
+        ));
+    }
+    Ok(labels)
+}
+
+fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
+    if shown.keep_order {
+        return None;
+    }
+    if let Some(reference) = &shown.cluster {
+        let name = crate::commands::rsa::candidates::names(reference)
+            .map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
+        let how = match shown.clustering {
+            Clustering::Average => "hierarchical, average linkage".to_owned(),
+            Clustering::Kmeans => format!("k-means of the rows of the RDM, seed {}", shown.seed),
+        };
+        let clusters = shown.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
+        return Some(format!("Ordered by {clusters} of {} ({how}).", name.trim_end()));
+    }
+    categories.then(|| "Ordered by category.".to_owned())
+}
+
+fn cluster_groups(clusters: &Clusters, order: &[usize], grey: bool) -> Groups {
+    let size = |cluster: usize| clusters.of.iter().filter(|of| **of == cluster).count();
+    let names = (0..clusters.count()).map(|cluster| format!("cluster {} ({})", cluster + 1, size(cluster))).collect();
+    Groups { names, of: order.iter().map(|&place| clusters.of[place]).collect(), grey }
+}
+
+fn category_groups(labels: Labels, rows: &[usize]) -> Groups {
+    Groups { of: rows.iter().map(|&row| labels.of_row[row]).collect(), names: labels.names, grey: false }
+}
+
+fn thumbnails(folder: &Path, ids: Option<&[String]>) -> Result<Vec<Arc<Raster>>> {
+    let ids = ids.ok_or_else(|| {
+        advise("it is not known which pictures the rows stand for", "thumbnails need IDs that are the paths of pictures")
+    })?;
+    parallel(ids.len(), &|i| thumbnail(folder, &ids[i]))
+}

@@ -1,0 +1,253 @@
+//! A picture as a list of shapes at known places: what is laid out, and what tests look at. `svg` and `png` write it.
+
+use super::colours::{Colour, INK};
+use super::font;
+use std::sync::Arc;
+
+/// Shapes on a white ground, the first at the bottom. Units are CSS pixels, y grows downwards.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Picture {
+    /// The width.
+    pub width: f64,
+    /// The height.
+    pub height: f64,
+    /// What is drawn.
+    pub shapes: Vec<Shape>,
+}
+
+/// Something that is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// A filled rectangle.
+    Rectangle {
+        /// The left edge.
+        x: f64,
+        /// The upper edge.
+        y: f64,
+        /// To the right.
+        width: f64,
+        /// Downwards.
+        height: f64,
+        /// Of the area.
+        fill: Colour,
+    },
+    /// A line through points.
+    Line {
+        /// `[x, y]` of each.
+        points: Vec<[f64; 2]>,
+        /// Of the line.
+        colour: Colour,
+        /// How thick it is.
+        width: f64,
+        /// Whether it is broken.
+        dashed: bool,
+    },
+    /// A filled polygon, half transparent.
+    Area {
+        /// `[x, y]` of its corners.
+        points: Vec<[f64; 2]>,
+        /// Of the area.
+        fill: Colour,
+    },
+    /// A filled circle with a thin white edge.
+    Dot {
+        /// Of its centre.
+        x: f64,
+        /// Of its centre.
+        y: f64,
+        /// Of the circle.
+        radius: f64,
+        /// Of the area.
+        fill: Colour,
+    },
+    /// A line of text.
+    Text(Text),
+    /// Pixels.
+    Raster {
+        /// The left edge.
+        x: f64,
+        /// The upper edge.
+        y: f64,
+        /// To the right.
+        width: f64,
+        /// Downwards.
+        height: f64,
+        /// What is shown there.
+        raster: Arc<Raster>,
+    },
+}
+
+/// A line of text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    /// Where it begins, ends or has its middle.
+    pub x: f64,
+    /// Of the line on which the letters stand.
+    pub y: f64,
+    /// The words.
+    pub text: String,
+    /// The size of the font.
+    pub size: f64,
+    /// Whether it is bold.
+    pub bold: bool,
+    /// Of the letters.
+    pub colour: Colour,
+    /// What `x` is.
+    pub anchor: Anchor,
+    /// In degrees, clockwise, around `x` and `y`.
+    pub angle: f64,
+}
+
+/// Which part of a text stands at its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The first letter.
+    Start,
+    /// The middle.
+    Middle,
+    /// The last letter.
+    End,
+}
+
+/// Pixels, written as PNG.
+#[derive(Debug, PartialEq)]
+pub struct Raster {
+    /// The file.
+    pub png: Vec<u8>,
+    /// Columns of pixels.
+    pub width: usize,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Whether a pixel that is drawn large is a square with sharp edges.
+    pub sharp: bool,
+}
+
+impl Text {
+    /// Plain dark text that begins at a place.
+    pub fn new(x: f64, y: f64, size: f64, text: impl Into<String>) -> Text {
+        Text { x, y, text: text.into(), size, bold: false, colour: INK, anchor: Anchor::Start, angle: 0.0 }
+    }
+
+    /// With another anchor.
+    pub fn anchored(self, anchor: Anchor) -> Text {
+        Text { anchor, ..self }
+    }
+
+    /// In bold letters.
+    pub fn bold(self) -> Text {
+        Text { bold: true, ..self }
+    }
+
+    /// Turned by so many degrees, clockwise.
+    pub fn turned(self, angle: f64) -> Text {
+        Text { angle, ..self }
+    }
+
+    /// In another colour.
+    pub fn coloured(self, colour: Colour) -> Text {
+        Text { colour, ..self }
+    }
+
+    /// The length of the line.
+    pub fn length(&self) -> f64 {
+        font::width(&self.text, self.size, self.bold)
+    }
+
+    /// How far right of `x` it begins, before it is turned.
+    pub(super) fn start(&self) -> f64 {
+        match self.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => -self.length() / 2.0,
+            Anchor::End => -self.length(),
+        }
+    }
+
+    /// The four corners around it.
+    pub fn corners(&self) -> [[f64; 2]; 4] {
+        let (left, right) = (self.start(), self.start() + self.length());
+        let (top, bottom) = (-font::ASCENT * self.size, font::DESCENT * self.size);
+        let (sin, cos) = self.angle.to_radians().sin_cos();
+        [[left, top], [right, top], [right, bottom], [left, bottom]]
+            .map(|[x, y]| [self.x + x * cos - y * sin, self.y + x * sin + y * cos])
+    }
+}
+
+impl Picture {
+    /// An empty one.
+    pub fn new(width: f64, height: f64) -> Picture {
+        Picture { width, height, shapes: Vec::new() }
+    }
+
+    /// Draws on top.
+    pub fn add(&mut self, shape: Shape) {
+        self.shapes.push(shape);
+    }
+
+    /// Writes on top.
+    pub fn write(&mut self, text: Text) {
+        self.shapes.push(Shape::Text(text));
+    }
+
+    /// A straight line.
+    pub fn line(&mut self, from: [f64; 2], to: [f64; 2], colour: Colour, width: f64) {
+        self.add(Shape::Line { points: vec![from, to], colour, width, dashed: false });
+    }
+
+    /// Draws another picture on top, its upper left corner at `x`, `y`.
+    pub fn place(&mut self, other: Picture, x: f64, y: f64) {
+        self.shapes.extend(other.shapes.into_iter().map(|shape| shape.moved(x, y)));
+    }
+
+    /// Pictures one below the other, with a gap between them.
+    pub fn column(pictures: Vec<Picture>, gap: f64) -> Picture {
+        let width = pictures.iter().map(|picture| picture.width).fold(0.0, f64::max);
+        let mut all = Picture::new(width, 0.0);
+        for picture in pictures {
+            let y = if all.height > 0.0 { all.height + gap } else { 0.0 };
+            all.height = y + picture.height;
+            all.place(picture, 0.0, y);
+        }
+        all
+    }
+
+    /// Pictures side by side, their upper edges in line.
+    pub fn row(pictures: Vec<Picture>, gap: f64) -> Picture {
+        let height = pictures.iter().map(|picture| picture.height).fold(0.0, f64::max);
+        let mut all = Picture::new(0.0, height);
+        for picture in pictures {
+            let x = if all.width > 0.0 { all.width + gap } else { 0.0 };
+            all.width = x + picture.width;
+            all.place(picture, x, 0.0);
+        }
+        all
+    }
+
+    /// With a margin on all sides.
+    pub fn framed(self, margin: f64) -> Picture {
+        let mut framed = Picture::new((self.width + 2.0 * margin).ceil(), (self.height + 2.0 * margin).ceil());
+        framed.place(self, margin, margin);
+        framed
+    }
+
+    /// All texts.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        self.shapes.iter().filter_map(|shape| match shape {
+            Shape::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+}
+
+impl Shape {
+    fn moved(self, right: f64, down: f64) -> Shape {
+        let all = |points: Vec<[f64; 2]>| points.into_iter().map(|[x, y]| [x + right, y + down]).collect();
+        match self {
+            Shape::Rectangle { x, y, width, height, fill } => Shape::Rectangle { x: x + right, y: y + down, width, height, fill },
+            Shape::Line { points, colour, width, dashed } => Shape::Line { points: all(points), colour, width, dashed },
+            Shape::Area { points, fill } => Shape::Area { points: all(points), fill },
+            Shape::Dot { x, y, radius, fill } => Shape::Dot { x: x + right, y: y + down, radius, fill },
+            Shape::Text(text) => Shape::Text(Text { x: text.x + right, y: text.y + down, ..text }),
+            Shape::Raster { x, y, width, height, raster } => Shape::Raster { x: x + right, y: y + down, width, height, raster },
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Scores along the layers of networks: one line for each network, from its first layer to its last.
+
+use super::axis::Axis;
+use super::bars::{LEVEL, ceiling, ceiling_entry, heading, marks};
+use super::colours::{Colour, INK, category};
+use super::font;
+use super::networks::{Facet, Network, Weights, facets};
+use super::picture::{Anchor, Picture, Shape, Text};
+use super::rdms::{legend, notes};
+use crate::rsa::Score;
+
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 220.0;
+const SMALL: f64 = 10.0;
+const LONGEST: f64 = 150.0;
+
+/// A network's layers in the order of the table.
+struct Profile<'a> {
+    model: &'a str,
+    weights: Weights,
+    layers: Vec<&'a Network<'a>>,
+}
+
+/// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `more` is written
+/// below.
+pub fn profiles(scores: &[Score], title: &str, more: &[String]) -> Picture {
+    let facets = facets(scores);
+    let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
+    let mut models: Vec<&str> = Vec::new();
+    for network in facets.iter().flat_map(|facet| &facet.networks) {
+        if !models.contains(&network.model) {
+            models.push(network.model);
+        }
+    }
+    let panels: Vec<Picture> = facets.iter().map(|facet| panel(facet, &axis, &models, title)).collect();
+    let columns = 2.min(panels.len());
+    let panels = Picture::column(panels.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect(), 18.0);
+    let width = panels.width;
+    let names = models.iter().enumerate().map(|(number, model)| ((*model).to_owned(), category(number, models.len())));
+    let entries: Vec<_> = names.chain(ceiling_entry(&facets)).collect();
+    let mut parts = vec![panels, legend(&entries, width)];
+    let sentences: Vec<String> = explained(&facets).into_iter().chain(more.iter().cloned()).collect();
+    parts.extend(notes(&sentences, width));
+    Picture::column(parts, 12.0).framed(14.0)
+}
+
+fn explained(facets: &[Facet]) -> Vec<String> {
+    let networks = || facets.iter().flat_map(|facet| &facet.networks);
+    let mut notes = Vec::new();
+    if networks().any(|network| network.weights == Weights::Random) {
+        let seeds = networks().map(|network| network.scores.len()).max().unwrap_or(1);
+        let of = if seeds > 1 { format!(": mean of {seeds} seeds, the band is one standard deviation") } else { String::new() };
+        notes.push(format!("Broken lines: random weights{of}."));
+    }
+    if networks().any(|network| network.interval().is_some()) {
+        notes.push("Bands of whole lines: 95 % intervals.".to_owned());
+    }
+    notes.extend(marks(facets).map(|text| text.replacen('*', "Ringed points:", 1).replace(&format!("< {LEVEL}"), "< 0.05")));
+    notes
+}
+
+fn profiles_of<'a>(facet: &'a Facet) -> Vec<Profile<'a>> {
+    let mut profiles: Vec<Profile> = Vec::new();
+    for network in &facet.networks {
+        match profiles.iter_mut().find(|profile| (profile.model, profile.weights) == (network.model, network.weights)) {
+            Some(profile) => profile.layers.push(network),
+            None => profiles.push(Profile { model: network.model, weights: network.weights, layers: vec![network] }),
+        }
+    }
+    profiles
+}
+
+fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
+    let profiles = profiles_of(facet);
+    let left = axis.room();
+    // The layers have names where all lines have the same.
+    let layers: Vec<&str> = profiles[0].layers.iter().map(|network| network.layer).collect();
+    let same = profiles.iter().all(|profile| profile.layers.iter().map(|network| network.layer).eq(layers.iter().copied()));
+    let below = if same { names(&layers) } else { depth() };
+    let (heading, left) = (heading(facet, WIDTH), left.max(below.overhang).ceil());
+    let top = heading.height;
+    let mut picture = Picture::new(left + WIDTH + 10.0, top + HEIGHT + below.picture.height);
+    picture.place(heading, left, 0.0);
+    ceiling(&mut picture, facet, axis, [left, top], WIDTH);
+    axis.draw(&mut picture, [left, top], WIDTH, title);
+    for profile in &profiles {
+        let number = models.iter().position(|model| *model == profile.model).unwrap_or(0);
+        draw(&mut picture, profile, axis, category(number, models.len()), [left, top]);
+    }
+    picture.place(below.picture, left, top + HEIGHT);
+    picture
+}
+
+/// What stands below a panel, and how far it reaches out on the left.
+struct Below {
+    picture: Picture,
+    overhang: f64,
+}
+
+/// Where layer `number` of `count` stands.
+fn x(number: usize, count: usize) -> f64 {
+    let margin = 12.0;
+    if count < 2 { WIDTH / 2.0 } else { margin + (WIDTH - 2.0 * margin) * number as f64 / (count - 1) as f64 }
+}
+
+/// The names of the layers, as many as there is room for.
+fn names(layers: &[&str]) -> Below {
+    let step = (layers.len() as f64 * (SMALL + 3.0) / (WIDTH - 24.0)).ceil().max(1.0) as usize;
+    let shown = || layers.iter().enumerate().step_by(step);
+    let shortened = |name: &str| font::shortened(name, SMALL, LONGEST);
+    let longest = shown().map(|(_, name)| font::width(&shortened(name), SMALL, false)).fold(0.0, f64::max);
+    let mut picture = Picture::new(WIDTH, longest + 14.0);
+    for (number, name) in shown() {
+        let x = x(number, layers.len());
+        picture.line([x, 0.0], [x, 4.0], INK, 0.8);
+        picture.write(Text::new(x + 3.5, 8.0, SMALL, shortened(name)).anchored(Anchor::End).turned(-90.0));
+    }
+    Below { picture, overhang: 0.0 }
+}
+
+fn depth() -> Below {
+    let mut picture = Picture::new(WIDTH, 24.0);
+    for (x, text) in [(x(0, 2), "first layer"), (x(1, 2), "last layer")] {
+        picture.line([x, 0.0], [x, 4.0], INK, 0.8);
+        let anchor = if text.starts_with('f') { Anchor::Start } else { Anchor::End };
+        picture.write(Text::new(x, 15.0, SMALL, text).anchored(anchor));
+    }
+    Below { picture, overhang: 0.0 }
+}
+
+fn draw(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colour, [left, top]: [f64; 2]) {
+    let count = profile.layers.len();
+    let at = |number: usize, value: f64| [left + x(number, count), top + axis.y(value)];
+    let bands: Vec<Option<[f64; 2]>> =
+        profile.layers.iter().map(|network| network.interval().or_else(|| spread(network))).collect();
+    if let (true, Some(bands)) = (count > 1, bands.into_iter().collect::<Option<Vec<_>>>()) {
+        let upper = bands.iter().enumerate().map(|(number, [_, high])| at(number, *high));
+        let lower = bands.iter().enumerate().rev().map(|(number, [low, _])| at(number, *low));
+        let fill = super::colours::lighter(colour, 0.45);
+        picture.add(Shape::Area { points: upper.chain(lower).collect(), fill });
+    }
+    let points: Vec<[f64; 2]> = profile.layers.iter().enumerate().map(|(number, network)| at(number, network.mean())).collect();
+    let dashed = profile.weights == Weights::Random;
+    picture.add(Shape::Line { points: points.clone(), colour, width: 1.6, dashed });
+    for ([x, y], network) in points.into_iter().zip(&profile.layers) {
+        if network.is_significant() == Some(true) {
+            picture.add(Shape::Dot { x, y, radius: 4.6, fill: INK });
+        }
+        picture.add(Shape::Dot { x, y, radius: 3.0, fill: colour });
+    }
+}
+
+/// The mean of several seeds, less and plus their standard deviation.
+fn spread(network: &Network) -> Option<[f64; 2]> {
+    let (mean, count) = (network.mean(), network.scores.len() as f64);
+    let squares: f64 = network.scores.iter().map(|score| (score.score - mean).powi(2)).sum();
+    let deviation = (squares / (count - 1.0)).sqrt();
+    (count > 1.0).then_some([mean - deviation, mean + deviation])
+}

@@ -1,0 +1,135 @@
+//! Clusters of stimuli, and the order of stimuli in which they stand side by side.
+
+use super::{Rdms, kmeans, pair};
+use crate::advice::advise;
+use anyhow::Result;
+use kodama::{Method, linkage};
+
+/// Stimuli in clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clusters {
+    /// All stimuli, cluster after cluster.
+    pub order: Vec<usize>,
+    /// The cluster of each stimulus, counted from 0 in that order.
+    pub of: Vec<usize>,
+}
+
+/// How clusters are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Clustering {
+    /// Hierarchical, by the average dissimilarity of two clusters (UPGMA); stimuli in the order of the tree's leaves
+    #[default]
+    Average,
+    /// k-means of the rows of the RDM, the best of 10 starts; stimuli within a cluster in the given order
+    Kmeans,
+}
+
+impl Clusters {
+    /// The `count` clusters of the stimuli of the first RDM in `rdms`; `seed` is for k-means. Fails if a pair is missing,
+    /// or if there are fewer stimuli than clusters.
+    pub fn find(rdms: &Rdms, clustering: Clustering, count: usize, seed: u64) -> Result<Clusters> {
+        let (n, pairs) = (rdms.stimuli, &rdms.subjects[0]);
+        if !(1..=n).contains(&count) {
+            return Err(advise(format!("{n} stimuli cannot be in {count} clusters"), format!("ask for 1 to {n}")));
+        }
+        if pairs.iter().any(|pair| pair.is_nan()) {
+            return Err(advise(
+                "clusters need the dissimilarity of every pair, and some are missing",
+                "cluster by another RDM; `thingsvision rdm check` says which pairs are missing",
+            ));
+        }
+        match clustering {
+            Clustering::Average => Ok(by_average(n, pairs, count)),
+            Clustering::Kmeans => by_means(n, pairs, count, seed),
+        }
+    }
+
+    /// Stimuli by the number of their category, otherwise in the given order.
+    pub fn of_categories(of: Vec<usize>) -> Clusters {
+        let mut order: Vec<usize> = (0..of.len()).collect();
+        order.sort_by_key(|&stimulus| of[stimulus]);
+        Clusters { order, of }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.of.iter().max().map_or(0, |last| last + 1)
+    }
+}
+
+/// As SciPy's `linkage(pairs, "average")`, `leaves_list` and `fcluster(…, count, "maxclust")`.
+fn by_average(n: usize, pairs: &[f64], count: usize) -> Clusters {
+    let tree = linkage(&mut pairs.to_vec(), n, Method::Average);
+    let children = |node: usize| (node >= n).then(|| [tree[node - n].cluster1, tree[node - n].cluster2]);
+    // The last merges are undone; what is left are the roots of the clusters.
+    let first_undone = 2 * n - count;
+    let (mut order, mut of) = (Vec::with_capacity(n), vec![0; n]);
+    let mut clusters = 0;
+    // The nodes still to be visited, with the cluster that they are in.
+    let mut open = vec![(2 * n - 2, None)];
+    while let Some((node, cluster)) = open.pop() {
+        let cluster = cluster.or_else(|| {
+            (node < first_undone).then(|| {
+                clusters += 1;
+                clusters - 1
+            })
+        });
+        match children(node) {
+            Some([left, right]) => open.extend([(right, cluster), (left, cluster)]),
+            None => {
+                order.push(node);
+                of[node] = cluster.expect("a leaf is in a cluster");
+            }
+        }
+    }
+    Clusters { order, of }
+}
+
+fn by_means(n: usize, pairs: &[f64], count: usize, seed: u64) -> Result<Clusters> {
+    let row = |i: usize| -> Vec<f64> { (0..n).map(|j| if i == j { 0.0 } else { pairs[pair(n, i, j)] }).collect() };
+    let rows: Vec<Vec<f64>> = (0..n).map(row).collect();
+    let found = kmeans::kmeans(&rows, count, seed)?;
+    // Numbered by their first stimulus.
+    let mut numbers: Vec<usize> = Vec::new();
+    for cluster in &found {
+        if !numbers.contains(cluster) {
+            numbers.push(*cluster);
+        }
+    }
+    let number = |cluster: &usize| numbers.iter().position(|other| other == cluster).unwrap_or(0);
+    Ok(Clusters::of_categories(found.iter().map(number).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(values: &[f64], count: usize, clustering: Clustering) -> Clusters {
+        let n = values.len();
+        let pairs = super::super::file::pairs_of(n).map(|(i, j)| (values[i] - values[j]).abs()).collect();
+        Clusters::find(&Rdms { stimuli: n, ids: None, subjects: vec![pairs] }, clustering, count, 0).unwrap()
+    }
+
+    #[test]
+    fn points_on_a_line_fall_into_their_groups() {
+        let values = [0.0, 10.0, 0.1, 10.3, 5.0, 10.1];
+        for clustering in [Clustering::Average, Clustering::Kmeans] {
+            let clusters = find(&values, 3, clustering);
+            let groups = |stimuli: &[usize]| stimuli.iter().map(|&stimulus| clusters.of[stimulus]).collect::<Vec<_>>();
+            let (low, high) = (groups(&[0, 2]), groups(&[1, 3, 5]));
+            assert!(low[0] == low[1] && high[0] == high[1] && high[0] == high[2], "{clusters:?}");
+            assert_eq!(clusters.count(), 3);
+            let ordered = groups(&clusters.order);
+            assert!(ordered.is_sorted(), "{ordered:?}");
+        }
+        assert_eq!(find(&values, 6, Clustering::Average).count(), 6);
+        assert_eq!(find(&values, 1, Clustering::Average).of, [0; 6]);
+    }
+
+    #[test]
+    fn missing_pairs_and_too_many_clusters_are_refused() {
+        let rdms = |pair| Rdms { stimuli: 4, ids: None, subjects: vec![vec![pair, 2., 3., 4., 5., 6.]] };
+        assert!(Clusters::find(&rdms(f64::NAN), Clustering::Average, 2, 0).unwrap_err().to_string().contains("are missing"));
+        assert!(Clusters::find(&rdms(1.0), Clustering::Kmeans, 5, 0).unwrap_err().to_string().contains("cannot be in 5"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Classical multidimensional scaling (Torgerson 1952): points in the plane whose distances are near the dissimilarities.
+
+use super::{Rdms, pair};
+use crate::advice::advise;
+use anyhow::Result;
+use tch::{Device, Tensor};
+
+/// Where the stimuli lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    /// Of each stimulus.
+    pub points: Vec<[f64; 2]>,
+    /// Each axis' share of the variance: its eigenvalue by the sum of all that are positive.
+    pub shares: [f64; 2],
+}
+
+/// More stimuli take too long, for all eigenvectors are computed.
+const MOST: usize = 6000;
+
+/// The first two coordinates of the first RDM in `rdms`, `√λ v` of the two largest eigenvalues λ and eigenvectors v of
+/// `−½ C D² C`. Of each axis the value farthest from 0 is positive. Fails if a pair is missing.
+pub fn plane(rdms: &Rdms) -> Result<Plane> {
+    let (n, pairs) = (rdms.stimuli, &rdms.subjects[0]);
+    if n > MOST {
+        return Err(advise(format!("a map of {n} stimuli would take too long"), "take some of them: --max-conditions 2000"));
+    }
+    if pairs.iter().any(|pair| pair.is_nan()) {
+        return Err(advise(
+            "a map needs the dissimilarity of every pair, and some are missing",
+            "leave out the stimuli without data; `thingsvision rdm check` says which",
+        ));
+    }
+    let (values, vectors) = product(n, pairs)?.f_linalg_eigh("L")?;
+    let values = Vec::<f64>::try_from(&values)?;
+    let positive: f64 = values.iter().filter(|value| **value > 0.0).sum();
+    // From the smallest to the largest.
+    let axis = |number: usize| -> Result<(Vec<f64>, f64)> {
+        let value = values[n - 1 - number].max(0.0);
+        let vector = Vec::<f64>::try_from(vectors.f_select(1, (n - 1 - number) as i64)?.f_contiguous()?)?;
+        let farthest = vector.iter().copied().fold(0.0, |far: f64, x| if x.abs() > far.abs() + 1e-12 { x } else { far });
+        let scale = value.sqrt() * if farthest < 0.0 { -1.0 } else { 1.0 };
+        Ok((vector.iter().map(|x| x * scale).collect(), value / positive))
+    };
+    let ((x, first), (y, second)) = (axis(0)?, axis(1)?);
+    Ok(Plane { points: x.into_iter().zip(y).map(|(x, y)| [x, y]).collect(), shares: [first, second] })
+}
+
+/// `−½ C D² C`, `[n, n]`: squared dissimilarities less the means of their row and column, plus that of all.
+fn product(n: usize, pairs: &[f64]) -> Result<Tensor> {
+    let square = |i: usize, j: usize| if i == j { 0.0 } else { pairs[pair(n, i, j)].powi(2) };
+    let mut values: Vec<f64> = (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| square(i, j)).collect();
+    let means: Vec<f64> = values.chunks_exact(n).map(|row| row.iter().sum::<f64>() / n as f64).collect();
+    let mean = means.iter().sum::<f64>() / n as f64;
+    for (i, row) in values.chunks_exact_mut(n).enumerate() {
+        row.iter_mut().zip(&means).for_each(|(value, column)| *value = -0.5 * (*value - means[i] - column + mean));
+    }
+    Ok(Tensor::from_slice(&values).f_view([n as i64, n as i64])?.to_device(Device::Cpu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_the_plane_keep_their_distances() {
+        let points = [[0.0, 0.0], [4.0, 0.0], [4.0, 1.0], [0.0, 2.0], [7.0, -1.0]];
+        let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+        let pairs: Vec<(usize, usize)> = super::super::file::pairs_of(5).collect();
+        let subjects = vec![pairs.iter().map(|&(i, j)| distance(points[i], points[j])).collect()];
+        let plane = plane(&Rdms { stimuli: 5, ids: None, subjects }).unwrap();
+        for (i, j) in pairs {
+            let error = distance(plane.points[i], plane.points[j]) - distance(points[i], points[j]);
+            assert!(error.abs() < 1e-12, "{i} {j} {error}");
+        }
+        assert!((plane.shares[0] + plane.shares[1] - 1.0).abs() < 1e-12 && plane.shares[0] > plane.shares[1]);
+        assert!(plane.points.iter().map(|[x, _]| *x).fold(0.0, |far: f64, x| if x.abs() > far.abs() { x } else { far }) > 0.0);
+    }
+}
