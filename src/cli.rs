@@ -116,6 +116,35 @@ pub enum Command {
     Cka(Cka),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),
+    /// Run a whole comparison that a file describes: networks, image sets, targets; figures and a report
+    ///
+    /// Everything goes to the folder that the file names. What is there already and has not changed is not computed again, so
+    /// the same command continues a study that was interrupted. A file for a first study (paths begin where it lies):
+    ///
+    ///   out = "figure2"
+    ///   models = ["alexnet", "resnet50", { model = "clip-vit", layers = ["visual"] }]
+    ///   weights = ["pretrained", "random:5"]      # five seeds
+    ///
+    ///   [[dataset]]
+    ///   name = "things"
+    ///   images = "things/"
+    ///   average_by = "folder"
+    ///   behavior = "spose.npy"
+    ///   fmri = ["IT=sub-*.npy"]
+    #[command(verbatim_doc_comment)]
+    Study(Study),
+}
+
+/// `thingsvision study`
+#[derive(Debug, clap::Args)]
+pub struct Study {
+    /// The file that describes the study
+    #[arg(value_name = "STUDY.toml")]
+    pub file: PathBuf,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `thingsvision models`

@@ -26,5 +26,6 @@ pub mod rdm;
 pub mod readout;
 pub mod registry;
 pub mod rsa;
+pub mod study;
 pub mod weights;
 pub mod whole;

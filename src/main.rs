@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
         Command::Cka(arguments) => commands::cka::run(&arguments, printer),
         Command::Plot(arguments) => commands::plot::run(&arguments, printer),
+        Command::Study(arguments) => store().and_then(|store| commands::study::run(&arguments, registry, &store, printer)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

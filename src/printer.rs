@@ -8,12 +8,18 @@ use thingsvision::advice::{hint_of, text_of};
 #[derive(Debug, Clone, Copy)]
 pub struct Printer {
     quiet: bool,
+    bars_only: bool,
 }
 
 impl Printer {
     /// With `quiet`, notes and progress are dropped.
     pub fn new(quiet: bool) -> Self {
-        Self { quiet }
+        Self { quiet, bars_only: false }
+    }
+
+    /// The same without notes, for a part of a larger task that says what it does by itself.
+    pub fn only_bars(self) -> Self {
+        Self { bars_only: true, ..self }
     }
 
     /// Data, for people and pipes: a line or more to stdout.
@@ -28,7 +34,7 @@ impl Printer {
 
     /// A note to stderr.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.bars_only {
             say(text);
         }
     }

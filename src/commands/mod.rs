@@ -8,6 +8,7 @@ mod outputs;
 pub mod plot;
 pub mod rdm;
 pub mod rsa;
+pub mod study;
 pub mod weights;
 
 /// `256 × 6 × 6`.

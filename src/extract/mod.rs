@@ -16,7 +16,7 @@ mod values;
 
 pub use folder::RunFolder;
 pub use layers::{Layer, describe, resolve};
-pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, is_run, read_record, sha256};
+pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, checksums, is_run, read_record, sha256};
 pub use resources::{Demand, Resources, per_image};
 pub use sink::Sink;
 

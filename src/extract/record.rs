@@ -8,14 +8,16 @@ use crate::weights::Provenance;
 use crate::whole;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The name of the file in the run's folder.
 pub(super) const FILE: &str = "run.json";
 
-/// The other files of a run that are no layer's: the IDs of the rows, the images of each condition, what was left out.
-pub const FILES: [&str; 3] = ["images.txt", "conditions.csv", "skipped.txt"];
+/// The other files of a run that are no layer's: the IDs of the rows, the hashes of the images, the images of each condition,
+/// what was left out.
+pub const FILES: [&str; 4] = ["images.txt", "images.sha256", "conditions.csv", "skipped.txt"];
 
 /// The record of a run, written when it starts and again when it is whole.
 #[derive(Debug, Serialize)]
@@ -56,6 +58,8 @@ pub struct Record {
     pub images: usize,
     /// Of images.txt.
     pub images_sha256: String,
+    /// Of images.sha256: the same if every image is the same.
+    pub contents_sha256: String,
     /// If a row is the mean of several images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Averaged>,
@@ -69,9 +73,19 @@ pub struct Record {
     pub seconds: Option<Seconds>,
 }
 
-/// The SHA-256 of the `images.txt` of `ids`.
-pub fn sha256(ids: &[String]) -> String {
-    format!("{:x}", Sha256::digest(whole::lines(ids)))
+/// The SHA-256 of a text, such as that of a run's images.txt.
+pub fn sha256(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text))
+}
+
+/// The text of images.sha256: hashes and IDs as `sha256sum` writes and checks them.
+pub fn checksums(ids: &[String], hashes: &[String]) -> String {
+    let line = |(id, hash): (&String, &String)| {
+        let escaped = id.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
+        let mark = if escaped == *id { "" } else { "\\" };
+        format!("{mark}{hash}  {escaped}\n")
+    };
+    ids.iter().zip(hashes).map(line).collect()
 }
 
 /// How rows were averaged.
@@ -127,6 +141,52 @@ impl Record {
     pub fn write(&self, folder: &Path) -> Result<()> {
         whole::write(&folder.join(FILE), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
+}
+
+/// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
+/// happened on the way.
+const INCIDENTAL: [&str; 8] =
+    ["complete", "image_origin", "batch_size", "max_pixels", "skip_unreadable", "damaged_images", "layers", "seconds"];
+
+impl Record {
+    /// What is different in the record at `folder`, which a run like this one would replace, in words: "weights: …, was …".
+    /// Empty if its files hold what this run would write.
+    pub fn differences(&self, folder: &Path) -> Result<Vec<String>> {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let was: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
+        let is = serde_json::to_value(self)?;
+        let mut differences = Vec::new();
+        for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| !INCIDENTAL.contains(&part.as_str())) {
+            let before = &was[part];
+            if value != before {
+                differences.push(format!("{}: {}, was {}", part.replace('_', " "), short(value), short(before)));
+            }
+        }
+        let names = |layers: &Value| -> Vec<[String; 2]> {
+            let layer = |layer: &Value| [layer["name"].to_string(), layer["shape"].to_string()];
+            layers.as_array().into_iter().flatten().map(layer).collect()
+        };
+        let (new, old) = (names(&is["layers"]), names(&was["layers"]));
+        if new != old {
+            differences.push(format!("layers: {} instead of {}, or others", new.len(), old.len()));
+        }
+        let lacks_rdm = self.layers.iter().any(|layer| layer.rdm.as_ref().is_some_and(|rdm| !folder.join(rdm).is_file()));
+        let explained = |layer: &Value| !layer["without_rdm"].is_null();
+        if lacks_rdm && !was["layers"].as_array().into_iter().flatten().any(explained) {
+            differences.push("RDMs: wanted, and were not computed".into());
+        }
+        Ok(differences)
+    }
+}
+
+/// A value of a record in a few words.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
 }
 
 /// The part of a record that later commands read.

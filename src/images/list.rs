@@ -8,9 +8,10 @@ use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::advice::{Advice, advise, hint_of, text_of};
 use crate::parallel::parallel;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::HumanCount;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What a user asks for.
@@ -191,6 +192,14 @@ impl ImageList {
         }
     }
 
+    /// The SHA-256 of every image: of its file, or in a stack of its bytes `[rows, columns, 3]`.
+    pub fn sha256(&self) -> Result<Vec<String>> {
+        parallel(self.len(), &|i| match &self.pixels {
+            Pixels::Files { paths, .. } => sha256(&paths[i]),
+            Pixels::Stack { stack, indices } => Ok(format!("{:x}", Sha256::digest(stack.image(indices[i])?.bytes()))),
+        })
+    }
+
     /// The height and width that `preprocessing` makes of every image; fails if it depends on the image.
     pub fn shown(&self, preprocessing: &Preprocessing) -> Result<[usize; 2]> {
         let shown = |i| {
@@ -226,6 +235,11 @@ impl ImageList {
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
         }
     }
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(format!("{:x}", Sha256::digest(bytes)))
 }
 
 /// Reads all headers, on all cores; `whole` files, to be sure that they can be decoded.

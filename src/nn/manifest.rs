@@ -1,5 +1,6 @@
 //! What a network consists of: its modules in the order of `named_modules()`, its tensors in that of `state_dict()`.
 
+use super::Call;
 use std::collections::{HashMap, HashSet};
 use tch::{Kind, Tensor};
 
@@ -49,6 +50,26 @@ impl Manifest {
     pub fn parameters(&self) -> i64 {
         let parameters = self.tensors.iter().filter(|tensor| !is_buffer(&tensor.key));
         parameters.map(|tensor| tensor.shape.iter().product::<i64>()).sum()
+    }
+
+    /// The number of multiplications by weights in `calls`: each matrix or filter once for every position of its output.
+    pub fn multiplications(&self, calls: &[Call]) -> f64 {
+        let shapes: HashMap<&str, &[i64]> = self.tensors.iter().map(|entry| (entry.key.as_str(), &entry.shape[..])).collect();
+        let of_call = |call: &Call| {
+            let Some(module) = self.modules.get(call.module.0) else { return 0.0 };
+            let outputs: i64 = call.shape.iter().product();
+            // The matrices that modules of attention hold for their parts, with the number of outputs of each.
+            ["weight", "in_proj_weight", "out_proj.weight"]
+                .iter()
+                .filter_map(|name| Some((name, shapes.get(format!("{}.{name}", module.name).as_str())?)))
+                .filter(|(_, shape)| shape.len() > 1)
+                .map(|(name, shape)| {
+                    let channels = if *name == "in_proj_weight" { shape[0] / 3 } else { shape[0] };
+                    shape.iter().product::<i64>() as f64 * outputs as f64 / channels as f64
+                })
+                .sum()
+        };
+        calls.iter().map(of_call).sum()
     }
 
     /// How many of the network's tensors are missing or of another shape in `tensors` (shapes by key), how many there are

@@ -24,8 +24,9 @@ const LONGEST: f64 = 170.0;
 /// A network's bars: what stands below them, and its kinds of weights.
 type Group<'a> = (String, Vec<&'a Network<'a>>);
 
-/// Bars of all `scores`, which are not empty, a panel for each target; `title` names the measure, `more` is written below.
-pub fn bars(scores: &[Score], title: &str, more: &[String]) -> Picture {
+/// Bars of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which tests p
+/// was corrected, `more` is written below.
+pub fn bars(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let facets = facets(scores);
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
     let panels: Vec<Picture> = facets.iter().map(|facet| panel(facet, &axis, title)).collect();
@@ -35,7 +36,7 @@ pub fn bars(scores: &[Score], title: &str, more: &[String]) -> Picture {
     let panels = Picture::column(rows, 18.0);
     let width = panels.width.max(360.0);
     let mut parts = vec![panels, legend(&entries(&facets), width)];
-    let sentences: Vec<String> = explained(&facets).into_iter().chain(more.iter().cloned()).collect();
+    let sentences: Vec<String> = explained(&facets, family).into_iter().chain(more.iter().cloned()).collect();
     parts.extend(notes(&sentences, width));
     Picture::column(parts, 12.0).framed(14.0)
 }
@@ -62,7 +63,7 @@ fn entries(facets: &[Facet]) -> Vec<(String, Colour)> {
 }
 
 /// What lines, dots and marks mean, of those that are drawn.
-fn explained(facets: &[Facet]) -> Vec<String> {
+fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
     if networks().any(|network| network.interval().is_some()) {
@@ -71,17 +72,16 @@ fn explained(facets: &[Facet]) -> Vec<String> {
     if let Some(seeds) = networks().map(|network| network.scores.len()).max().filter(|&seeds| seeds > 1) {
         notes.push(format!("Bars of random weights: mean of {seeds} seeds, of which each is a dot."));
     }
-    notes.extend(marks(facets));
+    notes.extend(marks(facets, family));
     notes
 }
 
 /// What the marks mean.
-pub(super) fn marks(facets: &[Facet]) -> Option<String> {
+pub(super) fn marks(facets: &[Facet], family: &str) -> Option<String> {
     let all = || facets.iter().flat_map(|facet| &facet.networks);
     all().any(|network| network.is_significant().is_some()).then(|| {
-        let tests: usize = all().map(|network| network.scores.len()).sum();
         let seeds = if all().any(|network| network.scores.len() > 1) { "; of random weights: with every seed" } else { "" };
-        format!("* p < {LEVEL}, permutation test, corrected over {tests} tests by the maximum statistic{seeds}.")
+        format!("* p < {LEVEL}, permutation test, corrected over {family} by the maximum statistic{seeds}.")
     })
 }
 

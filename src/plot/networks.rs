@@ -1,6 +1,6 @@
 //! Scores as pictures show them: by target and network, a network's random seeds together.
 
-use crate::rsa::Score;
+use crate::rsa::{Score, of_run};
 
 /// The scores of a target.
 pub(super) struct Facet<'a> {
@@ -73,14 +73,12 @@ impl Network<'_> {
     }
 }
 
-/// `resnet50.random-3` is `resnet50` with random weights.
-pub(super) fn parse<'a>(run: &'a str, layer: &str) -> (&'a str, Weights) {
-    if layer.is_empty() {
-        return (run, Weights::None);
-    }
-    match run.rsplit_once(".random-") {
-        Some((model, seed)) if !seed.is_empty() && seed.bytes().all(|digit| digit.is_ascii_digit()) => (model, Weights::Random),
-        _ => (run, Weights::Trained),
+/// The network of a run, and its weights.
+fn parse<'a>(run: &'a str, layer: &str) -> (&'a str, Weights) {
+    match of_run(run) {
+        _ if layer.is_empty() => (run, Weights::None),
+        (model, Some(_)) => (model, Weights::Random),
+        (model, None) => (model, Weights::Trained),
     }
 }
 
@@ -122,18 +120,5 @@ impl Facet<'_> {
     /// All numbers that are drawn of it.
     pub(super) fn values(&self) -> impl Iterator<Item = f64> {
         self.networks.iter().flat_map(Network::values).chain(self.ceiling.into_iter().flatten())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_run_says_which_weights_it_has() {
-        assert_eq!(parse("resnet50.random-3", "avgpool"), ("resnet50", Weights::Random));
-        assert_eq!(parse("resnet50.imagenet1k_v2.random-12", "fc"), ("resnet50.imagenet1k_v2", Weights::Random));
-        assert_eq!(parse("resnet50.random-walk", "fc"), ("resnet50.random-walk", Weights::Trained));
-        assert_eq!(parse("categories", ""), ("categories", Weights::None));
     }
 }

@@ -1,7 +1,7 @@
 //! Scores along the layers of networks: one line for each network, from its first layer to its last.
 
 use super::axis::Axis;
-use super::bars::{LEVEL, ceiling, ceiling_entry, heading, marks};
+use super::bars::{ceiling, ceiling_entry, heading, marks};
 use super::colours::{Colour, INK, category};
 use super::font;
 use super::networks::{Facet, Network, Weights, facets};
@@ -21,9 +21,9 @@ struct Profile<'a> {
     layers: Vec<&'a Network<'a>>,
 }
 
-/// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `more` is written
-/// below.
-pub fn profiles(scores: &[Score], title: &str, more: &[String]) -> Picture {
+/// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which
+/// tests p was corrected, `more` is written below.
+pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let facets = facets(scores);
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
     let mut models: Vec<&str> = Vec::new();
@@ -39,12 +39,12 @@ pub fn profiles(scores: &[Score], title: &str, more: &[String]) -> Picture {
     let names = models.iter().enumerate().map(|(number, model)| ((*model).to_owned(), category(number, models.len())));
     let entries: Vec<_> = names.chain(ceiling_entry(&facets)).collect();
     let mut parts = vec![panels, legend(&entries, width)];
-    let sentences: Vec<String> = explained(&facets).into_iter().chain(more.iter().cloned()).collect();
+    let sentences: Vec<String> = explained(&facets, family).into_iter().chain(more.iter().cloned()).collect();
     parts.extend(notes(&sentences, width));
     Picture::column(parts, 12.0).framed(14.0)
 }
 
-fn explained(facets: &[Facet]) -> Vec<String> {
+fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
     if networks().any(|network| network.weights == Weights::Random) {
@@ -55,7 +55,7 @@ fn explained(facets: &[Facet]) -> Vec<String> {
     if networks().any(|network| network.interval().is_some()) {
         notes.push("Bands of whole lines: 95 % intervals.".to_owned());
     }
-    notes.extend(marks(facets).map(|text| text.replacen('*', "Ringed points:", 1).replace(&format!("< {LEVEL}"), "< 0.05")));
+    notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
     notes
 }
 

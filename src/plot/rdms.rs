@@ -32,8 +32,8 @@ pub struct Groups {
 /// What is drawn, and how.
 #[derive(Debug, Clone)]
 pub struct RdmPlot<'a> {
-    /// The RDMs.
-    pub panels: &'a [Panel],
+    /// The RDMs, row by row.
+    pub rows: &'a [Vec<Panel>],
     /// The number of stimuli.
     pub stimuli: usize,
     /// What is shown of dissimilarities.
@@ -48,8 +48,6 @@ pub struct RdmPlot<'a> {
     pub thumbnails: Option<&'a [Arc<Raster>]>,
     /// Strips along the edges.
     pub groups: &'a [Groups],
-    /// Panels in a row.
-    pub columns: usize,
     /// What else is to be known, below.
     pub notes: &'a [String],
 }
@@ -87,14 +85,14 @@ impl RdmPlot<'_> {
     /// The picture.
     pub fn picture(&self) -> Result<Picture> {
         let grid = self.grid();
-        let maps: Vec<HeatMap> = self
-            .panels
-            .iter()
-            .map(|panel| HeatMap::new(self.stimuli, &panel.pairs, self.values, self.scale, grid.block))
-            .collect::<Result<_>>()?;
-        let panels: Vec<Picture> =
-            self.panels.iter().zip(&maps).map(|(panel, map)| self.panel(panel, map, grid)).collect::<Result<_>>()?;
-        let rows = panels.chunks(self.columns.max(1)).map(|row| Picture::row(row.to_vec(), GAP)).collect();
+        let map = |panel: &Panel| HeatMap::new(self.stimuli, &panel.pairs, self.values, self.scale, grid.block);
+        let maps: Vec<HeatMap> = self.panels().map(map).collect::<Result<_>>()?;
+        let mut of_panel = maps.iter();
+        let mut rows = Vec::new();
+        for row in self.rows {
+            let panels = row.iter().zip(&mut of_panel).map(|(panel, map)| self.panel(panel, map, grid));
+            rows.push(Picture::row(panels.collect::<Result<_>>()?, GAP));
+        }
         let panels = Picture::column(rows, GAP);
         let width = panels.width.max(260.0);
         let mut parts = vec![panels];
@@ -109,6 +107,10 @@ impl RdmPlot<'_> {
         Ok(Picture::column(parts, 12.0).framed(14.0))
     }
 
+    fn panels(&self) -> impl Iterator<Item = &Panel> {
+        self.rows.iter().flatten()
+    }
+
     fn all_notes(&self, grid: Grid) -> Vec<String> {
         let blocks = (grid.block > 1)
             .then(|| format!("There are more pairs than pixels: each pixel is the mean of {0} × {0} pairs.", grid.block));
@@ -117,7 +119,7 @@ impl RdmPlot<'_> {
 
     /// One panel of about 460 pixels, of several smaller ones; larger where names or thumbnails are to fit.
     fn grid(&self) -> Grid {
-        let (n, panels) = (self.stimuli, self.panels.len());
+        let (n, panels) = (self.stimuli, self.panels().count());
         let target = match panels {
             1 => 460.0,
             2 => 360.0,
@@ -160,7 +162,7 @@ impl RdmPlot<'_> {
     fn panel(&self, panel: &Panel, map: &HeatMap, grid: Grid) -> Result<Picture> {
         let (strips, labels) = self.edge(grid);
         let edge = (strips + labels).ceil();
-        let title = title(panel, grid.side, self.panels.iter().any(|panel| !panel.subtitle.is_empty()));
+        let title = title(panel, grid.side, self.panels().any(|panel| !panel.subtitle.is_empty()));
         let top = title.height + 4.0 + edge;
         let mut picture = Picture::new(edge + grid.side, top + grid.side);
         picture.place(title, edge, 0.0);

@@ -38,4 +38,4 @@ pub use explain::Explained;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
-pub use table::{Score, Table};
+pub use table::{Score, Table, of_run};

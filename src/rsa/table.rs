@@ -153,10 +153,28 @@ impl Table {
     }
 }
 
+/// The network of a run and, if its weights are random, their seed: `resnet50.random-3` is `resnet50` with seed 3.
+pub fn of_run(run: &str) -> (&str, Option<u64>) {
+    let random = run.rsplit_once(".random-").and_then(|(model, seed)| Some((model, seed.parse().ok()?)));
+    random.map_or((run, None), |(model, seed)| (model, Some(seed)))
+}
+
 fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in rows {
         csv.serialize(row)?;
     }
     Ok(csv.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_run;
+
+    #[test]
+    fn the_name_of_a_run_says_which_weights_it_has() {
+        assert_eq!(of_run("resnet50.random-3"), ("resnet50", Some(3)));
+        assert_eq!(of_run("resnet50.imagenet1k_v2.random-12"), ("resnet50.imagenet1k_v2", Some(12)));
+        assert_eq!(of_run("resnet50.random-walk"), ("resnet50.random-walk", None));
+    }
 }

@@ -123,6 +123,16 @@ pub fn load(
     }
 }
 
+/// What [`load`] would load; `None` if that has to be fetched first.
+pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> Result<Option<Provenance>> {
+    let file = |path: &Path| Ok(Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }));
+    match (source, &choice.weights.file) {
+        (Weights::Random, _) => Ok(Some(Provenance::Random { seed })),
+        (Weights::File(path), _) | (Weights::Pretrained, Some(path)) => file(path),
+        (Weights::Pretrained, None) => Ok(store.find(choice)?.map(|found| published(choice, found.sha256))),
+    }
+}
+
 fn load_published(
     registry: &Registry,
     store: &Store,
@@ -131,10 +141,13 @@ fn load_published(
 ) -> Result<(StateDict, Provenance)> {
     let Found { path, sha256 } = store.fetch(choice, progress)?;
     let weights = read(registry, choice, &path, &Checkpoint::open(&path)?)?;
-    let Choice { entry, weights: published, .. } = choice;
-    let (tag, url) = (published.tag.clone(), published.url.clone());
+    Ok((weights, published(choice, sha256)))
+}
+
+fn published(choice: &Choice, sha256: String) -> Provenance {
+    let Choice { entry, weights, .. } = choice;
     let (licence, citation) = (entry.licence.clone(), entry.citation.clone());
-    Ok((weights, Provenance::Published { tag, url, sha256, licence, citation }))
+    Provenance::Published { tag: weights.tag.clone(), url: weights.url.clone(), sha256, licence, citation }
 }
 
 /// `expected` is the beginning of the file's SHA-256, if it is known.

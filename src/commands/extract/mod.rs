@@ -1,5 +1,6 @@
 //! `thingsvision extract`
 
+pub mod planned;
 mod rdms;
 mod runs;
 mod stimuli;
@@ -10,10 +11,10 @@ use crate::cli::Extract;
 use crate::printer::{Printer, bytes};
 use anyhow::Result;
 use runs::{Machine, begin, load};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-use stimuli::Stimuli;
+pub use stimuli::Stimuli;
 use thingsvision::device;
 use thingsvision::extract::{Extraction, Layer, Record, Resources, Run, RunFolder, Seconds, Sink};
 use thingsvision::images::ImageList;
@@ -21,20 +22,43 @@ use thingsvision::registry::Registry;
 use thingsvision::weights::Store;
 use wanted::{Space, Wanted, choices, resources, wanted};
 
-/// Checks everything, then extracts, then computes the RDMs.
+/// Extracts what is wanted, and prints where it is.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
     let registry = Registry::load(registry)?;
-    let choices = choices(arguments, &registry)?;
+    // The names first: a wrong one must not wait for all images to be looked at.
+    choices(arguments, &registry)?;
     let stimuli = Stimuli::find(arguments)?;
-    let wanted = wanted(arguments, choices, &stimuli.images)?;
+    let Finished { folders, without_rdm } = extract(arguments, &registry, store, &stimuli, printer)?;
+    // Only now, when nothing can be lost by a reader that went away.
+    for folder in folders {
+        printer.data(&folder.display().to_string())?;
+    }
+    let skipped = stimuli.images.skipped.len();
+    if skipped > 0 {
+        printer.note(&format!("left out {} that cannot be read; skipped.txt lists them", count_of(skipped, "file")));
+    }
+    without_rdm.map_or(Ok(()), Err)
+}
+
+/// Runs that are whole.
+pub struct Finished {
+    /// Of each model.
+    pub folders: Vec<PathBuf>,
+    /// Why a layer has no RDM, if one has none.
+    pub without_rdm: Option<anyhow::Error>,
+}
+
+/// Checks everything, then extracts, then computes the RDMs.
+pub fn extract(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli, printer: Printer) -> Result<Finished> {
+    let wanted = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
     for wanted in &wanted {
         RunFolder::check(&wanted.folder, &stimuli.images.origin, arguments.force)?;
     }
     let (device, no_cuda) = device::open(arguments.device)?;
     let space = Space::check(arguments, &wanted, stimuli.rows())?;
-    let machine = Machine { device, resources: resources(arguments, &wanted, &stimuli)? };
-    let (models, records) = load(arguments, &registry, store, &wanted, &machine, &stimuli, printer)?;
-    summarise(arguments, &wanted, &records, &stimuli, &space, machine.resources, printer);
+    let machine = Machine { device, resources: resources(arguments, &wanted, stimuli)? };
+    let (models, records) = load(arguments, registry, store, &wanted, &machine, stimuli, printer)?;
+    summarise(arguments, &wanted, &records, stimuli, &space, machine.resources, printer);
     if let Some(reason) = no_cuda {
         printer.fact("", &format!("not on CUDA: {reason}"));
     }
@@ -44,7 +68,7 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     let mut runs = Vec::new();
     for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
         let folder = RunFolder::begin(&wanted.folder, arguments.force, record, &stimuli.files()?)?;
-        runs.push(begin(arguments, wanted, &folder.place(), model, record, &stimuli)?);
+        runs.push(begin(arguments, wanted, &folder.place(), model, record, stimuli)?);
         unfinished.push(folder);
     }
     let (seconds, damaged) = run_all(runs, &stimuli.images, machine.resources, printer)?;
@@ -61,15 +85,8 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
         faults.extend(rdms::finish(arguments, &folder.place(), record, seconds, stimuli.row_ids(), printer)?);
         folder.finish()?;
     }
-    // Only now, when nothing can be lost by a reader that went away.
-    for wanted in &wanted {
-        printer.data(&wanted.folder.display().to_string())?;
-    }
-    let skipped = stimuli.images.skipped.len();
-    if skipped > 0 {
-        printer.note(&format!("left out {} that cannot be read; skipped.txt lists them", count_of(skipped, "file")));
-    }
-    faults.into_iter().next().map_or(Ok(()), Err)
+    let folders = wanted.into_iter().map(|wanted| wanted.folder).collect();
+    Ok(Finished { folders, without_rdm: faults.into_iter().next() })
 }
 
 fn summarise(

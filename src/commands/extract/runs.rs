@@ -12,7 +12,8 @@ use thingsvision::extract::{self, Averaged, Layer, LayerRecord, Record, Resource
 use thingsvision::models::Model;
 use thingsvision::npy::RowFile;
 use thingsvision::registry::Registry;
-use thingsvision::weights::{self, Store};
+use thingsvision::weights::{self, Provenance, Store};
+use thingsvision::whole;
 
 /// Where networks run, and how the work is divided there.
 pub struct Machine {
@@ -33,40 +34,48 @@ pub fn load(
     let kind = arguments.precision.prepare(machine.device)?;
     let mut models = Vec::new();
     let mut records = Vec::new();
-    for Wanted { choice, preprocessing, layers, readout, shapes, .. } in wanted {
+    for wanted in wanted {
+        let choice = &wanted.choice;
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
         let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
         bar.finish();
         let model = Model::of_kind(&choice.entry.architecture, state, machine.device, kind)?;
         models.push(if arguments.exact { model.exact() } else { model });
-        records.push(Record {
-            program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
-            libtorch: device::LIBTORCH_VERSION,
-            complete: false,
-            model: choice.name(),
-            weights: provenance,
-            preprocessing: preprocessing.clone(),
-            readout: *readout,
-            dtype: arguments.dtype,
-            device: name(machine.device),
-            batch_size: machine.resources.batch_size,
-            precision: arguments.precision,
-            exact: arguments.exact,
-            image_origin: stimuli.images.origin.clone(),
-            exif_orientation: stimuli.images.reading.upright,
-            max_pixels: stimuli.images.reading.max_pixels,
-            skip_unreadable: arguments.images.skip_unreadable,
-            images: stimuli.rows(),
-            images_sha256: extract::sha256(stimuli.row_ids()),
-            averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),
-            skipped_images: stimuli.images.skipped.clone(),
-            damaged_images: Vec::new(),
-            layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
-            seconds: None,
-        });
+        records.push(record(arguments, wanted, machine, stimuli, provenance));
     }
     Ok((models, records))
+}
+
+/// The beginning of the record of a run with weights of this provenance.
+pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: &Stimuli, weights: Provenance) -> Record {
+    let Wanted { choice, preprocessing, layers, readout, shapes, .. } = wanted;
+    Record {
+        program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
+        libtorch: device::LIBTORCH_VERSION,
+        complete: false,
+        model: choice.name(),
+        weights,
+        preprocessing: preprocessing.clone(),
+        readout: *readout,
+        dtype: arguments.dtype,
+        device: name(machine.device),
+        batch_size: machine.resources.batch_size,
+        precision: arguments.precision,
+        exact: arguments.exact,
+        image_origin: stimuli.images.origin.clone(),
+        exif_orientation: stimuli.images.reading.upright,
+        max_pixels: stimuli.images.reading.max_pixels,
+        skip_unreadable: arguments.images.skip_unreadable,
+        images: stimuli.rows(),
+        images_sha256: extract::sha256(&whole::lines(stimuli.row_ids())),
+        contents_sha256: extract::sha256(&stimuli.checksums),
+        averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),
+        skipped_images: stimuli.images.skipped.clone(),
+        damaged_images: Vec::new(),
+        layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
+        seconds: None,
+    }
 }
 
 /// The files of a run in `place`, and all that goes to them.

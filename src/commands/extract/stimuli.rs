@@ -2,6 +2,7 @@
 
 use crate::cli::{AverageBy, Extract};
 use anyhow::Result;
+use thingsvision::extract::checksums;
 use thingsvision::images::{Conditions, ImageList, Reading, Wanted};
 use thingsvision::whole;
 
@@ -12,6 +13,8 @@ pub struct Stimuli {
     pub conditions: Option<Conditions>,
     /// Conditions of which no image can be read.
     pub lost: Vec<String>,
+    /// The text of images.sha256.
+    pub checksums: String,
 }
 
 impl Stimuli {
@@ -32,7 +35,8 @@ impl Stimuli {
             None => None,
         };
         let lost = conditions.as_ref().map(|conditions| lost(conditions, &images)).transpose()?.unwrap_or_default();
-        Ok(Stimuli { images, conditions, lost })
+        let checksums = checksums(&images.ids, &images.sha256()?);
+        Ok(Stimuli { images, conditions, lost, checksums })
     }
 
     /// The name of each row, for messages and images.txt.
@@ -47,7 +51,7 @@ impl Stimuli {
 
     /// What stands beside the layers in the folder of a run.
     pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut files = vec![("images.txt", whole::lines(self.row_ids()))];
+        let mut files = vec![("images.txt", whole::lines(self.row_ids())), ("images.sha256", self.checksums.clone())];
         if let Some(conditions) = &self.conditions {
             files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
         }

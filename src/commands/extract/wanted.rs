@@ -29,6 +29,8 @@ pub struct Wanted<'a> {
     /// What an image takes in a pass.
     pub bytes_per_image: usize,
     pub parameters: usize,
+    /// For each image, up to the last layer.
+    pub multiplications: f64,
 }
 
 /// The models by their names, each once.
@@ -59,7 +61,21 @@ pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageL
         let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
         let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest.parameters() as usize);
         let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
-        Ok(Wanted { choice, preprocessing, shown, plan, layers, readout, shapes, folder, bytes_per_image, parameters })
+        let last = calls.iter().max().map_or(0, |last| last + 1);
+        let multiplications = network.manifest.multiplications(&trace.calls[..last]);
+        Ok(Wanted {
+            choice,
+            preprocessing,
+            shown,
+            plan,
+            layers,
+            readout,
+            shapes,
+            folder,
+            bytes_per_image,
+            parameters,
+            multiplications,
+        })
     });
     wanted.collect()
 }
@@ -122,7 +138,7 @@ impl Space {
 }
 
 /// What a run will write, in bytes.
-fn size(arguments: &Extract, shapes: &[Vec<usize>], rows: usize) -> u64 {
+pub fn size(arguments: &Extract, shapes: &[Vec<usize>], rows: usize) -> u64 {
     let row: usize = shapes.iter().map(|shape| shape.iter().product::<usize>() * arguments.dtype.bytes()).sum();
     let rdm = if arguments.rdm == RdmOption::None { 0 } else { rows * rows * 4 };
     (row * rows + rdm * shapes.len()) as u64

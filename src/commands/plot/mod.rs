@@ -1,10 +1,10 @@
 //! `thingsvision plot`
 
-mod pictures;
+pub(super) mod pictures;
 mod rdms;
 mod scores;
 mod sources;
-mod stimuli;
+pub(super) mod stimuli;
 
 use crate::cli::{Plot, PlotCommand};
 use crate::printer::Printer;

@@ -38,6 +38,12 @@ impl Files {
 
     /// Writes the picture, which programs call by `title`, and prints where it is.
     pub fn write(&self, picture: &Picture, title: &str, printer: Printer) -> Result<()> {
+        self.put(picture, title)?;
+        self.pictures.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
+    }
+
+    /// Writes the picture, and returns where.
+    pub fn put(&self, picture: &Picture, title: &str) -> Result<&[PathBuf]> {
         let svg = svg(picture, title);
         for path in &self.pictures {
             match arrays::kind(path).as_str() {
@@ -45,7 +51,7 @@ impl Files {
                 _ => whole::write(path, &draw(&svg, SCALE)?)?,
             }
         }
-        self.pictures.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
+        Ok(&self.pictures)
     }
 }
 

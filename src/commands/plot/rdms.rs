@@ -8,7 +8,7 @@ use crate::printer::{Printer, count};
 use anyhow::Result;
 use std::path::PathBuf;
 use thingsvision::advice::advise;
-use thingsvision::plot::{MOST_THUMBNAILS, Map, MapPlot, RdmPlot, Values};
+use thingsvision::plot::{MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
 use thingsvision::rdm::{Plane, Rdms, plane};
 use thingsvision::whole;
 
@@ -24,8 +24,10 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
             format!("draw at most {MOST_THUMBNAILS}: --max-conditions 100"),
         ));
     }
+    let number_of_rdms = number(sources.panels.len(), "RDM");
+    let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(&wanted.shown)).map(<[Panel]>::to_vec).collect();
     let picture = RdmPlot {
-        panels: &sources.panels,
+        rows: &rows,
         stimuli: drawn.rows.len(),
         values: if wanted.raw { Values::Raw } else { Values::Ranks },
         scale: wanted.colours,
@@ -33,12 +35,11 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
         names: drawn.names.as_deref(),
         thumbnails: drawn.thumbnails.as_deref(),
         groups: &drawn.groups(),
-        columns: columns(&wanted.shown),
         notes: &drawn.notes,
     }
     .picture()?;
     whole::write(&table, &drawn.csv(&[])?)?;
-    let what = format!("{} of {} stimuli", number(sources.panels.len(), "RDM"), count(drawn.rows.len()));
+    let what = format!("{number_of_rdms} of {} stimuli", count(drawn.rows.len()));
     printer.note(&format!("{what}; their order is in {}", table.display()));
     files.write(&picture, &format!("Representational dissimilarity matrices: {what}"), printer)
 }

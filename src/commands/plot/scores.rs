@@ -19,7 +19,12 @@ pub fn layers(wanted: &PlotScores, printer: Printer) -> Result<()> {
     draw(wanted, "layers", profiles, printer)
 }
 
-fn draw(wanted: &PlotScores, default: &str, picture: fn(&[Score], &str, &[String]) -> Picture, printer: Printer) -> Result<()> {
+fn draw(
+    wanted: &PlotScores,
+    default: &str,
+    picture: fn(&[Score], &str, &str, &[String]) -> Picture,
+    printer: Printer,
+) -> Result<()> {
     let out: PathBuf = wanted.out.clone().unwrap_or_else(|| Path::new(default).to_owned());
     let files = Files::new(&out)?;
     files.check(&[], [wanted.scores.clone()])?;
@@ -28,5 +33,6 @@ fn draw(wanted: &PlotScores, default: &str, picture: fn(&[Score], &str, &[String
     let measure = Comparison::from_str(name, false).map_or_else(|_| name.clone(), |known| known.title().to_owned());
     let stimuli = format!("{} stimuli.", count(scores[0].stimuli));
     let title = format!("{measure} of {} targets and their models", scores.len());
-    files.write(&picture(&scores, &measure, &[stimuli]), &title, printer)
+    let family = format!("{} tests", count(scores.len()));
+    files.write(&picture(&scores, &measure, &family, &[stimuli]), &title, printer)
 }

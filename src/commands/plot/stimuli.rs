@@ -37,7 +37,11 @@ impl Drawn {
     pub fn choose(shown: &Shown, sources: &mut Sources, printer: Printer) -> Result<Drawn> {
         let mut notes = Vec::new();
         let chosen = sample(shown, sources.stimuli, &mut notes);
-        let categories = shown.categories.as_deref().map(|named| categories(named, sources, printer)).transpose()?;
+        let categories = shown
+            .categories
+            .as_deref()
+            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, printer))
+            .transpose()?;
         let clusters = sources.reference.as_ref().map(|reference| clusters(shown, reference, &chosen)).transpose()?;
         let of = |labels: &Labels| chosen.iter().map(|&row| labels.of_row[row]).collect::<Vec<_>>();
         let in_order = match (&clusters, &categories) {
@@ -117,8 +121,8 @@ fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Cluster
     Clusters::find(&rdms, shown.clustering, wanted, shown.seed)
 }
 
-/// The category of every row.
-fn categories(named: &str, sources: &Sources, printer: Printer) -> Result<Labels> {
+/// The category of each of so many `stimuli`, by `folder` or a table.
+pub fn categories(named: &str, ids: Option<&[String]>, stimuli: usize, printer: Printer) -> Result<Labels> {
     let unnamed = || {
         advise(
             "it is not known which stimuli the rows stand for, so they cannot be found among the categories",
@@ -126,28 +130,24 @@ fn categories(named: &str, sources: &Sources, printer: Printer) -> Result<Labels
         )
     };
     if named == "folder" {
-        let conditions = Conditions::by_folder(sources.ids.as_ref().ok_or_else(unnamed)?)?;
+        let conditions = Conditions::by_folder(ids.ok_or_else(unnamed)?)?;
         return checked(Labels { names: conditions.ids, of_row: conditions.of_image });
     }
     let read = Categories::read(Path::new(named))?;
     if let Some(header) = &read.header {
         printer.note(&format!("took the first line of `{named}` for a header: `{header}`"));
     }
-    let Some(ids) = read.ids else {
-        if read.labels.of_row.len() != sources.stimuli {
+    let Some(labelled) = read.ids else {
+        if read.labels.of_row.len() != stimuli {
             return Err(advise(
-                format!(
-                    "`{named}` has the categories of {} stimuli, but there are {}",
-                    read.labels.of_row.len(),
-                    sources.stimuli
-                ),
+                format!("`{named}` has the categories of {} stimuli, but there are {stimuli}", read.labels.of_row.len()),
                 "give one category a line in the order of the rows, or lines of `ID,category`",
             ));
         }
         return checked(read.labels);
     };
-    let places: HashMap<&String, usize> = ids.iter().zip(read.labels.of_row.iter().copied()).collect();
-    let own = sources.ids.as_ref().ok_or_else(unnamed)?;
+    let places: HashMap<&String, usize> = labelled.iter().zip(read.labels.of_row.iter().copied()).collect();
+    let own = ids.ok_or_else(unnamed)?;
     let of = |id: &String| {
         places.get(id).map(|&label| read.labels.names[label].clone()).ok_or_else(|| {
             advise(

@@ -9,6 +9,7 @@ use crate::commands::outputs;
 use crate::printer::{Printer, count};
 use anyhow::Result;
 use candidates::Candidate;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use targets::Wanted;
 use thingsvision::advice::advise;
@@ -18,8 +19,36 @@ use thingsvision::rsa::{
     differences, permute,
 };
 
-/// Compares every layer with every target.
+/// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
+    let Analysed { analysis, table, permuted, bootstrap, ids, assumed } = analyse(arguments, printer)?;
+    let files = table.write(&arguments.out)?;
+    print(arguments, &table, printer)?;
+    let notes = text::notes(arguments, &analysis, &table, ids.is_some(), assumed, permuted.as_ref());
+    printer.note(&format!("\n  {}", notes.join("\n  ")));
+    printer.note(&wrote(&files, &analysis));
+    if arguments.explain {
+        let text = format!("\n{}", explained(arguments, &analysis, permuted.as_ref(), bootstrap.as_ref()));
+        // Of JSON nothing else may be on stdout.
+        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
+    }
+    Ok(())
+}
+
+/// All that was computed.
+pub struct Analysed {
+    pub analysis: Analysis,
+    pub table: Table,
+    pub permuted: Option<Permuted>,
+    pub bootstrap: Option<Bootstrap>,
+    /// Of the stimuli of the analysis, if they have names.
+    pub ids: Option<Vec<String>>,
+    /// Whether an RDM without IDs was taken to be in the order of the others.
+    pub assumed: bool,
+}
+
+/// Reads, aligns and compares.
+pub fn analyse(arguments: &Rsa, printer: Printer) -> Result<Analysed> {
     let wanted = targets::read(arguments)?;
     let candidates = candidates::find(&arguments.models, printer)?;
     check_outputs(arguments, &wanted, &candidates)?;
@@ -39,13 +68,9 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     let compared = bootstrap.as_ref().filter(|_| arguments.differences);
     let differences = compared.map(|bootstrap| differences(&analysis, &scores, bootstrap)).unwrap_or_default();
     let table = Table::new(&analysis, &scores, &ceilings, permuted.as_ref(), bootstrap.as_ref(), differences);
-    let files = table.write(&arguments.out)?;
-    print(arguments, &table, printer)?;
-    let by_name = alignment.ids.is_some();
-    let notes = text::notes(arguments, &analysis, &table, by_name, alignment.assumed, permuted.as_ref());
-    printer.note(&format!("\n  {}", notes.join("\n  ")));
-    printer.note(&wrote(&files, &analysis));
-    explain(arguments, &analysis, permuted.as_ref(), bootstrap.as_ref(), printer)
+    let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
+    let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
+    Ok(Analysed { analysis, table, permuted, bootstrap, ids: alignment.ids.map(kept), assumed: alignment.assumed })
 }
 
 fn print(arguments: &Rsa, table: &Table, printer: Printer) -> Result<()> {
@@ -65,16 +90,8 @@ fn wrote(files: &[PathBuf], analysis: &Analysis) -> String {
     format!("  wrote {} ({targets} × {models} scores), {}", files[0].display(), names.join(", "))
 }
 
-fn explain(
-    arguments: &Rsa,
-    analysis: &Analysis,
-    permuted: Option<&Permuted>,
-    bootstrap: Option<&Bootstrap>,
-    printer: Printer,
-) -> Result<()> {
-    if !arguments.explain {
-        return Ok(());
-    }
+/// What was done, in sentences.
+pub fn explained(arguments: &Rsa, analysis: &Analysis, permuted: Option<&Permuted>, bootstrap: Option<&Bootstrap>) -> String {
     let explained = Explained {
         comparison: analysis.comparison,
         stimuli: analysis.stimuli,
@@ -85,14 +102,7 @@ fn explain(
         bootstrap: bootstrap.map(|bootstrap| (bootstrap.over(), bootstrap.draws)),
         seed: arguments.seed,
     };
-    let text = format!("\n{}", explained.text());
-    // Of JSON nothing else may be on stdout.
-    if arguments.json {
-        printer.note(&text)
-    } else {
-        printer.data(&text)?
-    }
-    Ok(())
+    explained.text()
 }
 
 /// Fails if a file that will be written is one that is read.

@@ -1,0 +1,63 @@
+//! What a run would do, and whether it has been done already.
+
+use super::runs::{Machine, record};
+use super::stimuli::Stimuli;
+use super::wanted::{choices, resources, size, wanted};
+use crate::cli::Extract;
+use anyhow::Result;
+use std::path::PathBuf;
+use thingsvision::device;
+use thingsvision::extract::{is_run, read_record};
+use thingsvision::registry::Registry;
+use thingsvision::weights::{Store, identify};
+
+/// A run of one model that has not begun.
+pub struct Planned {
+    /// Where it goes.
+    pub folder: PathBuf,
+    /// The names of its layers.
+    pub layers: Vec<String>,
+    /// What is there already.
+    pub state: State,
+    /// What it writes.
+    pub bytes: u64,
+    /// Multiplications for each image.
+    pub multiplications: f64,
+}
+
+/// What is in the place of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// All that it would write.
+    Done,
+    /// Nothing that counts.
+    Missing,
+    /// Nothing, and the weights have to be fetched.
+    Unfetched,
+    /// A run that differs in this.
+    Changed(Vec<String>),
+}
+
+/// Looks at the run that `arguments`, which name one model, ask for.
+pub fn plan(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli) -> Result<Planned> {
+    let all = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
+    let machine = Machine { device: device::open(arguments.device)?.0, resources: resources(arguments, &all, stimuli)? };
+    let wanted = &all[0];
+    let weights = identify(store, &wanted.choice, &arguments.weights, arguments.seed)?;
+    let state = match weights {
+        None => State::Unfetched,
+        Some(_) if !is_run(&wanted.folder) => State::Missing,
+        Some(_) if !read_record(&wanted.folder).is_ok_and(|record| record.complete) => State::Missing,
+        Some(weights) => {
+            let differences = record(arguments, wanted, &machine, stimuli, weights).differences(&wanted.folder)?;
+            if differences.is_empty() { State::Done } else { State::Changed(differences) }
+        }
+    };
+    Ok(Planned {
+        folder: wanted.folder.clone(),
+        layers: wanted.layers.iter().map(|layer| layer.name.clone()).collect(),
+        state,
+        bytes: size(arguments, &wanted.shapes, stimuli.rows()),
+        multiplications: wanted.multiplications,
+    })
+}

@@ -1,0 +1,75 @@
+//! `thingsvision study`
+
+mod analysis;
+mod passes;
+mod plan;
+mod record;
+mod report;
+
+use crate::cli::Study as Arguments;
+use crate::commands::plot::pictures::Files;
+use crate::printer::Printer;
+use analysis::scene;
+use anyhow::Result;
+use passes::extract_missing;
+use plan::Plan;
+use record::Inputs;
+use std::path::{Path, PathBuf};
+use thingsvision::registry::Registry;
+use thingsvision::rsa::Score;
+use thingsvision::study::{Figure, Scene, Study, Summary, figures, results_csv, summary_csv};
+use thingsvision::weights::Store;
+use thingsvision::whole;
+
+/// Plans, extracts what is missing, compares, draws, and prints where the report is.
+pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
+    let registry = Registry::load(registry)?;
+    let study = Study::read(&arguments.file)?;
+    let plan = Plan::new(&study, &registry, store)?;
+    plan.say(&study, printer);
+    if arguments.dry_run {
+        return Ok(printer.data(&plan.table()?)?);
+    }
+    plan.check_space(&study)?;
+    extract_missing(&plan, &registry, store, printer)?;
+
+    let report = study.out.join("report.html");
+    let inputs = Inputs::of(&study, &plan)?;
+    if inputs.are_those_of(&study.out) {
+        printer.note("nothing has changed since the report was written");
+        return Ok(printer.data(&report.display().to_string())?);
+    }
+    let mut compared = Vec::new();
+    for dataset in &plan.datasets {
+        compared.push(analysis::compare(dataset, &plan, printer)?);
+    }
+    let scenes: Vec<Scene> = compared.iter().map(|compared| scene(compared, printer)).collect::<Result<_>>()?;
+    let results: Vec<(String, Vec<Score>)> = scenes.iter().map(|scene| (scene.dataset.clone(), scene.scores.clone())).collect();
+    let summaries = Summary::of(&results);
+    let drawn = figures(&scenes, study.clusters, &plan.measure(&study))?;
+    let html = report::html(&study, &plan, &registry, &compared, &drawn, &summaries, &arguments.file)?;
+
+    let mut files = write_tables(&study.out, &results, &summaries)?;
+    files.extend(write_figures(&study.out, &drawn)?);
+    whole::write(&report, html.as_bytes())?;
+    files.push(report.clone());
+    inputs.write(&study.out, &files)?;
+    printer.note(&format!("wrote results.csv, summary.csv, {} figures as PNG and SVG, and the report", drawn.len()));
+    Ok(printer.data(&report.display().to_string())?)
+}
+
+fn write_tables(out: &Path, results: &[(String, Vec<Score>)], summaries: &[Summary]) -> Result<Vec<PathBuf>> {
+    let files = ["results.csv", "summary.csv", "summary.json"].map(|name| out.join(name));
+    whole::write(&files[0], &results_csv(results)?)?;
+    whole::write(&files[1], &summary_csv(summaries)?)?;
+    whole::write(&files[2], (serde_json::to_string_pretty(summaries)? + "\n").as_bytes())?;
+    Ok(files.to_vec())
+}
+
+fn write_figures(out: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for figure in figures {
+        files.extend_from_slice(Files::new(&out.join(&figure.name))?.put(&figure.picture, &figure.title)?);
+    }
+    Ok(files)
+}

@@ -1,0 +1,70 @@
+//! `study.json`: from what the figures and the report were made, so that they are made again only if that has changed.
+
+use super::plan::Plan;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use thingsvision::study::Study;
+use thingsvision::{arrays, whole};
+
+/// The name of the file.
+const FILE: &str = "study.json";
+
+/// A hash of all that figures and tables are made from.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Inputs {
+    program: String,
+    /// Of the study's settings, the records of its runs, and its targets.
+    sha256: String,
+    /// What was made of them, in the folder of the study.
+    #[serde(default)]
+    files: Vec<PathBuf>,
+}
+
+impl Inputs {
+    /// As they are now.
+    pub fn of(study: &Study, plan: &Plan) -> Result<Inputs> {
+        let mut hash = Sha256::new();
+        hash.update(format!("{study:?}"));
+        for pass in &plan.passes {
+            update(&mut hash, &pass.planned.folder.join("run.json"))?;
+        }
+        for set in &plan.datasets {
+            for target in crate::commands::rsa::targets::read(&set.rsa)? {
+                for (path, _) in target.files {
+                    update(&mut hash, &arrays::split(&path).0)?;
+                }
+            }
+            if let Some(path) = set.dataset.categories.as_ref().filter(|named| *named != "folder") {
+                update(&mut hash, Path::new(path))?;
+            }
+        }
+        let program = format!("thingsvision {}", env!("CARGO_PKG_VERSION"));
+        Ok(Inputs { program, sha256: format!("{:x}", hash.finalize()), files: Vec::new() })
+    }
+
+    /// Whether all in the folder `out` was made from them.
+    pub fn are_those_of(&self, out: &Path) -> bool {
+        let Ok(text) = std::fs::read_to_string(out.join(FILE)) else { return false };
+        let there: Option<Inputs> = serde_json::from_str(&text).ok();
+        there.is_some_and(|there| {
+            let whole = !there.files.is_empty() && there.files.iter().all(|file| out.join(file).is_file());
+            whole && (&there.program, &there.sha256) == (&self.program, &self.sha256)
+        })
+    }
+
+    /// Writes that `files` were made from them.
+    pub fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
+        let files = files.iter().map(|file| file.strip_prefix(out).unwrap_or(file).to_owned()).collect();
+        let text = serde_json::to_string_pretty(&Inputs { files, ..self })? + "\n";
+        whole::write(&out.join(FILE), text.as_bytes())
+    }
+}
+
+fn update(hash: &mut Sha256, path: &Path) -> Result<()> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+    Ok(())
+}

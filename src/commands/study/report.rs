@@ -1,0 +1,148 @@
+//! What the report of a study says of its methods, networks and datasets.
+
+use super::analysis::Compared;
+use super::plan::Plan;
+use crate::printer::count;
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::Path;
+use thingsvision::registry::Registry;
+use thingsvision::study::{Figure, Report, Section, Study, Summary};
+
+/// The HTML of the report.
+pub fn html(
+    study: &Study,
+    plan: &Plan,
+    registry: &Registry,
+    compared: &[Compared],
+    figures: &[Figure],
+    summaries: &[Summary],
+    file: &Path,
+) -> Result<String> {
+    let title = study.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let sets: Vec<String> =
+        compared.iter().map(|c| format!("{} ({} stimuli)", c.set.dataset.name, count(c.found.analysis.stimuli))).collect();
+    let summary = format!(
+        "{} networks in {} runs, compared with behaviour and fMRI on {}. Made by `thingsvision study {}`; all numbers are in \
+         results.csv and summary.csv beside this file.",
+        study.models.len(),
+        plan.passes.len(),
+        sets.join(", "),
+        file.file_name().unwrap_or_default().to_string_lossy()
+    );
+    let records = plan.passes.iter().map(|pass| record(&pass.planned.folder)).collect::<Result<Vec<_>>>()?;
+    let sections =
+        [methods(study, compared, &records), networks(plan, &records), citations(registry, plan)?, datasets(plan, &records)];
+    // The last figure is the others together.
+    let figures = &figures[..figures.len() - 1];
+    Ok(Report { title: &title, summary: &summary, figures, scores: summaries, sections: &sections }.html())
+}
+
+fn record(folder: &Path) -> Result<Value> {
+    let path = folder.join("run.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))
+}
+
+fn methods(study: &Study, compared: &[Compared], records: &[Value]) -> Section {
+    let first = &records[0];
+    let text = |part: &str| first[part].as_str().unwrap_or_default().to_owned();
+    let mut paragraphs = vec![format!(
+        "Activations were extracted with {} (libtorch {}, {}, {}{}) from the layers listed below. Images were decoded and \
+         prepared as by Pillow 13 and torchvision, with the preprocessing that belongs to the weights.",
+        text("program"),
+        text("libtorch"),
+        text("device"),
+        text("precision"),
+        if first["exact"] == true { ", in PyTorch's order of operations" } else { "" }
+    )];
+    let random = records.iter().any(|record| record["weights"]["kind"] == "random");
+    if random {
+        paragraphs.push(
+            "Random weights are those that PyTorch draws for the untrained network after torch.manual_seed(seed). Scores of \
+             random networks are given as mean and standard deviation over seeds."
+                .into(),
+        );
+    }
+    if study.datasets.iter().any(|dataset| dataset.average_by.is_some()) {
+        paragraphs.push("Activations were averaged over the images of each condition (folder) before RDMs were computed.".into());
+    }
+    paragraphs.push(
+        "The dissimilarity of two stimuli x and y is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²) over the units of a layer."
+            .into(),
+    );
+    let mut said: Vec<String> = Vec::new();
+    for Compared { set, explained, .. } in compared {
+        let text = explained.replace('\n', " ");
+        if !said.contains(&text) {
+            let named = if compared.len() > 1 { format!("{}: ", set.dataset.name) } else { String::new() };
+            paragraphs.push(format!("{named}{text}"));
+            said.push(text);
+        }
+    }
+    paragraphs.push(
+        "Muttenthaler, L., & Hebart, M. N. (2021). THINGSvision: a Python toolbox for streamlining the extraction of activations \
+         from deep neural networks. Frontiers in Neuroinformatics, 15, 679838."
+            .into(),
+    );
+    Section { title: "Methods".into(), paragraphs, table: Vec::new() }
+}
+
+/// Every run with its weights.
+fn networks(plan: &Plan, records: &[Value]) -> Section {
+    let mut table = vec![["run", "layers", "weights", "preprocessing"].map(String::from).to_vec()];
+    for (pass, record) in plan.passes.iter().zip(records) {
+        let weights = &record["weights"];
+        let weights = match weights["kind"].as_str() {
+            Some("random") => format!("random, seed {}", weights["seed"]),
+            Some("published") => format!(
+                "{} from {}, SHA-256 {}",
+                weights["tag"].as_str().unwrap_or_default(),
+                weights["url"].as_str().unwrap_or("a file"),
+                weights["sha256"].as_str().unwrap_or_default()
+            ),
+            _ => format!("file, SHA-256 {}", weights["sha256"].as_str().unwrap_or_default()),
+        };
+        let pixels = &record["preprocessing"];
+        let preprocessing = format!(
+            "resize {} ({}), crop {}, mean {}, std {}",
+            pixels["resize"],
+            pixels["interpolation"].as_str().unwrap_or_default(),
+            pixels["crop"],
+            pixels["mean"],
+            pixels["std"]
+        );
+        table.push(vec![pass.name(plan), pass.planned.layers.join(", "), weights, preprocessing]);
+    }
+    Section { title: "Runs".into(), paragraphs: Vec::new(), table }
+}
+
+/// Licences, and the papers to cite.
+fn citations(registry: &Registry, plan: &Plan) -> Result<Section> {
+    let mut table = vec![["network", "licence of code and weights", "please cite"].map(String::from).to_vec()];
+    for pass in &plan.passes {
+        let entry = registry.choose(&pass.arguments.models[0])?.entry;
+        let line = vec![entry.name.clone(), entry.licence.clone(), entry.citation.clone()];
+        if !table.contains(&line) {
+            table.push(line);
+        }
+    }
+    Ok(Section { title: "Networks".into(), paragraphs: Vec::new(), table })
+}
+
+fn datasets(plan: &Plan, records: &[Value]) -> Section {
+    let mut table = vec![["dataset", "images", "conditions", "targets", "SHA-256 of images.sha256"].map(String::from).to_vec()];
+    for (number, set) in plan.datasets.iter().enumerate() {
+        let record = plan.passes.iter().zip(records).find(|(pass, _)| pass.set == number).map(|(_, record)| record);
+        let hash = record.and_then(|record| record["contents_sha256"].as_str()).unwrap_or_default();
+        let names = set.rsa.behavior.iter().chain(&set.rsa.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
+        table.push(vec![
+            set.dataset.name.clone(),
+            count(set.stimuli.images.len()),
+            count(set.stimuli.rows()),
+            names.collect::<Vec<_>>().join(", "),
+            hash.to_owned(),
+        ]);
+    }
+    Section { title: "Datasets".into(), paragraphs: Vec::new(), table }
+}

@@ -1,0 +1,214 @@
+//! The figures of a study: RDMs, bars of scores, profiles along layers; each by itself, and all in one.
+
+use crate::plot::{Groups, Panel, Picture, RdmPlot, Scale, Text, Values, bars, profiles};
+use crate::rdm::{Clustering, Clusters, Rdms};
+use crate::rsa::{Score, aligned, of_run};
+use anyhow::Result;
+
+/// What was found of a dataset: RDMs of the same stimuli in the same order, and scores.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// The name of the dataset.
+    pub dataset: String,
+    /// The number of stimuli.
+    pub stimuli: usize,
+    /// The targets, of subjects their mean.
+    pub targets: Vec<Panel>,
+    /// `run`, `layer`, pairs.
+    pub models: Vec<Panel>,
+    /// The categories of the stimuli, in their order.
+    pub categories: Option<Groups>,
+    /// Of all models and targets.
+    pub scores: Vec<Score>,
+}
+
+/// A picture, and what it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// The name of its files, `B-behavior`.
+    pub name: String,
+    /// In a few words.
+    pub title: String,
+    /// What has to be known to read it.
+    pub caption: String,
+    /// The picture.
+    pub picture: Picture,
+}
+
+/// All figures; the last one holds the others. Stimuli are ordered by `clusters` clusters of the first target; `measure`
+/// names what scores are.
+pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for scene in scenes {
+        figures.push(rdms(scene, clusters)?);
+    }
+    let family = family(scenes);
+    let titles = [("B-behavior", "behavior", "Networks and behaviour"), ("C-fmri", "fmri", "Networks and fMRI")];
+    for (name, kind, title) in titles {
+        let scores = of_kind(scenes, kind, true);
+        if !scores.is_empty() {
+            let caption = format!("{measure} between RDMs of networks and of {}. {LAST}", target_word(kind));
+            figures.push(Figure {
+                name: name.into(),
+                title: title.into(),
+                caption,
+                picture: bars(&scores, measure, &family, &[]),
+            });
+        }
+    }
+    if scenes.iter().any(has_many_layers) {
+        let kinds = scenes.iter().flat_map(|scene| &scene.scores).map(|score| score.kind.as_str());
+        let mut kinds: Vec<&str> = kinds.collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let all: Vec<Score> = kinds.into_iter().flat_map(|kind| of_kind(scenes, kind, false)).collect();
+        let layers = |score: &Score| all.iter().filter(|o| (&o.target, &o.model) == (&score.target, &score.model)).count();
+        let scores: Vec<Score> = all.iter().filter(|score| layers(score) > 2).cloned().collect();
+        let (name, title) = ("D-layers".to_owned(), "Along the layers".to_owned());
+        let caption = format!("{measure} between RDMs of every layer and of targets.");
+        figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &[]) });
+    }
+    let all = flow(figures.iter().map(lettered).collect());
+    let (name, title) = ("figure".to_owned(), "All panels".to_owned());
+    figures.push(Figure { name, title, caption: String::new(), picture: all });
+    Ok(figures)
+}
+
+const LAST: &str = "Of networks with several layers the last one is shown.";
+
+fn target_word(kind: &str) -> &str {
+    if kind == "fmri" { "brain areas" } else { "behaviour" }
+}
+
+/// Over which tests p was corrected: those of a dataset.
+fn family(scenes: &[Scene]) -> String {
+    match scenes {
+        [one] => format!("{} tests", one.scores.len()),
+        _ => "the tests of each dataset".to_owned(),
+    }
+}
+
+/// Pictures in rows, as many in each as there is room for.
+fn flow(pictures: Vec<Picture>) -> Picture {
+    const WIDEST: f64 = 1300.0;
+    let mut rows: Vec<Vec<Picture>> = Vec::new();
+    for picture in pictures {
+        let width = |row: &Vec<Picture>| row.iter().map(|picture| picture.width).sum::<f64>();
+        match rows.last_mut() {
+            Some(row) if width(row) + picture.width <= WIDEST => row.push(picture),
+            _ => rows.push(vec![picture]),
+        }
+    }
+    Picture::column(rows.into_iter().map(|row| Picture::row(row, 0.0)).collect(), 10.0)
+}
+
+/// A figure below its letter and title.
+fn lettered(figure: &Figure) -> Picture {
+    let mut heading = Picture::new(figure.picture.width, 34.0);
+    heading.write(Text::new(14.0, 28.0, 20.0, &figure.name[..1]).bold());
+    heading.write(Text::new(40.0, 28.0, 14.0, figure.title.clone()));
+    Picture::column(vec![heading, figure.picture.clone()], 0.0)
+}
+
+fn rdms(scene: &Scene, clusters: usize) -> Result<Figure> {
+    let (order, groups, note) = order(scene, clusters)?;
+    let ordered = |panel: &Panel| Panel { pairs: aligned(scene.stimuli, &panel.pairs, &order), ..panel.clone() };
+    let chosen = shown(scene);
+    let (random, trained): (Vec<&Panel>, Vec<&Panel>) = scene
+        .models
+        .iter()
+        .filter(|model| chosen.contains(&model.title))
+        .filter(|model| is_last(scene, model))
+        .partition(|model| of_run(&model.title).1.is_some());
+    let rows = [scene.targets.iter().collect(), trained, random];
+    let rows: Vec<Vec<Panel>> = rows
+        .iter()
+        .filter(|row: &&Vec<&Panel>| !row.is_empty())
+        .map(|row| row.iter().map(|panel| ordered(panel)).collect())
+        .collect();
+    let plot = RdmPlot {
+        rows: &rows,
+        stimuli: scene.stimuli,
+        values: Values::Ranks,
+        scale: Scale::default(),
+        unit: "",
+        names: None,
+        thumbnails: None,
+        groups: &groups,
+        notes: std::slice::from_ref(&note),
+    };
+    Ok(Figure {
+        name: format!("A-rdms-{}", scene.dataset),
+        title: format!("RDMs, {} ({} stimuli)", scene.dataset, scene.stimuli),
+        caption: format!("Dissimilarities as ranks. {note} Of random networks the first seed is shown. {LAST}"),
+        picture: plot.picture()?,
+    })
+}
+
+/// The order of the stimuli, their marks, and how they were ordered.
+fn order(scene: &Scene, clusters: usize) -> Result<(Vec<usize>, Vec<Groups>, String)> {
+    let reference = &scene.targets[0];
+    let rdms = Rdms { stimuli: scene.stimuli, ids: None, subjects: vec![reference.pairs.clone()] };
+    let categories = |order: &[usize]| {
+        let of = |groups: &Groups| Groups { of: order.iter().map(|&row| groups.of[row]).collect(), ..groups.clone() };
+        scene.categories.as_ref().map(of)
+    };
+    if reference.pairs.iter().any(|pair| pair.is_nan()) {
+        let order: Vec<usize> = (0..scene.stimuli).collect();
+        let note = format!("Stimuli in the given order, for pairs are missing in {}.", reference.title);
+        return Ok((order.clone(), categories(&order).into_iter().collect(), note));
+    }
+    let found = Clusters::find(&rdms, Clustering::Average, clusters.clamp(1, scene.stimuli), 0)?;
+    let size = |cluster: usize| found.of.iter().filter(|of| **of == cluster).count();
+    let of_category = categories(&found.order);
+    let of_cluster = Groups {
+        names: (0..found.count()).map(|cluster| format!("cluster {} ({})", cluster + 1, size(cluster))).collect(),
+        of: found.order.iter().map(|&row| found.of[row]).collect(),
+        grey: of_category.is_some(),
+    };
+    let note = format!("Stimuli ordered by {} clusters of {} (average linkage).", found.count(), reference.title);
+    Ok((found.order, [of_cluster].into_iter().chain(of_category).collect(), note))
+}
+
+/// The runs that are shown: of random networks the first seed.
+fn shown(scene: &Scene) -> Vec<String> {
+    let mut networks = Vec::new();
+    let mut runs = Vec::new();
+    for panel in &scene.models {
+        let (model, seed) = of_run(&panel.title);
+        if !networks.contains(&(model, seed.is_some())) {
+            networks.push((model, seed.is_some()));
+            runs.push(panel.title.clone());
+        }
+    }
+    runs
+}
+
+/// Whether a layer is the last one of its run.
+fn is_last(scene: &Scene, panel: &Panel) -> bool {
+    scene.models.iter().rfind(|other| other.title == panel.title).is_some_and(|last| last.subtitle == panel.subtitle)
+}
+
+/// The scores with targets of a kind, which are called as the figure has them; of each run the last layer, or all.
+fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
+    let mut all = Vec::new();
+    for scene in scenes {
+        let of_kind = || scene.scores.iter().filter(|score| score.kind == kind);
+        let mut targets: Vec<&str> = of_kind().map(|score| score.target.as_str()).collect();
+        targets.dedup();
+        for score in of_kind() {
+            let is_last = scene.scores.iter().rfind(|other| other.model == score.model).is_some_and(|o| o.layer == score.layer);
+            if is_last || !last {
+                let several = targets.len() > 1 || !last;
+                let target = if several { format!("{}, {}", scene.dataset, score.target) } else { scene.dataset.clone() };
+                all.push(Score { target, ..score.clone() });
+            }
+        }
+    }
+    all
+}
+
+/// Whether a run has layers enough for a profile.
+fn has_many_layers(scene: &Scene) -> bool {
+    scene.models.iter().any(|panel| scene.models.iter().filter(|other| other.title == panel.title).count() > 2)
+}
