@@ -8,6 +8,8 @@ mod bars;
 mod colours;
 mod font;
 mod heatmap;
+#[cfg(test)]
+mod layout;
 mod map;
 mod names;
 mod networks;

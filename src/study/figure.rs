@@ -39,8 +39,9 @@ pub struct Figure {
 /// names what scores are.
 pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for scene in scenes {
-        figures.push(rdms(scene, clusters)?);
+    for (number, scene) in scenes.iter().enumerate() {
+        let letter = if scenes.len() > 1 { format!("A{}", number + 1) } else { "A".to_owned() };
+        figures.push(rdms(scene, &letter, clusters)?);
     }
     let family = family(scenes);
     let titles = [("B-behavior", "behavior", "Networks and behaviour"), ("C-fmri", "fmri", "Networks and fMRI")];
@@ -105,12 +106,14 @@ fn flow(pictures: Vec<Picture>) -> Picture {
 /// A figure below its letter and title.
 fn lettered(figure: &Figure) -> Picture {
     let mut heading = Picture::new(figure.picture.width, 34.0);
-    heading.write(Text::new(14.0, 28.0, 20.0, &figure.name[..1]).bold());
-    heading.write(Text::new(40.0, 28.0, 14.0, figure.title.clone()));
+    let letter = Text::new(14.0, 28.0, 20.0, figure.name.split('-').next().unwrap_or_default()).bold();
+    let after = 14.0 + letter.length() + 12.0;
+    heading.write(letter);
+    heading.write(Text::new(after, 28.0, 14.0, figure.title.clone()));
     Picture::column(vec![heading, figure.picture.clone()], 0.0)
 }
 
-fn rdms(scene: &Scene, clusters: usize) -> Result<Figure> {
+fn rdms(scene: &Scene, letter: &str, clusters: usize) -> Result<Figure> {
     let (order, groups, note) = order(scene, clusters)?;
     let ordered = |panel: &Panel| Panel { pairs: aligned(scene.stimuli, &panel.pairs, &order), ..panel.clone() };
     let chosen = shown(scene);
@@ -138,7 +141,7 @@ fn rdms(scene: &Scene, clusters: usize) -> Result<Figure> {
         notes: std::slice::from_ref(&note),
     };
     Ok(Figure {
-        name: format!("A-rdms-{}", scene.dataset),
+        name: format!("{letter}-rdms-{}", scene.dataset),
         title: format!("RDMs, {} ({} stimuli)", scene.dataset, scene.stimuli),
         caption: format!("Dissimilarities as ranks. {note} Of random networks the first seed is shown. {LAST}"),
         picture: plot.picture()?,

@@ -39,7 +39,7 @@ figcaption { color: #555; font-size: .9rem; max-width: 48rem; } p { max-width: 4
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e0e0e0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td { overflow-wrap: anywhere; min-width: 3rem; }
+td { overflow-wrap: anywhere; min-width: 3rem; } td:first-child { white-space: nowrap; }
 @media print { figure, tr { break-inside: avoid; } }
 ";
 

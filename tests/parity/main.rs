@@ -4,6 +4,7 @@
 mod activations;
 mod checkpoints;
 mod golden;
+mod order;
 mod pixels;
 mod rdm;
 mod rsa;

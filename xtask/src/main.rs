@@ -64,7 +64,7 @@ fn test() -> Result<()> {
     run(&mut cargo(&["test", "--release", "--workspace"]))
 }
 
-/// The main job on the shipped example: activations and RDMs of five layers, then RSA with the behavioural RDM.
+/// The main job on the shipped example: activations and RDMs of five layers, RSA with the behavioural RDM, and a small study.
 fn demo() -> Result<()> {
     libtorch::provide(&repository())?;
     run(&mut cargo(&["build", "--release"]))?;
@@ -73,7 +73,9 @@ fn demo() -> Result<()> {
          --layer classifier.2 --layer classifier.5 --images examples/images --out demo/activations --force",
     )?;
     thingsvision("rsa --behavior examples/behavior.npy demo/activations/alexnet.random-0 --out demo/rsa")?;
+    thingsvision("study examples/study.toml")?;
     println!("\nThe activations and RDMs lie in demo/activations/alexnet.random-0, the scores in demo/rsa.npy, .csv and .json.");
+    println!("Open demo/study/report.html in a browser: three networks, their RDMs, and how they relate to behaviour.");
     println!("`cargo install --path .` puts the program on your PATH.");
     Ok(())
 }

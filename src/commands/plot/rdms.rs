@@ -59,7 +59,7 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
         thumbnails: drawn.thumbnails.as_deref(),
         groups: drawn.categories.as_ref().or(drawn.clusters.as_ref()),
         columns: columns(&wanted.shown).min(3),
-        notes: &drawn.notes,
+        notes: &drawn.chosen,
     }
     .picture();
     let axis = |map: &Map, k: usize| map.plane.points.iter().map(|point| point[k]).collect::<Vec<_>>();

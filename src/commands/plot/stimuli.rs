@@ -28,7 +28,9 @@ pub struct Drawn {
     pub clusters: Option<Groups>,
     pub categories: Option<Groups>,
     pub thumbnails: Option<Vec<Arc<Raster>>>,
-    /// How they were chosen and ordered, in sentences.
+    /// How they were chosen, in sentences.
+    pub chosen: Vec<String>,
+    /// And how they were ordered.
     pub notes: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ impl Drawn {
     pub fn choose(shown: &Shown, sources: &mut Sources, printer: Printer) -> Result<Drawn> {
         let mut notes = Vec::new();
         let chosen = sample(shown, sources.stimuli, &mut notes);
+        let how_chosen = notes.clone();
         let categories = shown
             .categories
             .as_deref()
@@ -66,6 +69,7 @@ impl Drawn {
             rows,
             ids,
             thumbnails,
+            chosen: how_chosen,
             notes,
         })
     }

@@ -87,7 +87,13 @@ fn print(arguments: &Rsa, table: &Table, printer: Printer) -> Result<()> {
 fn wrote(files: &[PathBuf], analysis: &Analysis) -> String {
     let names: Vec<_> = files[1..].iter().map(|path| path.display().to_string()).collect();
     let (targets, models) = (analysis.targets.len(), analysis.models.len());
-    format!("  wrote {} ({targets} × {models} scores), {}", files[0].display(), names.join(", "))
+    let next = files.iter().find(|file| arrays::kind(file) == "json").map(|file| file.display().to_string());
+    format!(
+        "  wrote {} ({targets} × {models} scores), {}\n  next: thingsvision plot bars {}",
+        files[0].display(),
+        names.join(", "),
+        next.unwrap_or_default()
+    )
 }
 
 /// What was done, in sentences.

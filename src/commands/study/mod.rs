@@ -11,7 +11,7 @@ use crate::commands::plot::pictures::Files;
 use crate::printer::Printer;
 use analysis::scene;
 use anyhow::Result;
-use passes::extract_missing;
+use passes::{extract_missing, fetch_missing};
 use plan::Plan;
 use record::Inputs;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
         return Ok(printer.data(&plan.table()?)?);
     }
     plan.check_space(&study)?;
+    fetch_missing(&plan, &registry, store, printer)?;
     extract_missing(&plan, &registry, store, printer)?;
 
     let report = study.out.join("report.html");

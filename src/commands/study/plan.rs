@@ -163,7 +163,8 @@ impl Set {
         let probe = words(study, dataset, &study.models[0].model);
         let stimuli = Stimuli::find(&parse_extract(probe)?)?;
         let ids = stimuli.row_ids();
-        let own = Rows { name: "the images", stimuli: ids.len(), ids: Some(ids) };
+        let images = dataset.images.as_ref().or(dataset.image_list.as_ref()).map(|path| path.display().to_string());
+        let own = Rows { name: &images.unwrap_or_default(), stimuli: ids.len(), ids: Some(ids) };
         for target in &targets {
             for (path, rdms) in &target.files {
                 let name = path.display().to_string();

@@ -1,0 +1,92 @@
+//! Clusters and maps of stimuli against SciPy, scikit-learn and NumPy.
+
+use crate::fixtures;
+use crate::golden::vector;
+use serde_json::Value;
+use thingsvision::rdm::{Clustering, Clusters, Rdms, pair, plane};
+
+fn golden(part: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(fixtures().join("order.json")).unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    all[part].as_array().unwrap().clone()
+}
+
+fn rdms(golden: &Value) -> Rdms {
+    let pairs = vector(&golden["pairs"]);
+    let stimuli = (1 + (1 + 8 * pairs.len()).isqrt()) / 2;
+    Rdms { stimuli, ids: None, subjects: vec![pairs] }
+}
+
+fn numbers(values: &Value) -> Vec<usize> {
+    vector(values).into_iter().map(|value| value as usize).collect()
+}
+
+/// Whether both say alike which two stimuli are together.
+fn assert_same_partition(ours: &[usize], theirs: &[usize]) {
+    assert_eq!(ours.len(), theirs.len());
+    for i in 0..ours.len() {
+        for j in 0..i {
+            assert_eq!(ours[i] == ours[j], theirs[i] == theirs[j], "stimuli {j} and {i}: {ours:?}, not {theirs:?}");
+        }
+    }
+}
+
+#[test]
+fn the_leaves_and_cuts_of_average_linkage_are_those_of_scipy() {
+    let all = golden("hierarchies");
+    assert_eq!(all.len(), 4);
+    for golden in all {
+        let rdms = rdms(&golden);
+        for (count, expected) in golden["clusters"].as_object().unwrap() {
+            let found = Clusters::find(&rdms, Clustering::Average, count.parse().unwrap(), 0).unwrap();
+            assert_eq!(found.order, numbers(&golden["leaves"]));
+            assert_same_partition(&found.of, &numbers(expected));
+            let in_order: Vec<usize> = found.order.iter().map(|&stimulus| found.of[stimulus]).collect();
+            assert!(in_order.is_sorted(), "{in_order:?}");
+        }
+    }
+}
+
+#[test]
+fn k_means_finds_what_scikit_learn_finds_in_a_hundred_starts() {
+    for golden in golden("means") {
+        let rdms = rdms(&golden);
+        let count = golden["count"].as_u64().unwrap() as usize;
+        for seed in 0..3 {
+            let found = Clusters::find(&rdms, Clustering::Kmeans, count, seed).unwrap();
+            assert_same_partition(&found.of, &numbers(&golden["clusters"]));
+            let inertia = inertia(&rdms, &found.of, count);
+            let expected = golden["inertia"].as_f64().unwrap();
+            assert!((inertia - expected).abs() < 1e-9 * expected, "{inertia}, not {expected}");
+        }
+    }
+}
+
+/// The sum of squared distances of the rows of the RDM from the means of their clusters.
+fn inertia(rdms: &Rdms, of: &[usize], count: usize) -> f64 {
+    let n = rdms.stimuli;
+    let at = |i: usize, j: usize| if i == j { 0.0 } else { rdms.subjects[0][pair(n, i, j)] };
+    let mut sum = 0.0;
+    for cluster in 0..count {
+        let members: Vec<usize> = (0..n).filter(|&stimulus| of[stimulus] == cluster).collect();
+        for column in 0..n {
+            let mean = members.iter().map(|&row| at(row, column)).sum::<f64>() / members.len() as f64;
+            sum += members.iter().map(|&row| (at(row, column) - mean).powi(2)).sum::<f64>();
+        }
+    }
+    sum
+}
+
+#[test]
+fn maps_are_those_of_scikit_learn() {
+    for golden in golden("planes") {
+        let found = plane(&rdms(&golden)).unwrap();
+        let expected: Vec<Vec<f64>> = golden["points"].as_array().unwrap().iter().map(vector).collect();
+        for (found, expected) in found.points.iter().zip(&expected) {
+            assert!((found[0] - expected[0]).abs() < 1e-9 && (found[1] - expected[1]).abs() < 1e-9, "{found:?} {expected:?}");
+        }
+        for (found, expected) in found.shares.iter().zip(vector(&golden["shares"])) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
+}
