@@ -19,6 +19,7 @@ mod job;
 mod mapped;
 mod metric;
 mod noise;
+mod odd_one_out;
 mod points;
 mod products;
 mod ranked;
