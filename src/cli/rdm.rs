@@ -1,13 +1,14 @@
 //! The flags of `thingsvision rdm`.
 
 use super::AverageBy;
-use clap::Subcommand;
-use std::path::PathBuf;
+use clap::{ArgGroup, Subcommand};
+use std::path::{Path, PathBuf};
 use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
 
 /// `thingsvision rdm`
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(group(ArgGroup::new("source").required(true).args(["features", "from_embedding"])))]
 pub struct Rdm {
     /// What to do with RDMs that are there
     #[command(subcommand)]
@@ -15,12 +16,16 @@ pub struct Rdm {
 
     /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .mat, .h5; further axes are flattened. FILE:NAME is one
     /// array of a file that holds several
-    #[arg(required = true)]
     pub features: Option<PathBuf>,
 
-    /// How the dissimilarity of two stimuli is measured
-    #[arg(long, value_enum, default_value_t)]
-    pub metric: Metric,
+    /// An embedding, one object a row, such as that of THINGS by SPoSE or VICE: its Euclidean distances, or with --metric
+    /// odd-one-out how rarely two objects are kept together
+    #[arg(long, value_name = "FILE")]
+    pub from_embedding: Option<PathBuf>,
+
+    /// How the dissimilarity of two stimuli is measured [default: correlation; with --from-embedding euclidean]
+    #[arg(long, value_enum)]
+    pub metric: Option<Metric>,
 
     /// What to do about rows with the same value everywhere, for which no correlation is defined
     #[arg(long, value_enum, default_value_t)]
@@ -57,6 +62,19 @@ pub struct Rdm {
     /// Residuals to estimate the noise from, [scans, units] [default: the deviations of rows from their condition's mean]
     #[arg(long, value_name = "FILE")]
     pub residuals: Option<PathBuf>,
+}
+
+impl Rdm {
+    /// The file that an RDM is made of.
+    pub fn source(&self) -> &Path {
+        self.features.as_deref().or(self.from_embedding.as_deref()).expect("clap requires one")
+    }
+
+    /// The metric, where none is named that of the source.
+    pub fn metric(&self) -> Metric {
+        let of_source = if self.from_embedding.is_some() { Metric::Euclidean } else { Metric::Correlation };
+        self.metric.unwrap_or(of_source)
+    }
 }
 
 /// The subcommands of `thingsvision rdm`.

@@ -14,7 +14,7 @@ use thingsvision::whole::free_space;
 
 /// Checks everything, then computes, and prints where the RDM is.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
-    let source = arguments.features.as_deref().expect("clap requires it");
+    let source = arguments.source();
     let out = arguments.out.clone().unwrap_or_else(|| beside(source));
     outputs::check_folder(&out)?;
     outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
@@ -32,7 +32,7 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     // Of crossnobis a row is a measurement, of which there are more than stimuli.
     let named = ids.as_ref().filter(|_| features.rows == stimuli);
     let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
-    let job = Job::new(arguments.metric, features, noise.as_ref(), arguments.on_constant, &name)
+    let job = Job::new(arguments.metric(), features, noise.as_ref(), arguments.on_constant, &name)
         .with_context(|| format!("no RDM of `{}`", source.display()))?;
     job.write(&out, shape)?;
     write_ids(&job, stimuli, ids, &out, printer)?;
@@ -105,7 +105,7 @@ impl Features {
 
     /// The noise covariance, for the metrics that are in units of it.
     fn noise(&self, arguments: &Rdm) -> Result<Option<Noise>> {
-        if !matches!(arguments.metric, Metric::Mahalanobis | Metric::Crossnobis) {
+        if !matches!(arguments.metric(), Metric::Mahalanobis | Metric::Crossnobis) {
             return Ok(None);
         }
         let design = self.conditions.clone().zip(self.partitions.clone());
@@ -121,7 +121,7 @@ impl Features {
     fn of_stimuli(self, arguments: &Rdm) -> (Matrix, Option<Vec<String>>) {
         match self.conditions {
             None => (self.matrix, self.ids),
-            Some(conditions) if arguments.metric == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
+            Some(conditions) if arguments.metric() == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
             Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
         }
     }
