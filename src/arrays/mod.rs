@@ -5,6 +5,7 @@ mod csv;
 mod hdf5;
 mod level5;
 mod mat;
+pub mod nifti;
 mod npz;
 
 pub use self::csv::delimiter;
@@ -62,6 +63,13 @@ pub fn kind(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
+/// `path` with another ending; `.nii.gz` is one.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let is_compressed = kind(path) == "gz" && nifti::is_called_nifti(path);
+    let path = if is_compressed { path.with_extension("") } else { path.to_owned() };
+    path.with_extension(ending)
+}
+
 /// `FILE:NAME`, unless there is a file of that very name.
 pub fn split(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
@@ -90,7 +98,7 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
 }
 
 /// Why there is no file to read.
-fn cannot_read(file: &Path) -> anyhow::Error {
+pub fn cannot_read(file: &Path) -> anyhow::Error {
     let reason = match std::fs::File::open(file) {
         Err(error) => error.to_string(),
         Ok(_) => "it is a folder".into(),

@@ -72,6 +72,14 @@ impl Job {
         }
     }
 
+    /// Puts its stimuli into another order: number `order[i]` becomes number i.
+    pub fn reorder(&mut self, order: &[usize]) {
+        match &mut self.source {
+            Source::Points(points) => points.rows = order.iter().map(|&i| points.rows[i]).collect(),
+            Source::Computed(rdm) => *rdm = Array2::from_shape_fn(rdm.dim(), |(i, j)| rdm[[order[i], order[j]]]),
+        }
+    }
+
     /// Writes the RDM to the `.npy` file `path`, float32.
     pub fn write(&self, path: &Path, shape: Shape) -> Result<()> {
         let mut file = MappedFile::create(path, &shape.sizes(self.stimuli()))?;
@@ -87,7 +95,8 @@ impl Job {
         Ok(Array2::from_shape_vec((n, n), values)?)
     }
 
-    fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
+    /// Fills `values`, which have room for the RDM in this shape.
+    pub(super) fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
         let n = self.stimuli();
         let side = if self.metric == Metric::OddOneOut { odd_one_out::SIDE } else { tiles::side(n) };
         let bands = Bands::new(values, n, side, shape);

@@ -24,6 +24,7 @@ mod points;
 mod products;
 mod ranked;
 mod scale;
+mod stack;
 mod tiles;
 
 pub use average::{Pooling, average};
@@ -35,6 +36,7 @@ pub use design::{Labels, means};
 pub use job::Job;
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
+pub use stack::Stack;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

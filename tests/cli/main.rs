@@ -4,6 +4,7 @@
 mod averages;
 mod cka;
 mod extract;
+mod fmri;
 mod formats;
 mod images;
 mod inference;

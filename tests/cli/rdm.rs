@@ -166,27 +166,9 @@ fn an_embedding_gives_distances_or_how_rarely_objects_are_kept_together() {
 
     hint: give three stimuli or more, or measure by another metric, such as euclidean
     ");
-    assert_output!(lab.run("rdm x.npy --from-embedding x.npy"), @"
-    exit Some(2)
-    --- stdout
-    --- stderr
-    error: the argument '[FEATURES]' cannot be used with '--from-embedding <FILE>'
-
-    Usage: thingsvision rdm <FEATURES|--from-embedding <FILE>>
-
-    For more information, try '--help'.
-    ");
-    assert_output!(lab.run("rdm"), @"
-    exit Some(2)
-    --- stdout
-    --- stderr
-    error: the following required arguments were not provided:
-      <FEATURES|--from-embedding <FILE>>
-
-    Usage: thingsvision rdm <FEATURES|--from-embedding <FILE>>
-
-    For more information, try '--help'.
-    ");
+    for wrong in ["rdm", "rdm x.npy --from-embedding x.npy"] {
+        assert_eq!(lab.run(wrong).code, Some(2), "{wrong}");
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `thingsvision rdm`
 
 mod compute;
+mod features;
 mod stored;
+mod subject;
 
 use crate::cli::{Rdm, RdmCommand};
 use crate::printer::Printer;
