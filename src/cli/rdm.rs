@@ -8,7 +8,7 @@ use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
 /// `thingsvision rdm`
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(group(ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti"])))]
+#[command(group(ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti", "from_triplets"])))]
 pub struct Rdm {
     /// What to do with RDMs that are there
     #[command(subcommand)]
@@ -33,6 +33,15 @@ pub struct Rdm {
     /// each subject
     #[arg(long, value_name = "FILE", requires = "nifti")]
     pub mask: Vec<PathBuf>,
+
+    /// Odd-one-out judgements: a table (commas, tabs or spaces) or .npy of three stimuli a line, the odd one last, by their
+    /// numbers from 0 (--ids names them) or by names. How rarely each two were kept together when both were shown
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["metric", "on_constant", "conditions", "average_by", "partitions", "noise", "residuals"]
+    )]
+    pub from_triplets: Option<PathBuf>,
 
     /// How the dissimilarity of two stimuli is measured [default: correlation; with --from-embedding euclidean]
     #[arg(long, value_enum)]

@@ -26,6 +26,7 @@ mod ranked;
 mod scale;
 mod stack;
 mod tiles;
+mod triplets;
 
 pub use average::{Pooling, average};
 pub use bands::Shape;
@@ -37,6 +38,7 @@ pub use job::Job;
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 pub use stack::Stack;
+pub use triplets::Triplets;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,4 +19,5 @@ mod rsa;
 mod safety;
 mod tables;
 mod threads;
+mod triplets;
 mod weights;

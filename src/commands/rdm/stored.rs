@@ -134,7 +134,7 @@ fn is_header(line: &[String]) -> bool {
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.
-fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
+pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
     let condensed = condensed || matches!(arrays::kind(out).as_str(), "h5" | "hdf5");
     let values = if condensed { pairs(rdms) } else { squares(rdms) };
     if values.ndim() > 2 && arrays::kind(out) != "npy" {

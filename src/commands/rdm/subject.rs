@@ -44,7 +44,7 @@ pub fn all(arguments: &Rdm) -> Result<Vec<Subject<'_>>> {
 }
 
 /// The file of a subject: the only one, or that at its place.
-fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
+pub fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
     match files {
         [] => Ok(None),
         [for_all] => Ok(Some(for_all)),
