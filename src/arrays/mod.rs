@@ -1,5 +1,5 @@
-//! Arrays that users bring, in the formats in which labs keep them, as float64: `.npy`, `.npz`, `.csv`, `.tsv`, `.mat`,
-//! `.h5`.
+//! Arrays that users bring, in the formats in which labs keep them, as float64: `.npy`, `.npz`, `.csv`, `.tsv`, `.txt`,
+//! `.mat`, `.h5`.
 
 mod csv;
 mod hdf5;
@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<Labelled> {
     }
     match kind(&file).as_str() {
         "npz" => npz::read(&file, name.as_deref()),
-        "csv" | "tsv" => csv::read(&file),
+        "csv" | "tsv" | "txt" => csv::read(&file),
         "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
         "mat" => mat::read(&file, name.as_deref()),
         "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),

@@ -14,7 +14,7 @@ pub struct Rdm {
     #[command(subcommand)]
     pub command: Option<RdmCommand>,
 
-    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .mat, .h5; further axes are flattened. FILE:NAME is one
+    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5; further axes are flattened. FILE:NAME is one
     /// array of a file that holds several. Several files, one of each subject, make one file of RDMs, [subjects, N, N]; they
     /// are aligned by their IDs, or taken to be in the same order
     pub features: Vec<PathBuf>,

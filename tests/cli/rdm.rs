@@ -166,6 +166,12 @@ fn an_embedding_gives_distances_or_how_rarely_objects_are_kept_together() {
 
     hint: give three stimuli or more, or measure by another metric, such as euclidean
     ");
+    // As `np.savetxt` writes it, and SPoSE's is published.
+    fs::write(lab.path("y.txt"), "2.0e+00 0.0e+00 \n1.5e+00 5.0e-01 \n0.0e+00 2.0e+00 \n0.0e+00 0.0e+00 \n").unwrap();
+    lab.succeed("rdm --from-embedding y.txt --metric odd-one-out");
+    assert_eq!(lab.bytes("y.rdm.npy"), lab.bytes("odd.npy"));
+    fs::write(lab.path("commas.txt"), "2,0\n1,2\n3,4\n").unwrap();
+    assert!(lab.fail("rdm commas.txt").contains("hint: give a table with commas the ending .csv"));
     for wrong in ["rdm", "rdm x.npy --from-embedding x.npy"] {
         assert_eq!(lab.run(wrong).code, Some(2), "{wrong}");
     }

@@ -95,6 +95,14 @@ fn more_ids_than_judged_stimuli_are_stimuli_without_data() {
     ");
 }
 
+#[test]
+fn numbers_from_1_are_pointed_out() {
+    let lab = Lab::new();
+    fs::write(lab.path("t.txt"), "1 2 3\n2 3 4\n4 1 2\n").unwrap();
+    let said = lab.succeed("rdm --from-triplets t.txt").stderr;
+    assert!(said.contains("no triplet has stimulus 0: if they are numbered from 1"), "{said}");
+}
+
 /// A first line of such names is a header only if they are no stimuli.
 #[test]
 fn stimuli_may_be_called_like_columns() {

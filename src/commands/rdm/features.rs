@@ -76,7 +76,7 @@ fn matrix(subject: &Subject) -> Result<(Matrix, Option<Vec<String>>)> {
         ));
     }
     match arrays::kind(path).as_str() {
-        "npz" | "csv" | "tsv" | "mat" | "h5" | "hdf5" => open(path),
+        "npz" | "csv" | "tsv" | "txt" | "mat" | "h5" | "hdf5" => open(path),
         _ if path.is_file() => Ok((Matrix::open(path)?, None)),
         _ => open(path),
     }

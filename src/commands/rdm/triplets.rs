@@ -26,6 +26,9 @@ pub fn run(path: &Path, arguments: &Rdm, printer: Printer) -> Result<()> {
     let (judged, stimuli) = (count(triplets.judgements.len()), count(triplets.stimuli));
     let never = format!("{} of {} pairs were never shown in one", count(missing), count(pairs.len()));
     printer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
+    if triplets.ids.is_none() && !triplets.judgements.iter().flatten().any(|&stimulus| stimulus == 0) {
+        printer.note("no triplet has stimulus 0: if they are numbered from 1, all rows of the RDM are one too far down");
+    }
     stored::write(&out, &rdms, arguments.condensed, printer)
 }
 
