@@ -86,6 +86,8 @@ pub enum Command {
     ///   gaussian                 1 − exp(−Σ(x−y)² / m), m the mean of Σ(x−y)² over all N² pairs
     ///   mahalanobis              √((x−y) Σ⁻¹ (x−y)ᵀ)     (rsatoolbox gives its square / P)
     ///   crossnobis               (x−y)ₐ Σ⁻¹ (x−y)ᵦᵀ / P, the mean over all partitions a ≠ b; signed
+    ///   odd-one-out              1 − p, p the mean of exp(s_xy) / (exp(s_xy) + exp(s_xk) + exp(s_yk)) over all other
+    ///                            rows k, s the products of rows; for embeddings such as SPoSE and VICE
     ///
     /// An RDM is written as .npy (float32), with the IDs of its stimuli, if they are known, in .ids.txt beside it.
     #[command(verbatim_doc_comment)]

@@ -1,4 +1,4 @@
-//! Tables of numbers as text: commas or, in `.tsv`, tabs. A first row or column that is no number holds names.
+//! Tables of numbers as text: commas, in `.tsv` tabs, in `.txt` spaces. A first row or column that is no number holds names.
 
 use super::{Labelled, array, bytes, kind};
 use crate::advice::advise;
@@ -33,13 +33,7 @@ fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
         return Err(advise(format!("`{}` is text of 16 bits a letter", path.display()), "save it as CSV in UTF-8"));
     }
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter(path)).from_reader(&text[..]);
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    for record in reader.records() {
-        let record = record.with_context(|| advise(format!("`{}` is no table", path.display()), "save it as CSV in UTF-8"))?;
-        lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
-    }
+    let mut lines = if kind(path) == "txt" { words(&text, path)? } else { records(&text, path)? };
     // Excel's own line.
     if lines.first().is_some_and(|line| line[0].starts_with("sep=")) {
         lines.remove(0);
@@ -53,6 +47,27 @@ fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
     }
     check_cells(&lines, path)?;
     Ok(lines)
+}
+
+fn records(text: &[u8], path: &Path) -> Result<Vec<Vec<String>>> {
+    let mut table = csv::ReaderBuilder::new();
+    let mut reader = table.has_headers(false).flexible(true).delimiter(delimiter(path)).from_reader(text);
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let record = record.with_context(|| advise(format!("`{}` is no table", path.display()), "save it as CSV in UTF-8"))?;
+        lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
+    }
+    Ok(lines)
+}
+
+/// Spaces between the cells, as `np.savetxt` writes them.
+fn words(text: &[u8], path: &Path) -> Result<Vec<Vec<String>>> {
+    let text = std::str::from_utf8(text).map_err(|_| advise(format!("`{}` is no text", path.display()), "save it in UTF-8"))?;
+    if text.contains(',') {
+        return Err(advise(format!("there are commas in `{}`", path.display()), "give a table with commas the ending .csv"));
+    }
+    let lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
 }
 
 fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {

@@ -1,10 +1,11 @@
-//! Arrays that users bring, in the formats in which labs keep them, as float64: `.npy`, `.npz`, `.csv`, `.tsv`, `.mat`,
-//! `.h5`.
+//! Arrays that users bring, in the formats in which labs keep them, as float64: `.npy`, `.npz`, `.csv`, `.tsv`, `.txt`,
+//! `.mat`, `.h5`.
 
 mod csv;
 mod hdf5;
 mod level5;
 mod mat;
+pub mod nifti;
 mod npz;
 
 pub use self::csv::delimiter;
@@ -34,7 +35,7 @@ pub fn read(path: &Path) -> Result<Labelled> {
     }
     match kind(&file).as_str() {
         "npz" => npz::read(&file, name.as_deref()),
-        "csv" | "tsv" => csv::read(&file),
+        "csv" | "tsv" | "txt" => csv::read(&file),
         "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
         "mat" => mat::read(&file, name.as_deref()),
         "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),
@@ -60,6 +61,13 @@ pub fn write(path: &Path, array: &Labelled) -> Result<()> {
 /// The ending in lower case.
 pub fn kind(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// `path` with another ending; `.nii.gz` is one.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let is_compressed = kind(path) == "gz" && nifti::is_called_nifti(path);
+    let path = if is_compressed { path.with_extension("") } else { path.to_owned() };
+    path.with_extension(ending)
 }
 
 /// `FILE:NAME`, unless there is a file of that very name.
@@ -90,7 +98,7 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
 }
 
 /// Why there is no file to read.
-fn cannot_read(file: &Path) -> anyhow::Error {
+pub fn cannot_read(file: &Path) -> anyhow::Error {
     let reason = match std::fs::File::open(file) {
         Err(error) => error.to_string(),
         Ok(_) => "it is a folder".into(),

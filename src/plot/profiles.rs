@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::bars::{ceiling, ceiling_entry, heading, marks};
-use super::colours::{Colour, INK, category};
+use super::colours::{Colour, INK, category, lighter};
 use super::font;
 use super::networks::{Facet, Network, Weights, facets};
 use super::picture::{Anchor, Picture, Shape, Text};
@@ -83,10 +83,13 @@ fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     picture.place(heading, left, 0.0);
     ceiling(&mut picture, facet, axis, [left, top], WIDTH);
     axis.draw(&mut picture, [left, top], WIDTH, title);
-    for profile in &profiles {
+    let colour = |profile: &Profile| {
         let number = models.iter().position(|model| *model == profile.model).unwrap_or(0);
-        draw(&mut picture, profile, axis, category(number, models.len()), [left, top]);
-    }
+        category(number, models.len())
+    };
+    // All bands below all lines.
+    profiles.iter().for_each(|profile| draw_band(&mut picture, profile, axis, colour(profile), [left, top]));
+    profiles.iter().for_each(|profile| draw_line(&mut picture, profile, axis, colour(profile), [left, top]));
     picture.place(below.picture, left, top + HEIGHT);
     picture
 }
@@ -128,18 +131,27 @@ fn depth() -> Below {
     Below { picture, overhang: 0.0 }
 }
 
-fn draw(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colour, [left, top]: [f64; 2]) {
+/// Where the value of layer `number` of `count` lies.
+fn at(axis: &Axis, [left, top]: [f64; 2], number: usize, count: usize, value: f64) -> [f64; 2] {
+    [left + x(number, count), top + axis.y(value)]
+}
+
+/// Draws the intervals of a profile, or the spread of its seeds, if every layer has one.
+fn draw_band(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colour, corner: [f64; 2]) {
     let count = profile.layers.len();
-    let at = |number: usize, value: f64| [left + x(number, count), top + axis.y(value)];
-    let bands: Vec<Option<[f64; 2]>> =
+    let bands: Option<Vec<[f64; 2]>> =
         profile.layers.iter().map(|network| network.interval().or_else(|| spread(network))).collect();
-    if let (true, Some(bands)) = (count > 1, bands.into_iter().collect::<Option<Vec<_>>>()) {
-        let upper = bands.iter().enumerate().map(|(number, [_, high])| at(number, *high));
-        let lower = bands.iter().enumerate().rev().map(|(number, [low, _])| at(number, *low));
-        let fill = super::colours::lighter(colour, 0.45);
-        picture.add(Shape::Area { points: upper.chain(lower).collect(), fill });
+    if let (true, Some(bands)) = (count > 1, bands) {
+        let upper = bands.iter().enumerate().map(|(number, [_, high])| at(axis, corner, number, count, *high));
+        let lower = bands.iter().enumerate().rev().map(|(number, [low, _])| at(axis, corner, number, count, *low));
+        picture.add(Shape::Area { points: upper.chain(lower).collect(), fill: lighter(colour, 0.45) });
     }
-    let points: Vec<[f64; 2]> = profile.layers.iter().enumerate().map(|(number, network)| at(number, network.mean())).collect();
+}
+
+fn draw_line(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colour, corner: [f64; 2]) {
+    let count = profile.layers.len();
+    let of = |(number, network): (usize, &&Network)| at(axis, corner, number, count, network.mean());
+    let points: Vec<[f64; 2]> = profile.layers.iter().enumerate().map(of).collect();
     let dashed = profile.weights == Weights::Random;
     picture.add(Shape::Line { points: points.clone(), colour, width: 1.6, dashed });
     for ([x, y], network) in points.into_iter().zip(&profile.layers) {

@@ -57,7 +57,8 @@ impl Clusters {
     }
 }
 
-/// As SciPy's `linkage(pairs, "average")`, `leaves_list` and `fcluster(…, count, "maxclust")`.
+/// As SciPy's `linkage(pairs, "average")`, `leaves_list` and `fcluster(…, count, "maxclust")`, which may give fewer clusters
+/// where merges are tied.
 fn by_average(n: usize, pairs: &[f64], count: usize) -> Clusters {
     let tree = linkage(&mut pairs.to_vec(), n, Method::Average);
     let children = |node: usize| (node >= n).then(|| [tree[node - n].cluster1, tree[node - n].cluster2]);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the IDs of the file `path`, which may be `FILE:NAME`, lie if it has any.
 pub fn beside(path: &Path) -> PathBuf {
-    arrays::split(path).0.with_extension("ids.txt")
+    arrays::with_ending(&arrays::split(path).0, "ids.txt")
 }
 
 /// The IDs of `n` stimuli of the file `path`: those beside it, or those of the run whose folder it lies in.
@@ -59,6 +59,13 @@ pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where `own` has each of the `common` IDs, if they are the same in any order.
+pub fn order(common: &[String], own: &[String]) -> Option<Vec<usize>> {
+    let places: HashMap<&String, usize> = own.iter().zip(0..).collect();
+    let order = common.iter().map(|id| places.get(id).copied()).collect();
+    if common.len() == own.len() { order } else { None }
 }
 
 /// Writes the IDs beside `path`. Without any, those beside it were of what was there before, and are removed; returns

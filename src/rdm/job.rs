@@ -4,7 +4,7 @@ use super::bands::{Bands, Shape};
 use super::mapped::MappedFile;
 use super::noise::Noise;
 use super::points::{Points, Space};
-use super::{Metric, OnConstant, angles, cityblock, crossnobis, euclidean, ranked, scale, tiles};
+use super::{Metric, OnConstant, angles, cityblock, crossnobis, euclidean, odd_one_out, ranked, scale, tiles};
 use crate::npy::Matrix;
 use anyhow::Result;
 use ndarray::Array2;
@@ -39,7 +39,7 @@ impl Job {
             Metric::Correlation => points(features, Space::Correlation)?,
             Metric::Spearman => points(ranked::rows(&features, name)?, Space::Correlation)?,
             Metric::Cosine => points(features, Space::Cosine)?,
-            Metric::Cityblock => points(features, Space::Plain)?,
+            Metric::Cityblock | Metric::OddOneOut => points(features, Space::Plain)?,
             Metric::Euclidean | Metric::Sqeuclidean | Metric::SqeuclideanPerFeature | Metric::Gaussian => {
                 points(features, Space::Euclidean)?
             }
@@ -50,6 +50,9 @@ impl Job {
                 return Ok(Job { metric, source: Source::Computed(computed) });
             }
         };
+        if metric == Metric::OddOneOut {
+            odd_one_out::check(&points)?;
+        }
         scale::check(metric, &points, name)?;
         Ok(Job { metric, source: Source::Points(points) })
     }
@@ -69,6 +72,14 @@ impl Job {
         }
     }
 
+    /// Puts its stimuli into another order: number `order[i]` becomes number i.
+    pub fn reorder(&mut self, order: &[usize]) {
+        match &mut self.source {
+            Source::Points(points) => points.rows = order.iter().map(|&i| points.rows[i]).collect(),
+            Source::Computed(rdm) => *rdm = Array2::from_shape_fn(rdm.dim(), |(i, j)| rdm[[order[i], order[j]]]),
+        }
+    }
+
     /// Writes the RDM to the `.npy` file `path`, float32.
     pub fn write(&self, path: &Path, shape: Shape) -> Result<()> {
         let mut file = MappedFile::create(path, &shape.sizes(self.stimuli()))?;
@@ -84,9 +95,11 @@ impl Job {
         Ok(Array2::from_shape_vec((n, n), values)?)
     }
 
-    fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
+    /// Fills `values`, which have room for the RDM in this shape.
+    pub(super) fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
         let n = self.stimuli();
-        let bands = Bands::new(values, n, tiles::side(n), shape);
+        let side = if self.metric == Metric::OddOneOut { odd_one_out::SIDE } else { tiles::side(n) };
+        let bands = Bands::new(values, n, side, shape);
         match &self.source {
             Source::Computed(rdm) => tiles::fill(&bands, &|a, b| Ok(part(rdm, a, b))),
             Source::Points(points) => {
@@ -118,6 +131,7 @@ fn tile(metric: Metric, points: &Points) -> Box<tiles::Compute<'_>> {
             euclidean(Box::new(move |squared| if squared == 0.0 { 0.0 } else { -(-squared / mean).exp_m1() }))
         }
         Metric::Cityblock => Box::new(move |a, b| cityblock::tile(points, a, b)),
+        Metric::OddOneOut => Box::new(move |a, b| odd_one_out::tile(points, a, b)),
         Metric::Correlation | Metric::Cosine | Metric::Spearman | Metric::Crossnobis => {
             let precision = angles::precision(points);
             Box::new(move |a, b| angles::tile(points, precision, a, b))

@@ -25,6 +25,10 @@ pub enum Metric {
     /// (x−y)ₐ Σ⁻¹ (x−y)ᵦᵀ / P, the mean over all pairs a ≠ b of partitions (--partitions): signed, around 0 for
     /// stimuli that do not differ (Walther et al. 2016)
     Crossnobis,
+    /// 1 − the probability that two stimuli are kept together when a third is beside them, the mean over all thirds k of
+    /// exp(s_xy) / (exp(s_xy) + exp(s_xk) + exp(s_yk)), s the products of rows: for embeddings of odd-one-out judgements,
+    /// such as SPoSE and VICE (Hebart et al. 2020); 0 to 1
+    OddOneOut,
 }
 
 /// What to do about a row of which no correlation or cosine is defined, for all its values are the same (or 0).

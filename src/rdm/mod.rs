@@ -22,11 +22,14 @@ mod mapped;
 mod mds;
 mod metric;
 mod noise;
+mod odd_one_out;
 mod points;
 mod products;
 mod ranked;
 mod scale;
+mod stack;
 mod tiles;
+mod triplets;
 
 pub use average::{Pooling, average};
 pub use bands::Shape;
@@ -39,6 +42,8 @@ pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
+pub use stack::Stack;
+pub use triplets::Triplets;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

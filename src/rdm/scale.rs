@@ -42,7 +42,7 @@ fn bound(metric: Metric, squared: f64, units: f64) -> Option<f64> {
         Metric::Cityblock => Some(2.0 * (units * squared).sqrt()),
         // At most 1, of squares that must not vanish themselves.
         Metric::Gaussian => Some(if squared < f64::MIN_POSITIVE / f64::EPSILON { 0.0 } else { 1.0 }),
-        Metric::Correlation | Metric::Cosine | Metric::Spearman | Metric::Crossnobis => None,
+        Metric::Correlation | Metric::Cosine | Metric::Spearman | Metric::Crossnobis | Metric::OddOneOut => None,
     }
 }
 

@@ -75,6 +75,9 @@ pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<F
     Ok(figures)
 }
 
+/// RDMs side by side at most, if they need not be below each other.
+const IN_A_ROW: usize = 8;
+
 const LAST: &str = "Of networks with several layers the last one is shown.";
 
 fn target_word(kind: &str) -> &str {
@@ -123,7 +126,12 @@ fn rdms(scene: &Scene, letter: &str, clusters: usize) -> Result<Figure> {
         .filter(|model| chosen.contains(&model.title))
         .filter(|model| is_last(scene, model))
         .partition(|model| of_run(&model.title).1.is_some());
-    let rows = [scene.targets.iter().collect(), trained, random];
+    let targets: Vec<&Panel> = scene.targets.iter().collect();
+    let rows = match (trained.len(), random.len()) {
+        // Of one kind of weights all may stand in a row.
+        (0, models) | (models, 0) if targets.len() + models <= IN_A_ROW => vec![[targets, trained, random].concat()],
+        _ => vec![targets, trained, random],
+    };
     let rows: Vec<Vec<Panel>> = rows
         .iter()
         .filter(|row: &&Vec<&Panel>| !row.is_empty())

@@ -42,6 +42,7 @@ fn a_run_says_what_it_does_and_writes_one_file_a_layer() {
         "classifier.6.rdm.npy",
         "features.2.npy",
         "features.2.rdm.npy",
+        "images.sha256",
         "images.txt",
         "run.json",
     ]
@@ -58,7 +59,10 @@ fn a_run_says_what_it_does_and_writes_one_file_a_layer() {
 fn the_default_is_the_penultimate_layer() {
     let lab = Lab::new();
     assert_eq!(lab.succeed(EXTRACT).stdout, "activations/alexnet.random-0\n");
-    assert_eq!(lab.names("activations/alexnet.random-0"), ["classifier.5.npy", "classifier.5.rdm.npy", "images.txt", "run.json"]);
+    assert_eq!(
+        lab.names("activations/alexnet.random-0"),
+        ["classifier.5.npy", "classifier.5.rdm.npy", "images.sha256", "images.txt", "run.json"]
+    );
 }
 
 #[test]
@@ -106,6 +110,7 @@ fn the_record_says_how_it_was_made() {
       "skip_unreadable": false,
       "images": 5,
       "images_sha256": "7fdfb4725dfb83113e5aef91ae3fd2cc708e03a818d6c9137b1006eaf553389e",
+      "contents_sha256": "12fd244ad493c3d809c7f4246fae61a81f226be601ebfcde76339ee32092931e",
       "skipped_images": [],
       "damaged_images": [],
       "layers": [
@@ -171,7 +176,10 @@ fn a_run_is_replaced_only_by_force() {
     ");
     assert_eq!(lab.bytes("activations/alexnet.random-0/classifier.5.npy"), before);
     lab.succeed(&format!("{EXTRACT} --layer features.12 --force"));
-    assert_eq!(lab.names("activations/alexnet.random-0"), ["features.12.npy", "features.12.rdm.npy", "images.txt", "run.json"]);
+    assert_eq!(
+        lab.names("activations/alexnet.random-0"),
+        ["features.12.npy", "features.12.rdm.npy", "images.sha256", "images.txt", "run.json"]
+    );
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn json(lab: &Lab, arguments: &str) -> serde_json::Value {
 fn everything_at_once() {
     let lab = lab();
     let arguments = "rsa --fmri area.npy near.npy far.npy --permutations 999 --bootstrap 400 --differences";
-    assert_output!(lab.succeed(arguments), @"
+    assert_output!(lab.succeed(arguments), @r#"
     exit Some(0)
     --- stdout
     target   kind   model   layer   pearson    95 % interval        p   p family   p Holm        q         ceiling
@@ -63,7 +63,8 @@ fn everything_at_once() {
       intervals: 400 bootstraps over stimuli.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
     let again = lab.bytes("rsa.json");
     lab.succeed(arguments);
     assert_eq!(lab.bytes("rsa.json"), again);
@@ -105,7 +106,7 @@ fn stimuli_are_matched_by_name() {
 
     hint: compare the same stimuli, or only those that all have: --intersect
     ");
-    assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @"
+    assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @r#"
     exit Some(0)
     --- stdout
     target   kind       model   layer   pearson
@@ -115,7 +116,8 @@ fn stimuli_are_matched_by_name() {
 
       Pearson correlation of RDMs: 10 stimuli, 45 pairs each, matched by name.
       wrote rsa.npy (1 × 1 scores), rsa.csv, rsa.json
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn missing_pairs_are_left_out_for_all_models_alike() {
     (missing[[2, 5]], missing[[5, 2]]) = (f64::NAN, f64::NAN);
     (0..N).for_each(|i| (missing[[i, 7]], missing[[7, i]]) = (f64::NAN, f64::NAN));
     npy::write(&lab.path("missing.npy"), &missing.into_dyn()).unwrap();
-    assert_output!(lab.succeed("rsa --behavior far.npy missing.npy near.npy"), @"
+    assert_output!(lab.succeed("rsa --behavior far.npy missing.npy near.npy"), @r#"
     exit Some(0)
     --- stdout
     target   kind       model     layer   pearson
@@ -136,7 +138,8 @@ fn missing_pairs_are_left_out_for_all_models_alike() {
 
       Pearson correlation of RDMs: 11 stimuli, 54 pairs each, taken to be in the same order on both sides.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
     assert_output!(lab.fail("rsa --behavior far.npy missing.npy --compare whitened-cosine"), @"
     left out row 7: `missing` has no data
     error: whitened cosine needs every pair, and some are missing (NaN)
@@ -236,7 +239,7 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
         npy::write(&lab.path(file), &flat.into_dyn()).unwrap();
     }
     let rsa = "rsa --behavior near.npy one.npy other.npy far.npy --bootstrap 300 --differences";
-    assert_output!(lab.succeed(rsa), @"
+    assert_output!(lab.succeed(rsa), @r#"
     exit Some(0)
     --- stdout
     target   kind       model   layer   pearson    95 % interval
@@ -257,7 +260,8 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
       p n/a: too many draws were left out, or the difference is the same in all.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
     let table = json(&lab, &rsa["rsa ".len()..]);
     assert!(table[0]["draws_left_out"].as_u64().unwrap() > 15 && table[0]["low"].is_null());
     assert_eq!((&table[2]["draws_left_out"], table[2]["low"].is_number()), (&0.into(), true));

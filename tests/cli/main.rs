@@ -4,6 +4,7 @@
 mod averages;
 mod cka;
 mod extract;
+mod fmri;
 mod formats;
 mod images;
 mod inference;
@@ -20,4 +21,5 @@ mod safety;
 mod study;
 mod tables;
 mod threads;
+mod triplets;
 mod weights;

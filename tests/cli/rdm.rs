@@ -137,6 +137,47 @@ fn distances_that_float32_cannot_hold_are_refused() {
 }
 
 #[test]
+fn an_embedding_gives_distances_or_how_rarely_objects_are_kept_together() {
+    let lab = Lab::new();
+    let embedding = arr2(&[[2.0, 0.0], [1.5, 0.5], [0.0, 2.0], [0.0, 0.0]]);
+    npy::write(&lab.path("x.npy"), &embedding.into_dyn()).unwrap();
+    fs::write(lab.path("x.ids.txt"), "dog\ncat\nkettle\nfog\n").unwrap();
+    assert_output!(lab.succeed("rdm --from-embedding x.npy"), @"
+    exit Some(0)
+    --- stdout
+    x.rdm.npy
+    --- stderr
+    RDM of 4 stimuli from 2 units each
+    ");
+    let first = |file: &str| npy::read(&lab.path(file)).unwrap()[[0, 1]];
+    assert!((first("x.rdm.npy") - 0.5f64.sqrt()).abs() < 1e-7);
+    lab.succeed("rdm --from-embedding x.npy --metric odd-one-out --out odd.npy");
+    // e³ of dog and cat against e⁰ and e¹ with kettle, and 1 and 1 with fog.
+    let e = f64::exp;
+    let kept = (e(3.0) / (e(3.0) + 1.0 + e(1.0)) + e(3.0) / (e(3.0) + 2.0)) / 2.0;
+    assert!((first("odd.npy") - (1.0 - kept)).abs() < 1e-7, "{}", first("odd.npy"));
+    assert_eq!(lab.bytes("odd.ids.txt"), lab.bytes("x.ids.txt"));
+    lab.succeed("rdm x.npy --metric odd-one-out --condensed --out pairs.npy");
+    assert_eq!(npy::read(&lab.path("pairs.npy")).unwrap()[[0]], first("odd.npy"));
+    fs::write(lab.path("kinds.txt"), "animal\nanimal\nthing\nthing\n").unwrap();
+    assert_output!(lab.fail("rdm x.npy --metric odd-one-out --conditions kinds.txt --out two.npy"), @"
+    RDM of 2 stimuli from 2 units each
+    error: no RDM of `x.npy`: odd-one-out needs a third stimulus beside each pair, and there are 2
+
+    hint: give three stimuli or more, or measure by another metric, such as euclidean
+    ");
+    // As `np.savetxt` writes it, and SPoSE's is published.
+    fs::write(lab.path("y.txt"), "2.0e+00 0.0e+00 \n1.5e+00 5.0e-01 \n0.0e+00 2.0e+00 \n0.0e+00 0.0e+00 \n").unwrap();
+    lab.succeed("rdm --from-embedding y.txt --metric odd-one-out");
+    assert_eq!(lab.bytes("y.rdm.npy"), lab.bytes("odd.npy"));
+    fs::write(lab.path("commas.txt"), "2,0\n1,2\n3,4\n").unwrap();
+    assert!(lab.fail("rdm commas.txt").contains("hint: give a table with commas the ending .csv"));
+    for wrong in ["rdm", "rdm x.npy --from-embedding x.npy"] {
+        assert_eq!(lab.run(wrong).code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
 fn an_rdm_without_pairs_is_not_written() {
     let lab = Lab::new();
     npy::write(&lab.path("flat.npy"), &Array2::from_elem((5, 4), 3.0).into_dyn()).unwrap();

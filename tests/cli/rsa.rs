@@ -26,7 +26,7 @@ fn every_run_is_compared_with_every_target() {
     let lab = lab_with_targets();
     lab.succeed(EXTRACT);
     lab.succeed(&format!("{EXTRACT} --seed 1"));
-    assert_output!(lab.succeed("rsa --behavior behavior.npy --fmri it.npy"), @"
+    assert_output!(lab.succeed("rsa --behavior behavior.npy --fmri it.npy"), @r#"
     exit Some(0)
     --- stdout
     target     kind       model              layer          pearson
@@ -42,7 +42,8 @@ fn every_run_is_compared_with_every_target() {
 
       Pearson correlation of RDMs: 5 stimuli, 10 pairs each, without names on one side, so taken to be in the same order.
       wrote rsa.npy (2 × 4 scores), rsa.csv, rsa.json
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
     let scores = npy::read(&lab.path("rsa.npy")).unwrap();
     assert_eq!(scores.shape(), [2, 4]);
     let csv = fs::read_to_string(lab.path("rsa.csv")).unwrap();
@@ -76,7 +77,7 @@ fn an_rdm_file_and_a_run_can_be_named() {
     let lab = lab_with_targets();
     lab.succeed(EXTRACT);
     let run = "activations/alexnet.random-0";
-    assert_output!(lab.succeed(&format!("rsa --behavior behavior.npy {run} {run}/features.2.rdm.npy behavior.npy")), @"
+    assert_output!(lab.succeed(&format!("rsa --behavior behavior.npy {run} {run}/features.2.rdm.npy behavior.npy")), @r#"
     exit Some(0)
     --- stdout
     target     kind       model              layer          pearson
@@ -88,7 +89,8 @@ fn an_rdm_file_and_a_run_can_be_named() {
 
       Pearson correlation of RDMs: 5 stimuli, 10 pairs each, without names on one side, so taken to be in the same order.
       wrote rsa.npy (1 × 4 scores), rsa.csv, rsa.json
-    ");
+      next: thingsvision plot bars rsa.json
+    "#);
     let json = lab.succeed("rsa --json -q --behavior behavior.npy behavior.npy").stdout;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()[0]["score"], 1.0);
 }

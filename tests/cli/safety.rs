@@ -39,7 +39,7 @@ fn of_two_processes_that_make_one_run_one_succeeds() {
     let succeeded = outcomes.iter().filter(|outcome| outcome.code == Some(0)).count();
     assert_eq!(succeeded, 1, "{}", outcomes.iter().map(ToString::to_string).collect::<String>());
     assert_eq!(lab.names("activations"), ["cornet-z.random-0"]);
-    assert_eq!(lab.names("activations/cornet-z.random-0"), ["V1.npy", "V1.rdm.npy", "images.txt", "run.json"]);
+    assert_eq!(lab.names("activations/cornet-z.random-0"), ["V1.npy", "V1.rdm.npy", "images.sha256", "images.txt", "run.json"]);
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn mistakes_are_found_before_anything_runs() {
       runs      2 of 2 models; 0 done, 2 to do
       writes    7.62 MB to out ([space] free)
       time      about 2 s, by the networks' arithmetic and the speed of this machine's cores
-    error: `pictures/alexnet` could not be extracted; the 0 runs before it are kept, and the same command goes on: the weights of `alexnet` are not on this machine, and --offline is set
+    error: the weights of `alexnet` are not on this machine, and --offline is set
 
     hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth elsewhere and run
           thingsvision weights import alexnet-owt-7be5be79.pth --model alexnet
@@ -168,7 +168,7 @@ fn mistakes_are_found_before_anything_runs() {
     "#);
     npy::write(&lab.path("six.npy"), &Array2::from_shape_fn((6, 6), |(i, j)| (i as f64 - j as f64).abs()).into_dyn()).unwrap();
     assert_output!(problem("behavior.npy", "six.npy"), @r#"
-    error: dataset `pictures`: `six.npy` has 6 stimuli, but `the images` has 5
+    error: dataset `pictures`: `six.npy` has 6 stimuli, but `images` has 5
 
     hint: rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare
     "#);

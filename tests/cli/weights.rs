@@ -113,6 +113,7 @@ fn constant_rows_have_no_rdm_but_the_activations_are_whole() {
     insta::assert_debug_snapshot!(lab.names("activations/resnet18.zero"), @r#"
     [
         "fc.npy",
+        "images.sha256",
         "images.txt",
         "input.npy",
         "input.rdm.npy",

@@ -4,6 +4,7 @@
 mod activations;
 mod checkpoints;
 mod golden;
+mod nifti;
 mod order;
 mod pixels;
 mod rdm;

@@ -61,6 +61,42 @@ fn every_metric_equals_scipy_rsatoolbox_and_python_thingsvision() {
 }
 
 #[test]
+fn odd_one_out_equals_its_formula_however_far_apart_products_are() {
+    for (name, embedding) in golden()["odd_one_out"].as_object().unwrap() {
+        let rdm = job(Metric::OddOneOut, matrix(&embedding["rows"]), None).matrix().unwrap();
+        assert_pairs(name, &rdm, &vector(&embedding["expected"]), 1e-7);
+    }
+}
+
+/// Products of some 10¹³ lie further apart than the shift that pairs share.
+#[test]
+fn odd_one_out_of_any_numbers_is_a_probability() {
+    for power in [-600, 0, 10, 23, 500] {
+        let unit = 2f64.powi(power);
+        let values = (0..30 * 4).map(|k| unit * f64::from(k * 7919 % 101 - 50)).collect();
+        let rdm = job(Metric::OddOneOut, Matrix::from_rows(30, 4, values), None).matrix().unwrap();
+        assert!(rdm.iter().all(|probability| (0.0..=1.0).contains(probability)), "2^{power}");
+        // Of each three stimuli one pair is kept together.
+        let mean = rdm.iter().map(|&value| f64::from(value)).sum::<f64>() / (30.0 * 29.0);
+        assert!((mean - 2.0 / 3.0).abs() < 1e-6, "2^{power}: {mean}");
+    }
+}
+
+/// Three tiles and a bit.
+#[test]
+fn odd_one_out_of_many_tiles_equals_its_formula() {
+    let value = |row: usize, column: usize| ((row * 31 + column * 17 + row * column % 1013) % 97) as f64 / 60.0;
+    let rows: Vec<Vec<f64>> = (0..600).map(|row| (0..7).map(|column| value(row, column)).collect()).collect();
+    let rdm = job(Metric::OddOneOut, Matrix::from_rows(600, 7, rows.concat()), None).matrix().unwrap();
+    let product = |i: usize, j: usize| rows[i].iter().zip(&rows[j]).map(|(x, y)| x * y).sum::<f64>().exp();
+    for (i, j) in [(0, 1), (3, 599), (255, 256), (511, 512), (300, 301), (599, 300)] {
+        let kept = |k: usize| product(i, j) / (product(i, j) + product(i, k) + product(j, k));
+        let expected = 1.0 - (0..600).filter(|&k| k != i && k != j).map(kept).sum::<f64>() / 598.0;
+        assert!((f64::from(rdm[[i, j]]) - expected).abs() < 1e-7, "{i} {j}: {} not {expected}", rdm[[i, j]]);
+    }
+}
+
+#[test]
 fn crossnobis_equals_rsatoolbox() {
     let golden = &golden()["crossnobis"];
     let rows = matrix(&golden["rows"]);

@@ -1,47 +1,166 @@
-//! `thingsvision rdm FEATURES`: an RDM of features.
+//! `thingsvision rdm FEATURES`: an RDM of features, or one of each subject.
 
-use crate::cli::{AverageBy, Rdm};
+use super::features::Features;
+use super::subject::{self, Subject};
+use crate::cli::Rdm;
 use crate::commands::outputs;
 use crate::printer::{Printer, bytes, count};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays;
-use thingsvision::images::Conditions;
-use thingsvision::npy::Matrix;
-use thingsvision::rdm::{Job, Labels, Metric, Noise, Shape, ids, means};
+use thingsvision::rdm::{Job, Shape, Stack, ids};
 use thingsvision::whole::free_space;
 
 /// Checks everything, then computes, and prints where the RDM is.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
-    let source = arguments.features.as_deref().expect("clap requires it");
-    let out = arguments.out.clone().unwrap_or_else(|| beside(source));
+    let subjects = subject::all(arguments)?;
+    let out = out(arguments, &subjects)?;
     outputs::check_folder(&out)?;
     outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
-    let named = [&arguments.ids, &arguments.conditions, &arguments.partitions, &arguments.residuals].into_iter().flatten();
-    outputs::check(&outputs::with_ids(&out), outputs::read_of(source).into_iter().chain(named.cloned()))?;
-    let read = Features::read(arguments, source)?;
-    let noise = read.noise(arguments)?;
-    let (features, ids) = read.of_stimuli(arguments);
+    outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
     let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };
-    let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
-    let size = shape.sizes(stimuli).iter().product::<usize>() as u64 * 4;
-    check_disk(&out, size)?;
-    let (n, units) = (count(stimuli), count(features.columns));
-    printer.note(&format!("RDM of {n} stimuli from {units} units each{}", announced(size)));
-    // Of crossnobis a row is a measurement, of which there are more than stimuli.
-    let named = ids.as_ref().filter(|_| features.rows == stimuli);
-    let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
-    let job = Job::new(arguments.metric, features, noise.as_ref(), arguments.on_constant, &name)
-        .with_context(|| format!("no RDM of `{}`", source.display()))?;
-    job.write(&out, shape)?;
-    write_ids(&job, stimuli, ids, &out, printer)?;
+    let ids = match &subjects[..] {
+        [only] => one(only, arguments, shape, &out, printer)?,
+        _ => several(&subjects, arguments, shape, &out, printer)?,
+    };
+    outputs::write_ids(&out, ids.as_deref(), printer)?;
     Ok(printer.data(&out.display().to_string())?)
 }
 
-/// `features.npy` to `features.rdm.npy`.
-fn beside(features: &Path) -> PathBuf {
-    arrays::split(features).0.with_extension("rdm.npy")
+/// What --out says; of one subject `features.npy` to `features.rdm.npy`.
+fn out(arguments: &Rdm, subjects: &[Subject]) -> Result<PathBuf> {
+    match (&arguments.out, subjects) {
+        (Some(out), _) => Ok(out.clone()),
+        (None, [only]) => Ok(arrays::with_ending(&arrays::split(only.source).0, "rdm.npy")),
+        (None, _) => Err(advise(
+            format!("the RDMs of {} subjects need a name", subjects.len()),
+            "give the one file that is made of all: --out NAME.npy; each by itself is a command of its own",
+        )),
+    }
+}
+
+/// The RDM of one subject; returns the IDs of its stimuli.
+fn one(subject: &Subject, arguments: &Rdm, shape: Shape, out: &Path, printer: Printer) -> Result<Option<Vec<String>>> {
+    let Planned { job, ids } = Planned::new(subject, arguments, printer)?;
+    check_disk(out, size(shape, job.stimuli()))?;
+    job.write(out, shape)?;
+    Ok(ids)
+}
+
+/// The RDMs of all subjects in the order of the first, one after the other; returns the IDs of the stimuli.
+fn several(subjects: &[Subject], arguments: &Rdm, shape: Shape, out: &Path, printer: Printer) -> Result<Option<Vec<String>>> {
+    check_files(subjects)?;
+    let first = Planned::new(&subjects[0], arguments, printer)?;
+    let stimuli = first.job.stimuli();
+    check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
+    let mut stack = Stack::create(out, subjects.len(), stimuli, shape)?;
+    stack.put(0, &first.job)?;
+    let mut common = Common::new(&subjects[0], first)?;
+    for (number, subject) in subjects.iter().enumerate().skip(1) {
+        let mut planned = Planned::new(subject, arguments, printer)?;
+        if let Some(order) = common.order(subject, &planned)? {
+            planned.job.reorder(&order);
+        }
+        stack.put(number, &planned.job)?;
+    }
+    stack.finish()?;
+    let order = if common.assumed { ", taken to be in the same order" } else { "" };
+    printer.note(&format!("RDMs of {} subjects, {} stimuli each{order}", count(subjects.len()), count(stimuli)));
+    Ok(common.ids)
+}
+
+/// Fails if a file is not there, before the first RDM is computed.
+fn check_files(subjects: &[Subject]) -> Result<()> {
+    match subjects.iter().flat_map(Subject::images).find(|file| !file.is_file()) {
+        Some(missing) => Err(arrays::cannot_read(&missing)),
+        None => Ok(()),
+    }
+}
+
+/// An RDM that is about to be computed, and the IDs of its stimuli.
+struct Planned {
+    job: Job,
+    ids: Option<Vec<String>>,
+}
+
+impl Planned {
+    fn new(subject: &Subject, arguments: &Rdm, printer: Printer) -> Result<Planned> {
+        let read = Features::read(arguments, subject)?;
+        let noise = read.noise(arguments, subject)?;
+        let (features, ids) = read.of_stimuli(arguments);
+        let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
+        let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };
+        let (n, units) = (count(stimuli), count(features.columns));
+        let of = if arguments.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
+        printer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(shape, stimuli))));
+        // Of crossnobis a row is a measurement, of which there are more than stimuli.
+        let named = ids.as_ref().filter(|_| features.rows == stimuli);
+        let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
+        let job = Job::new(arguments.metric(), features, noise.as_ref(), arguments.on_constant, &name)
+            .with_context(|| format!("no RDM of `{}`", subject.source.display()))?;
+        let ids = left(&job, stimuli, ids, printer);
+        Ok(Planned { job, ids })
+    }
+}
+
+/// The IDs of the stimuli that the RDM has; of dropped rows it must be known which are left.
+fn left(job: &Job, stimuli: usize, ids: Option<Vec<String>>, printer: Printer) -> Option<Vec<String>> {
+    let Some(kept) = job.kept() else { return ids };
+    printer.note(&format!("left out {} without variance", count(stimuli - kept.len())));
+    let name = |row: usize| ids.as_ref().map_or_else(|| format!("row {row}"), |ids| ids[row].clone());
+    Some(kept.into_iter().map(name).collect())
+}
+
+/// The stimuli that all subjects have.
+struct Common<'a> {
+    /// The file that has named or counted them.
+    of: &'a Path,
+    stimuli: usize,
+    ids: Option<Vec<String>>,
+    /// Whether a subject without IDs was taken to be in the order of the others.
+    assumed: bool,
+}
+
+impl<'a> Common<'a> {
+    fn new(subject: &Subject<'a>, Planned { job, ids }: Planned) -> Result<Common<'a>> {
+        ids.iter().try_for_each(|ids| ids::check_unique(ids, &subject.source.display().to_string()))?;
+        Ok(Common { of: subject.source, stimuli: job.stimuli(), assumed: ids.is_none(), ids })
+    }
+
+    /// Where another subject has each of the stimuli; `None` if in this order.
+    fn order(&mut self, subject: &Subject<'a>, planned: &Planned) -> Result<Option<Vec<usize>>> {
+        let (of, other) = (self.of.display(), subject.source.display());
+        if planned.job.stimuli() != self.stimuli {
+            return Err(advise(
+                format!("`{other}` has {} stimuli, but `{of}` has {}", planned.job.stimuli(), self.stimuli),
+                "every subject must have the same stimuli; --on-constant nan keeps those that do not vary",
+            ));
+        }
+        let Some(own) = &planned.ids else {
+            self.assumed = true;
+            return Ok(None);
+        };
+        ids::check_unique(own, &other.to_string())?;
+        let Some(common) = &self.ids else {
+            (self.of, self.ids) = (subject.source, Some(own.clone()));
+            return Ok(None);
+        };
+        ids::order(common, own).map(Some).ok_or_else(|| not_the_same(common, own, self.of, subject.source))
+    }
+}
+
+fn not_the_same(common: &[String], own: &[String], of: &Path, other: &Path) -> anyhow::Error {
+    let lacking = common.iter().find(|id| !own.contains(id)).map_or_else(String::new, |id| format!(": the latter has no `{id}`"));
+    advise(
+        format!("`{}` and `{}` are not of the same stimuli{lacking}", of.display(), other.display()),
+        "IDs must be written alike, and every subject must have the same: leave out what one lacks",
+    )
+}
+
+/// In bytes.
+fn size(shape: Shape, stimuli: usize) -> u64 {
+    shape.sizes(stimuli).iter().product::<usize>() as u64 * 4
 }
 
 /// Of small files nothing.
@@ -59,87 +178,4 @@ fn check_disk(out: &Path, size: u64) -> Result<()> {
         format!("the RDM will be {}, and the disk of `{}` has {} free", bytes(size), folder.display(), bytes(free)),
         "write half as much with --condensed, or to another disk with --out",
     ))
-}
-
-/// The IDs of the stimuli that the RDM has, beside it; of dropped rows it must be known which are left.
-fn write_ids(job: &Job, stimuli: usize, ids: Option<Vec<String>>, out: &Path, printer: Printer) -> Result<()> {
-    let kept = job.kept();
-    if let Some(kept) = &kept {
-        printer.note(&format!("left out {} without variance", count(stimuli - kept.len())));
-    }
-    let ids: Option<Vec<String>> = match (ids, kept) {
-        (ids, None) => ids,
-        (Some(ids), Some(kept)) => Some(kept.into_iter().map(|row| ids[row].clone()).collect()),
-        (None, Some(kept)) => Some(kept.into_iter().map(|row| format!("row {row}")).collect()),
-    };
-    outputs::write_ids(out, ids.as_deref(), printer)
-}
-
-/// What was read, before repeats are averaged.
-struct Features {
-    matrix: Matrix,
-    ids: Option<Vec<String>>,
-    conditions: Option<Labels>,
-    partitions: Option<Labels>,
-}
-
-impl Features {
-    fn read(arguments: &Rdm, path: &Path) -> Result<Features> {
-        let (matrix, own) = match arrays::kind(path).as_str() {
-            "npz" | "csv" | "tsv" | "mat" | "h5" | "hdf5" => open(path)?,
-            _ if path.is_file() => (Matrix::open(path)?, None),
-            _ => open(path)?,
-        };
-        let rows = matrix.rows;
-        let labels = |path: &Option<PathBuf>| path.as_ref().map(|path| Labels::read(path, rows)).transpose();
-        let ids = match &arguments.ids {
-            Some(path) => Some(ids::read_for(path, rows)?),
-            None => own.map_or_else(|| ids::of(path, rows), |own| Ok(Some(own)))?,
-        };
-        let conditions = match arguments.average_by {
-            Some(AverageBy::Folder) => Some(folders(path, ids.as_deref())?),
-            None => labels(&arguments.conditions)?,
-        };
-        Ok(Features { ids, conditions, partitions: labels(&arguments.partitions)?, matrix })
-    }
-
-    /// The noise covariance, for the metrics that are in units of it.
-    fn noise(&self, arguments: &Rdm) -> Result<Option<Noise>> {
-        if !matches!(arguments.metric, Metric::Mahalanobis | Metric::Crossnobis) {
-            return Ok(None);
-        }
-        let design = self.conditions.clone().zip(self.partitions.clone());
-        if let Some(path) = &arguments.residuals {
-            let residuals = open(path)?.0;
-            return Noise::new(arguments.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
-        }
-        let of_repeats = |conditions| Noise::from_repeats(arguments.noise, &self.matrix, conditions, design);
-        self.conditions.as_ref().map(of_repeats).transpose()
-    }
-
-    /// The features with a row for each condition, and the IDs of the rows. (Crossnobis averages within partitions.)
-    fn of_stimuli(self, arguments: &Rdm) -> (Matrix, Option<Vec<String>>) {
-        match self.conditions {
-            None => (self.matrix, self.ids),
-            Some(conditions) if arguments.metric == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
-            Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
-        }
-    }
-}
-
-/// The folder of each row.
-fn folders(features: &Path, ids: Option<&[String]>) -> Result<Labels> {
-    let ids = ids.ok_or_else(|| {
-        advise(
-            format!("it is not known which images the rows of `{}` are", features.display()),
-            "name a file of their paths, one a line, with --ids; rows of a run have them",
-        )
-    })?;
-    let Conditions { ids: names, of_image: of_row, .. } = Conditions::by_folder(ids)?;
-    Ok(Labels { names, of_row })
-}
-
-fn open(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
-    let labelled = arrays::read(path)?;
-    Ok((Matrix::from_array(labelled.values, path)?, labelled.ids))
 }

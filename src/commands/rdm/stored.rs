@@ -71,7 +71,7 @@ pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.
-fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
+pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
     let condensed = condensed || matches!(arrays::kind(out).as_str(), "h5" | "hdf5");
     let values = if condensed { pairs(rdms) } else { squares(rdms) };
     if values.ndim() > 2 && arrays::kind(out) != "npy" {

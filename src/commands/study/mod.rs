@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
     let inputs = Inputs::of(&study, &plan)?;
     if inputs.are_those_of(&study.out) {
         printer.note("nothing has changed since the report was written");
-        return Ok(printer.data(&report.display().to_string())?);
+        return Ok(printer.data(&from_here(&report))?);
     }
     let mut compared = Vec::new();
     for dataset in &plan.datasets {
@@ -56,7 +56,14 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
     files.push(report.clone());
     inputs.write(&study.out, &files)?;
     printer.note(&format!("wrote results.csv, summary.csv, {} figures as PNG and SVG, and the report", drawn.len()));
-    Ok(printer.data(&report.display().to_string())?)
+    Ok(printer.data(&from_here(&report))?)
+}
+
+/// The path as short as it can be, without `..` in between.
+fn from_here(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let here = std::env::current_dir().unwrap_or_default();
+    whole.strip_prefix(&here).unwrap_or(&whole).display().to_string()
 }
 
 fn write_tables(out: &Path, results: &[(String, Vec<Score>)], summaries: &[Summary]) -> Result<Vec<PathBuf>> {

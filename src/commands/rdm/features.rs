@@ -1,0 +1,104 @@
+//! The features of a subject, and what is known of their rows.
+
+use super::subject::Subject;
+use crate::cli::{AverageBy, Rdm};
+use anyhow::Result;
+use std::path::Path;
+use thingsvision::advice::advise;
+use thingsvision::arrays::{self, nifti};
+use thingsvision::images::Conditions;
+use thingsvision::npy::Matrix;
+use thingsvision::rdm::{Labels, Metric, Noise, ids, means};
+
+/// What was read, before repeats are averaged.
+pub struct Features {
+    matrix: Matrix,
+    ids: Option<Vec<String>>,
+    conditions: Option<Labels>,
+    partitions: Option<Labels>,
+}
+
+impl Features {
+    /// Reads them all.
+    pub fn read(arguments: &Rdm, subject: &Subject) -> Result<Features> {
+        let path = subject.source;
+        let (matrix, own) = matrix(subject)?;
+        let rows = matrix.rows;
+        let labels = |path: Option<&Path>| path.map(|path| Labels::read(path, rows)).transpose();
+        let ids = match subject.ids {
+            Some(path) => Some(ids::read_for(path, rows)?),
+            None => own.map_or_else(|| ids::of(path, rows), |own| Ok(Some(own)))?,
+        };
+        let conditions = match arguments.average_by {
+            Some(AverageBy::Folder) => Some(folders(path, ids.as_deref())?),
+            None => labels(subject.conditions)?,
+        };
+        Ok(Features { ids, conditions, partitions: labels(subject.partitions)?, matrix })
+    }
+
+    /// The noise covariance, for the metrics that are in units of it.
+    pub fn noise(&self, arguments: &Rdm, subject: &Subject) -> Result<Option<Noise>> {
+        if !matches!(arguments.metric(), Metric::Mahalanobis | Metric::Crossnobis) {
+            return Ok(None);
+        }
+        let design = self.conditions.clone().zip(self.partitions.clone());
+        if let Some(path) = subject.residuals {
+            let residuals = match subject.mask {
+                Some(mask) if nifti::is_called_nifti(path) => of_voxels(path, mask)?,
+                _ => open(path)?.0,
+            };
+            return Noise::new(arguments.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
+        }
+        let of_repeats = |conditions| Noise::from_repeats(arguments.noise, &self.matrix, conditions, design);
+        self.conditions.as_ref().map(of_repeats).transpose()
+    }
+
+    /// The features with a row for each condition, and the IDs of the rows. (Crossnobis averages within partitions.)
+    pub fn of_stimuli(self, arguments: &Rdm) -> (Matrix, Option<Vec<String>>) {
+        match self.conditions {
+            None => (self.matrix, self.ids),
+            Some(conditions) if arguments.metric() == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
+            Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
+        }
+    }
+}
+
+/// The rows, and their names if the file has some.
+fn matrix(subject: &Subject) -> Result<(Matrix, Option<Vec<String>>)> {
+    let path = subject.source;
+    if let Some(mask) = subject.mask {
+        return Ok((of_voxels(path, mask)?, None));
+    }
+    if nifti::is_called_nifti(path) {
+        return Err(advise(
+            format!("`{}` is an fMRI image, not a matrix of features", path.display()),
+            format!("say which voxels are wanted: --nifti {} --mask mask.nii.gz", path.display()),
+        ));
+    }
+    match arrays::kind(path).as_str() {
+        "npz" | "csv" | "tsv" | "txt" | "mat" | "h5" | "hdf5" => open(path),
+        _ if path.is_file() => Ok((Matrix::open(path)?, None)),
+        _ => open(path),
+    }
+}
+
+fn of_voxels(image: &Path, mask: &Path) -> Result<Matrix> {
+    Matrix::from_array(nifti::patterns(image, mask)?, image)
+}
+
+/// The folder of each row.
+fn folders(features: &Path, ids: Option<&[String]>) -> Result<Labels> {
+    let ids = ids.ok_or_else(|| {
+        advise(
+            format!("it is not known which images the rows of `{}` are", features.display()),
+            "name a file of their paths, one a line, with --ids; rows of a run have them",
+        )
+    })?;
+    let Conditions { ids: names, of_image: of_row, .. } = Conditions::by_folder(ids)?;
+    Ok(Labels { names, of_row })
+}
+
+fn open(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
+    let labelled = arrays::read(path)?;
+    Ok((Matrix::from_array(labelled.values, path)?, labelled.ids))
+}
