@@ -11,6 +11,7 @@ pub use rsa::{Cka, Rsa};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::device::{Precision, Request};
+use thingsvision::extract::Shard;
 use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::OnConstant;
@@ -68,6 +69,16 @@ pub enum Command {
                           thingsvision extract [OPTIONS] --model <MODEL> --image-list <FILE>"
     )]
     Extract(Extract),
+    /// Go on with an extraction that was stopped: the command that began it, where it was given
+    Resume(Resume),
+    /// Join the shards of an extraction to one run
+    ///
+    /// The same bytes as if one process had made it, RDMs included.
+    Merge(Merge),
+    /// Check a finished run: its files, its images, and some rows computed anew
+    ///
+    /// Exit status 0 if all is as recorded, 1 if not.
+    Verify(Verify),
     /// List, fetch, check and import pretrained weights
     ///
     /// `extract` fetches what it needs by itself. On a machine without network, `import` a file that was downloaded
@@ -160,6 +171,46 @@ pub struct Models {
     pub json: bool,
 }
 
+/// `thingsvision resume`
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// The folder of the run, with or without .partial
+    #[arg(value_name = "RUN_DIR")]
+    pub run: PathBuf,
+}
+
+/// `thingsvision merge`
+#[derive(Debug, clap::Args)]
+pub struct Merge {
+    /// The folders of all shards of one run
+    #[arg(required = true, value_name = "SHARD_DIR")]
+    pub shards: Vec<PathBuf>,
+
+    /// Replace a run that is already there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `thingsvision verify`
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// The folder of the run
+    #[arg(value_name = "RUN_DIR")]
+    pub run: PathBuf,
+
+    /// How many rows are computed anew from their images and compared
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub rows: usize,
+
+    /// Which rows: the same seed draws the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `thingsvision layers`
 #[derive(Debug, clap::Args)]
 pub struct Layers {
@@ -239,9 +290,18 @@ pub struct Extract {
     #[arg(long)]
     pub exact: bool,
 
-    /// Replace a run that is already there
+    /// Replace a run that is already there, or start anew one that was not finished and differs
     #[arg(long)]
     pub force: bool,
+
+    /// Compute one of several parts, 1/8 to 8/8, into a folder of its own; `thingsvision merge` joins them. In a Slurm job
+    /// array: --shard $SLURM_ARRAY_TASK_ID/8
+    #[arg(long, value_name = "I/K")]
+    pub shard: Option<Shard>,
+
+    /// The words of the command, for the record.
+    #[arg(skip)]
+    pub command: Vec<String>,
 
     // Last, for what follows would get their headings.
     /// Which images, in which order

@@ -3,12 +3,15 @@
 pub mod cka;
 pub mod extract;
 pub mod layers;
+pub mod merge;
 pub mod models;
 mod outputs;
 pub mod plot;
 pub mod rdm;
+pub mod resume;
 pub mod rsa;
 pub mod study;
+pub mod verify;
 pub mod weights;
 
 /// `256 × 6 × 6`.

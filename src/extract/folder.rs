@@ -1,6 +1,8 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
-use super::record::{FILE, FILES, Record, is_run, read_record};
+use super::journal::{self, Done};
+use super::part::Rows;
+use super::record::{FILE, FILES, LayerRecord, Record, is_run, read_record};
 use crate::advice::{Advice, advise};
 use crate::images::Origin;
 use crate::whole::{self, partial};
@@ -10,11 +12,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A run that is being made in `<folder>.partial`. Dropped before [`RunFolder::finish`], it removes what was written, so
-/// that an error leaves nothing behind that looks like a result.
+/// A run that is being made in `<folder>.partial`, or gone on with. Dropped before [`RunFolder::finish`] it stays there with
+/// the rows that its journal names, and is removed if there are none, so that an error leaves nothing behind that looks like
+/// a result.
 #[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
+    /// What was done before.
+    pub done: Done,
     /// Taken when the run is finished.
     lock: Option<Lock>,
 }
@@ -38,25 +43,52 @@ impl RunFolder {
         check_vacant(folder, replace)
     }
 
-    /// Makes the folder in which the run is written, with the record and `files` by name, which are among [`FILES`]. What
-    /// a process that was killed left there is removed; one that is at work is left alone.
-    pub fn begin(folder: &Path, replace: bool, record: &Record, files: &[(&str, String)]) -> Result<RunFolder> {
+    /// Makes the folder in which the run is written, with the record and `files` by name, which are among [`FILES`]; or opens
+    /// what a process that was stopped left of the very same run. Of another one it is an error that spells out the
+    /// differences, unless it may be replaced. A run that another process is making is left alone.
+    ///
+    /// An image may be another one than before if no row that is done was made of it: who replaces a damaged image loses
+    /// nothing.
+    pub fn begin(
+        folder: &Path,
+        replace: bool,
+        record: &Record,
+        files: &[(&str, String)],
+        rows: Option<&Rows>,
+    ) -> Result<RunFolder> {
         let place = partial(folder);
         fs::create_dir_all(folder.parent().unwrap_or(folder))
             .with_context(|| format!("cannot make the folder of `{}`", folder.display()))?;
         let lock = Lock::take(folder)?;
         // Another process may have finished since the first check.
         check_vacant(folder, replace)?;
+        if is_run(&place) {
+            // Stopped a moment before it got its name.
+            let done = match read_record(&place)?.complete {
+                true => Done { rows: (0..record.images).collect(), ..Done::default() },
+                false => Done::read(&place)?,
+            };
+            let mut differences = record.differences(&place, true)?;
+            let replaced = differences.iter().all(|text| text.starts_with("contents sha256:"));
+            if replaced && rows.is_some_and(|rows| only_other_images(&place, files, rows, &done)) {
+                write_files(&place, files)?;
+                record.write(&place)?;
+                differences.clear();
+            }
+            if differences.is_empty() && can_go_on(record, &place) {
+                return Ok(RunFolder { folder: folder.to_owned(), done, lock: Some(lock) });
+            }
+            if !differences.is_empty() && !replace && !done.rows.is_empty() {
+                return Err(other_run(&place, &differences));
+            }
+        }
         if place.exists() {
             fs::remove_dir_all(&place).with_context(|| format!("cannot remove `{}`", place.display()))?;
         }
-        let unfinished = RunFolder { folder: folder.to_owned(), lock: Some(lock) };
+        let unfinished = RunFolder { folder: folder.to_owned(), done: Done::default(), lock: Some(lock) };
         fs::create_dir(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
+        write_files(&place, files)?;
         record.write(&place)?;
-        for (name, text) in files {
-            debug_assert!(FILES.contains(name));
-            whole::write(&place.join(name), text.as_bytes())?;
-        }
         Ok(unfinished)
     }
 
@@ -69,6 +101,7 @@ impl RunFolder {
     pub fn finish(mut self) -> Result<()> {
         let lock = self.lock.take();
         let place = self.place();
+        fs::remove_file(place.join(journal::FILE)).ok();
         let put = || -> Result<()> {
             if is_run(&self.folder) {
                 remove(&self.folder)?;
@@ -96,11 +129,43 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if self.lock.is_some() {
+        let nothing_done = || Done::read(&self.place()).is_ok_and(|done| done.rows.is_empty());
+        if self.lock.is_some() && nothing_done() {
             // Already on the way out with an error, which says more than one from here.
             fs::remove_dir_all(self.place()).ok();
         }
     }
+}
+
+fn write_files(place: &Path, files: &[(&str, String)]) -> Result<()> {
+    for (name, text) in files {
+        debug_assert!(FILES.contains(name));
+        whole::write(&place.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Whether images of which the hashes differ are all such that no row was made of them yet.
+fn only_other_images(place: &Path, files: &[(&str, String)], rows: &Rows, done: &Done) -> bool {
+    let now = files.iter().find(|(name, _)| *name == "images.sha256").map_or("", |(_, text)| text.as_str());
+    let before = fs::read_to_string(place.join("images.sha256")).unwrap_or_default();
+    let pairs = || before.lines().zip(now.lines());
+    let changed = || (0..).zip(pairs()).filter(|(_, (before, now))| before != now).map(|(image, _)| image);
+    before.lines().count() == now.lines().count() && changed().all(|image: usize| !done.rows.contains(&rows.of_image(image)))
+}
+
+/// Whether all files that the journal speaks of are there.
+fn can_go_on(record: &Record, place: &Path) -> bool {
+    let is_there =
+        |layer: &LayerRecord| [place.join(&layer.file), partial(&place.join(&layer.file))].iter().any(|file| file.is_file());
+    record.layers.iter().all(is_there)
+}
+
+fn other_run(place: &Path, differences: &[String]) -> anyhow::Error {
+    advise(
+        format!("`{}` holds an unfinished run that is not the same: {}", place.display(), differences.join("; ")),
+        "go on with it by its own command or by `thingsvision resume`, start anew with --force, or name another place with --out",
+    )
 }
 
 /// Held by the one process that makes a run: a locked file beside its folder.

@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Means<'a> {
     conditions: &'a Conditions,
+    /// The conditions that are wanted.
+    rows: Range<usize>,
     turns: Turns,
     open: Mutex<HashMap<usize, Sum>>,
 }
@@ -23,18 +25,27 @@ struct Sum {
 }
 
 impl<'a> Means<'a> {
-    /// Of no image yet.
-    pub fn new(conditions: &'a Conditions) -> Self {
-        Self { conditions, turns: Turns::default(), open: Mutex::default() }
+    /// Of no image yet, for some of the conditions.
+    pub fn new(conditions: &'a Conditions, rows: Range<usize>) -> Self {
+        Self { conditions, rows, turns: Turns::default(), open: Mutex::default() }
     }
 
-    /// Adds the rows of `images`, `[images, D]`, when it is their turn. `finish` gets the number and the mean of each
-    /// condition that is complete.
-    pub fn add(&self, images: Range<usize>, rows: &[f32], finish: &mut dyn FnMut(usize, Vec<f32>) -> Result<()>) -> Result<()> {
-        self.turns.wait_for(images.start)?;
+    /// Adds the rows of `images`, `[images, D]`, when turn number `turn` has come. `finish` gets the number and the mean of
+    /// each condition that is complete; one that lacks images of batches before the first turn never is.
+    pub fn add(
+        &self,
+        turn: usize,
+        images: Range<usize>,
+        rows: &[f32],
+        finish: &mut dyn FnMut(usize, Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        self.turns.wait_for(turn)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         for (image, row) in images.clone().zip(rows.chunks_exact(rows.len() / images.len())) {
             let condition = self.conditions.of_image[image];
+            if !self.rows.contains(&condition) {
+                continue;
+            }
             let sum = open.entry(condition).or_insert_with(|| Sum { values: vec![0.0; row.len()], images: 0 });
             sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
             sum.images += 1;
@@ -44,7 +55,7 @@ impl<'a> Means<'a> {
                 finish(condition, values.iter().map(|sum| (sum / images as f64) as f32).collect())?;
             }
         }
-        self.turns.pass_to(images.end);
+        self.turns.pass_to(turn + 1);
         Ok(())
     }
 
@@ -62,19 +73,19 @@ mod tests {
     fn means_are_those_of_the_images_in_order() {
         let ids = ["a/1", "b/1", "a/2", "a/3", "b/2"].map(str::to_owned);
         let conditions = Conditions::by_folder(&ids).unwrap();
-        let means = Means::new(&conditions);
+        let means = Means::new(&conditions, 0..2);
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for (images, rows) in [(3..5, [0.5, 1e8, 9.0, 0.0]), (0..2, [1.0, 1.0, 2.0, 4.0])] {
+            for (turn, images, rows) in [(2, 3..5, [0.5, 1e8, 9.0, 0.0]), (0, 0..2, [1.0, 1.0, 2.0, 4.0])] {
                 let (means, found) = (&means, &found);
                 scope.spawn(move || {
-                    means.add(images, &rows, &mut |condition, mean| {
+                    means.add(turn, images, &rows, &mut |condition, mean| {
                         found.lock().unwrap().push((condition, mean));
                         Ok(())
                     })
                 });
             }
-            means.add(2..3, &[2.0, -1e8], &mut |_, _| unreachable!("no condition is complete")).unwrap();
+            means.add(1, 2..3, &[2.0, -1e8], &mut |_, _| unreachable!("no condition is complete")).unwrap();
         });
         let mean = |sum: f64, count: f64| (sum / count) as f32;
         assert_eq!(*found.lock().unwrap(), [(0, vec![mean(3.5, 3.0), mean(1.0, 3.0)]), (1, vec![5.5, 2.0])]);

@@ -6,8 +6,11 @@
 //! of fused passes form every sum in the same order for all sizes from 2 on and any number of threads.
 
 mod folder;
+mod journal;
+mod keeper;
 mod layers;
 mod means;
+mod part;
 mod record;
 mod resources;
 mod sink;
@@ -15,8 +18,10 @@ mod turns;
 mod values;
 
 pub use folder::RunFolder;
+pub use journal::{Done, Journal};
 pub use layers::{Layer, describe, resolve};
-pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, checksums, is_run, read_record, sha256};
+pub use part::{Rows, Shard};
+pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, checksums, file_hash, is_run, read_record, sha256};
 pub use resources::{Demand, Resources, per_image};
 pub use sink::Sink;
 
@@ -26,6 +31,7 @@ use crate::models::Model;
 use crate::nn::{Plan, flush_denormals};
 use crate::readout::Readout;
 use anyhow::{Context, Result, bail};
+use keeper::Keeper;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -63,23 +69,41 @@ pub struct Extraction<'a> {
     pub images: &'a ImageList,
     /// The size of batches, and the number of threads.
     pub resources: Resources,
+    /// How images make rows.
+    pub rows: Rows<'a>,
+    /// The rows that are to be made.
+    pub part: Range<usize>,
+    /// The batches that are to be done for them, in order.
+    pub batches: &'a [usize],
     /// Gets the numbers of images that are damaged, but not so that Pillow would refuse them.
     pub damaged: &'a Mutex<BTreeSet<usize>>,
     /// Told the number of images of each finished batch.
     pub progress: &'a (dyn Fn(usize) + Sync),
+    /// Whether to stop after the batches in progress.
+    pub stop: &'a AtomicBool,
+}
+
+/// What an extraction has done.
+#[derive(Debug)]
+pub struct Worked {
+    /// The time spent on each run.
+    pub seconds: Vec<Seconds>,
+    /// Whether it did all batches, and was not stopped before.
+    pub whole: bool,
 }
 
 impl Extraction<'_> {
-    /// Runs all batches, and returns the time spent on each run. On an error the other workers stop after their batch,
-    /// and the first error is returned.
-    pub fn run(&self) -> Result<Vec<Seconds>> {
+    /// Runs the batches, and notes in `journals`, one of each run, which rows are on the disk: now and then, and at the end. On
+    /// an error the other workers stop after their batch, and the first error is returned.
+    pub fn run(&self, journals: Vec<Journal>) -> Result<Worked> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let device = Turns::together(IN_FLIGHT);
+        let keeper = Keeper::new(self.runs, journals);
         let results: Vec<Result<Vec<Seconds>>> = std::thread::scope(|scope| {
             let worker = || {
                 let guard = StopOthers { job: self, device: &device, stop: &stop };
-                let seconds = Worker::new(self, &device).work(&next, &stop)?;
+                let seconds = Worker::new(self, &device, &keeper).work(&next, &stop)?;
                 std::mem::forget(guard);
                 Ok(seconds)
             };
@@ -92,18 +116,15 @@ impl Extraction<'_> {
         // Of those that stopped because another failed nobody wants to hear.
         let mut faults: Vec<_> = faults.into_iter().filter_map(Result::err).collect();
         faults.sort_by_key(|fault| fault.is::<Abandoned>());
+        let kept = keeper.keep();
         if let Some(first) = faults.into_iter().next() {
             return Err(first);
         }
         for seconds in results.into_iter().flatten() {
             sums.iter_mut().zip(seconds).for_each(|(sum, seconds)| sum.add(&seconds));
         }
-        Ok(sums)
-    }
-
-    /// The number of batches.
-    pub fn batches(&self) -> usize {
-        self.images.len().div_ceil(self.resources.batch_size)
+        kept?;
+        Ok(Worked { seconds: sums, whole: keeper.batches() == self.batches.len() })
     }
 }
 
@@ -126,6 +147,7 @@ struct Worker<'a> {
     job: &'a Extraction<'a>,
     /// For a GPU, which the workers take in turn.
     device: &'a Turns,
+    keeper: &'a Keeper<'a>,
     /// What is shown of the images of a batch, `[B, 3, H, W]`, for each preprocessing that differs.
     pixels: Vec<Pixels<'a>>,
     /// Room for the rows of a layer.
@@ -143,7 +165,7 @@ struct Pixels<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(job: &'a Extraction<'a>, device: &'a Turns) -> Self {
+    fn new(job: &'a Extraction<'a>, device: &'a Turns, keeper: &'a Keeper<'a>) -> Self {
         let mut pixels: Vec<Pixels> = Vec::new();
         for Run { preprocessing, shown, .. } in job.runs {
             if pixels.iter().all(|other| other.preprocessing != preprocessing) {
@@ -151,31 +173,32 @@ impl<'a> Worker<'a> {
                 pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.resources.batch_size * len] });
             }
         }
-        Self { job, device, pixels, room: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
+        Self { job, device, keeper, pixels, room: Vec::new(), seconds: vec![Seconds::default(); job.runs.len()] }
     }
 
     fn work(mut self, next: &AtomicUsize, stop: &AtomicBool) -> Result<Vec<Seconds>> {
         // Both for this thread only; the workers together use the cores.
         tch::set_num_threads(self.job.resources.threads as i32);
         flush_denormals();
-        while !stop.load(Ordering::Relaxed) {
-            let batch = next.fetch_add(1, Ordering::Relaxed);
-            if batch >= self.job.batches() {
-                break;
-            }
+        while !stop.load(Ordering::Relaxed) && !self.job.stop.load(Ordering::Relaxed) {
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            let Some(batch) = self.job.batches.get(turn) else { break };
             let first = batch * self.job.resources.batch_size;
             let images = first..self.job.images.len().min(first + self.job.resources.batch_size);
-            self.decode(images.clone())?;
+            let damaged = self.decode(images.clone())?;
             for run in 0..self.job.runs.len() {
-                self.forward(batch, run, images.clone())?;
+                self.forward(turn, run, images.clone())?;
             }
+            self.keeper.add(self.job.rows.ended_by(images.clone(), &self.job.part), damaged)?;
             (self.job.progress)(images.len());
         }
         Ok(self.seconds)
     }
 
-    fn decode(&mut self, images: Range<usize>) -> Result<()> {
+    /// Decodes and prepares images, and returns which are damaged.
+    fn decode(&mut self, images: Range<usize>) -> Result<Vec<usize>> {
         let start = Instant::now();
+        let mut damaged = Vec::new();
         let real = images.len();
         for (slot, i) in images.enumerate() {
             let looked_at = |width, height| {
@@ -184,6 +207,7 @@ impl<'a> Worker<'a> {
             };
             let image = self.job.images.decode(i, &looked_at)?;
             if image.damaged {
+                damaged.push(i);
                 self.job.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
             }
             for Pixels { preprocessing, shown, len, values } in &mut self.pixels {
@@ -201,17 +225,16 @@ impl<'a> Worker<'a> {
         }
         let spent = start.elapsed().as_secs_f64();
         self.seconds.iter_mut().for_each(|seconds| seconds.decoding += spent);
-        Ok(())
+        Ok(damaged)
     }
 
-    fn forward(&mut self, batch: usize, number: usize, images: Range<usize>) -> Result<()> {
-        let Worker { job, device, pixels, room, seconds } = self;
+    fn forward(&mut self, turn: usize, number: usize, images: Range<usize>) -> Result<()> {
+        let Worker { job, device, pixels, room, seconds, .. } = self;
         let (run, seconds) = (&job.runs[number], &mut seconds[number]);
         let pixels = pixels.iter().find(|other| *other.preprocessing == run.preprocessing).expect("made in `new`");
-        let turn = batch * job.runs.len() + number;
         let takes_turns = matches!(run.model.device, Device::Cuda(_));
         if takes_turns {
-            device.wait_for(turn)?;
+            device.wait_for(turn * job.runs.len() + number)?;
         }
         let start = Instant::now();
         let mut writing = Duration::ZERO;
@@ -221,7 +244,7 @@ impl<'a> Worker<'a> {
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
             let features = run.readout.apply(activation)?;
-            let write = run.sinks[slot].write(images.clone(), &features, room);
+            let write = run.sinks[slot].write(turn, images.clone(), &features, room);
             write.with_context(|| format!("layer `{}`", run.layers[slot].name))?;
             writing += start.elapsed();
             Ok(())

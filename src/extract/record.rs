@@ -1,8 +1,10 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
+use super::part::Shard;
 use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
+use crate::rdm::OnConstant;
 use crate::readout::Readout;
 use crate::weights::Provenance;
 use crate::whole;
@@ -10,7 +12,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 /// The name of the file in the run's folder.
 pub(super) const FILE: &str = "run.json";
@@ -20,14 +23,21 @@ pub(super) const FILE: &str = "run.json";
 pub const FILES: [&str; 4] = ["images.txt", "images.sha256", "conditions.csv", "skipped.txt"];
 
 /// The record of a run, written when it starts and again when it is whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// `thingsvision` and its version.
     pub program: String,
     /// The version of libtorch.
-    pub libtorch: &'static str,
+    pub libtorch: String,
     /// Whether every file of the run is whole.
     pub complete: bool,
+    /// The command line that `thingsvision resume` repeats; empty if it cannot.
+    pub command: Vec<String>,
+    /// Where it was given.
+    pub directory: PathBuf,
+    /// Which part of a run this is, if it is a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The model's name, with the weights tag if one was given.
     pub model: String,
     /// Which weights.
@@ -61,12 +71,14 @@ pub struct Record {
     /// Of images.sha256: the same if every image is the same.
     pub contents_sha256: String,
     /// If a row is the mean of several images.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Averaged>,
     /// Images that were left out because they cannot be read.
     pub skipped_images: Vec<Skipped>,
     /// Images that are damaged, but not so that Pillow would refuse them.
     pub damaged_images: Vec<String>,
+    /// What was done about rows of which no correlation is defined.
+    pub on_constant: OnConstant,
     /// In the order in which the network computes them.
     pub layers: Vec<LayerRecord>,
     /// Where the time went.
@@ -76,6 +88,14 @@ pub struct Record {
 /// The SHA-256 of a text, such as that of a run's images.txt.
 pub fn sha256(text: &str) -> String {
     format!("{:x}", Sha256::digest(text))
+}
+
+/// The BLAKE3 hash of the file at `path`, as `b3sum` gives it.
+pub fn file_hash(path: &Path) -> Result<String> {
+    let mut hash = blake3::Hasher::new();
+    let hashed = File::open(path).and_then(|file| hash.update_reader(file).map(drop));
+    hashed.with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(hash.finalize().to_hex().to_string())
 }
 
 /// The text of images.sha256: hashes and IDs as `sha256sum` writes and checks them.
@@ -89,10 +109,10 @@ pub fn checksums(ids: &[String], hashes: &[String]) -> String {
 }
 
 /// How rows were averaged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Averaged {
     /// `folder`: over the images in it.
-    pub by: &'static str,
+    pub by: String,
     /// How many images there were in all.
     pub images: usize,
 }
@@ -108,13 +128,19 @@ pub struct LayerRecord {
     pub file: String,
     /// The file of the RDM, `[N, N]`, if there is one.
     pub rdm: Option<String>,
+    /// The BLAKE3 hash of the file of the rows, when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// That of the file of the RDM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdm_blake3: Option<String>,
     /// Why there is none though it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_rdm: Option<String>,
 }
 
 /// Time spent; the first three summed over the workers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
     /// Reading, decoding and preprocessing images.
     pub decoding: f64,
@@ -129,7 +155,8 @@ pub struct Seconds {
 }
 
 impl Seconds {
-    pub(super) fn add(&mut self, other: &Seconds) {
+    /// Adds the time of another run of the same kind.
+    pub fn add(&mut self, other: &Seconds) {
         self.decoding += other.decoding;
         self.network += other.network;
         self.writing += other.writing;
@@ -145,35 +172,47 @@ impl Record {
 
 /// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
 /// happened on the way.
-const INCIDENTAL: [&str; 8] =
-    ["complete", "image_origin", "batch_size", "max_pixels", "skip_unreadable", "damaged_images", "layers", "seconds"];
+const INCIDENTAL: [&str; 10] = [
+    "complete",
+    "command",
+    "directory",
+    "image_origin",
+    "batch_size",
+    "max_pixels",
+    "skip_unreadable",
+    "damaged_images",
+    "layers",
+    "seconds",
+];
 
 impl Record {
     /// What is different in the record at `folder`, which a run like this one would replace, in words: "weights: …, was …".
     /// Empty if its files hold what this run would write.
-    pub fn differences(&self, folder: &Path) -> Result<Vec<String>> {
+    ///
+    /// Of an unfinished run the size of batches counts too, and RDMs do not.
+    pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<String>> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let was: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
         let is = serde_json::to_value(self)?;
         let mut differences = Vec::new();
-        for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| !INCIDENTAL.contains(&part.as_str())) {
+        let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
+        for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
             let before = &was[part];
             if value != before {
                 differences.push(format!("{}: {}, was {}", part.replace('_', " "), short(value), short(before)));
             }
         }
-        let names = |layers: &Value| -> Vec<[String; 2]> {
-            let layer = |layer: &Value| [layer["name"].to_string(), layer["shape"].to_string()];
-            layers.as_array().into_iter().flatten().map(layer).collect()
+        let names = |layers: &Value| -> String {
+            let layer = |layer: &Value| format!("{} {}", layer["name"].as_str().unwrap_or_default(), layer["shape"]);
+            layers.as_array().into_iter().flatten().map(layer).collect::<Vec<_>>().join(", ")
         };
         let (new, old) = (names(&is["layers"]), names(&was["layers"]));
-        if new != old {
-            differences.push(format!("layers: {} instead of {}, or others", new.len(), old.len()));
-        }
-        let lacks_rdm = self.layers.iter().any(|layer| layer.rdm.as_ref().is_some_and(|rdm| !folder.join(rdm).is_file()));
         let explained = |layer: &Value| !layer["without_rdm"].is_null();
-        if lacks_rdm && !was["layers"].as_array().into_iter().flatten().any(explained) {
+        let lacks_rdm = || self.layers.iter().any(|layer| layer.rdm.as_ref().is_some_and(|rdm| !folder.join(rdm).is_file()));
+        if new != old {
+            differences.push(format!("layers: {}, was {}", short(&new.into()), short(&old.into())));
+        } else if !unfinished && lacks_rdm() && !was["layers"].as_array().into_iter().flatten().any(explained) {
             differences.push("RDMs: wanted, and were not computed".into());
         }
         Ok(differences)
@@ -189,6 +228,15 @@ fn short(value: &Value) -> String {
     if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
 }
 
+impl Record {
+    /// Reads the record of the run in `folder`.
+    pub fn read(folder: &Path) -> Result<Record> {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged, or by another version", path.display()))
+    }
+}
+
 /// The part of a record that later commands read.
 #[derive(Debug, Deserialize)]
 pub struct FinishedRecord {
@@ -198,6 +246,9 @@ pub struct FinishedRecord {
     pub images: usize,
     /// Of images.txt: runs with the same hash have the same images in the same order.
     pub images_sha256: String,
+    /// Which part of a run this is, if it is a part.
+    #[serde(default)]
+    pub shard: Option<Shard>,
     /// The layers.
     pub layers: Vec<LayerRecord>,
 }

@@ -13,23 +13,27 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub struct Sink<'a> {
     file: RowFile,
+    /// The first row of the file.
+    first: usize,
     dtype: Dtype,
     means: Option<Means<'a>>,
 }
 
 impl<'a> Sink<'a> {
-    /// Rows of type `dtype` go to `file`: those of the images, or their means over `conditions`.
-    pub fn new(file: RowFile, dtype: Dtype, conditions: Option<&'a Conditions>) -> Self {
-        Self { file, dtype, means: conditions.map(Means::new) }
+    /// Rows of type `dtype` go to `file`, of which the first is row `rows.start`: those of the images, or their means over
+    /// `conditions`. Of other images and conditions than those that `rows` wants nothing is kept.
+    pub fn new(file: RowFile, dtype: Dtype, conditions: Option<&'a Conditions>, rows: Range<usize>) -> Self {
+        Self { file, first: rows.start, dtype, means: conditions.map(|conditions| Means::new(conditions, rows)) }
     }
 
-    /// Takes the features `[N, …]` of a batch; those beyond `images` are padding and dropped. `room` is used again and again.
-    pub(super) fn write(&self, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {
+    /// Takes the features `[N, …]` of the batch whose turn is number `turn`; those beyond `images` are padding and dropped.
+    /// `room` is used again and again.
+    pub(super) fn write(&self, turn: usize, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {
         let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
         let Some(means) = &self.means else { return self.store(images.start, &features, room) };
         let mut rows = vec![0.0; features.numel()];
         features.f_contiguous()?.f_copy_data(&mut rows, features.numel())?;
-        means.add(images, &rows, &mut |condition, mean| self.store(condition, &Tensor::f_from_slice(&mean)?, room))
+        means.add(turn, images, &rows, &mut |condition, mean| self.store(condition, &Tensor::f_from_slice(&mean)?, room))
     }
 
     /// Stores whole rows from row `first` on.
@@ -38,7 +42,12 @@ impl<'a> Sink<'a> {
             Dtype::F32 => rows.shallow_clone(),
             Dtype::F16 => half(rows)?,
         };
-        values::each_part(&rows, room, &mut |row, bytes| self.file.write(first + row, bytes))
+        values::each_part(&rows, room, &mut |row, bytes| self.file.write(first - self.first + row, bytes))
+    }
+
+    /// Brings to the disk what was written.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync()
     }
 
     /// Wakes those that wait, after an error.

@@ -10,7 +10,7 @@ use crate::advice::{Advice, advise, hint_of, text_of};
 use crate::parallel::parallel;
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub struct Wanted<'a> {
 }
 
 /// Where the images of a run come from, for its record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// All files in folders.
@@ -54,7 +54,7 @@ pub enum Origin {
 }
 
 /// A file that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The ID that its row would have had.
     pub id: String,

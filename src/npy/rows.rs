@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The element type of files that the program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// IEEE half precision: half the disk, three significant digits, at most 65,504.
@@ -42,12 +42,20 @@ pub struct RowFile {
 }
 
 impl RowFile {
-    /// Creates the file with a header for `[rows, shape…]` and room for all rows.
-    pub fn create(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<Self> {
+    /// Creates the file with a header for `[rows, shape…]` and room for all rows; one that is there already and has them is
+    /// opened as it is if it is to be kept.
+    pub fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype, keep: bool) -> Result<Self> {
         let row_bytes = shape.iter().product::<usize>() * dtype.bytes();
         let all: Vec<_> = [rows].iter().chain(shape).copied().collect();
         let partial = partial(path);
-        let create = || -> Result<File> {
+        let open = || -> Result<File> {
+            if keep {
+                // It had its name already when the process was stopped.
+                if !partial.exists() {
+                    std::fs::rename(path, &partial)?;
+                }
+                return Ok(File::options().write(true).open(&partial)?);
+            }
             let file = File::create(&partial)?;
             match dtype {
                 Dtype::F16 => write_zeroed_npy::<F16, _>(&file, IxDyn(&all))?,
@@ -55,9 +63,14 @@ impl RowFile {
             }
             Ok(file)
         };
-        let file = create().with_context(|| format!("cannot write `{}`", partial.display()))?;
+        let file = open().with_context(|| format!("cannot write `{}`", partial.display()))?;
         let start = file.metadata()?.len() - (rows * row_bytes) as u64;
         Ok(Self { file, path: path.to_owned(), start, row_bytes })
+    }
+
+    /// Brings to the disk what was written.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().with_context(|| format!("cannot write `{}`", partial(&self.path).display()))
     }
 
     /// The size of a row in the file.
@@ -73,7 +86,7 @@ impl RowFile {
 
     /// Gives the file its name, after all rows were written.
     pub fn finish(self) -> Result<()> {
-        self.file.sync_data().with_context(|| format!("cannot write `{}`", self.path.display()))?;
+        self.sync()?;
         std::fs::rename(partial(&self.path), &self.path).with_context(|| format!("cannot write `{}`", self.path.display()))
     }
 }

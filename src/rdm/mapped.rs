@@ -7,6 +7,7 @@ use memmap2::MmapMut;
 use ndarray::IxDyn;
 use ndarray_npy::write_zeroed_npy;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A file that is called `<path>.partial` until [`MappedFile::finish`]; dropped before, it is removed.
@@ -24,6 +25,11 @@ impl MappedFile {
         let create = || -> Result<MappedFile> {
             let file = File::options().read(true).write(true).create(true).truncate(true).open(partial(path))?;
             write_zeroed_npy::<f32, _>(&file, IxDyn(shape))?;
+            // A page for which the disk has no room would end the process when it is written to.
+            match fs4::FileExt::allocate(&file, file.metadata()?.len()) {
+                Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error.into()),
+                _ => {}
+            }
             // SAFETY: nobody else writes to the file: it was made under a name of its own a moment ago. Were it
             // truncated by another process, this one would end by a signal, as any program that maps files.
             let map = unsafe { MmapMut::map_mut(&file)? };

@@ -32,7 +32,8 @@ pub enum Metric {
 }
 
 /// What to do about a row of which no correlation or cosine is defined, for all its values are the same (or 0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum OnConstant {
     /// Stop, and name the stimuli
     #[default]

@@ -15,7 +15,7 @@ use crate::nn::StateDict;
 use crate::registry::{Choice, Entry, Registry};
 use anyhow::{Context, Result};
 use fit::fit;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
@@ -63,7 +63,7 @@ impl FromStr for Weights {
 }
 
 /// Which weights a run used, for its record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Provenance {
     /// Drawn as by `torch.manual_seed(seed)` and the constructor.

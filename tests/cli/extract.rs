@@ -72,11 +72,36 @@ fn the_record_says_how_it_was_made() {
     let mut record: serde_json::Value = serde_json::from_slice(&lab.bytes("o/alexnet.random-3/run.json")).unwrap();
     record["seconds"] = "…".into();
     record["image_origin"] = "…".into();
+    record["directory"] = "…".into();
+    record["command"][0] = "…".into();
     assert_output!(serde_json::to_string_pretty(&record).unwrap(), @r#"
     {
       "program": "thingsvision 0.1.0",
       "libtorch": "2.11.0",
       "complete": true,
+      "command": [
+        "/work/main/target/release/thingsvision",
+        "extract",
+        "--model",
+        "alexnet",
+        "--weights",
+        "random",
+        "--images",
+        "images",
+        "--layer",
+        "avgpool",
+        "--seed",
+        "3",
+        "--readout",
+        "max",
+        "--dtype",
+        "f16",
+        "--rdm",
+        "none",
+        "--out",
+        "o"
+      ],
+      "directory": "/tmp/.tmpTrdp0Q",
       "model": "alexnet",
       "weights": {
         "kind": "random",
@@ -113,6 +138,7 @@ fn the_record_says_how_it_was_made() {
       "contents_sha256": "12fd244ad493c3d809c7f4246fae61a81f226be601ebfcde76339ee32092931e",
       "skipped_images": [],
       "damaged_images": [],
+      "on_constant": "error",
       "layers": [
         {
           "name": "avgpool",
@@ -120,7 +146,8 @@ fn the_record_says_how_it_was_made() {
             256
           ],
           "file": "avgpool.npy",
-          "rdm": null
+          "rdm": null,
+          "blake3": "e2494d234907285a0aac98d78e2d61c6e4b400777d39a8690490a153069bdc27"
         }
       ],
       "seconds": "…"
@@ -169,11 +196,11 @@ fn a_run_is_replaced_only_by_force() {
     let lab = Lab::new();
     lab.succeed(EXTRACT);
     let before = lab.bytes("activations/alexnet.random-0/classifier.5.npy");
-    assert_output!(lab.fail(&format!("{EXTRACT} --layer features.0")), @"
-    error: there is already a run in `activations/alexnet.random-0`
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer features.0")), @r#"
+    error: there is another run in `activations/alexnet.random-0`: layers: 1 instead of 1, or others; RDMs: wanted, and were not computed
 
     hint: replace it with --force, or keep it and name another place with --out
-    ");
+    "#);
     assert_eq!(lab.bytes("activations/alexnet.random-0/classifier.5.npy"), before);
     lab.succeed(&format!("{EXTRACT} --layer features.12 --force"));
     assert_eq!(

@@ -16,6 +16,7 @@ mod rdm;
 mod rdm_files;
 mod readouts;
 mod refusals;
+mod resume;
 mod rsa;
 mod safety;
 mod study;

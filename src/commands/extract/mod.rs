@@ -1,25 +1,33 @@
 //! `thingsvision extract`
 
+mod again;
 pub mod planned;
-mod rdms;
+pub mod rdms;
 mod runs;
 mod stimuli;
+pub mod stop;
 mod wanted;
 
 use super::shape;
 use crate::cli::Extract;
-use crate::printer::{Printer, bytes};
+use crate::printer::{Printer, bytes, count};
+pub use again::{Again, again};
 use anyhow::Result;
-use runs::{Machine, begin, load};
+use runs::{Machine, begin, load, record};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 pub use stimuli::Stimuli;
+use stop::{Interrupted, Stop};
+use thingsvision::advice::{Advice, advise};
 use thingsvision::device;
-use thingsvision::extract::{Extraction, Layer, Record, Resources, Run, RunFolder, Seconds, Sink};
+use thingsvision::extract::{
+    Done, Extraction, Journal, Layer, Record, Resources, Rows, Run, RunFolder, Seconds, Shard, Sink, is_run, read_record,
+};
 use thingsvision::images::ImageList;
 use thingsvision::registry::Registry;
-use thingsvision::weights::Store;
+use thingsvision::weights::{self, Store};
 use wanted::{Space, Wanted, choices, resources, wanted};
 
 /// Extracts what is wanted, and prints where it is.
@@ -48,45 +56,130 @@ pub struct Finished {
     pub without_rdm: Option<anyhow::Error>,
 }
 
-/// Checks everything, then extracts, then computes the RDMs.
+/// Checks everything, then extracts, then computes the RDMs. Runs that are there already are not made again.
 pub fn extract(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli, printer: Printer) -> Result<Finished> {
-    let wanted = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
-    for wanted in &wanted {
-        RunFolder::check(&wanted.folder, &stimuli.images.origin, arguments.force)?;
-    }
+    let all = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
+    let folders: Vec<PathBuf> = all.iter().map(|wanted| wanted.folder.clone()).collect();
     let (device, no_cuda) = device::open(arguments.device)?;
-    let space = Space::check(arguments, &wanted, stimuli.rows())?;
-    let machine = Machine { device, resources: resources(arguments, &wanted, stimuli)? };
-    let (models, records) = load(arguments, registry, store, &wanted, &machine, stimuli, printer)?;
-    summarise(arguments, &wanted, &records, stimuli, &space, machine.resources, printer);
-    if let Some(reason) = no_cuda {
-        printer.fact("", &format!("not on CUDA: {reason}"));
+    let machine = Machine { device, resources: resources(arguments, &all, stimuli)? };
+    let mut wanted = Vec::new();
+    for one in all {
+        if is_done(arguments, &one, store, &machine, stimuli)? {
+            printer.note(&format!("`{}` is there already, and is what this command would make", one.folder.display()));
+        } else {
+            RunFolder::check(&one.folder, &stimuli.images.origin, arguments.force)?;
+            wanted.push(one);
+        }
+    }
+    let without_rdm = if wanted.is_empty() {
+        None
+    } else {
+        let runs = Making { arguments, registry, store, stimuli, printer };
+        runs.make(wanted, machine, no_cuda)?
+    };
+    Ok(Finished { folders, without_rdm })
+}
+
+/// Whether the run is there, whole, and the same; one that differs is an error that spells out how.
+fn is_done(arguments: &Extract, wanted: &Wanted, store: &Store, machine: &Machine, stimuli: &Stimuli) -> Result<bool> {
+    let folder = &wanted.folder;
+    if arguments.force || !is_run(folder) || !read_record(folder)?.complete {
+        return Ok(false);
+    }
+    let Some(weights) = weights::identify(store, &wanted.choice, &arguments.weights, arguments.seed)? else { return Ok(false) };
+    let differences = record(arguments, wanted, machine, stimuli, weights).differences(folder, false)?;
+    if differences.is_empty() {
+        return Ok(true);
+    }
+    Err(advise(
+        format!("there is another run in `{}`: {}", folder.display(), differences.join("; ")),
+        "replace it with --force, or keep it and name another place with --out",
+    ))
+}
+
+/// What the making of runs needs.
+struct Making<'a> {
+    arguments: &'a Extract,
+    registry: &'a Registry,
+    store: &'a Store,
+    stimuli: &'a Stimuli,
+    printer: Printer,
+}
+
+impl Making<'_> {
+    /// Makes runs, or goes on with them; returns why a layer has no RDM.
+    fn make(&self, wanted: Vec<Wanted>, machine: Machine, no_cuda: Option<String>) -> Result<Option<anyhow::Error>> {
+        let Making { arguments, registry, store, stimuli, printer } = *self;
+        let resources = machine.resources;
+        let rows =
+            Rows { images: stimuli.images.len(), batch_size: resources.batch_size, conditions: stimuli.conditions.as_ref() };
+        let part = rows.of_shard(arguments.shard)?;
+        let space = Space::check(arguments, &wanted, part.len())?;
+        let (models, records) = load(arguments, registry, store, &wanted, &machine, stimuli, printer)?;
+        summarise(arguments, &wanted, &records, stimuli, &space, resources, printer);
+        if let Some(reason) = no_cuda {
+            printer.fact("", &format!("not on CUDA: {reason}"));
+        }
+        let start = Instant::now();
+        let mut folders = Vec::new();
+        for (wanted, record) in wanted.iter().zip(&records) {
+            folders.push(RunFolder::begin(&wanted.folder, arguments.force, record, &stimuli.files()?, Some(&rows))?);
+        }
+        // What is done in all.
+        let mut done = folders[0].done.clone();
+        for folder in &folders[1..] {
+            done.rows.retain(|row| folder.done.rows.contains(row));
+            done.damaged.extend(&folder.done.damaged);
+        }
+        let batches = rows.batches(&part, &done);
+        self.say_part(&rows, &part, &done, &batches);
+        let mut runs = Vec::new();
+        let mut journals = Vec::new();
+        for (((wanted, model), record), folder) in wanted.iter().zip(models).zip(&records).zip(&folders) {
+            let keep = !folder.done.rows.is_empty();
+            runs.push(begin(wanted, &folder.place(), model, record, stimuli, part.clone(), keep)?);
+            journals.push(Journal::open(&folder.place())?);
+        }
+        let work = Work { images: &stimuli.images, resources, rows, part, batches: &batches, done };
+        let (seconds, damaged) = work.run(runs, journals, printer)?;
+        printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), work.images_of_batches()));
+        if let Some(first) = damaged.first() {
+            let count = count_of(damaged.len(), "damaged image");
+            printer.fact("", &format!("{count} read as Pillow does, among them `{first}`; run.json lists them"));
+        }
+        let mut faults = Vec::new();
+        for ((mut record, seconds), folder) in records.into_iter().zip(seconds).zip(folders) {
+            if let Some(interrupted) = Stop::listen().interrupted() {
+                return Err(go_on(interrupted, "all images are done, and RDMs are missing"));
+            }
+            let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
+            record.damaged_images = damaged.clone();
+            faults.extend(rdms::finish(&folder.place(), record, seconds, stimuli.row_ids(), printer)?);
+            folder.finish()?;
+        }
+        Ok(faults.into_iter().next())
     }
 
-    let start = Instant::now();
-    let mut unfinished = Vec::new();
-    let mut runs = Vec::new();
-    for ((wanted, model), record) in wanted.iter().zip(models).zip(&records) {
-        let folder = RunFolder::begin(&wanted.folder, arguments.force, record, &stimuli.files()?)?;
-        runs.push(begin(arguments, wanted, &folder.place(), model, record, stimuli)?);
-        unfinished.push(folder);
+    /// Says which part is made, and what is there already.
+    fn say_part(&self, rows: &Rows, part: &Range<usize>, done: &Done, batches: &[usize]) {
+        if let Some(Shard { number, of }) = self.arguments.shard {
+            let first = &self.stimuli.row_ids()[part.start];
+            self.printer.fact("shard", &format!("{number} of {of}: {} rows from `{first}` on", count(part.len())));
+        }
+        if !done.rows.is_empty() {
+            let all = rows.batches(part, &Done::default()).len();
+            let kept = count_of(done.rows.len(), "row");
+            self.printer.fact("goes on", &format!("{kept} from before; {} of {all} batches are left", batches.len()));
+        }
     }
-    let (seconds, damaged) = run_all(runs, &stimuli.images, machine.resources, printer)?;
-    printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), stimuli.images.len()));
+}
 
-    if let Some(first) = damaged.first() {
-        let count = count_of(damaged.len(), "damaged image");
-        printer.fact("", &format!("{count} read as Pillow does, among them `{first}`; run.json lists them"));
-    }
-    let mut faults = Vec::new();
-    for ((mut record, seconds), folder) in records.into_iter().zip(seconds).zip(unfinished) {
-        let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
-        record.damaged_images = damaged.clone();
-        faults.extend(rdms::finish(arguments, &folder.place(), record, seconds, stimuli.row_ids(), printer)?);
-        folder.finish()?;
-    }
-    let folders = wanted.into_iter().map(|wanted| wanted.folder).collect();
-    Ok(Finished { folders, without_rdm: faults.into_iter().next() })
+/// Why a run was stopped, and how it goes on.
+fn go_on(interrupted: Interrupted, state: &str) -> anyhow::Error {
+    anyhow::Error::new(interrupted).context(Advice {
+        problem: format!("{interrupted}: {state}"),
+        hint: "the same command goes on from there, or `thingsvision resume` with the run's folder".into(),
+    })
 }
 
 fn summarise(
@@ -125,17 +218,49 @@ fn describe(layers: &[Layer], shapes: &[Vec<usize>]) -> String {
     }
 }
 
-/// Runs all networks over all images; the files of the activations are whole after it. Returns where the time went, and
-/// which images are damaged.
-fn run_all(runs: Vec<Run>, images: &ImageList, resources: Resources, printer: Printer) -> Result<(Vec<Seconds>, Vec<String>)> {
-    let damaged = Mutex::default();
-    let bar = printer.progress("extract", images.len());
-    let extraction = Extraction { runs: &runs, images, resources, damaged: &damaged, progress: &|images| bar.inc(images as u64) };
-    let seconds = extraction.run()?;
-    bar.finish_and_clear();
-    runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
-    let damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((seconds, damaged.into_iter().map(|i| images.ids[i].clone()).collect()))
+/// Images that go through networks.
+struct Work<'a> {
+    images: &'a ImageList,
+    resources: Resources,
+    rows: Rows<'a>,
+    part: Range<usize>,
+    batches: &'a [usize],
+    done: Done,
+}
+
+impl Work<'_> {
+    fn images_of_batches(&self) -> usize {
+        let size = self.resources.batch_size;
+        self.batches.iter().map(|batch| self.images.len().min((batch + 1) * size) - batch * size).sum()
+    }
+
+    /// Runs all networks over the images; the files of the activations are whole after it. Returns where the time went, and
+    /// which images are damaged.
+    fn run(&self, runs: Vec<Run>, journals: Vec<Journal>, printer: Printer) -> Result<(Vec<Seconds>, Vec<String>)> {
+        let damaged = Mutex::new(self.done.damaged.clone());
+        let bar = printer.progress("extract", self.images_of_batches());
+        let stop = Stop::listen();
+        let extraction = Extraction {
+            runs: &runs,
+            images: self.images,
+            resources: self.resources,
+            rows: self.rows,
+            part: self.part.clone(),
+            batches: self.batches,
+            damaged: &damaged,
+            progress: &|images| bar.inc(images as u64),
+            stop: &stop.wanted,
+        };
+        let worked = extraction.run(journals)?;
+        let images = count(bar.position());
+        bar.finish_and_clear();
+        if let (false, Some(interrupted)) = (worked.whole, stop.interrupted()) {
+            return Err(go_on(interrupted, &format!("{images} images were done and are kept")));
+        }
+        runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
+        let damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((worked.seconds, damaged.into_iter().map(|i| self.images.ids[i].clone()).collect()))
+    }
 }
 
 fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {

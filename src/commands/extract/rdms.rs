@@ -1,18 +1,17 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use crate::cli::Extract;
 use crate::printer::{Printer, count};
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
-use thingsvision::extract::{LayerRecord, Record, Seconds};
+use thingsvision::extract::{LayerRecord, Record, Seconds, file_hash};
 use thingsvision::npy::Matrix;
 use thingsvision::parallel::parallel;
-use thingsvision::rdm::{Job, Metric, Shape, ids};
+use thingsvision::rdm::{Job, Metric, OnConstant, Shape, ids};
 
-/// Computes the RDMs of a run and completes its record. Returns why a layer has none.
+/// Computes the RDMs of a run in `folder` that are not there yet, and completes its record with the hashes of all files. Returns
+/// why a layer has none. A shard has no RDMs.
 pub fn finish(
-    arguments: &Extract,
     folder: &Path,
     mut record: Record,
     seconds: Seconds,
@@ -20,13 +19,17 @@ pub fn finish(
     printer: Printer,
 ) -> Result<Option<anyhow::Error>> {
     let start = Instant::now();
-    let without = rdms_of(arguments, folder, &mut record.layers, rows);
+    let without = match record.shard {
+        None => rdms_of(folder, record.on_constant, &mut record.layers, rows),
+        Some(_) => None,
+    };
     let rdm = start.elapsed().as_secs_f64();
     let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
-    if written > 0 {
+    if written > 0 && record.shard.is_none() {
         let n = count(rows.len());
         printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
     }
+    checksum(folder, &mut record)?;
     record.complete = true;
     record.seconds = Some(Seconds { rdm, wall: seconds.wall + rdm, ..seconds });
     record.write(folder)?;
@@ -39,8 +42,8 @@ const FEW_STIMULI: usize = 256;
 
 /// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
 /// says so, and the reason is returned: the activations are whole all the same.
-fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows: &[String]) -> Option<anyhow::Error> {
-    let compute = |layer: &LayerRecord| layer.rdm.as_ref().map(|rdm| write(arguments, folder, layer, rdm, rows));
+fn rdms_of(folder: &Path, on_constant: OnConstant, layers: &mut [LayerRecord], rows: &[String]) -> Option<anyhow::Error> {
+    let compute = |layer: &LayerRecord| layer.rdm.as_ref().map(|rdm| write(folder, on_constant, layer, rdm, rows));
     let results: Vec<Option<Result<()>>> = if rows.len() <= FEW_STIMULI {
         parallel(layers.len(), &|layer| Ok(compute(&layers[layer]))).expect("faults are among the results")
     } else {
@@ -60,12 +63,31 @@ fn rdms_of(arguments: &Extract, folder: &Path, layers: &mut [LayerRecord], rows:
     reason.map(|reason| reason.context(problem))
 }
 
-fn write(arguments: &Extract, folder: &Path, layer: &LayerRecord, rdm: &str, rows: &[String]) -> Result<()> {
+fn write(folder: &Path, on_constant: OnConstant, layer: &LayerRecord, rdm: &str, rows: &[String]) -> Result<()> {
+    let path = folder.join(rdm);
+    if path.is_file() {
+        // By a process that was stopped afterwards: what has its name is whole.
+        return Ok(());
+    }
     let features = Matrix::open(&folder.join(&layer.file))?;
     let name = |row: usize| format!("`{}`", rows[row]);
-    let job = Job::new(Metric::Correlation, features, None, arguments.on_constant, &name)?;
-    let path = folder.join(rdm);
-    job.write(&path, Shape::Square)?;
+    let job = Job::new(Metric::Correlation, features, None, on_constant, &name)?;
     let kept: Option<Vec<String>> = job.kept().map(|kept| kept.into_iter().map(|row| rows[row].clone()).collect());
-    ids::write(&path, kept.as_deref()).map(drop)
+    // First, so that no RDM is without them.
+    ids::write(&path, kept.as_deref())?;
+    job.write(&path, Shape::Square)
+}
+
+/// Records the hash of every file of a layer.
+fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
+    let in_shard = record.shard.is_some();
+    let hashes = parallel(record.layers.len(), &|number| {
+        let layer = &record.layers[number];
+        let rdm = layer.rdm.as_ref().filter(|_| !in_shard);
+        Ok((file_hash(&folder.join(&layer.file))?, rdm.map(|rdm| file_hash(&folder.join(rdm))).transpose()?))
+    })?;
+    for (layer, (rows, rdm)) in record.layers.iter_mut().zip(hashes) {
+        (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);
+    }
+    Ok(())
 }

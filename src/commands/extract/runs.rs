@@ -5,6 +5,7 @@ use super::wanted::Wanted;
 use crate::cli::{Extract, RdmOption};
 use crate::printer::Printer;
 use anyhow::Result;
+use std::ops::Range;
 use std::path::Path;
 use tch::Device;
 use thingsvision::device;
@@ -52,8 +53,11 @@ pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: 
     let Wanted { choice, preprocessing, layers, readout, shapes, .. } = wanted;
     Record {
         program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
-        libtorch: device::LIBTORCH_VERSION,
+        libtorch: device::LIBTORCH_VERSION.to_owned(),
         complete: false,
+        command: arguments.command.clone(),
+        directory: std::env::current_dir().unwrap_or_default(),
+        shard: arguments.shard,
         model: choice.name(),
         weights,
         preprocessing: preprocessing.clone(),
@@ -70,26 +74,28 @@ pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: 
         images: stimuli.rows(),
         images_sha256: extract::sha256(&whole::lines(stimuli.row_ids())),
         contents_sha256: extract::sha256(&stimuli.checksums),
-        averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder", images: stimuli.images.len() }),
+        averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
         skipped_images: stimuli.images.skipped.clone(),
         damaged_images: Vec::new(),
+        on_constant: arguments.on_constant,
         layers: layers.iter().zip(shapes).map(|(layer, shape)| layer_record(arguments, layer, shape)).collect(),
         seconds: None,
     }
 }
 
-/// The files of a run in `place`, and all that goes to them.
+/// The files of the `part` of a run in `place`, and all that goes to them; `keep` what is there.
 pub fn begin<'a>(
-    arguments: &Extract,
     wanted: &Wanted,
     place: &Path,
     model: Model,
     record: &Record,
     stimuli: &'a Stimuli,
+    part: Range<usize>,
+    keep: bool,
 ) -> Result<Run<'a>> {
     let sink = |layer: &LayerRecord| -> Result<Sink> {
-        let file = RowFile::create(&place.join(&layer.file), record.images, &layer.shape, arguments.dtype)?;
-        Ok(Sink::new(file, arguments.dtype, stimuli.conditions.as_ref()))
+        let file = RowFile::open(&place.join(&layer.file), part.len(), &layer.shape, record.dtype, keep)?;
+        Ok(Sink::new(file, record.dtype, stimuli.conditions.as_ref(), part.clone()))
     };
     Ok(Run {
         model,
@@ -107,7 +113,10 @@ fn layer_record(arguments: &Extract, layer: &Layer, shape: &[usize]) -> LayerRec
         name: layer.name.clone(),
         shape: shape.to_vec(),
         file: format!("{}.npy", layer.name),
+        // Of a part there is none.
         rdm: (arguments.rdm == RdmOption::Correlation).then(|| format!("{}.rdm.npy", layer.name)),
+        blake3: None,
+        rdm_blake3: None,
         without_rdm: None,
     }
 }

@@ -6,7 +6,7 @@ use crate::printer::bytes;
 use anyhow::Result;
 use std::path::PathBuf;
 use thingsvision::advice::advise;
-use thingsvision::extract::{self, Demand, Layer, Resources, resolve};
+use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
 use thingsvision::models::Model;
 use thingsvision::nn::Plan;
@@ -96,7 +96,8 @@ fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyho
 fn folder(arguments: &Extract, choice: &Choice) -> PathBuf {
     let tags: Vec<_> = choice.entry.weights.iter().map(|weights| weights.tag.as_str()).collect();
     let label = arguments.weights.label(arguments.seed, &tags).map(|label| format!(".{label}")).unwrap_or_default();
-    arguments.out.join(choice.name() + &label)
+    let shard = arguments.shard.map(|Shard { number, of }| format!(".shard-{number}-of-{of}")).unwrap_or_default();
+    arguments.out.join(choice.name() + &label + &shard)
 }
 
 /// How the work is divided.

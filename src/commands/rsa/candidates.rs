@@ -65,7 +65,10 @@ fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
     let mut folders: Vec<_> = folders.unwrap_or_default();
     folders.sort();
     for folder in folders.into_iter().filter(|folder| is_run(folder)) {
-        if read_record(&folder)?.complete {
+        let record = read_record(&folder)?;
+        if record.shard.is_some() {
+            printer.note(&format!("left out `{}`: it is a part of a run", folder.display()));
+        } else if record.complete {
             runs.push(folder);
         } else {
             printer.note(&format!("left out `{}`: the run was not finished", folder.display()));
@@ -90,6 +93,12 @@ pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Res
     let record = read_record(folder)?;
     if !record.complete {
         return Err(advise(format!("the run in `{}` was not finished", folder.display()), "run the extraction again"));
+    }
+    if record.shard.is_some() {
+        return Err(advise(
+            format!("`{}` is a part of a run", folder.display()),
+            "join all parts first: thingsvision merge SHARD_DIR…",
+        ));
     }
     let model = folder_name(folder)?;
     let mut candidates = Vec::new();
