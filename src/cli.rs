@@ -68,7 +68,7 @@ pub enum Command {
         override_usage = "thingsvision extract [OPTIONS] --model <MODEL> --images <DIR|STACK>\n       \
                           thingsvision extract [OPTIONS] --model <MODEL> --image-list <FILE>"
     )]
-    Extract(Extract),
+    Extract(Box<Extract>),
     /// Go on with an extraction that was stopped: the command that began it, where it was given
     Resume(Resume),
     /// Join the shards of an extraction to one run

@@ -29,7 +29,7 @@ fn run(cli: Cli, words: Vec<String>, printer: Printer) -> anyhow::Result<()> {
         Command::Models(arguments) => commands::models::run(&arguments, registry, printer),
         Command::Layers(arguments) => commands::layers::run(&arguments, registry, printer),
         Command::Extract(arguments) => {
-            let arguments = cli::Extract { command: words, ..arguments };
+            let arguments = cli::Extract { command: words, ..*arguments };
             commands::extract::run(&arguments, registry, &store()?, printer)
         }
         Command::Resume(arguments) => {

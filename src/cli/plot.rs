@@ -43,8 +43,8 @@ pub struct PlotRdm {
     pub raw: bool,
 
     /// What raw dissimilarities are, below the scale: '1 − r'
-    #[arg(long, value_name = "TEXT", default_value = "dissimilarity")]
-    pub unit: String,
+    #[arg(long, value_name = "TEXT", requires = "raw")]
+    pub unit: Option<String>,
 
     /// The colours of dissimilarities
     #[arg(long, value_enum, default_value_t)]

@@ -5,6 +5,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::extract::{LayerRecord, is_run, read_record};
 use thingsvision::rdm::ids;
 use thingsvision::whole::is_same;
 
@@ -45,6 +46,20 @@ pub fn check_folder(output: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Fails if `output` is an RDM that a run has computed and recorded: it would not be what the record says any more.
+pub fn check_run(output: &Path) -> Result<()> {
+    let folder = output.parent().unwrap_or(Path::new(""));
+    let is_its_own =
+        |layer: LayerRecord| layer.rdm.is_some_and(|rdm| output.file_name().is_some_and(|name| name == rdm.as_str()));
+    if output.is_file() && is_run(folder) && read_record(folder)?.layers.into_iter().any(is_its_own) {
+        return Err(advise(
+            format!("`{}` is the RDM that the run has made, and would be overwritten", output.display()),
+            "give the new one a name of its own with --out",
+        ));
+    }
+    Ok(())
 }
 
 /// Fails unless `output` is called `.npy`, which is what is written.

@@ -150,7 +150,7 @@ fn command(record: &Record) -> Result<(Cli, Extract)> {
         command: record.command.clone(),
         // The place of the rows that are computed is another one.
         force: true,
-        ..std::mem::replace(extract, empty())
+        ..std::mem::replace(extract.as_mut(), empty())
     };
     Ok((cli, extract))
 }
@@ -159,7 +159,7 @@ fn command(record: &Record) -> Result<(Cli, Extract)> {
 fn empty() -> Extract {
     let words = ["thingsvision", "extract", "--model", "alexnet", "--images", "."];
     match Cli::try_parse_from(words).map(|cli| cli.command) {
-        Ok(Command::Extract(extract)) => extract,
+        Ok(Command::Extract(extract)) => *extract,
         _ => unreachable!("the words are those of `extract`"),
     }
 }

@@ -123,7 +123,7 @@ mod tests {
         let rows = Rows { images: 6, batch_size: 2, conditions: Some(&conditions) };
         assert_eq!(rows.batches(&(0..3), &done(&[0])), [0, 1, 2]);
         assert_eq!(rows.batches(&(0..3), &done(&[0, 1])), [1, 2]);
-        assert_eq!(rows.ended_by(2..4, &(0..3)), [0..1]);
+        assert!(rows.ended_by(2..4, &(0..3)).iter().eq([&(0..1)]));
         assert_eq!(rows.ended_by(4..6, &(1..3)), [1..2, 2..3]);
         assert_eq!(rows.of_shard(Some(Shard { number: 2, of: 3 })).unwrap(), 1..2);
     }

@@ -1,6 +1,7 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
 use super::part::Shard;
+use crate::advice::advise;
 use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
@@ -154,6 +155,21 @@ pub struct Seconds {
     pub wall: f64,
 }
 
+impl LayerRecord {
+    /// What of this layer is not as `there` says in `folder`, or not there.
+    fn lacks(&self, there: &LayerRecord, folder: &Path) -> Option<String> {
+        if !folder.join(&there.file).is_file() {
+            return Some(format!("`{}`: not there any more", there.file));
+        }
+        match (&self.rdm, &there.rdm, &there.rdm_blake3) {
+            (None, ..) => None,
+            (Some(_), None, _) if there.without_rdm.is_some() => None,
+            (Some(rdm), Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
+            (Some(rdm), ..) => Some(format!("`{rdm}`: not there, or not as it was written")),
+        }
+    }
+}
+
 impl Seconds {
     /// Adds the time of another run of the same kind.
     pub fn add(&mut self, other: &Seconds) {
@@ -208,12 +224,11 @@ impl Record {
             layers.as_array().into_iter().flatten().map(layer).collect::<Vec<_>>().join(", ")
         };
         let (new, old) = (names(&is["layers"]), names(&was["layers"]));
-        let explained = |layer: &Value| !layer["without_rdm"].is_null();
-        let lacks_rdm = || self.layers.iter().any(|layer| layer.rdm.as_ref().is_some_and(|rdm| !folder.join(rdm).is_file()));
         if new != old {
             differences.push(format!("layers: {}, was {}", short(&new.into()), short(&old.into())));
-        } else if !unfinished && lacks_rdm() && !was["layers"].as_array().into_iter().flatten().any(explained) {
-            differences.push("RDMs: wanted, and were not computed".into());
+        } else if !unfinished {
+            let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
+            differences.extend(self.layers.iter().zip(&layers).filter_map(|(wanted, there)| wanted.lacks(there, folder)));
         }
         Ok(differences)
     }
@@ -262,5 +277,10 @@ pub fn is_run(folder: &Path) -> bool {
 pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
     let path = folder.join(FILE);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))
+    serde_json::from_str(&text).map_err(|error| {
+        advise(
+            format!("`{}` is damaged: {error}", path.display()),
+            "without it nobody knows what the other files are: remove the folder, and make the run again",
+        )
+    })
 }

@@ -200,6 +200,11 @@ impl ImageList {
         })
     }
 
+    /// Fails if an image cannot be decoded.
+    pub fn decode_all(&self) -> Result<()> {
+        parallel(self.len(), &|i| self.decode(i, &|_, _| Window::whole(1, 1)).map(drop)).map(drop)
+    }
+
     /// The height and width that `preprocessing` makes of every image; fails if it depends on the image.
     pub fn shown(&self, preprocessing: &Preprocessing) -> Result<[usize; 2]> {
         let shown = |i| {

@@ -29,7 +29,7 @@ type Group<'a> = (String, Vec<&'a Network<'a>>);
 pub fn bars(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let facets = facets(scores);
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
-    let panels: Vec<Picture> = facets.iter().map(|facet| panel(facet, &axis, title)).collect();
+    let panels: Vec<Picture> = facets.iter().flat_map(|facet| panels(facet, &axis, title)).collect();
     let width = panels.iter().map(|panel| panel.width).fold(0.0, f64::max);
     let columns = ((WIDEST / (width + 24.0)) as usize).clamp(1, panels.len());
     let rows = panels.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect();
@@ -69,11 +69,19 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     if networks().any(|network| network.interval().is_some()) {
         notes.push("Lines: 95 % intervals.".to_owned());
     }
-    if let Some(seeds) = networks().map(|network| network.scores.len()).max().filter(|&seeds| seeds > 1) {
-        notes.push(format!("Bars of random weights: mean of {seeds} seeds, of which each is a dot."));
-    }
+    notes.extend(seeds(facets).map(|seeds| format!("Bars of random weights: mean of {seeds}, of which each is a dot.")));
     notes.extend(marks(facets, family));
     notes
+}
+
+/// How many seeds networks with several have: "3 seeds", "2 to 5 seeds".
+pub(super) fn seeds(facets: &[Facet]) -> Option<String> {
+    let counts =
+        || facets.iter().flat_map(|facet| &facet.networks).map(|network| network.scores.len()).filter(|&count| count > 1);
+    match (counts().min()?, counts().max()?) {
+        (least, most) if least == most => Some(format!("{most} seeds")),
+        (least, most) => Some(format!("{least} to {most} seeds")),
+    }
 }
 
 /// What the marks mean.
@@ -81,7 +89,7 @@ pub(super) fn marks(facets: &[Facet], family: &str) -> Option<String> {
     let all = || facets.iter().flat_map(|facet| &facet.networks);
     all().any(|network| network.is_significant().is_some()).then(|| {
         let seeds = if all().any(|network| network.scores.len() > 1) { "; of random weights: with every seed" } else { "" };
-        format!("* p < {LEVEL}, permutation test, corrected over {family} by the maximum statistic{seeds}.")
+        format!("* p < {LEVEL}, two-sided permutation test, corrected over {family} by the maximum statistic{seeds}.")
     })
 }
 
@@ -109,8 +117,20 @@ pub(super) fn heading(facet: &Facet, width: f64) -> Picture {
     heading
 }
 
-fn panel(facet: &Facet, axis: &Axis, title: &str) -> Picture {
-    let groups = groups(facet);
+/// The panels of a target: more than one if there are more bars than fit side by side.
+fn panels(facet: &Facet, axis: &Axis, title: &str) -> Vec<Picture> {
+    let mut rows: Vec<Vec<Group>> = Vec::new();
+    let width = |groups: &[Group]| groups.iter().map(|(_, networks)| networks.len() as f64 * BAR + BETWEEN).sum::<f64>();
+    for group in groups(facet) {
+        match rows.last_mut() {
+            Some(row) if width(row) + width(std::slice::from_ref(&group)) <= WIDEST - 80.0 => row.push(group),
+            _ => rows.push(vec![group]),
+        }
+    }
+    rows.iter().map(|groups| panel(facet, groups, axis, title)).collect()
+}
+
+fn panel(facet: &Facet, groups: &[Group], axis: &Axis, title: &str) -> Picture {
     let widths: Vec<f64> = groups.iter().map(|(_, networks)| networks.len() as f64 * BAR + BETWEEN).collect();
     let plot = widths.iter().sum::<f64>() + BETWEEN;
     let names: Vec<String> = groups.iter().map(|(name, _)| font::shortened(name, SMALL, LONGEST)).collect();

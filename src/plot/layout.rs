@@ -217,13 +217,14 @@ fn the_layout_of_bars() {
     line [[90.0, 200.0], [90.0, 233.3]] 1.2
     text 82.0 264.0 0° "alexnet"
     rectangle 14.0 280.0 10.0 × 10.0 [0, 90, 160]
-    text 28.0 288.6 0° "pretrained"
-    rectangle 87.0 280.0 10.0 × 10.0 [165, 178, 190]
-    text 101.0 288.6 0° "random weights"
-    rectangle 185.6 280.0 10.0 × 10.0 [224, 224, 224]
-    text 199.6 288.6 0° "noise ceiling"
+    text 28.0 288.6 0° "trained weights"
+    rectangle 109.3 280.0 10.0 × 10.0 [165, 178, 190]
+    text 123.3 288.6 0° "random weights"
+    rectangle 207.9 280.0 10.0 × 10.0 [224, 224, 224]
+    text 221.9 288.6 0° "noise ceiling"
     text 14.0 314.0 0° "Lines: 95 % intervals."
-    text 14.0 328.0 0° "* p < 0.05, permutation test, corrected over 2 tests by the maximum statistic."
+    text 14.0 328.0 0° "* p < 0.05, two-sided permutation test, corrected over 2 tests by the maximum"
+    text 14.0 342.0 0° "statistic."
     "#);
 }
 

@@ -54,7 +54,7 @@ impl MapPlot<'_> {
             parts.push(legend(&groups.legend(), width));
         }
         let mut sentences =
-            vec!["Classical multidimensional scaling: distances in the plane are near the dissimilarities.".into()];
+            vec!["Classical multidimensional scaling: the more alike, the nearer, as far as the plane can show it.".into()];
         sentences.extend((hidden > 0).then(|| format!("Names that would cover others are left out ({hidden}).")));
         sentences.extend(self.notes.iter().cloned());
         parts.extend(notes(&sentences, width));

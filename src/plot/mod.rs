@@ -22,6 +22,7 @@ mod thumbnail;
 
 pub use bars::bars;
 pub use colours::{Colour, Scale};
+pub use font::lacks_letters;
 pub use heatmap::Values;
 pub use map::{Map, MapPlot};
 pub use names::display_names;

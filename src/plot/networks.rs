@@ -36,7 +36,7 @@ pub(super) enum Weights {
 impl Weights {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Weights::Trained => "pretrained",
+            Weights::Trained => "trained weights",
             Weights::Random => "random weights",
             Weights::None => "other RDM",
         }

@@ -1,7 +1,7 @@
 //! Scores along the layers of networks: one line for each network, from its first layer to its last.
 
 use super::axis::Axis;
-use super::bars::{ceiling, ceiling_entry, heading, marks};
+use super::bars::{ceiling, ceiling_entry, heading, marks, seeds};
 use super::colours::{Colour, INK, category, lighter};
 use super::font;
 use super::networks::{Facet, Network, Weights, facets};
@@ -24,7 +24,9 @@ struct Profile<'a> {
 /// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which
 /// tests p was corrected, `more` is written below.
 pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
-    let facets = facets(scores);
+    let layers: Vec<Score> = scores.iter().filter(|score| !score.layer.is_empty()).cloned().collect();
+    // RDMs of no network stand nowhere along its layers, unless there is nothing else.
+    let facets = facets(if layers.is_empty() { scores } else { &layers });
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
     let mut models: Vec<&str> = Vec::new();
     for network in facets.iter().flat_map(|facet| &facet.networks) {
@@ -48,12 +50,11 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
     if networks().any(|network| network.weights == Weights::Random) {
-        let seeds = networks().map(|network| network.scores.len()).max().unwrap_or(1);
-        let of = if seeds > 1 { format!(": mean of {seeds} seeds, the band is one standard deviation") } else { String::new() };
-        notes.push(format!("Broken lines: random weights{of}."));
+        notes.push("Broken lines: random weights.".to_owned());
     }
+    notes.extend(seeds(facets).map(|seeds| format!("Of {seeds} the mean; its band is one standard deviation.")));
     if networks().any(|network| network.interval().is_some()) {
-        notes.push("Bands of whole lines: 95 % intervals.".to_owned());
+        notes.push("Other bands: 95 % intervals.".to_owned());
     }
     notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
     notes

@@ -158,6 +158,12 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether an RDM could not be read because it says nothing: all pairs are alike, or missing.
+pub fn says_nothing(error: &anyhow::Error) -> bool {
+    let text = error.to_string();
+    text.contains("are equally dissimilar") || text.contains("has no values: all its pairs are NaN")
+}
+
 /// `(i, j)` with `i < j`, row by row.
 pub(super) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))

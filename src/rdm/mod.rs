@@ -38,6 +38,7 @@ pub use check::{Finding, MANY_TIES, check, missing, tied_share};
 pub use clusters::{Clustering, Clusters};
 pub use constant::varies;
 pub use design::{Labels, means};
+pub use file::says_nothing;
 pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};

@@ -121,7 +121,7 @@ fn are_numbers(line: &str, are_known: bool) -> bool {
 }
 
 /// Whether a first line names the columns: text above numbers, or words that are no stimuli of the `others`.
-fn is_header<'a>(first: &str, mut others: impl Iterator<Item = &'a str> + Clone) -> bool {
+fn is_header<'a>(first: &str, others: impl Iterator<Item = &'a str> + Clone) -> bool {
     const WORDS: [&str; 13] = [
         "object",
         "image",
@@ -143,10 +143,12 @@ fn is_header<'a>(first: &str, mut others: impl Iterator<Item = &'a str> + Clone)
         WORDS.contains(&lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_'))
     };
     let above_numbers = others.clone().next().is_some_and(|line| cells(line).iter().all(is_number));
-    if names.iter().any(is_number) || !above_numbers && !names.iter().all(is_word) {
-        return false;
-    }
-    !others.any(|line| cells(line).iter().any(|cell| names.contains(cell)))
+    let is_alone = |cell: &&str| !others.clone().any(|line| cells(line).contains(cell));
+    // Words that columns are called by, or three that none of many judgements knows.
+    const MANY: usize = 20;
+    !names.iter().any(is_number)
+        && (above_numbers || names.iter().all(is_word) || others.clone().nth(MANY).is_some())
+        && names.iter().all(is_alone)
 }
 
 fn different(judgement: [usize; 3], place: &dyn Fn() -> String, cells: &[impl AsRef<str>]) -> Result<[usize; 3]> {

@@ -44,6 +44,10 @@ pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<F
         figures.push(rdms(scene, &letter, clusters)?);
     }
     let family = family(scenes);
+    let stimuli = |scene: &Scene| format!("{}: {} stimuli.", scene.dataset, scene.stimuli);
+    let mut more = vec![scenes.iter().map(stimuli).collect::<Vec<_>>().join(" ")];
+    let several = |scene: &Scene| scene.models.iter().any(|panel| !is_last(scene, panel));
+    more.extend(scenes.iter().any(several).then(|| LAST.to_owned()));
     let titles = [("B-behavior", "behavior", "Networks and behaviour"), ("C-fmri", "fmri", "Networks and fMRI")];
     for (name, kind, title) in titles {
         let scores = of_kind(scenes, kind, true);
@@ -53,7 +57,7 @@ pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<F
                 name: name.into(),
                 title: title.into(),
                 caption,
-                picture: bars(&scores, measure, &family, &[]),
+                picture: bars(&scores, measure, &family, &more),
             });
         }
     }
@@ -67,7 +71,7 @@ pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<F
         let scores: Vec<Score> = all.iter().filter(|score| layers(score) > 2).cloned().collect();
         let (name, title) = ("D-layers".to_owned(), "Along the layers".to_owned());
         let caption = format!("{measure} between RDMs of every layer and of targets.");
-        figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &[]) });
+        figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &more[..1]) });
     }
     let all = flow(figures.iter().map(lettered).collect());
     let (name, title) = ("figure".to_owned(), "All panels".to_owned());
@@ -195,9 +199,16 @@ fn shown(scene: &Scene) -> Vec<String> {
     runs
 }
 
-/// Whether a layer is the last one of its run.
+/// A network with weights of a kind, whatever their seed.
+fn network(run: &str) -> (&str, bool) {
+    let (model, seed) = of_run(run);
+    (model, seed.is_some())
+}
+
+/// Whether a layer is the last one of its network.
 fn is_last(scene: &Scene, panel: &Panel) -> bool {
-    scene.models.iter().rfind(|other| other.title == panel.title).is_some_and(|last| last.subtitle == panel.subtitle)
+    let same = |other: &&Panel| network(&other.title) == network(&panel.title);
+    scene.models.iter().rfind(same).is_some_and(|last| last.subtitle == panel.subtitle)
 }
 
 /// The scores with targets of a kind, which are called as the figure has them; of each run the last layer, or all.
@@ -208,7 +219,8 @@ fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
         let mut targets: Vec<&str> = of_kind().map(|score| score.target.as_str()).collect();
         targets.dedup();
         for score in of_kind() {
-            let is_last = scene.scores.iter().rfind(|other| other.model == score.model).is_some_and(|o| o.layer == score.layer);
+            let same = |other: &&Score| network(&other.model) == network(&score.model);
+            let is_last = scene.scores.iter().rfind(same).is_some_and(|last| last.layer == score.layer);
             if is_last || !last {
                 let several = targets.len() > 1 || !last;
                 let target = if several { format!("{}, {}", scene.dataset, score.target) } else { scene.dataset.clone() };

@@ -4,7 +4,8 @@ use crate::advice::advise;
 use crate::rsa::{Comparison, Over};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 
 /// A study as its file describes it; paths begin where the file lies.
@@ -14,9 +15,10 @@ pub struct Study {
     /// The folder that everything goes to.
     pub out: PathBuf,
     /// The networks.
+    #[serde(deserialize_with = "one_or_more")]
     pub models: Vec<Network>,
     /// Their weights, unless a network has its own.
-    #[serde(default = "pretrained")]
+    #[serde(default = "pretrained", deserialize_with = "one_or_more")]
     pub weights: Vec<Weights>,
     /// How RDMs are compared.
     #[serde(default, deserialize_with = "by_name")]
@@ -45,8 +47,7 @@ pub struct Study {
 }
 
 /// A network and the layers that are wanted of it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "NetworkInFile")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// As `thingsvision models` lists it.
     pub model: String,
@@ -58,28 +59,25 @@ pub struct Network {
     pub weights: Option<Vec<Weights>>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NetworkInFile {
-    Name(String),
-    Table(NetworkTable),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NetworkTable {
-    model: String,
-    #[serde(default)]
-    layers: Vec<String>,
-    readout: Option<String>,
-    weights: Option<Vec<Weights>>,
-}
-
-impl From<NetworkInFile> for Network {
-    fn from(read: NetworkInFile) -> Network {
-        match read {
-            NetworkInFile::Name(model) => Network { model, layers: Vec::new(), readout: None, weights: None },
-            NetworkInFile::Table(NetworkTable { model, layers, readout, weights }) => Network { model, layers, readout, weights },
+impl<'de> Deserialize<'de> for Network {
+    /// A name, or a table.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            model: String,
+            #[serde(default, deserialize_with = "one_or_more")]
+            layers: Vec<String>,
+            readout: Option<String>,
+            #[serde(default, deserialize_with = "some_or_more")]
+            weights: Option<Vec<Weights>>,
+        }
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(model) => Ok(Network { model, layers: Vec::new(), readout: None, weights: None }),
+            table => {
+                let Table { model, layers, readout, weights } = table.try_into().map_err(D::Error::custom)?;
+                Ok(Network { model, layers, readout, weights })
+            }
         }
     }
 }
@@ -105,6 +103,9 @@ impl<'de> Deserialize<'de> for Weights {
                 _ => Err(D::Error::custom(format!("`{text}` is no number of random networks: write \"random:5\""))),
             },
             _ if text == "pretrained" => Ok(Weights::Pretrained),
+            Some(_) if !text.contains(['.', '/']) => {
+                Err(D::Error::custom(format!("`{text}` is no kind of weights: write \"random:5\", or the name of a file")))
+            }
             _ => Ok(Weights::File(text)),
         }
     }
@@ -157,17 +158,17 @@ fn by_name<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<T
     })
 }
 
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMore {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    })
+/// One value, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let values = match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(values) => values,
+        one => vec![one],
+    };
+    values.into_iter().map(|value| value.try_into().map_err(D::Error::custom)).collect()
+}
+
+fn some_or_more<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    one_or_more(deserializer).map(Some)
 }
 
 impl Study {
@@ -220,12 +221,18 @@ impl Study {
         if self.models.is_empty() || self.datasets.is_empty() {
             return Err(advise("it names no models, or no dataset", "give `models = [\"alexnet\"]` and a [[dataset]]"));
         }
+        if let Some(network) = self.models.iter().find(|network| self.weights_of(network).is_empty()) {
+            return Err(advise(
+                format!("`{}` is to have no weights", network.model),
+                "give `weights = [\"pretrained\", \"random:5\"]`, or leave it out for pretrained ones",
+            ));
+        }
         if self.bootstrap > 0 && self.bootstrap < 40 {
             return Err(advise("`bootstrap` is less than 40, too few for an interval", "take 1000, or 0 for no intervals"));
         }
         for (number, dataset) in self.datasets.iter().enumerate() {
             dataset.check()?;
-            if self.datasets[..number].iter().any(|other| other.name == dataset.name) {
+            if self.datasets[..number].iter().any(|other| other.name.to_lowercase() == dataset.name.to_lowercase()) {
                 return Err(advise(format!("two datasets are called `{}`", dataset.name), "give each a name of its own"));
             }
         }
@@ -241,11 +248,11 @@ impl Study {
 impl Dataset {
     fn check(&self) -> Result<()> {
         let name = &self.name;
-        let plain = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        let plain = |letter: char| letter.is_alphanumeric() || "-_".contains(letter);
+        if name.is_empty() || name.to_lowercase() == "activations" || !name.chars().all(plain) {
             return Err(advise(
                 format!("`{name}` cannot be the name of a dataset, for a folder is called so"),
-                "use letters, digits, hyphens and underscores",
+                "use letters, digits, hyphens and underscores; `activations` is taken",
             ));
         }
         if self.images.is_none() && self.image_list.is_none() {

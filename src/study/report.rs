@@ -34,12 +34,12 @@ const STYLE: &str = "\
 body { font: 16px/1.5 'Liberation Sans', Arial, Helvetica, sans-serif; color: #262626; max-width: 72rem; margin: 2rem auto; \
 padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-figure { margin: 1.5rem 0; overflow-x: auto; } figure svg { max-width: 100%; height: auto; }
+figure { margin: 1.5rem 0; overflow-x: auto; } figure svg { width: auto; max-width: max(100%, 900px); height: auto; }
 figcaption { color: #555; font-size: .9rem; max-width: 48rem; } p { max-width: 48rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e0e0e0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td { overflow-wrap: anywhere; min-width: 3rem; } td:first-child { white-space: nowrap; }
+td { max-width: 28rem; overflow-wrap: break-word; } td:first-child { white-space: nowrap; }
 @media print { figure, tr { break-inside: avoid; } }
 ";
 

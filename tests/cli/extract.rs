@@ -80,7 +80,7 @@ fn the_record_says_how_it_was_made() {
       "libtorch": "2.11.0",
       "complete": true,
       "command": [
-        "/work/main/target/release/thingsvision",
+        "…",
         "extract",
         "--model",
         "alexnet",
@@ -101,7 +101,7 @@ fn the_record_says_how_it_was_made() {
         "--out",
         "o"
       ],
-      "directory": "/tmp/.tmpTrdp0Q",
+      "directory": "…",
       "model": "alexnet",
       "weights": {
         "kind": "random",
@@ -197,7 +197,7 @@ fn a_run_is_replaced_only_by_force() {
     lab.succeed(EXTRACT);
     let before = lab.bytes("activations/alexnet.random-0/classifier.5.npy");
     assert_output!(lab.fail(&format!("{EXTRACT} --layer features.0")), @r#"
-    error: there is another run in `activations/alexnet.random-0`: layers: 1 instead of 1, or others; RDMs: wanted, and were not computed
+    error: there is another run in `activations/alexnet.random-0`: layers: features.0 [64,55,55], was classifier.5 [4096]
 
     hint: replace it with --force, or keep it and name another place with --out
     "#);

@@ -110,9 +110,12 @@ fn a_truncated_image_stops_the_run_and_nothing_is_left_that_looks_whole() {
 
     fs::write(lab.path("images/b/five.jpg"), &whole).unwrap();
     let png = lab.bytes("images/a/one.png");
+    // Of this one a row was made.
+    fs::remove_dir_all(lab.path("activations")).unwrap();
     fs::write(lab.path("images/a/one.png"), &png[..png.len() / 2]).unwrap();
     assert!(lab.fail(EXTRACT).contains("`images/a/one.png` is damaged"));
-    assert!(lab.names("activations").is_empty());
+    let left = lab.names("activations");
+    assert!(left.is_empty() || left == ["alexnet.random-0.partial"], "{left:?}");
 }
 
 #[test]

@@ -145,7 +145,9 @@ fn an_unfinished_run_is_not_mixed_with_another() {
     assert_output!(lab.fail(&format!("{EXTRACT} --readout flatten")).lines().filter(|l| l.contains("error")).collect::<String>(), @r#"
     error: `activations/alexnet.random-0.partial` holds an unfinished run that is not the same: readout: flatten, was none; layers: features.0 [193600], features.1 [193600], features.2 [46656…, was features.0 [64,55,55], features.1 [64,55,55], features.2 [6…
     "#);
-    assert_output!(lab.fail(&format!("{EXTRACT} --resize 230")).lines().filter(|l| l.contains("error")).collect::<String>(), @"");
+    assert_output!(lab.fail(&format!("{EXTRACT} --resize 230")).lines().filter(|l| l.contains("error")).collect::<String>(), @r#"
+    error: `activations/alexnet.random-0.partial` holds an unfinished run that is not the same: preprocessing: {"resize":230,"interpolation":"bilinear","crop":224,"mean":…, was {"resize":256,"interpolation":"bilinear","crop":224,"mean":…
+    "#);
     // An image of which a row was made.
     let first = lab.bytes("images/a/00.png");
     lab.copy_image("palette.png", "images/a/00.png");
@@ -233,7 +235,7 @@ fn a_run_is_verified() {
     fs::write(lab.path(file), &whole).unwrap();
     let image = lab.bytes("images/b/08.png");
     lab.copy_image("palette.png", "images/b/08.png");
-    said(verify(""), "wrong   images    1 changed since the run, the first is `b/08.png`");
+    said(verify(""), "1 changed since the run, the first is `b/08.png`");
     fs::remove_file(lab.path("images/b/08.png")).unwrap();
     assert_eq!(verify("").code, Some(1));
     fs::write(lab.path("images/b/08.png"), image).unwrap();

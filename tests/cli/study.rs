@@ -121,6 +121,50 @@ fn a_study_that_was_killed_goes_on() {
 }
 
 #[test]
+fn what_was_changed_behind_its_back_is_noticed() {
+    let lab = lab();
+    lab.succeed("study study.toml");
+    let results = || lab.bytes("out/results.csv");
+    let first = results();
+    // IDs that turn a target around.
+    let ids: Vec<String> = String::from_utf8(lab.bytes("out/activations/pictures/alexnet.random-0/images.txt"))
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let turned: String = ids.iter().rev().map(|id| format!("{id}\n")).collect();
+    fs::write(lab.path("behavior.ids.txt"), turned).unwrap();
+    assert!(lab.succeed("study study.toml").stderr.contains("wrote results.csv"));
+    assert_ne!(results(), first);
+    fs::remove_file(lab.path("behavior.ids.txt")).unwrap();
+    lab.succeed("study study.toml");
+    assert_eq!(results(), first);
+    // An RDM that is not the one that was computed.
+    let run = "out/activations/pictures/alexnet.random-0";
+    let rdm = lab.path(&format!("{run}/classifier.5.rdm.npy"));
+    let error = lab.fail(&format!("rdm {run}/classifier.5.npy --metric euclidean"));
+    assert!(error.contains("is the RDM that the run has made"), "{error}");
+    lab.succeed(&format!("rdm {run}/classifier.5.npy --metric euclidean --out other.npy"));
+    fs::copy(lab.path("other.npy"), &rdm).unwrap();
+    let outcome = lab.succeed("study study.toml");
+    assert!(outcome.stderr.contains("3 done, 1 to do") && outcome.stderr.contains("not as it was written"), "{outcome}");
+    assert_eq!(results(), first);
+    // Half of one.
+    let bytes = fs::read(&rdm).unwrap();
+    fs::write(&rdm, &bytes[..150]).unwrap();
+    assert!(lab.fail(&format!("rsa --behavior behavior.npy {run}")).contains("classifier.5.rdm.npy"));
+    assert!(lab.succeed("study study.toml").stderr.contains("3 done, 1 to do"));
+    // Figures of a dataset that is called otherwise now.
+    let renamed = fs::read_to_string(lab.path("study.toml")).unwrap().replace("\"pictures\"", "\"photographs\"");
+    fs::write(lab.path("study.toml"), renamed).unwrap();
+    lab.succeed("study study.toml");
+    assert!(lab.path("out/A-rdms-photographs.png").exists() && !lab.path("out/A-rdms-pictures.png").exists());
+    // From another folder the same.
+    let outside = Command::new(env!("CARGO_BIN_EXE_thingsvision")).arg("study").arg(lab.path("study.toml")).output().unwrap();
+    assert!(String::from_utf8(outside.stderr).unwrap().contains("nothing has changed"));
+}
+
+#[test]
 fn mistakes_are_found_before_anything_runs() {
     let lab = lab();
     let study = fs::read_to_string(lab.path("study.toml")).unwrap();
@@ -166,6 +210,11 @@ fn mistakes_are_found_before_anything_runs() {
 
     hint: the README explains the file; `study --help` has an example
     "#);
+    assert!(problem("weights = [\"random:2\"]", "weights = []").contains("`alexnet` is to have no weights"));
+    assert!(problem("layers = ", "layer = ").contains("unknown field `layer`"));
+    assert!(problem("\"random:2\"", "\"random2\"").contains("`random2` is no kind of weights"));
+    assert!(problem("bootstrap = 0", "bootstrap = 50\nover = \"both\"").contains("`behavior` has one subject"));
+    assert!(problem("\"pictures\"", "\"Activations\"").contains("cannot be the name of a dataset"));
     npy::write(&lab.path("six.npy"), &Array2::from_shape_fn((6, 6), |(i, j)| (i as f64 - j as f64).abs()).into_dyn()).unwrap();
     assert_output!(problem("behavior.npy", "six.npy"), @r#"
     error: dataset `pictures`: `six.npy` has 6 stimuli, but `images` has 5

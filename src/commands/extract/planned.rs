@@ -47,7 +47,7 @@ pub fn plan(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &S
     let state = match weights {
         None => State::Unfetched,
         Some(_) if !is_run(&wanted.folder) => State::Missing,
-        Some(_) if !read_record(&wanted.folder).is_ok_and(|record| record.complete) => State::Missing,
+        Some(_) if !read_record(&wanted.folder)?.complete => State::Missing,
         Some(weights) => {
             let differences = record(arguments, wanted, &machine, stimuli, weights).differences(&wanted.folder, false)?;
             if differences.is_empty() { State::Done } else { State::Changed(differences) }

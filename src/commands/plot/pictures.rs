@@ -4,7 +4,8 @@ use crate::commands::outputs;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::plot::{Picture, draw, svg};
+use thingsvision::advice::advise;
+use thingsvision::plot::{Picture, draw, lacks_letters, svg};
 use thingsvision::{arrays, whole};
 
 /// Pixels of the PNG for each unit of the picture.
@@ -20,6 +21,13 @@ impl Files {
     /// `PREFIX.png` and `PREFIX.svg`, or `out` itself if it is called so.
     pub fn new(out: &Path) -> Result<Files> {
         outputs::check_folder(out)?;
+        let kind = arrays::kind(out);
+        if ["jpg", "jpeg", "gif", "tif", "tiff", "pdf", "eps", "ps", "bmp", "webp", "html"].contains(&kind.as_str()) {
+            return Err(advise(
+                format!("pictures are PNG and SVG, not .{kind}"),
+                "end the name in .png or .svg, or leave the ending out",
+            ));
+        }
         if matches!(arrays::kind(out).as_str(), "png" | "svg") {
             return Ok(Files { prefix: out.with_extension(""), pictures: vec![out.to_owned()] });
         }
@@ -39,6 +47,9 @@ impl Files {
     /// Writes the picture, which programs call by `title`, and prints where it is.
     pub fn write(&self, picture: &Picture, title: &str, printer: Printer) -> Result<()> {
         self.put(picture, title)?;
+        if let Some(text) = picture.texts().find(|text| lacks_letters(&text.text)) {
+            printer.note(&format!("some letters are not in the font of pictures and are shown as boxes, as in `{}`", text.text));
+        }
         self.pictures.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
     }
 

@@ -31,7 +31,7 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
         stimuli: drawn.rows.len(),
         values: if wanted.raw { Values::Raw } else { Values::Ranks },
         scale: wanted.colours,
-        unit: &wanted.unit,
+        unit: wanted.unit.as_deref().unwrap_or("dissimilarity"),
         names: drawn.names.as_deref(),
         thumbnails: drawn.thumbnails.as_deref(),
         groups: &drawn.groups(),
@@ -59,7 +59,7 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
         thumbnails: drawn.thumbnails.as_deref(),
         groups: drawn.categories.as_ref().or(drawn.clusters.as_ref()),
         columns: columns(&wanted.shown).min(3),
-        notes: &drawn.chosen,
+        notes: &drawn.map_notes(),
     }
     .picture();
     let axis = |map: &Map, k: usize| map.plane.points.iter().map(|point| point[k]).collect::<Vec<_>>();

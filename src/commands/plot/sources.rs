@@ -27,6 +27,10 @@ pub struct Sources {
     pub ids: Option<Vec<String>>,
     /// The RDM by which stimuli are ordered.
     pub reference: Option<Rdms>,
+    /// Where the first RDM has the stimuli.
+    pub first_rows: Vec<usize>,
+    /// What was left out or assumed, in sentences.
+    pub notes: Vec<String>,
     /// All that was read.
     pub files: Vec<PathBuf>,
 }
@@ -45,12 +49,15 @@ impl Sources {
             sources.push(Source::of_file(None, vec![path.clone()])?);
         }
         let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), shown.intersect)?;
+        let mut notes = Vec::new();
         if alignment.left_out > 0 {
-            printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
+            notes.push(format!("{} stimuli that are not in all RDMs are left out.", count(alignment.left_out)));
         }
         if alignment.assumed && alignment.ids.is_some() {
-            printer.note("RDMs without names are taken to be in the order of the others");
+            notes.push("RDMs without names are taken to be in the order of the others.".into());
         }
+        notes.iter().for_each(|note| printer.note(note));
+        let first_rows = alignment.rows[0].clone();
         let stimuli = alignment.rows[0].len();
         let files = sources.iter().flat_map(|source| outputs::read_of(&source.path)).collect();
         let mut panels: Vec<Panel> = Vec::new();
@@ -60,7 +67,7 @@ impl Sources {
         }
         let reference = shown.cluster.as_ref().and_then(|_| panels.pop());
         let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
-        Ok(Sources { panels, stimuli, ids: alignment.ids, reference, files })
+        Ok(Sources { panels, stimuli, ids: alignment.ids, reference, first_rows, notes, files })
     }
 }
 

@@ -19,7 +19,7 @@ use thingsvision::{images::Conditions, plot::display_names};
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
 pub struct Drawn {
-    /// Their rows in the RDMs.
+    /// Their rows in the first RDM.
     pub rows: Vec<usize>,
     /// Their IDs, if they are known.
     pub ids: Option<Vec<String>>,
@@ -37,7 +37,7 @@ pub struct Drawn {
 impl Drawn {
     /// Chooses and orders the stimuli of `sources`, all of which are brought into that order.
     pub fn choose(shown: &Shown, sources: &mut Sources, printer: Printer) -> Result<Drawn> {
-        let mut notes = Vec::new();
+        let mut notes = sources.notes.clone();
         let chosen = sample(shown, sources.stimuli, &mut notes);
         let how_chosen = notes.clone();
         let categories = shown
@@ -66,12 +66,19 @@ impl Drawn {
                 .filter(|_| shown.clusters.is_some())
                 .map(|found| cluster_groups(&found, &in_order, categories.is_some())),
             categories: categories.map(|labels| category_groups(labels, &rows)),
-            rows,
+            rows: rows.iter().map(|&row| sources.first_rows[row]).collect(),
             ids,
             thumbnails,
             chosen: how_chosen,
             notes,
         })
+    }
+
+    /// What is to be known of the stimuli in a map, in which order says nothing, but colours may.
+    pub fn map_notes(&self) -> Vec<String> {
+        let of_clusters = self.clusters.is_some() && self.categories.is_none();
+        let colours = of_clusters.then(|| self.notes.last().map(|note| note.replace("Ordered by", "Colours:"))).flatten();
+        self.chosen.iter().cloned().chain(colours).collect()
     }
 
     /// The strips along the edges of RDMs, the outer one last.

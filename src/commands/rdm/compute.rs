@@ -17,6 +17,7 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     let subjects = subject::all(arguments)?;
     let out = out(arguments, &subjects)?;
     outputs::check_folder(&out)?;
+    outputs::check_run(&out)?;
     outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
     outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
     let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };

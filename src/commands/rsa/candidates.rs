@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::extract::{is_run, read_record};
-use thingsvision::rdm::Rdms;
+use thingsvision::rdm::{Rdms, says_nothing};
 use thingsvision::whole::is_same;
 
 /// Where runs are looked for when none is named: the default of `extract --out`.
@@ -117,6 +117,7 @@ pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Res
         match Rdms::read(&path) {
             Ok(rdm) => candidates.push(Candidate { model: model.clone(), layer: layer.name, path, rdm }),
             // A layer that is the same for all images.
+            Err(fault) if !says_nothing(&fault) => return Err(fault),
             Err(fault) => printer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
         }
     }

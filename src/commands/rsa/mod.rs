@@ -21,7 +21,7 @@ use thingsvision::rsa::{
 
 /// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
-    let Analysed { analysis, table, permuted, bootstrap, ids, assumed } = analyse(arguments, printer)?;
+    let Analysed { analysis, table, permuted, bootstrap, ids, assumed, .. } = analyse(arguments, printer)?;
     let files = table.write(&arguments.out)?;
     print(arguments, &table, printer)?;
     let notes = text::notes(arguments, &analysis, &table, ids.is_some(), assumed, permuted.as_ref());
@@ -45,6 +45,8 @@ pub struct Analysed {
     pub ids: Option<Vec<String>>,
     /// Whether an RDM without IDs was taken to be in the order of the others.
     pub assumed: bool,
+    /// Which stimuli were left out, in sentences.
+    pub left_out: Vec<String>,
 }
 
 /// Reads, aligns and compares.
@@ -57,7 +59,8 @@ pub fn analyse(arguments: &Rsa, printer: Printer) -> Result<Analysed> {
         printer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
     }
     let (analysis, lacking) = analysis(arguments, wanted, candidates, &alignment).with_data();
-    say_lacking(&lacking, alignment.ids.as_deref(), printer);
+    let sentences = lacking_in_words(&lacking, alignment.ids.as_deref());
+    sentences.iter().for_each(|sentence| printer.note(sentence));
     analysis.check(arguments.permutations.is_some())?;
 
     let scores = analysis.scores()?;
@@ -70,7 +73,15 @@ pub fn analyse(arguments: &Rsa, printer: Printer) -> Result<Analysed> {
     let table = Table::new(&analysis, &scores, &ceilings, permuted.as_ref(), bootstrap.as_ref(), differences);
     let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
     let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
-    Ok(Analysed { analysis, table, permuted, bootstrap, ids: alignment.ids.map(kept), assumed: alignment.assumed })
+    Ok(Analysed {
+        analysis,
+        table,
+        permuted,
+        bootstrap,
+        ids: alignment.ids.map(kept),
+        assumed: alignment.assumed,
+        left_out: sentences,
+    })
 }
 
 fn print(arguments: &Rsa, table: &Table, printer: Printer) -> Result<()> {
@@ -149,13 +160,14 @@ fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, a
     Analysis { comparison: arguments.compare, stimuli: alignment.rows[0].len(), models, targets }
 }
 
-/// Says which stimuli were left out, the first of each.
-fn say_lacking(lacking: &[Lacking], ids: Option<&[String]>, printer: Printer) {
-    for Lacking { name, stimuli } in lacking {
+/// Which stimuli were left out, the first of each.
+fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> {
+    let sentence = |Lacking { name, stimuli }: &Lacking| {
         let first = ids.map_or_else(|| format!("row {}", stimuli[0]), |ids| format!("`{}`", ids[stimuli[0]]));
         let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
-        printer.note(&format!("left out {first}{more}: `{name}` has no data"));
-    }
+        format!("left out {first}{more}: `{name}` has no data")
+    };
+    lacking.iter().map(sentence).collect()
 }
 
 /// A file's name without folder and endings, `.rdm.npy` counted as one.

@@ -74,8 +74,8 @@ fn matching(file: &str) -> Result<Vec<PathBuf>> {
 
 /// The short names, or the paths where two would have the same name.
 fn distinct_names(targets: &[Named]) -> Vec<String> {
-    let names: Vec<String> = targets.iter().map(Named::short).collect();
-    let alone = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+    let name = |target: &Named| (target.kind, target.short());
+    let alone = |target: &Named| targets.iter().filter(|other| name(other) == name(target)).count() == 1;
     let path = |target: &Named| target.files[0].display().to_string();
-    targets.iter().zip(&names).map(|(target, name)| if alone(name) { name.clone() } else { path(target) }).collect()
+    targets.iter().map(|target| if alone(target) { target.short() } else { path(target) }).collect()
 }

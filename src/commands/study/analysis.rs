@@ -6,6 +6,7 @@ use crate::commands::plot::stimuli::categories;
 use crate::commands::rsa::{Analysed, analyse, explained};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
+use std::collections::HashMap;
 use thingsvision::plot::{Groups, Panel};
 use thingsvision::rdm::{Pooling, Rdms, average};
 use thingsvision::rsa::Target;
@@ -40,8 +41,10 @@ pub fn scene(compared: &Compared, printer: Printer) -> Result<Scene> {
     let Compared { set, found, .. } = compared;
     let analysis = &found.analysis;
     let stimuli = analysis.stimuli;
-    let named = set.dataset.categories.as_deref();
-    let labels = named.map(|named| categories(named, found.ids.as_deref(), stimuli, printer)).transpose()?;
+    let categories = match (&set.dataset.categories, &found.ids) {
+        (Some(named), Some(ids)) => Some(groups(named, set.stimuli.row_ids(), ids, printer)?),
+        _ => None,
+    };
     Ok(Scene {
         dataset: set.dataset.name.clone(),
         stimuli,
@@ -51,9 +54,16 @@ pub fn scene(compared: &Compared, printer: Printer) -> Result<Scene> {
             .iter()
             .map(|model| Panel { title: model.model.clone(), subtitle: model.layer.clone(), pairs: model.pairs.clone() })
             .collect(),
-        categories: labels.map(|labels| Groups { names: labels.names, of: labels.of_row, grey: false }),
+        categories,
         scores: found.table.scores.clone(),
     })
+}
+
+/// The categories of the stimuli that were compared, `ids`, some of `all`.
+fn groups(named: &str, all: &[String], ids: &[String], printer: Printer) -> Result<Groups> {
+    let labels = categories(named, Some(all), all.len(), printer)?;
+    let places: HashMap<&String, usize> = all.iter().zip(labels.of_row).collect();
+    Ok(Groups { names: labels.names, of: ids.iter().map(|id| places[id]).collect(), grey: false })
 }
 
 /// A target, of several subjects their mean.

@@ -11,12 +11,12 @@ use crate::commands::plot::pictures::Files;
 use crate::printer::Printer;
 use analysis::scene;
 use anyhow::Result;
-use passes::{extract_missing, fetch_missing};
+use passes::{extract_missing, prepare};
 use plan::Plan;
 use record::Inputs;
 use std::path::{Path, PathBuf};
 use thingsvision::registry::Registry;
-use thingsvision::rsa::Score;
+use thingsvision::rsa::{Score, Table};
 use thingsvision::study::{Figure, Scene, Study, Summary, figures, results_csv, summary_csv};
 use thingsvision::weights::Store;
 use thingsvision::whole;
@@ -31,11 +31,11 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
         return Ok(printer.data(&plan.table()?)?);
     }
     plan.check_space(&study)?;
-    fetch_missing(&plan, &registry, store, printer)?;
+    prepare(&plan, &registry, store, printer)?;
     extract_missing(&plan, &registry, store, printer)?;
 
     let report = study.out.join("report.html");
-    let inputs = Inputs::of(&study, &plan)?;
+    let inputs = Inputs::of(&arguments.file, &plan)?;
     if inputs.are_those_of(&study.out) {
         printer.note("nothing has changed since the report was written");
         return Ok(printer.data(&from_here(&report))?);
@@ -51,6 +51,7 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
     let html = report::html(&study, &plan, &registry, &compared, &drawn, &summaries, &arguments.file)?;
 
     let mut files = write_tables(&study.out, &results, &summaries)?;
+    files.extend(plan.datasets.iter().flat_map(|set| Table::files(&set.rsa.out, false)));
     files.extend(write_figures(&study.out, &drawn)?);
     whole::write(&report, html.as_bytes())?;
     files.push(report.clone());

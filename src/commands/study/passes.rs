@@ -1,22 +1,33 @@
 //! The runs of a study that are missing, one after the other; each is whole before the next begins.
 
 use super::plan::Plan;
-use crate::commands::extract::planned::State;
+use crate::cli::Extract;
 use crate::commands::extract::{Finished, extract};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::time::Instant;
 use thingsvision::advice::text_of;
 use thingsvision::registry::Registry;
-use thingsvision::weights::Store;
+use thingsvision::weights::{self, Store, Weights};
 
-/// Fetches the weights that are not on this machine, so that nothing is begun that cannot be finished.
-pub fn fetch_missing(plan: &Plan, registry: &Registry, store: &Store, printer: Printer) -> Result<()> {
-    for pass in plan.missing().filter(|pass| pass.planned.state == State::Unfetched) {
-        let choice = registry.choose(&pass.arguments.models[0])?;
+/// Fetches the weights that are not on this machine, and looks whether all weights fit and all images can be decoded: so that
+/// nothing is begun that cannot be finished.
+pub fn prepare(plan: &Plan, registry: &Registry, store: &Store, printer: Printer) -> Result<()> {
+    let mut looked_at = Vec::new();
+    for pass in plan.missing() {
+        let Extract { models, weights, seed, .. } = &pass.arguments;
+        if *weights == Weights::Random || looked_at.contains(&(models, weights)) {
+            continue;
+        }
+        let choice = registry.choose(&models[0])?;
         let bar = printer.download(&choice.name());
-        store.fetch(&choice, &mut |arrived, total| bar.at(arrived, total))?;
+        weights::load(registry, store, &choice, weights, *seed, &mut |arrived, total| bar.at(arrived, total))?;
         bar.finish();
+        looked_at.push((models, weights));
+    }
+    let is_needed = |number: usize| plan.missing().any(|pass| pass.set == number);
+    for (_, set) in plan.datasets.iter().enumerate().filter(|(number, _)| is_needed(*number)) {
+        set.stimuli.images.decode_all().with_context(|| format!("dataset `{}`", set.dataset.name))?;
     }
     Ok(())
 }

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 use thingsvision::advice::advise;
 use thingsvision::parallel::parallel;
+use thingsvision::rdm::ids::check_unique;
 use thingsvision::registry::Registry;
-use thingsvision::rsa::{Rows, align};
+use thingsvision::rsa::{Over, Rows, align};
 use thingsvision::study::{Dataset, Network, Study, Weights};
 use thingsvision::weights::Store;
 use thingsvision::whole;
@@ -158,18 +159,33 @@ impl Pass {
 
 impl Set {
     fn find(study: &Study, dataset: &Dataset) -> Result<Set> {
+        if study.bootstrap > 0 && study.over != Over::Subjects && study.compare.needs_all_pairs() {
+            return Err(advise(
+                format!("{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out", study.compare.title()),
+                "take `bootstrap = 0`, `over = \"subjects\"`, or another `compare`",
+            ));
+        }
         let rsa = comparison(study, dataset)?;
         let targets = targets::read(&rsa)?;
         let probe = words(study, dataset, &study.models[0].model);
         let stimuli = Stimuli::find(&parse_extract(probe)?)?;
         let ids = stimuli.row_ids();
         let images = dataset.images.as_ref().or(dataset.image_list.as_ref()).map(|path| path.display().to_string());
-        let own = Rows { name: &images.unwrap_or_default(), stimuli: ids.len(), ids: Some(ids) };
+        let images = images.unwrap_or_default();
+        let own = Rows { name: &images, stimuli: ids.len(), ids: Some(ids) };
         for target in &targets {
             for (path, rdms) in &target.files {
                 let name = path.display().to_string();
                 align(&[own, Rows { name: &name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() }], false)?;
             }
+        }
+        check_unique(ids, &images)?;
+        let single = targets.iter().find(|target| target.files.iter().map(|(_, rdms)| rdms.subjects.len()).sum::<usize>() < 2);
+        if let (true, Some(target)) = (study.bootstrap > 0 && study.over != Over::Stimuli, single) {
+            return Err(advise(
+                format!("`{}` has one subject, so there are none to draw from", target.name),
+                "take `over = \"stimuli\"`, or `bootstrap = 0`, or give one RDM of each subject",
+            ));
         }
         if let Some(named) = &dataset.categories {
             categories(named, Some(ids), ids.len(), Printer::new(true))?;
@@ -237,7 +253,7 @@ fn words(study: &Study, dataset: &Dataset, model: &str) -> Vec<OsString> {
 
 fn parse_extract(words: Vec<OsString>) -> Result<Extract> {
     match parse(words)? {
-        Command::Extract(extract) => Ok(extract),
+        Command::Extract(extract) => Ok(*extract),
         _ => unreachable!("it is `extract`"),
     }
 }

@@ -4,9 +4,8 @@ use super::plan::Plan;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
-use thingsvision::study::Study;
-use thingsvision::{arrays, whole};
+use std::path::{Component, Path, PathBuf};
+use thingsvision::whole;
 
 /// The name of the file.
 const FILE: &str = "study.json";
@@ -15,7 +14,7 @@ const FILE: &str = "study.json";
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Inputs {
     program: String,
-    /// Of the study's settings, the records of its runs, and its targets.
+    /// Of the study's file, the records of its runs, and its targets.
     sha256: String,
     /// What was made of them, in the folder of the study.
     #[serde(default)]
@@ -24,16 +23,20 @@ pub struct Inputs {
 
 impl Inputs {
     /// As they are now.
-    pub fn of(study: &Study, plan: &Plan) -> Result<Inputs> {
+    pub fn of(file: &Path, plan: &Plan) -> Result<Inputs> {
         let mut hash = Sha256::new();
-        hash.update(format!("{study:?}"));
+        update(&mut hash, file)?;
         for pass in &plan.passes {
             update(&mut hash, &pass.planned.folder.join("run.json"))?;
         }
         for set in &plan.datasets {
+            // As they are read, so with the IDs beside them.
             for target in crate::commands::rsa::targets::read(&set.rsa)? {
-                for (path, _) in target.files {
-                    update(&mut hash, &arrays::split(&path).0)?;
+                hash.update(format!("{} {} {}\n", target.name, target.kind, target.files.len()));
+                for (_, rdms) in target.files {
+                    hash.update(format!("{} {:?}\n", rdms.stimuli, rdms.ids));
+                    let values = rdms.subjects.iter().flatten();
+                    values.for_each(|value| hash.update(value.to_bits().to_le_bytes()));
                 }
             }
             if let Some(path) = set.dataset.categories.as_ref().filter(|named| *named != "folder") {
@@ -54,8 +57,16 @@ impl Inputs {
         })
     }
 
-    /// Writes that `files` were made from them.
+    /// Writes that `files` were made from them, and removes what was made before and is not among them, such as figures of a
+    /// dataset that has another name now.
     pub fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
+        let before = std::fs::read_to_string(out.join(FILE)).ok().and_then(|text| serde_json::from_str::<Inputs>(&text).ok());
+        for old in before.map(|before| before.files).unwrap_or_default() {
+            let is_plain = old.is_relative() && !old.components().any(|part| part == Component::ParentDir);
+            if is_plain && !files.contains(&out.join(&old)) {
+                std::fs::remove_file(out.join(old)).ok();
+            }
+        }
         let files = files.iter().map(|file| file.strip_prefix(out).unwrap_or(file).to_owned()).collect();
         let text = serde_json::to_string_pretty(&Inputs { files, ..self })? + "\n";
         whole::write(&out.join(FILE), text.as_bytes())

@@ -22,11 +22,17 @@ pub fn html(
     let title = study.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let sets: Vec<String> =
         compared.iter().map(|c| format!("{} ({} stimuli)", c.set.dataset.name, count(c.found.analysis.stimuli))).collect();
+    let has = |kind: &str| compared.iter().any(|c| c.found.analysis.targets.iter().any(|target| target.kind == kind));
+    let targets = match (has("behavior"), has("fmri")) {
+        (true, true) => "behaviour and fMRI",
+        (true, false) => "behaviour",
+        _ => "fMRI",
+    };
     let summary = format!(
-        "{} networks in {} runs, compared with behaviour and fMRI on {}. Made by `thingsvision study {}`; all numbers are in \
-         results.csv and summary.csv beside this file.",
-        study.models.len(),
-        plan.passes.len(),
+        "{} in {}, compared with {targets} on {}. Made by `thingsvision study {}`; all numbers are in results.csv and \
+         summary.csv beside this file.",
+        number(study.models.len(), "network"),
+        number(plan.passes.len(), "run"),
         sets.join(", "),
         file.file_name().unwrap_or_default().to_string_lossy()
     );
@@ -38,6 +44,10 @@ pub fn html(
     Ok(Report { title: &title, summary: &summary, figures, scores: summaries, sections: &sections }.html())
 }
 
+fn number(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 fn record(folder: &Path) -> Result<Value> {
     let path = folder.join("run.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -45,39 +55,57 @@ fn record(folder: &Path) -> Result<Value> {
 }
 
 fn methods(study: &Study, compared: &[Compared], records: &[Value]) -> Section {
-    let first = &records[0];
-    let text = |part: &str| first[part].as_str().unwrap_or_default().to_owned();
-    let mut paragraphs = vec![format!(
-        "Activations were extracted with {} (libtorch {}, {}, {}{}) from the layers listed below. Images were decoded and \
-         prepared as by Pillow 13 and torchvision, with the preprocessing that belongs to the weights.",
-        text("program"),
-        text("libtorch"),
-        text("device"),
-        text("precision"),
-        if first["exact"] == true { ", in PyTorch's order of operations" } else { "" }
-    )];
-    let random = records.iter().any(|record| record["weights"]["kind"] == "random");
-    if random {
-        paragraphs.push(
-            "Random weights are those that PyTorch draws for the untrained network after torch.manual_seed(seed). Scores of \
-             random networks are given as mean and standard deviation over seeds."
-                .into(),
-        );
+    // On which machines, each once.
+    let mut machines: Vec<String> = Vec::new();
+    for record in records {
+        let text = |part: &str| record[part].as_str().unwrap_or_default().to_owned();
+        let exact = if record["exact"] == true { ", in PyTorch's order of operations" } else { "" };
+        let machine =
+            format!("{} (libtorch {}, {}, {}{exact})", text("program"), text("libtorch"), text("device"), text("precision"));
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
     }
-    if study.datasets.iter().any(|dataset| dataset.average_by.is_some()) {
-        paragraphs.push("Activations were averaged over the images of each condition (folder) before RDMs were computed.".into());
+    let mut paragraphs = vec![format!(
+        "Activations were extracted with {} from the layers listed below. Images were decoded and prepared as by Pillow 13 and \
+         torchvision, with the preprocessing that belongs to the weights.",
+        machines.join(" and ")
+    )];
+    let seeds = records.iter().filter_map(|record| record["weights"]["seed"].as_u64()).max();
+    if let Some(last) = seeds {
+        let spread = if last > 0 { " Scores of several seeds are given as mean and standard deviation over them." } else { "" };
+        paragraphs.push(format!(
+            "Random weights are those that PyTorch draws for the untrained network after torch.manual_seed(seed).{spread}"
+        ));
+    }
+    let averaged: Vec<&str> =
+        study.datasets.iter().filter(|dataset| dataset.average_by.is_some()).map(|dataset| dataset.name.as_str()).collect();
+    if !averaged.is_empty() {
+        paragraphs.push(format!(
+            "In {} activations were averaged over the images of each condition (folder) before RDMs were computed.",
+            averaged.join(", ")
+        ));
     }
     paragraphs.push(
-        "The dissimilarity of two stimuli x and y is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²) over the units of a layer."
+        "The dissimilarity of two stimuli x and y is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²) over the values of a layer after its readout."
             .into(),
     );
-    let mut said: Vec<String> = Vec::new();
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for Compared { set, explained, .. } in compared {
-        let text = explained.replace('\n', " ");
-        if !said.contains(&text) {
-            let named = if compared.len() > 1 { format!("{}: ", set.dataset.name) } else { String::new() };
-            paragraphs.push(format!("{named}{text}"));
-            said.push(text);
+        match said.iter_mut().find(|(text, _)| text == explained) {
+            Some((_, names)) => names.push(&set.dataset.name),
+            None => said.push((explained.clone(), vec![&set.dataset.name])),
+        }
+    }
+    for (text, names) in said {
+        let named = if compared.len() > 1 { format!("{}: ", names.join(", ")) } else { String::new() };
+        paragraphs.push(format!("{named}{}", text.replace('\n', " ")));
+    }
+    for Compared { set, found, .. } in compared {
+        let assumed =
+            found.assumed.then(|| "targets without names of stimuli were taken to be in the order of the images".to_owned());
+        for sentence in found.left_out.iter().cloned().chain(assumed) {
+            paragraphs.push(format!("{}: {sentence}.", set.dataset.name));
         }
     }
     paragraphs.push(
@@ -90,7 +118,8 @@ fn methods(study: &Study, compared: &[Compared], records: &[Value]) -> Section {
 
 /// Every run with its weights.
 fn networks(plan: &Plan, records: &[Value]) -> Section {
-    let mut table = vec![["run", "layers", "weights", "preprocessing"].map(String::from).to_vec()];
+    let mut table = vec![["run", "layers", "readout", "weights", "preprocessing"].map(String::from).to_vec()];
+    let mut without = Vec::new();
     for (pass, record) in plan.passes.iter().zip(records) {
         let weights = &record["weights"];
         let weights = match weights["kind"].as_str() {
@@ -112,9 +141,15 @@ fn networks(plan: &Plan, records: &[Value]) -> Section {
             pixels["mean"],
             pixels["std"]
         );
-        table.push(vec![pass.name(plan), pass.planned.layers.join(", "), weights, preprocessing]);
+        let readout = record["readout"].as_str().unwrap_or_default().to_owned();
+        table.push(vec![pass.name(plan), pass.planned.layers.join(", "), readout, weights, preprocessing]);
+        let layers = record["layers"].as_array().into_iter().flatten();
+        for layer in layers.filter(|layer| layer["without_rdm"].is_string()) {
+            let (name, reason) = (layer["name"].as_str().unwrap_or_default(), layer["without_rdm"].as_str().unwrap_or_default());
+            without.push(format!("{} has no RDM of {name}, which is left out: {reason}.", pass.name(plan)));
+        }
     }
-    Section { title: "Runs".into(), paragraphs: Vec::new(), table }
+    Section { title: "Runs".into(), paragraphs: without, table }
 }
 
 /// Licences, and the papers to cite.
