@@ -169,9 +169,23 @@ pub fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
 
 /// Decodes of the image at `path` what `looked_at` names, given width and height, or more.
 pub fn decode(path: &Path, reading: &Reading, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
-    let bytes = std::fs::read(path).with_context(|| cannot_read(path))?;
-    let source = Source { bytes: &bytes, is_whole: true };
-    let format = format(path, &bytes)?;
+    decode_read(path, &read(path)?, reading, looked_at)
+}
+
+/// The bytes of the file at `path`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| cannot_read(path))
+}
+
+/// The same of a file whose `bytes` were read.
+pub(super) fn decode_read(
+    path: &Path,
+    bytes: &[u8],
+    reading: &Reading,
+    looked_at: &dyn Fn(usize, usize) -> Window,
+) -> Result<Rgb> {
+    let source = Source { bytes, is_whole: true };
+    let format = format(path, bytes)?;
     guarded(|| pixels(format, source, reading, looked_at)).map_err(|error| unreadable(path, &error))
 }
 

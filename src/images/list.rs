@@ -8,7 +8,7 @@ use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::advice::{Advice, advise, hint_of, text_of};
 use crate::parallel::parallel;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -76,6 +76,8 @@ pub struct ImageList {
     pub skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
     pub hidden: usize,
+    /// The SHA-256 of every image, if they must stay what they are.
+    expected: Option<Vec<String>>,
     pub(super) pixels: Pixels,
 }
 
@@ -136,6 +138,7 @@ impl ImageList {
             reading: wanted.reading,
             skipped: Vec::new(),
             hidden: 0,
+            expected: None,
             pixels: Pixels::Stack { stack, indices },
         })
     }
@@ -171,7 +174,15 @@ impl ImageList {
             let reason = &skipped[0].reason;
             return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {FORMATS} files")));
         }
-        Ok(ImageList { ids, origin, reading: wanted.reading, skipped, hidden, pixels: Pixels::Files { paths, headers } })
+        Ok(ImageList {
+            ids,
+            origin,
+            reading: wanted.reading,
+            skipped,
+            hidden,
+            expected: None,
+            pixels: Pixels::Files { paths, headers },
+        })
     }
 
     /// The number of images.
@@ -187,7 +198,16 @@ impl ImageList {
     /// Decodes of image `i` what `looked_at` names, given width and height, or more.
     pub fn decode(&self, i: usize, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
         match &self.pixels {
-            Pixels::Files { paths, .. } => decode::decode(&paths[i], &self.reading, looked_at),
+            Pixels::Files { paths, .. } => {
+                let bytes = decode::read(&paths[i])?;
+                if self.expected.as_ref().is_some_and(|expected| expected[i] != format!("{:x}", Sha256::digest(&bytes))) {
+                    return Err(advise(
+                        format!("`{}` is not the file any more that it was when the run began", self.ids[i]),
+                        "an image was replaced during the run: leave the images alone, and give the same command again",
+                    ));
+                }
+                decode::decode_read(&paths[i], &bytes, &self.reading, looked_at)
+            }
             Pixels::Stack { stack, indices } => stack.image(indices[i]),
         }
     }
@@ -195,9 +215,14 @@ impl ImageList {
     /// The SHA-256 of every image: of its file, or in a stack of its bytes `[rows, columns, 3]`.
     pub fn sha256(&self) -> Result<Vec<String>> {
         parallel(self.len(), &|i| match &self.pixels {
-            Pixels::Files { paths, .. } => sha256(&paths[i]),
+            Pixels::Files { paths, .. } => Ok(format!("{:x}", Sha256::digest(decode::read(&paths[i])?))),
             Pixels::Stack { stack, indices } => Ok(format!("{:x}", Sha256::digest(stack.image(indices[i])?.bytes()))),
         })
+    }
+
+    /// From now on it is an error if an image has another [hash](ImageList::sha256) when it is decoded.
+    pub fn expect(&mut self, hashes: Vec<String>) {
+        self.expected = Some(hashes);
     }
 
     /// Fails if an image cannot be decoded.
@@ -240,11 +265,6 @@ impl ImageList {
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
         }
     }
-}
-
-fn sha256(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(format!("{:x}", Sha256::digest(bytes)))
 }
 
 /// Reads all headers, on all cores; `whole` files, to be sure that they can be decoded.

@@ -246,6 +246,35 @@ fn a_run_is_verified() {
 }
 
 #[test]
+fn an_image_that_changes_while_the_run_goes_on_is_noticed() {
+    let lab = lab();
+    lab.succeed(&format!("{EXTRACT} --out whole"));
+    let before = lab.bytes("images/d/23.jpg");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
+        .args(format!("{EXTRACT} --workers 1").split_whitespace())
+        .current_dir(lab.path(""))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = lab.path("activations/alexnet.random-0.partial/run.json");
+    while !begun.exists() && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Of the same size: only the pixels tell.
+    let mut bytes = before.clone();
+    let last = bytes.len() - 30;
+    bytes[last] ^= 1;
+    fs::write(lab.path("images/d/23.jpg"), bytes).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(run.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("error: `d/23.jpg` is not the file any more that it was when the run began"), "{said}");
+    fs::write(lab.path("images/d/23.jpg"), before).unwrap();
+    assert!(lab.succeed(EXTRACT).stderr.contains("goes on"));
+    assert_same(&lab, "whole/alexnet.random-0", "activations/alexnet.random-0");
+}
+
+#[test]
 fn where_a_file_cannot_grow_what_is_done_stays() {
     let lab = lab();
     lab.succeed(&format!("{EXTRACT} --out whole"));

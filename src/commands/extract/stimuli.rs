@@ -22,7 +22,7 @@ impl Stimuli {
     pub fn find(arguments: &Extract) -> Result<Stimuli> {
         let images = &arguments.images;
         let reading = Reading { max_pixels: images.max_pixels, upright: images.exif_orientation };
-        let images = ImageList::find(&Wanted {
+        let mut images = ImageList::find(&Wanted {
             images: &images.images,
             list: images.image_list.as_deref(),
             dataset: images.dataset.as_deref(),
@@ -35,7 +35,9 @@ impl Stimuli {
             None => None,
         };
         let lost = conditions.as_ref().map(|conditions| lost(conditions, &images)).transpose()?.unwrap_or_default();
-        let checksums = checksums(&images.ids, &images.sha256()?);
+        let hashes = images.sha256()?;
+        let checksums = checksums(&images.ids, &hashes);
+        images.expect(hashes);
         Ok(Stimuli { images, conditions, lost, checksums })
     }
 
