@@ -1,5 +1,5 @@
 //! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`,
-//! `cargo xtask bench`.
+//! `cargo xtask slurm`, `cargo xtask bench`.
 
 mod bench;
 mod libtorch;
@@ -14,6 +14,7 @@ usage: cargo xtask COMMAND
   demo       provide libtorch, build, and run the main job on examples/images
   test       provide libtorch and run all tests
   libtorch   only provide libtorch 2.11.0
+  slurm      run an extraction as a job array on a Slurm that is set up for it here (as root, Debian or Ubuntu)
   bench      compare speed with PyTorch, and write benches/RESULTS.md (half an hour)
              --setup make a Python with torch first, --python PATH use another,
              --toolbox PYTHON one with thingsvision 2.7.3, --rounds N";
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ["demo"] => demo(),
         ["test"] => test(),
         ["bench", ..] => libtorch::provide(&repository()).and_then(|_| bench::bench(&arguments[1..])),
+        ["slurm"] => slurm(),
         ["libtorch"] => libtorch::provide(&repository()).map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
         _ => {
             eprintln!("{USAGE}");
@@ -78,6 +80,14 @@ fn demo() -> Result<()> {
     println!("Open demo/study/report.html in a browser: three networks, their RDMs, and how they relate to behaviour.");
     println!("`cargo install --path .` puts the program on your PATH.");
     Ok(())
+}
+
+/// The longer test with a real Slurm.
+fn slurm() -> Result<()> {
+    libtorch::provide(&repository())?;
+    run(&mut cargo(&["build", "--release"]))?;
+    let script = repository().join("tests/slurm/array.sh");
+    run(Command::new("bash").arg(script).arg(repository().join("target/release/thingsvision")))
 }
 
 fn thingsvision(arguments: &str) -> Result<()> {

@@ -1,0 +1,16 @@
+#!/bin/bash
+# One extraction as a Slurm job array of 8 parts, joined by a job that waits for them:
+#
+#   array=$(sbatch --parsable examples/slurm_array.sh)
+#   sbatch --dependency=afterok:$array --wrap 'thingsvision merge activations/clip-vit.shard-*'
+#
+# A part that is preempted and requeued goes on where it stopped.
+#SBATCH --job-name=thingsvision
+#SBATCH --array=1-8
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=8G
+#SBATCH --requeue
+#SBATCH --open-mode=append
+
+exec thingsvision extract --model clip-vit --images things/ --average-by folder \
+    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT"
