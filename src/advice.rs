@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 /// What went wrong, and what to do about it: printed as `error: …` and, after a blank line, `hint: …`.
 #[derive(Debug)]
@@ -28,8 +29,14 @@ pub fn advise(problem: impl Into<String>, hint: impl Into<String>) -> anyhow::Er
 /// The hint of `error`, if any link of its chain has one.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     let in_context = error.downcast_ref::<Advice>();
-    in_context.or_else(|| error.chain().find_map(|cause| cause.downcast_ref())).map(|advice| advice.hint.as_str())
+    let advice = in_context.or_else(|| error.chain().find_map(|cause| cause.downcast_ref()));
+    let is_full = |cause: &io::Error| matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let full = || error.chain().filter_map(|cause| cause.downcast_ref()).any(is_full);
+    advice.map(|advice| advice.hint.as_str()).or_else(|| full().then_some(FULL))
 }
+
+/// What to do about a full disk.
+const FULL: &str = "make room on the disk, and give the same command again: what is done is kept";
 
 /// The error and its causes in one line, each once: some libraries repeat the cause in their own message.
 pub fn text_of(error: &anyhow::Error) -> String {

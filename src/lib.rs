@@ -16,6 +16,7 @@ pub mod device;
 pub mod extract;
 mod gemm;
 pub mod images;
+mod memory;
 pub mod models;
 pub mod nn;
 pub mod npy;

@@ -1,6 +1,7 @@
 //! How the work is divided among cores: the size of batches, and how many workers there are batches and memory for.
 
 use crate::advice::advise;
+use crate::memory::available;
 use crate::nn::Trace;
 use anyhow::Result;
 
@@ -87,14 +88,6 @@ impl Demand {
 pub fn per_image(trace: &Trace) -> usize {
     let sizes = trace.calls.iter().map(|call| call.shape.iter().product::<i64>() as usize * 4);
     sizes.max().unwrap_or(0) * BLOCKS
-}
-
-/// The memory that can be had without swapping, where the system tells (Linux).
-fn available() -> Option<usize> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 #[cfg(test)]

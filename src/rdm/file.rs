@@ -3,6 +3,7 @@
 use super::{Rdms, ids, varies};
 use crate::advice::advise;
 use crate::arrays;
+use crate::memory::available;
 use anyhow::Result;
 use ndarray::{ArrayD, ArrayView2, Axis, Ix2};
 use std::path::Path;
@@ -17,6 +18,7 @@ impl Rdms {
     /// Reads `path`, in any format of [`arrays`]: an RDM, square `[N, N]` or condensed `[N (N − 1) / 2]` in SciPy's
     /// order, or one of each subject, `[S, N, N]` or `[S, N (N − 1) / 2]`. Pairs may be NaN, on both sides.
     pub fn read(path: &Path) -> Result<Rdms> {
+        check_memory(path)?;
         let labelled = arrays::read(path)?;
         let name = path.display().to_string();
         // The names of the rows of a table of subjects × pairs are those of the subjects.
@@ -156,6 +158,23 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Fails if there is no memory for the RDM in a NumPy file, as float64 once whole and once as pairs.
+fn check_memory(path: &Path) -> Result<()> {
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len() as usize);
+    // Of float32 this is exact; float64 takes half of it, and smaller types more.
+    let needed = size.saturating_mul(3);
+    match available().filter(|available| arrays::kind(path) == "npy" && needed > *available) {
+        None => Ok(()),
+        Some(available) => {
+            let bytes = |number: usize| indicatif::DecimalBytes(number as u64).to_string();
+            Err(advise(
+                format!("`{}` needs about {} of memory, and {} are available", path.display(), bytes(needed), bytes(available)),
+                "compare fewer stimuli, or on a machine with more memory",
+            ))
+        }
+    }
 }
 
 /// Whether an RDM could not be read because it says nothing: all pairs are alike, or missing.

@@ -4,7 +4,8 @@ use super::stimuli::Stimuli;
 use crate::cli::{Extract, RdmOption};
 use crate::printer::bytes;
 use anyhow::Result;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
@@ -127,7 +128,10 @@ impl Space {
     pub fn check(arguments: &Extract, wanted: &[Wanted], rows: usize) -> Result<Space> {
         let out = &arguments.out;
         let free = whole::free_space(out)?;
-        let needed = wanted.iter().map(|wanted| size(arguments, &wanted.shapes, rows)).sum();
+        // What an unfinished run takes already is not needed again.
+        let of_run =
+            |wanted: &Wanted| size(arguments, &wanted.shapes, rows).saturating_sub(occupied(&whole::partial(&wanted.folder)));
+        let needed = wanted.iter().map(of_run).sum();
         if needed > free {
             return Err(advise(
                 format!("{} are to be written, and the disk of `{}` has {} free", bytes(needed), out.display(), bytes(free)),
@@ -136,6 +140,12 @@ impl Space {
         }
         Ok(Space { needed, free })
     }
+}
+
+/// What the files in a folder take of the disk, in bytes.
+fn occupied(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
 }
 
 /// What a run will write, in bytes.
