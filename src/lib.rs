@@ -5,6 +5,8 @@
 //! images ─► preprocess ─► model (taps) ─► readout ─► .npy
 //!                                                     │
 //!               behaviour / fMRI RDM ─► rsa ◄─ rdm ◄──┘
+//!                                        │
+//!                                       plot, study
 //! ```
 //!
 //! A module uses only what stands before it in this flow: `nn` and `models` know no files, `extract` no flags, `rdm` and

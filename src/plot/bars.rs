@@ -3,13 +3,10 @@
 use super::axis::Axis;
 use super::colours::{Colour, FAINT, GREY, INK};
 use super::font;
-use super::networks::{Facet, Network, Weights, facets};
+use super::networks::{Facet, LEVEL, Network, Weights, facets};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::Score;
-
-/// A difference with a smaller p gets a mark.
-pub const LEVEL: f64 = 0.05;
 
 const HEIGHT: f64 = 200.0;
 const BAR: f64 = 16.0;

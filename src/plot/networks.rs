@@ -2,6 +2,9 @@
 
 use crate::rsa::{Score, of_run};
 
+/// Scores with a smaller p get a mark.
+pub(super) const LEVEL: f64 = 0.05;
+
 /// The scores of a target.
 pub(super) struct Facet<'a> {
     pub(super) target: &'a str,
@@ -59,7 +62,7 @@ impl Network<'_> {
     /// Whether every seed is significant over the family of tests; `None` without a test.
     pub(super) fn is_significant(&self) -> Option<bool> {
         let p: Option<Vec<f64>> = self.scores.iter().map(|score| score.p_family).collect();
-        Some(p?.into_iter().all(|p| p < super::bars::LEVEL))
+        Some(p?.into_iter().all(|p| p < LEVEL))
     }
 
     /// All numbers that are drawn of it.
