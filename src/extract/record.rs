@@ -157,12 +157,14 @@ pub struct Seconds {
 
 impl LayerRecord {
     /// What of this layer is not as `there` says in `folder`, or not there.
-    fn lacks(&self, there: &LayerRecord, folder: &Path) -> Option<String> {
+    fn lacks(&self, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<String> {
         if !folder.join(&there.file).is_file() {
             return Some(format!("`{}`: not there any more", there.file));
         }
         match (&self.rdm, &there.rdm, &there.rdm_blake3) {
+            // A shard has no RDMs.
             (None, ..) => None,
+            _ if in_shard => None,
             (Some(_), None, _) if there.without_rdm.is_some() => None,
             (Some(rdm), Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
             (Some(rdm), ..) => Some(format!("`{rdm}`: not there, or not as it was written")),
@@ -228,7 +230,9 @@ impl Record {
             differences.push(format!("layers: {}, was {}", short(&new.into()), short(&old.into())));
         } else if !unfinished {
             let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
-            differences.extend(self.layers.iter().zip(&layers).filter_map(|(wanted, there)| wanted.lacks(there, folder)));
+            differences.extend(
+                self.layers.iter().zip(&layers).filter_map(|(wanted, there)| wanted.lacks(there, folder, self.shard.is_some())),
+            );
         }
         Ok(differences)
     }

@@ -182,6 +182,8 @@ fn shards_merge_to_the_bytes_of_one_run() {
         let shards: Vec<String> = (1..=count)
             .map(|k| lab.succeed(&format!("{arguments} --out parts --shard {k}/{count}")).stdout.trim().to_owned())
             .collect();
+        let again = lab.succeed(&format!("{arguments} --out parts --shard 1/{count}"));
+        assert!(again.stderr.contains("is there already"), "{again}");
         let some = shards[1..].join(" ");
         assert!(lab.fail(&format!("merge {some}")).contains(&format!("shards are missing: 1/{count}")));
         assert!(lab.fail(&format!("merge {some} {}", shards[1])).contains("are both shard 2"));
@@ -206,6 +208,28 @@ fn shards_merge_to_the_bytes_of_one_run() {
     let other = lab.succeed(&format!("{EXTRACT} --shard 2/2 --out parts --seed 1")).stdout;
     let error = lab.fail(&format!("merge {} {}", one.trim(), other.trim()));
     assert!(error.contains("are not parts of one run: weights: "), "{error}");
+}
+
+#[test]
+fn a_merge_that_is_killed_is_begun_again() {
+    let lab = lab();
+    lab.succeed(&format!("{EXTRACT} --out whole"));
+    let shard = |k: usize| lab.succeed(&format!("{EXTRACT} --out parts --shard {k}/2")).stdout.trim().to_owned();
+    let shards = [shard(1), shard(2)].join(" ");
+    for moment in [0, 15, 30, 45, 60, 80, 100, 130, 160, 200, 250] {
+        let mut merge = start(&lab, &format!("merge {shards}"));
+        std::thread::sleep(Duration::from_millis(moment));
+        merge.kill().unwrap();
+        merge.wait().unwrap();
+        let whole = lab.path("parts/alexnet.random-0");
+        if whole.exists() {
+            assert_same(&lab, "whole/alexnet.random-0", "parts/alexnet.random-0");
+            fs::remove_dir_all(whole).unwrap();
+        }
+    }
+    lab.succeed(&format!("merge {shards}"));
+    assert_same(&lab, "whole/alexnet.random-0", "parts/alexnet.random-0");
+    assert_eq!(lab.names("parts").len(), 3);
 }
 
 #[test]
@@ -293,4 +317,37 @@ fn where_a_file_cannot_grow_what_is_done_stays() {
     }
     lab.succeed(&format!("{EXTRACT} --out limited"));
     assert_same(&lab, "whole/alexnet.random-0", "limited/alexnet.random-0");
+}
+
+/// Linux alone has this way to come between a program and its libc.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_disk_returns_errors_what_is_done_stays() {
+    let lab = lab();
+    let shim = lab.path("io_errors.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/io_errors.c");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).args([source, "-ldl"]).status().unwrap();
+    assert!(compiled.success());
+    lab.succeed(&format!("{EXTRACT} --out whole"));
+    let mut failed = 0;
+    // Of about 170 writes of rows and 70 flushes.
+    for after in [0, 1, 5, 20, 60, 120, 165, 175, 190, 210, 230] {
+        let run = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
+            .args(format!("{EXTRACT} --out broken").split_whitespace())
+            .current_dir(lab.path(""))
+            .env("LD_PRELOAD", &shim)
+            .env("IO_ERRORS_AFTER", after.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        if !run.status.success() {
+            failed += 1;
+            assert_eq!(run.status.code(), Some(1), "{after}: {said}");
+            assert!(said.contains("Input/output error"), "{after}: {said}");
+            assert!(!lab.path("broken/alexnet.random-0").exists(), "{after}");
+        }
+    }
+    assert!(failed >= 5, "{failed}");
+    lab.succeed(&format!("{EXTRACT} --out broken"));
+    assert_same(&lab, "whole/alexnet.random-0", "broken/alexnet.random-0");
 }
