@@ -119,6 +119,8 @@ fn a_layer_without_rdm_does_not_stop_the_comparison_of_others() {
     // The last batch norms of a random CLIP-RN begin at zero: all images give the same.
     let extract = "extract --model clip-rn --weights random --images images --layer visual --layer visual.layer4.2.bn3";
     assert_eq!(lab.run(extract).code, Some(1));
+    let again = lab.run(extract);
+    assert!(again.code == Some(1) && again.stderr.contains("there is no RDM of `visual.layer4.2.bn3`"), "{again}");
     save(&lab, "behavior.npy");
     let outcome = lab.succeed("rsa --behavior behavior.npy");
     assert!(outcome.stderr.contains("left out `visual.layer4.2.bn3`"), "{outcome}");

@@ -63,19 +63,21 @@ pub fn extract(arguments: &Extract, registry: &Registry, store: &Store, stimuli:
     let (device, no_cuda) = device::open(arguments.device)?;
     let machine = Machine { device, resources: resources(arguments, &all, stimuli)? };
     let mut wanted = Vec::new();
+    let mut lacking = None;
     for one in all {
         if is_done(arguments, &one, store, &machine, stimuli)? {
             printer.note(&format!("`{}` is there already, and is what this command would make", one.folder.display()));
+            lacking = lacking.or(layer_without_rdm(&one.folder)?);
         } else {
             RunFolder::check(&one.folder, &stimuli.images.origin, arguments.force)?;
             wanted.push(one);
         }
     }
     let without_rdm = if wanted.is_empty() {
-        None
+        lacking
     } else {
         let runs = Making { arguments, registry, store, stimuli, printer };
-        runs.make(wanted, machine, no_cuda)?
+        runs.make(wanted, machine, no_cuda)?.or(lacking)
     };
     Ok(Finished { folders, without_rdm })
 }
@@ -95,6 +97,18 @@ fn is_done(arguments: &Extract, wanted: &Wanted, store: &Store, machine: &Machin
         format!("there is another run in `{}`: {}", folder.display(), differences.join("; ")),
         "replace it with --force, or keep it and name another place with --out",
     ))
+}
+
+/// Why a layer of the run in `folder` has no RDM, if one has none.
+fn layer_without_rdm(folder: &Path) -> Result<Option<anyhow::Error>> {
+    let layers = read_record(folder)?.layers;
+    let found = layers.into_iter().find_map(|layer| Some((layer.name, layer.without_rdm?)));
+    Ok(found.map(|(name, reason)| {
+        advise(
+            format!("the activations are whole, but there is no RDM of `{name}`: {reason}"),
+            "make the run anew with --force and --on-constant nan or drop",
+        )
+    }))
 }
 
 /// What the making of runs needs.
