@@ -73,14 +73,13 @@ fn profiles_of<'a>(facet: &'a Facet) -> Vec<Profile<'a>> {
 
 fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     let profiles = profiles_of(facet);
-    let left = axis.room();
     // The layers have names where all lines have the same.
     let layers: Vec<&str> = profiles[0].layers.iter().map(|network| network.layer).collect();
     let same = profiles.iter().all(|profile| profile.layers.iter().map(|network| network.layer).eq(layers.iter().copied()));
     let below = if same { names(&layers) } else { depth() };
-    let (heading, left) = (heading(facet, WIDTH), left.max(below.overhang).ceil());
+    let (heading, left) = (heading(facet, WIDTH), axis.room());
     let top = heading.height;
-    let mut picture = Picture::new(left + WIDTH + 10.0, top + HEIGHT + below.picture.height);
+    let mut picture = Picture::new(left + WIDTH + 10.0, top + HEIGHT + below.height);
     picture.place(heading, left, 0.0);
     ceiling(&mut picture, facet, axis, [left, top], WIDTH);
     axis.draw(&mut picture, [left, top], WIDTH, title);
@@ -91,14 +90,8 @@ fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     // All bands below all lines.
     profiles.iter().for_each(|profile| draw_band(&mut picture, profile, axis, colour(profile), [left, top]));
     profiles.iter().for_each(|profile| draw_line(&mut picture, profile, axis, colour(profile), [left, top]));
-    picture.place(below.picture, left, top + HEIGHT);
+    picture.place(below, left, top + HEIGHT);
     picture
-}
-
-/// What stands below a panel, and how far it reaches out on the left.
-struct Below {
-    picture: Picture,
-    overhang: f64,
 }
 
 /// Where layer `number` of `count` stands.
@@ -108,7 +101,7 @@ fn x(number: usize, count: usize) -> f64 {
 }
 
 /// The names of the layers, as many as there is room for.
-fn names(layers: &[&str]) -> Below {
+fn names(layers: &[&str]) -> Picture {
     let step = (layers.len() as f64 * (SMALL + 3.0) / (WIDTH - 24.0)).ceil().max(1.0) as usize;
     let shown = || layers.iter().enumerate().step_by(step);
     let shortened = |name: &str| font::shortened(name, SMALL, LONGEST);
@@ -119,17 +112,17 @@ fn names(layers: &[&str]) -> Below {
         picture.line([x, 0.0], [x, 4.0], INK, 0.8);
         picture.write(Text::new(x + 3.5, 8.0, SMALL, shortened(name)).anchored(Anchor::End).turned(-90.0));
     }
-    Below { picture, overhang: 0.0 }
+    picture
 }
 
-fn depth() -> Below {
+fn depth() -> Picture {
     let mut picture = Picture::new(WIDTH, 24.0);
     for (x, text) in [(x(0, 2), "first layer"), (x(1, 2), "last layer")] {
         picture.line([x, 0.0], [x, 4.0], INK, 0.8);
         let anchor = if text.starts_with('f') { Anchor::Start } else { Anchor::End };
         picture.write(Text::new(x, 15.0, SMALL, text).anchored(anchor));
     }
-    Below { picture, overhang: 0.0 }
+    picture
 }
 
 /// Where the value of layer `number` of `count` lies.

@@ -4,6 +4,7 @@ use super::colours::{Colour, GREY, Scale, category, shade};
 use super::font;
 use super::heatmap::{HeatMap, MISSING, Values, colour_bar};
 use super::picture::{Anchor, Picture, Raster, Shape, Text};
+use crate::rdm::Clusters;
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -219,6 +220,13 @@ impl RdmPlot<'_> {
 }
 
 impl Groups {
+    /// Clusters with their sizes, of stimuli that are drawn in this order.
+    pub fn of_clusters(clusters: &Clusters, order: &[usize], grey: bool) -> Groups {
+        let size = |cluster: usize| clusters.of.iter().filter(|of| **of == cluster).count();
+        let names = (0..clusters.count()).map(|cluster| format!("cluster {} ({})", cluster + 1, size(cluster))).collect();
+        Groups { names, of: order.iter().map(|&stimulus| clusters.of[stimulus]).collect(), grey }
+    }
+
     /// The colour of a group.
     pub(super) fn colour(&self, number: usize) -> Colour {
         if self.grey { shade(number, self.names.len()) } else { category(number, self.names.len()) }

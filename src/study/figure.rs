@@ -174,13 +174,8 @@ fn order(scene: &Scene, clusters: usize) -> Result<(Vec<usize>, Vec<Groups>, Str
         return Ok((order.clone(), categories(&order).into_iter().collect(), note));
     }
     let found = Clusters::find(&rdms, Clustering::Average, clusters.clamp(1, scene.stimuli), 0)?;
-    let size = |cluster: usize| found.of.iter().filter(|of| **of == cluster).count();
     let of_category = categories(&found.order);
-    let of_cluster = Groups {
-        names: (0..found.count()).map(|cluster| format!("cluster {} ({})", cluster + 1, size(cluster))).collect(),
-        of: found.order.iter().map(|&row| found.of[row]).collect(),
-        grey: of_category.is_some(),
-    };
+    let of_cluster = Groups::of_clusters(&found, &found.order, of_category.is_some());
     let note = format!("Stimuli ordered by {} clusters of {} (average linkage).", found.count(), reference.title);
     Ok((found.order, [of_cluster].into_iter().chain(of_category).collect(), note))
 }

@@ -13,7 +13,8 @@ use crate::cli::Extract;
 use crate::printer::{Printer, bytes, count};
 pub use again::{Again, again};
 use anyhow::Result;
-use runs::{Machine, begin, load, record};
+use planned::{State, state};
+use runs::{Machine, begin, load};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +28,7 @@ use thingsvision::extract::{
 };
 use thingsvision::images::ImageList;
 use thingsvision::registry::Registry;
-use thingsvision::weights::{self, Store};
+use thingsvision::weights::Store;
 use wanted::{Space, Wanted, choices, resources, wanted};
 
 /// Extracts what is wanted, and prints where it is.
@@ -85,18 +86,18 @@ pub fn extract(arguments: &Extract, registry: &Registry, store: &Store, stimuli:
 /// Whether the run is there, whole, and the same; one that differs is an error that spells out how.
 fn is_done(arguments: &Extract, wanted: &Wanted, store: &Store, machine: &Machine, stimuli: &Stimuli) -> Result<bool> {
     let folder = &wanted.folder;
-    if arguments.force || !is_run(folder) || !read_record(folder)?.complete {
+    // Of a run that is not there nobody needs to know the weights yet.
+    if arguments.force || !is_run(folder) {
         return Ok(false);
     }
-    let Some(weights) = weights::identify(store, &wanted.choice, &arguments.weights, arguments.seed)? else { return Ok(false) };
-    let differences = record(arguments, wanted, machine, stimuli, weights).differences(folder, false)?;
-    if differences.is_empty() {
-        return Ok(true);
+    match state(arguments, wanted, store, machine, stimuli)? {
+        State::Done => Ok(true),
+        State::Missing | State::Unfetched => Ok(false),
+        State::Changed(differences) => Err(advise(
+            format!("there is another run in `{}`: {}", folder.display(), differences.join("; ")),
+            "replace it with --force, or keep it and name another place with --out",
+        )),
     }
-    Err(advise(
-        format!("there is another run in `{}`: {}", folder.display(), differences.join("; ")),
-        "replace it with --force, or keep it and name another place with --out",
-    ))
 }
 
 /// Why a layer of the run in `folder` has no RDM, if one has none.

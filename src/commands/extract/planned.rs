@@ -2,7 +2,7 @@
 
 use super::runs::{Machine, record};
 use super::stimuli::Stimuli;
-use super::wanted::{choices, resources, size, wanted};
+use super::wanted::{Wanted, choices, resources, size, wanted};
 use crate::cli::Extract;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -38,21 +38,24 @@ pub enum State {
     Changed(Vec<String>),
 }
 
+/// What is in the place of a run.
+pub(super) fn state(arguments: &Extract, wanted: &Wanted, store: &Store, machine: &Machine, stimuli: &Stimuli) -> Result<State> {
+    let Some(weights) = identify(store, &wanted.choice, &arguments.weights, arguments.seed)? else {
+        return Ok(State::Unfetched);
+    };
+    if !is_run(&wanted.folder) || !read_record(&wanted.folder)?.complete {
+        return Ok(State::Missing);
+    }
+    let differences = record(arguments, wanted, machine, stimuli, weights).differences(&wanted.folder, false)?;
+    Ok(if differences.is_empty() { State::Done } else { State::Changed(differences) })
+}
+
 /// Looks at the run that `arguments`, which name one model, ask for.
 pub fn plan(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli) -> Result<Planned> {
     let all = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
     let machine = Machine { device: device::open(arguments.device)?.0, resources: resources(arguments, &all, stimuli)? };
     let wanted = &all[0];
-    let weights = identify(store, &wanted.choice, &arguments.weights, arguments.seed)?;
-    let state = match weights {
-        None => State::Unfetched,
-        Some(_) if !is_run(&wanted.folder) => State::Missing,
-        Some(_) if !read_record(&wanted.folder)?.complete => State::Missing,
-        Some(weights) => {
-            let differences = record(arguments, wanted, &machine, stimuli, weights).differences(&wanted.folder, false)?;
-            if differences.is_empty() { State::Done } else { State::Changed(differences) }
-        }
-    };
+    let state = state(arguments, wanted, store, &machine, stimuli)?;
     Ok(Planned {
         folder: wanted.folder.clone(),
         layers: wanted.layers.iter().map(|layer| layer.name.clone()).collect(),

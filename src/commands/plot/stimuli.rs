@@ -64,7 +64,7 @@ impl Drawn {
             names: ids.as_deref().filter(|_| !shown.no_names).map(display_names),
             clusters: clusters
                 .filter(|_| shown.clusters.is_some())
-                .map(|found| cluster_groups(&found, &in_order, categories.is_some())),
+                .map(|found| Groups::of_clusters(&found, &in_order, categories.is_some())),
             categories: categories.map(|labels| category_groups(labels, &rows)),
             rows: rows.iter().map(|&row| sources.first_rows[row]).collect(),
             ids,
@@ -195,12 +195,6 @@ fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
         return Some(format!("Ordered by {clusters} of {} ({how}).", name.trim_end()));
     }
     categories.then(|| "Ordered by category.".to_owned())
-}
-
-fn cluster_groups(clusters: &Clusters, order: &[usize], grey: bool) -> Groups {
-    let size = |cluster: usize| clusters.of.iter().filter(|of| **of == cluster).count();
-    let names = (0..clusters.count()).map(|cluster| format!("cluster {} ({})", cluster + 1, size(cluster))).collect();
-    Groups { names, of: order.iter().map(|&place| clusters.of[place]).collect(), grey }
 }
 
 fn category_groups(labels: Labels, rows: &[usize]) -> Groups {

@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
     let scenes: Vec<Scene> = compared.iter().map(|compared| scene(compared, printer)).collect::<Result<_>>()?;
     let results: Vec<(String, Vec<Score>)> = scenes.iter().map(|scene| (scene.dataset.clone(), scene.scores.clone())).collect();
     let summaries = Summary::of(&results);
-    let drawn = figures(&scenes, study.clusters, &plan.measure(&study))?;
+    let drawn = figures(&scenes, study.clusters, study.compare.title())?;
     let html = report::html(&study, &plan, &registry, &compared, &drawn, &summaries, &arguments.file)?;
 
     let mut files = write_tables(&study.out, &results, &summaries)?;

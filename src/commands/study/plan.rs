@@ -71,11 +71,6 @@ impl Plan {
         self.passes.iter().filter(|pass| pass.planned.state != State::Done)
     }
 
-    /// How scores are called.
-    pub fn measure(&self, study: &Study) -> String {
-        study.compare.title().to_owned()
-    }
-
     /// Says what will be done.
     pub fn say(&self, study: &Study, printer: Printer) {
         for set in &self.datasets {
