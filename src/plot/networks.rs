@@ -1,6 +1,6 @@
 //! Scores as pictures show them: by target and network, a network's random seeds together.
 
-use crate::rsa::{Score, of_run};
+use crate::rsa::{Score, mean_and_deviation, of_run};
 
 /// Scores with a smaller p get a mark.
 pub(super) const LEVEL: f64 = 0.05;
@@ -48,7 +48,7 @@ impl Weights {
 
 impl Network<'_> {
     pub(super) fn mean(&self) -> f64 {
-        self.scores.iter().map(|score| score.score).sum::<f64>() / self.scores.len() as f64
+        mean_and_deviation(&self.scores).0
     }
 
     /// The 95 % interval, if there is one seed.

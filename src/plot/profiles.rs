@@ -7,7 +7,7 @@ use super::font;
 use super::networks::{Facet, Network, Weights, facets};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
-use crate::rsa::Score;
+use crate::rsa::{Score, mean_and_deviation};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 220.0;
@@ -158,8 +158,6 @@ fn draw_line(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colo
 
 /// The mean of several seeds, less and plus their standard deviation.
 fn spread(network: &Network) -> Option<[f64; 2]> {
-    let (mean, count) = (network.mean(), network.scores.len() as f64);
-    let squares: f64 = network.scores.iter().map(|score| (score.score - mean).powi(2)).sum();
-    let deviation = (squares / (count - 1.0)).sqrt();
-    (count > 1.0).then_some([mean - deviation, mean + deviation])
+    let (mean, deviation) = mean_and_deviation(&network.scores);
+    deviation.map(|deviation| [mean - deviation, mean + deviation])
 }

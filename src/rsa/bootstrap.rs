@@ -3,9 +3,9 @@
 //! Stimuli are drawn with replacement; pairs of two copies of one stimulus are left out, for their distance of 0 would
 //! raise every score. Draws of fewer than three different stimuli are drawn again (as in rsatoolbox and Nili et al. 2014).
 
-use super::Analysis;
 use super::drawn::Prepared;
 use super::random::{Purpose, generator, multiplicities};
+use super::{Analysis, Comparison};
 use crate::advice::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -65,21 +65,42 @@ pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Re
 }
 
 fn check(analysis: &Analysis, over: Over) -> Result<()> {
+    let targets = analysis.targets.iter().map(|target| (target.name.as_str(), target.subjects.len()));
+    match cannot_draw(analysis.comparison, over, targets) {
+        None => Ok(()),
+        Some(NoDraws::OneSubject(problem)) => {
+            Err(advise(problem, "give an array [subjects, N, N] or several files, or bootstrap over stimuli"))
+        }
+        Some(NoDraws::WholeMatrices(problem)) => Err(advise(problem, "take --over subjects, or another comparison")),
+    }
+}
+
+/// Why a bootstrap has nothing to draw, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoDraws {
+    /// Of subjects.
+    OneSubject(String),
+    /// Of stimuli.
+    WholeMatrices(String),
+}
+
+/// Whether a bootstrap can be drawn, of targets with their names and numbers of subjects.
+pub fn cannot_draw<'a>(
+    comparison: Comparison,
+    over: Over,
+    mut targets: impl Iterator<Item = (&'a str, usize)>,
+) -> Option<NoDraws> {
     if over != Over::Stimuli
-        && let Some(target) = analysis.targets.iter().find(|target| target.subjects.len() < 2)
+        && let Some((name, _)) = targets.find(|(_, subjects)| *subjects < 2)
     {
-        return Err(advise(
-            format!("`{}` has one subject, so there are none to draw from", target.name),
-            "give an array [subjects, N, N] or several files, or bootstrap over stimuli",
-        ));
+        return Some(NoDraws::OneSubject(format!("`{name}` has one subject, so there are none to draw from")));
     }
-    if over != Over::Subjects && analysis.comparison.needs_all_pairs() {
-        return Err(advise(
-            format!("{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out", analysis.comparison.title()),
-            "take --over subjects, or another comparison",
-        ));
-    }
-    Ok(())
+    (over != Over::Subjects && comparison.needs_all_pairs()).then(|| {
+        NoDraws::WholeMatrices(format!(
+            "{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out",
+            comparison.title()
+        ))
+    })
 }
 
 /// Draws until three stimuli differ.

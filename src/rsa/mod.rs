@@ -27,7 +27,7 @@ mod tree;
 
 pub use align::{Alignment, Rows, align, align_files, aligned};
 pub use analysis::{Analysis, Model, Target};
-pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, Over, bootstrap};
+pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
 pub use ceiling::{Ceiling, ceiling};
 pub use cka::Kernel;
 pub use comparison::Comparison;
@@ -38,4 +38,4 @@ pub use explain::Explained;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
-pub use table::{Score, Table, of_run};
+pub use table::{Score, Table, mean_and_deviation, of_run};

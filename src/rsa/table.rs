@@ -159,6 +159,14 @@ pub fn of_run(run: &str) -> (&str, Option<u64>) {
     random.map_or((run, None), |(model, seed)| (model, Some(seed)))
 }
 
+/// The mean of scores, such as those of several seeds, and of more than one the standard deviation (of n − 1).
+pub fn mean_and_deviation(scores: &[&Score]) -> (f64, Option<f64>) {
+    let count = scores.len() as f64;
+    let mean = scores.iter().map(|score| score.score).sum::<f64>() / count;
+    let squares: f64 = scores.iter().map(|score| (score.score - mean).powi(2)).sum();
+    (mean, (scores.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
+}
+
 fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in rows {

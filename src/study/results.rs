@@ -1,6 +1,6 @@
 //! The scores of a study: one a run, and over the seeds of random networks their mean and spread.
 
-use crate::rsa::{Score, of_run};
+use crate::rsa::{Score, mean_and_deviation, of_run};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -103,9 +103,7 @@ impl Summary {
 
     fn new(dataset: &str, model: &str, seed: Option<u64>, scores: &[&Score]) -> Summary {
         let first = scores[0];
-        let count = scores.len() as f64;
-        let mean = scores.iter().map(|score| score.score).sum::<f64>() / count;
-        let squares: f64 = scores.iter().map(|score| (score.score - mean).powi(2)).sum();
+        let (mean, deviation) = mean_and_deviation(scores);
         let single = scores.len() == 1;
         let p: Option<Vec<f64>> = scores.iter().map(|score| score.p_family).collect();
         Summary {
@@ -117,7 +115,7 @@ impl Summary {
             weights: weights(seed),
             seeds: scores.len(),
             mean,
-            deviation: (!single).then(|| (squares / (count - 1.0)).sqrt()),
+            deviation,
             low: first.low.filter(|_| single),
             high: first.high.filter(|_| single),
             p_family: p.map(|p| p.into_iter().fold(0.0, f64::max)),

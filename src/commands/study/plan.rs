@@ -16,7 +16,7 @@ use thingsvision::advice::advise;
 use thingsvision::parallel::parallel;
 use thingsvision::rdm::ids::check_unique;
 use thingsvision::registry::Registry;
-use thingsvision::rsa::{Over, Rows, align};
+use thingsvision::rsa::{NoDraws, Rows, align, cannot_draw};
 use thingsvision::study::{Dataset, Network, Study, Weights};
 use thingsvision::weights::Store;
 use thingsvision::whole;
@@ -154,12 +154,6 @@ impl Pass {
 
 impl Set {
     fn find(study: &Study, dataset: &Dataset) -> Result<Set> {
-        if study.bootstrap > 0 && study.over != Over::Subjects && study.compare.needs_all_pairs() {
-            return Err(advise(
-                format!("{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out", study.compare.title()),
-                "take `bootstrap = 0`, `over = \"subjects\"`, or another `compare`",
-            ));
-        }
         let rsa = comparison(study, dataset)?;
         let targets = targets::read(&rsa)?;
         let probe = words(study, dataset, &study.models[0].model);
@@ -175,17 +169,28 @@ impl Set {
             }
         }
         check_unique(ids, &images)?;
-        let single = targets.iter().find(|target| target.files.iter().map(|(_, rdms)| rdms.subjects.len()).sum::<usize>() < 2);
-        if let (true, Some(target)) = (study.bootstrap > 0 && study.over != Over::Stimuli, single) {
-            return Err(advise(
-                format!("`{}` has one subject, so there are none to draw from", target.name),
-                "take `over = \"stimuli\"`, or `bootstrap = 0`, or give one RDM of each subject",
-            ));
+        if study.bootstrap > 0 {
+            check_bootstrap(study, &targets)?;
         }
         if let Some(named) = &dataset.categories {
             categories(named, Some(ids), ids.len(), Printer::new(true))?;
         }
         Ok(Set { dataset: dataset.clone(), stimuli, rsa })
+    }
+}
+
+/// Fails if the bootstrap has nothing to draw.
+fn check_bootstrap(study: &Study, targets: &[targets::Wanted]) -> Result<()> {
+    let subjects = |target: &targets::Wanted| target.files.iter().map(|(_, rdms)| rdms.subjects.len()).sum();
+    let targets = targets.iter().map(|target| (target.name.as_str(), subjects(target)));
+    match cannot_draw(study.compare, study.over, targets) {
+        None => Ok(()),
+        Some(NoDraws::OneSubject(problem)) => {
+            Err(advise(problem, "take `over = \"stimuli\"`, or `bootstrap = 0`, or give one RDM of each subject"))
+        }
+        Some(NoDraws::WholeMatrices(problem)) => {
+            Err(advise(problem, "take `bootstrap = 0`, `over = \"subjects\"`, or another `compare`"))
+        }
     }
 }
 
