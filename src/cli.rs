@@ -8,14 +8,17 @@ pub use plot::{Plot, PlotCommand, PlotMds, PlotRdm, PlotScores, Shown};
 pub use rdm::{Rdm, RdmCommand};
 pub use rsa::{Cka, Rsa};
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use thingsvision::advice::advise;
 use thingsvision::device::{Precision, Request};
 use thingsvision::extract::Shard;
 use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Reading, Size};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::OnConstant;
-use thingsvision::readout::Readout;
+use thingsvision::readout::{Readout, Tokens};
+use thingsvision::registry::{Choice, Registry};
 use thingsvision::weights;
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
@@ -214,26 +217,31 @@ pub struct Verify {
 /// `thingsvision layers`
 #[derive(Debug, clap::Args)]
 pub struct Layers {
-    /// The model, as `thingsvision models` lists it
+    /// The model, as `thingsvision models` lists it, or a file: a network that PyTorch exported
     #[arg(long)]
     pub model: String,
 
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    // Last, for what follows would get their heading.
+    /// What the network is shown of an image
+    #[command(flatten)]
+    pub pixels: Pixels,
 }
 
 /// `thingsvision extract`
 #[derive(Debug, clap::Args)]
 pub struct Extract {
-    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Repeat for
-    /// more: images are then decoded once for all
-    #[arg(long = "model", value_name = "MODEL", required = true)]
+    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Or a file: a
+    /// network that PyTorch exported (examples/export_model.py). Repeat for more: images are then decoded once for all
+    #[arg(long = "model", value_name = "MODEL|FILE.pt", required = true)]
     pub models: Vec<String>,
 
     /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
-    /// called more than once gives its last output, NAME@0 the first. `input` is the preprocessed image, `output` the
-    /// end of the network [default: the model's penultimate layer]
+    /// called more than once gives its last output, NAME@0 the first; of one that gives several tensors, NAME:1 is the
+    /// second. `input` is the preprocessed image, `output` the end of the network [default: the model's penultimate layer]
     #[arg(long = "layer", value_name = "NAME|GLOB")]
     pub layers: Vec<String>,
 
@@ -252,6 +260,11 @@ pub struct Extract {
     /// What is kept of each activation [default: none; for the default layer of a model, the readout that goes with it]
     #[arg(long, value_enum)]
     pub readout: Option<Readout>,
+
+    /// Which tokens of a layer stand for no part of the picture, for the readouts cls and patches: `cls` (the first is the
+    /// class token), `cls+4` (then 4 registers), `4` (4 registers, no class token), `none` [default: as the model says]
+    #[arg(long, value_name = "cls|cls+N|N|none")]
+    pub tokens: Option<Tokens>,
 
     /// The type of the stored numbers
     #[arg(long, value_enum, default_value_t)]
@@ -373,15 +386,57 @@ pub struct Pixels {
     #[arg(long, conflicts_with_all = ["resize", "no_crop"])]
     pub squash: bool,
 
+    /// Take the preprocessing of this name: imagenet, clip (of OpenAI), half (mean and std 0.5), or one of the registry;
+    /// what follows changes it
+    #[arg(long, value_name = "NAME")]
+    pub preprocess: Option<String>,
+
+    /// Subtracted from red, green and blue after division by 255: 0.485,0.456,0.406
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
+    pub mean: Option<Channels>,
+
+    /// Then they are divided by these
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
+    pub std: Option<Channels>,
+
     /// Resize as Pillow did before version 13, which differs for pictures taller than about 2:1
     #[arg(long)]
     pub pillow_12: bool,
 }
 
 impl Pixels {
-    /// What is left of `own` preprocessing.
-    pub fn preprocessing(&self, own: &Preprocessing) -> Preprocessing {
+    /// What is left of the preprocessing of `choice`, or of the one that is named.
+    pub fn preprocessing(&self, registry: &Registry, choice: &Choice) -> Result<Preprocessing> {
+        let named = self.preprocess.as_ref().map(|name| registry.preprocessing(name)).transpose()?;
+        let own = match named.or(choice.preprocessing) {
+            Some(own) => own.clone(),
+            None => self.whole().ok_or_else(|| {
+                advise(
+                    format!("`{}` does not say what its network is to be shown of an image", choice.name()),
+                    "say it: --preprocess imagenet, clip or half, or all of --resize, --crop, --mean and --std",
+                )
+            })?,
+        };
+        let preprocessing = self.change(&own);
+        preprocessing.check()?;
+        Ok(preprocessing)
+    }
+
+    /// One that these flags say all about.
+    fn whole(&self) -> Option<Preprocessing> {
+        let resize = if self.squash { self.crop? } else { self.resize? };
+        if !self.no_crop {
+            self.crop?;
+        }
+        let (mean, std) = (self.mean.clone()?.0, self.std.clone()?.0);
+        let interpolation = Interpolation::Bilinear;
+        Some(Preprocessing { resize: Size::Shorter(resize), interpolation, crop: self.crop, mean, std, pillow: Pillow::From13 })
+    }
+
+    fn change(&self, own: &Preprocessing) -> Preprocessing {
         let mut preprocessing = own.clone();
+        preprocessing.mean = self.mean.as_ref().map_or(own.mean, |mean| mean.0);
+        preprocessing.std = self.std.as_ref().map_or(own.std, |std| std.0);
         if let Some(side) = self.resize {
             preprocessing.resize = Size::Shorter(side);
         }
@@ -395,6 +450,19 @@ impl Pixels {
         preprocessing.pillow = if self.pillow_12 { Pillow::UpTo12 } else { own.pillow };
         preprocessing
     }
+}
+
+/// A number for red, green and blue.
+#[derive(Debug, Clone)]
+pub struct Channels(pub [f64; 3]);
+
+fn parse_channels(text: &str) -> Result<Channels, String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    let numbers = numbers.ok().filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+    numbers
+        .and_then(|numbers| numbers.try_into().ok())
+        .map(Channels)
+        .ok_or_else(|| "three numbers are needed: 0.5,0.5,0.5".to_owned())
 }
 
 /// A side of a picture.

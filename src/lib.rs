@@ -30,5 +30,6 @@ pub mod readout;
 pub mod registry;
 pub mod rsa;
 pub mod study;
+mod torchscript;
 pub mod weights;
 pub mod whole;

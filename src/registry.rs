@@ -2,8 +2,8 @@
 
 use crate::advice::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
-use crate::models::Architecture;
-use crate::readout::Readout;
+use crate::models::{Architecture, Card};
+use crate::readout::{Readout, Tokens};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -58,6 +58,8 @@ pub struct Entry {
     pub default_readout: Readout,
     /// The number of values of the default layer after its readout.
     pub outputs: Option<i64>,
+    /// Which tokens of layers of tokens are special; of networks built here the first is the class token.
+    pub tokens: Option<Tokens>,
     /// Whose module names and numbers these are.
     #[serde(default)]
     pub source: String,
@@ -83,8 +85,8 @@ pub struct Weights {
     pub file: Option<PathBuf>,
     /// The SHA-256 of the file, or the prefix of it that is published.
     pub sha256: Option<String>,
-    /// The name of the preprocessing that the weights were trained with.
-    preprocessing: String,
+    /// The name of the preprocessing that the weights were trained with; an exported network may lack it.
+    preprocessing: Option<String>,
 }
 
 /// A model as chosen by a name on the command line.
@@ -94,8 +96,8 @@ pub struct Choice<'a> {
     pub entry: &'a Entry,
     /// Its weights: those of the tag, or the first.
     pub weights: &'a Weights,
-    /// The preprocessing of these weights.
-    pub preprocessing: &'a Preprocessing,
+    /// The preprocessing of these weights, if it is known.
+    pub preprocessing: Option<&'a Preprocessing>,
     /// Whether the name had a tag.
     pub tagged: bool,
 }
@@ -108,11 +110,6 @@ impl Entry {
 }
 
 impl Choice<'_> {
-    /// Height and width of what the network is shown.
-    pub fn shown(&self) -> [usize; 2] {
-        self.preprocessing.shown_always().expect("the registry has checked it")
-    }
-
     /// `resnet50`, or `resnet50.imagenet1k_v2` if the tag was given.
     pub fn name(&self) -> String {
         if self.tagged { format!("{}.{}", self.entry.name, self.weights.tag) } else { self.entry.name.clone() }
@@ -175,9 +172,15 @@ impl Registry {
                     bail!("the name `{name}` is that of `{}`", other.name);
                 }
             }
+            if !matches!(entry.architecture, Architecture::Exported) {
+                entry.tokens.get_or_insert(Tokens::CLASS);
+            }
             for weights in &mut entry.weights {
-                let known = self.preprocessing.contains_key(&weights.preprocessing);
-                ensure!(known, "model `{}`: there is no preprocessing `{}`", entry.name, weights.preprocessing);
+                let Some(preprocessing) = &weights.preprocessing else {
+                    bail!("model `{}`: the weights `{}` have no preprocessing", entry.name, weights.tag);
+                };
+                let known = self.preprocessing.contains_key(preprocessing);
+                ensure!(known, "model `{}`: there is no preprocessing `{preprocessing}`", entry.name);
                 weights.file = weights.file.take().map(|file| folder.join(file));
             }
             self.models.push(entry);
@@ -189,8 +192,8 @@ impl Registry {
     /// but what is to the letter another's name for a model (OpenAI's `ViT-B/32`) means that model.
     pub fn choose(&self, name: &str) -> Result<Choice<'_>> {
         let (model, tag) = match name.split_once('.') {
-            Some((model, tag)) => (model, Some(tag)),
-            None => (name, None),
+            Some((model, tag)) if !self.models.iter().any(|entry| entry.names().any(|known| known == name)) => (model, Some(tag)),
+            _ => (name, None),
         };
         let entry = self.find(model).ok_or_else(|| {
             let names = self.models.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
@@ -204,7 +207,70 @@ impl Registry {
                 advise(format!("`{}` has no weights `{tag}`", entry.name), format!("there are {}", tags.join(", ")))
             })?,
         };
-        Ok(Choice { entry, weights, preprocessing: &self.preprocessing[&weights.preprocessing], tagged: tag.is_some() })
+        let preprocessing = weights.preprocessing.as_ref().map(|name| &self.preprocessing[name]);
+        Ok(Choice { entry, weights, preprocessing, tagged: tag.is_some() })
+    }
+
+    /// The preprocessing called `name`.
+    pub fn preprocessing(&self, name: &str) -> Result<&Preprocessing> {
+        self.preprocessing.get(name).ok_or_else(|| {
+            let names: Vec<_> = self.preprocessing.keys().map(|name| format!("`{name}`")).collect();
+            advise(format!("there is no preprocessing `{name}`"), format!("there are {}", names.join(", ")))
+        })
+    }
+
+    /// Adds the networks that `names` give as files: those that PyTorch exported.
+    pub fn add_files<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+        names
+            .into_iter()
+            .filter(|name| self.is_file(name))
+            .cloned()
+            .collect::<Vec<_>>()
+            .iter()
+            .try_for_each(|name| self.add_file(name))
+    }
+
+    /// Whether `name` means a file: by its ending, or because no model is called so and there is one.
+    fn is_file(&self, name: &str) -> bool {
+        let path = Path::new(name);
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+        ["pt", "pth", "ts", "pt2"].contains(&ending.as_str()) || path.is_file() && self.choose(name).is_err()
+    }
+
+    fn add_file(&mut self, name: &str) -> Result<()> {
+        let path = Path::new(name);
+        if !path.is_file() {
+            return Err(advise(
+                format!("there is no file `{name}`"),
+                "give the path of a network that PyTorch exported, or the name of a model: `thingsvision models` lists all",
+            ));
+        }
+        if self.choose(name).is_ok() {
+            return Ok(());
+        }
+        let card = Card::read(path)?;
+        let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        // A file may be called like a model that is known.
+        let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
+        let preprocessing = card.preprocessing.map(|preprocessing| {
+            self.preprocessing.insert(name.to_owned(), preprocessing);
+            name.to_owned()
+        });
+        let weights = Weights { tag: "file".into(), url: None, file: Some(path.to_owned()), sha256: None, preprocessing };
+        self.models.push(Entry {
+            name: if taken { format!("file-{stem}") } else { stem.into_owned() },
+            aliases: vec![name.to_owned()],
+            architecture: Architecture::Exported,
+            default_layer: card.default_layer.unwrap_or_else(|| "output".into()),
+            default_readout: card.default_readout,
+            outputs: None,
+            tokens: card.tokens,
+            source: [card.source, card.exported].join(", "),
+            licence: card.licence,
+            citation: card.citation,
+            weights: vec![weights],
+        });
+        Ok(())
     }
 
     fn find(&self, name: &str) -> Option<&Entry> {
@@ -257,8 +323,8 @@ mod tests {
     #[test]
     fn preprocessing_belongs_to_the_weights() {
         let registry = Registry::load(None).unwrap();
-        assert_eq!(registry.choose("resnet50").unwrap().preprocessing.resize, Size::Shorter(256));
-        assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.resize, Size::Shorter(232));
+        assert_eq!(registry.choose("resnet50").unwrap().preprocessing.unwrap().resize, Size::Shorter(256));
+        assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.unwrap().resize, Size::Shorter(232));
     }
 
     fn add(text: &str) -> String {

@@ -4,47 +4,42 @@ use super::shape;
 use crate::cli::Layers;
 use crate::printer::{Printer, columns, count};
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
-use thingsvision::extract::describe;
-use thingsvision::models::Model;
+use thingsvision::advice::advise;
+use thingsvision::extract::{Description, Output, describe};
 use thingsvision::registry::Registry;
+use thingsvision::weights::{self, Store};
 
 /// Lists the layers of a model with the shapes of what they give.
-pub fn run(arguments: &Layers, registry: Option<&Path>, printer: Printer) -> Result<()> {
-    let registry = Registry::load(registry)?;
+pub fn run(arguments: &Layers, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
+    let mut registry = Registry::load(registry)?;
+    registry.add_files([&arguments.model])?;
     let choice = registry.choose(&arguments.model)?;
-    let model = Model::without_weights(&choice.entry.architecture)?;
-    let layers = describe(&model.manifest, &model.trace(choice.shown())?);
-    let bytes = |shape: &[usize]| shape.iter().product::<usize>() * 4;
+    let shown = arguments.pixels.preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
+        advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")
+    })?;
+    let bar = printer.download(&choice.name());
+    let model = weights::outline(store, &choice, &mut |arrived, total| bar.at(arrived, total))?;
+    bar.finish();
+    let layers = describe(model.manifest(), &model.trace(shown)?);
+    let default = &choice.entry.default_layer;
     if arguments.json {
-        let layers: Vec<_> = layers
-            .iter()
-            .map(|layer| {
-                let last = layer.calls.last();
-                json!({
-                    "layer": layer.name,
-                    "class": layer.class,
-                    "calls": layer.calls.len(),
-                    "shape": last,
-                    "bytes": last.map(|shape| bytes(shape)),
-                    "shapes": layer.calls,
-                    "default": layer.name == choice.entry.default_layer,
-                })
-            })
-            .collect();
+        let layers: Vec<_> = layers.iter().map(|layer| as_json(layer, default)).collect();
         return Ok(printer.data(&serde_json::to_string_pretty(&layers)?)?);
     }
     let mut rows = vec![["layer", "module", "output", "calls", "per image", ""].map(String::from).to_vec()];
     for layer in &layers {
-        let is_default = layer.name == choice.entry.default_layer;
+        let mark = if layer.name == *default { "* " } else { "  " };
+        let last = layer.calls.last();
+        let usable = last.filter(|output| output.unusable.is_none());
         rows.push(vec![
-            format!("{}{}{}", if is_default { "* " } else { "  " }, indent(&layer.name), layer.name),
-            layer.class.to_owned(),
-            layer.calls.last().map_or_else(|| "never called".into(), |last| shape(last)),
+            format!("{mark}{}{}", indent(&layer.name), layer.name),
+            layer.class.clone(),
+            last.map_or_else(|| "never called".into(), |last| if usable.is_some() { shape(&last.shape) } else { String::new() }),
             layer.calls.len().to_string(),
-            layer.calls.last().map_or_else(String::new, |last| indicatif::BinaryBytes(bytes(last) as u64).to_string()),
-            remark(&layer.name, &layer.calls, is_default),
+            usable.map_or_else(String::new, |last| indicatif::BinaryBytes(bytes(&last.shape) as u64).to_string()),
+            remark(layer, layer.name == *default),
         ]);
     }
     rows[0][0].insert_str(0, "  ");
@@ -57,16 +52,45 @@ pub fn run(arguments: &Layers, registry: Option<&Path>, printer: Printer) -> Res
     Ok(())
 }
 
+fn as_json(layer: &Description, default: &str) -> Value {
+    let last = layer.calls.last();
+    let of_calls = |part: fn(&Output) -> Value| layer.calls.iter().map(part).collect::<Vec<_>>();
+    json!({
+        "layer": layer.name,
+        "class": layer.class,
+        "calls": layer.calls.len(),
+        "shape": last.map(|output| &output.shape),
+        "bytes": last.map(|output| bytes(&output.shape)),
+        "shapes": of_calls(|output| json!(output.shape)),
+        "elements": of_calls(|output| json!(output.elements)),
+        "channels_last": last.is_some_and(|output| output.channels_last),
+        "unusable": last.and_then(|output| output.unusable),
+        "default": layer.name == default,
+    })
+}
+
+fn bytes(shape: &[usize]) -> usize {
+    shape.iter().product::<usize>() * 4
+}
+
 fn indent(name: &str) -> String {
     "  ".repeat(name.matches('.').count())
 }
 
-fn remark(name: &str, calls: &[Vec<usize>], is_default: bool) -> String {
+/// What is not seen from the shape.
+fn remark(layer: &Description, is_default: bool) -> String {
+    let Description { name, calls, .. } = layer;
+    let Some(last) = calls.last() else { return String::new() };
+    let mut remarks: Vec<String> = Vec::new();
     if calls.len() > 1 {
-        format!("{name}@0 … @{}", calls.len() - 1)
+        remarks.push(format!("{name}@0 … @{}", calls.len() - 1));
     } else if is_default {
-        "default".into()
-    } else {
-        String::new()
+        remarks.push("default".into());
     }
+    if let [first, .., end] = last.elements.as_slice() {
+        remarks.push(format!("{name}:{first} … :{end}"));
+    }
+    remarks.extend(last.channels_last.then(|| "channels last".into()));
+    remarks.extend(last.unusable.map(|reason| format!("not to be extracted: {reason}")));
+    remarks.join(", ")
 }

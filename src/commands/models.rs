@@ -6,12 +6,16 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::Path;
+use tch::{Device, Kind};
+use thingsvision::images::Preprocessing;
+use thingsvision::models::{Architecture, Model};
 use thingsvision::readout::Readout;
-use thingsvision::registry::{Entry, Registry};
+use thingsvision::registry::{Choice, Entry, Registry};
 
 /// Lists the registry, or one model of it.
 pub fn run(arguments: &Models, registry: Option<&Path>, printer: Printer) -> Result<()> {
-    let registry = Registry::load(registry)?;
+    let mut registry = Registry::load(registry)?;
+    registry.add_files(&arguments.model)?;
     let models: Vec<&Entry> = match &arguments.model {
         Some(name) => vec![registry.choose(name)?.entry],
         None => registry.models.iter().collect(),
@@ -42,11 +46,25 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
     Ok(vec![
         entry.name.clone(),
         format!("{}{}", first.tag, others.concat()),
-        format!("{} px", registry.choose(&entry.name)?.shown()[0]),
+        shown(&registry.choose(&entry.name)?).map(|side| format!("{side} px")).unwrap_or_default(),
         entry.default_layer.clone(),
         entry.outputs.map(count).unwrap_or_default(),
-        format!("{:.1} M", entry.architecture.manifest()?.parameters() as f64 / 1e6),
+        parameters(entry)?.map(|number| format!("{:.1} M", number as f64 / 1e6)).unwrap_or_default(),
     ])
+}
+
+/// The side of what a network is shown, if that is known.
+fn shown(choice: &Choice) -> Option<usize> {
+    Some(choice.preprocessing?.shown_always()?[0])
+}
+
+/// The number of parameters, if the network is built here or in a file of the user's.
+fn parameters(entry: &Entry) -> Result<Option<i64>> {
+    Ok(match (&entry.architecture, &entry.weights[0].file) {
+        (Architecture::Exported, None) => None,
+        (Architecture::Exported, Some(path)) => Some(Model::exported(path, Device::Cpu, Kind::Float)?.manifest().parameters()),
+        (architecture, _) => Some(architecture.manifest()?.parameters()),
+    })
 }
 
 fn details(registry: &Registry, entry: &Entry) -> Result<String> {
@@ -54,13 +72,14 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         vec!["model".to_owned(), entry.name.clone()],
         vec!["names and numbers".to_owned(), entry.source.clone()],
         vec!["default layer".to_owned(), default_layer(entry)],
-        vec!["parameters".to_owned(), count(entry.architecture.manifest()?.parameters())],
+        vec!["parameters".to_owned(), parameters(entry)?.map(count).unwrap_or_else(|| "?".into())],
         vec!["licence".to_owned(), entry.licence.clone()],
         vec!["citation".to_owned(), entry.citation.clone()],
     ];
     for weights in &entry.weights {
         let name = format!("{}.{}", entry.name, weights.tag);
-        let preprocessing = registry.choose(&name)?.preprocessing.describe();
+        let preprocessing = registry.choose(&name)?.preprocessing;
+        let preprocessing = preprocessing.map_or_else(|| "not known; --preprocess says it".into(), Preprocessing::describe);
         rows.push(vec!["weights".to_owned(), name]);
         let file = weights.file.as_ref().map(|file| file.display().to_string());
         rows.extend(weights.url.clone().or(file).map(|place| vec!["  file".to_owned(), place]));
@@ -97,7 +116,7 @@ fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {
         "default_layer": entry.default_layer,
         "default_readout": entry.default_readout,
         "outputs": entry.outputs,
-        "parameters": entry.architecture.manifest()?.parameters(),
+        "parameters": parameters(entry)?,
         "licence": entry.licence,
         "citation": entry.citation,
         "weights": weights.collect::<Result<Vec<_>>>()?,

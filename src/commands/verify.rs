@@ -113,10 +113,11 @@ fn layers(folder: &Path, record: &Record) -> Result<Vec<Finding>> {
 /// The run as its command makes it now: images, weights, program; and some rows.
 fn anew(arguments: &Verify, record: &Record) -> Result<Vec<Finding>> {
     let folder = arguments.run.canonicalize()?;
-    let (cli, extract) = command(record)?;
+    let (cli, named, extract) = command(record)?;
     std::env::set_current_dir(&record.directory)
         .with_context(|| format!("the run was made in `{}`, which cannot be entered", record.directory.display()))?;
-    let registry = Registry::load(cli.registry.as_deref())?;
+    let mut registry = Registry::load(cli.registry.as_deref())?;
+    registry.add_files(&named)?;
     let store = Store::open(cli.cache.as_deref(), true)?;
     let stimuli = match Stimuli::find(&extract) {
         Ok(stimuli) => stimuli,
@@ -136,8 +137,8 @@ fn anew(arguments: &Verify, record: &Record) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The command that made the run, for the model of this one.
-fn command(record: &Record) -> Result<(Cli, Extract)> {
+/// The command that made the run, the models that it names, and it for the model of this one.
+fn command(record: &Record) -> Result<(Cli, Vec<String>, Extract)> {
     if record.command.is_empty() {
         bail!("the record does not say by which command the run was made");
     }
@@ -145,6 +146,7 @@ fn command(record: &Record) -> Result<(Cli, Extract)> {
         anyhow::anyhow!("the recorded command cannot be read: {}", error.to_string().lines().next().unwrap_or_default())
     })?;
     let Command::Extract(extract) = &mut cli.command else { bail!("the recorded command is no `extract`") };
+    let named = extract.models.clone();
     let extract = Extract {
         models: vec![record.model.clone()],
         command: record.command.clone(),
@@ -152,7 +154,7 @@ fn command(record: &Record) -> Result<(Cli, Extract)> {
         force: true,
         ..std::mem::replace(extract.as_mut(), empty())
     };
-    Ok((cli, extract))
+    Ok((cli, named, extract))
 }
 
 /// Any flags.

@@ -1,7 +1,8 @@
 //! From what a user asks for (names, `name@call`, globs) to calls of the network.
 
 use crate::advice::{advise, did_you_mean};
-use crate::nn::{Manifest, ModuleId, Trace};
+use crate::nn::{Call, Manifest, ModuleId, Trace};
+use crate::readout::Places;
 use anyhow::Result;
 use glob::Pattern;
 use std::collections::BTreeMap;
@@ -9,12 +10,21 @@ use std::collections::BTreeMap;
 /// A layer as a user asks for it: one call of one module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// PyTorch's name, with `@k` if a call was named; also the name of its file.
+    /// PyTorch's name, with `@k` if a call and `:element` if a tensor of it was named; also the name of its file.
     pub name: String,
     /// The position of the call in the trace.
     pub call: usize,
     /// The shape of the output for one image.
     pub shape: Vec<usize>,
+    /// Where readouts find what they look for.
+    pub places: Places,
+}
+
+impl Layer {
+    fn new(name: String, trace: &Trace, call: usize) -> Layer {
+        let places = Places { channels_last: trace.calls[call].channels_last, tokens: None };
+        Layer { name, call, shape: shape(trace, call), places }
+    }
 }
 
 /// One row of `thingsvision layers`.
@@ -23,22 +33,35 @@ pub struct Description {
     /// PyTorch's name.
     pub name: String,
     /// The Python class.
-    pub class: &'static str,
-    /// The output shape of each call for one image; empty if PyTorch never calls the module.
-    pub calls: Vec<Vec<usize>>,
+    pub class: String,
+    /// Each call; empty if the network never calls the module.
+    pub calls: Vec<Output>,
+}
+
+/// What a call gives.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The shape for one image; of several tensors, that of the first.
+    pub shape: Vec<usize>,
+    /// Where in the output its tensors are, of those that can be extracted; one empty text if it is one tensor.
+    pub elements: Vec<String>,
+    /// Whether a picture is `[H, W, C]`.
+    pub channels_last: bool,
+    /// Why the first tensor cannot be extracted, if it cannot.
+    pub unusable: Option<&'static str>,
 }
 
 /// Every layer between `input` and `output`, in the order in which the network begins them: a container stands before what
 /// it contains. A module that is never called stands after its parent.
 pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
-    let of = |module: ModuleId, class| Description {
+    let of = |module: ModuleId, class: &str| Description {
         name: manifest.layer_name(module).to_owned(),
-        class,
-        calls: trace.calls_of(module).into_iter().map(|call| shape(trace, call)).collect(),
+        class: class.to_owned(),
+        calls: trace.calls_of(module).into_iter().map(|first| output(trace, first)).collect(),
     };
     let mut order: Vec<usize> = (0..manifest.modules.len()).collect();
     order.sort_by_cached_key(|&module| (begins(manifest, trace, module), manifest.modules[module].name.matches('.').count()));
-    let modules = order.into_iter().map(|i| of(ModuleId(i), manifest.modules[i].class));
+    let modules = order.into_iter().map(|i| of(ModuleId(i), &manifest.modules[i].class));
     let (output, inner): (Vec<_>, Vec<_>) = modules.partition(|layer| layer.name == "output");
     [of(ModuleId::INPUT, "Tensor")].into_iter().chain(inner).chain(output).collect()
 }
@@ -52,13 +75,21 @@ fn begins(manifest: &Manifest, trace: &Trace, module: usize) -> Option<usize> {
     first.or_else(|| begins(manifest, trace, parent()?))
 }
 
+fn output(trace: &Trace, first: usize) -> Output {
+    let Call { channels_last, unusable, .. } = trace.calls[first];
+    let tensors = trace.calls[trace.tensors_of(first)].iter().filter(|tensor| tensor.unusable.is_none());
+    let elements = tensors.map(|tensor| tensor.element.clone()).collect();
+    Output { shape: shape(trace, first), elements, channels_last, unusable }
+}
+
 fn shape(trace: &Trace, call: usize) -> Vec<usize> {
     trace.calls[call].shape[1..].iter().map(|&size| size as usize).collect()
 }
 
 /// The layers that `wanted` asks for, each once, in the order in which the network computes them.
 ///
-/// `name` is the last call of a module, as a PyTorch hook that overwrites would keep it; `name@k` its call `k` from 0.
+/// `name` is the last call of a module, as a PyTorch hook that overwrites would keep it; `name@k` its call `k` from 0. Of a
+/// call that gives several tensors it is the first; `name:element` names another, by its place (`:1`) or key (`:out`).
 /// A name with `*`, `?` or `[…]` is a glob over all modules that are called; it never means `input` or `output`.
 /// `model` is its name, for messages.
 pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String]) -> Result<Vec<Layer>> {
@@ -73,8 +104,9 @@ pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String
 
 fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
     let hint = "`NAME@0` is the first call of a module, `NAME` the last; globs go in quotes: --layer 'layer4.*'";
-    let (name, call) = match wanted.rsplit_once('@') {
-        None => (wanted, None),
+    let (rest, element) = wanted.split_once(':').map_or((wanted, None), |(rest, element)| (rest, Some(element)));
+    let (name, call) = match rest.rsplit_once('@') {
+        None => (rest, None),
         Some((name, call)) => {
             let digits = !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_digit());
             let call = call.parse().ok().filter(|_| digits);
@@ -82,13 +114,15 @@ fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) ->
             (name, Some(call))
         }
     };
+    // What was asked for, of the module `name`.
+    let full = |name: &str| name.to_owned() + &wanted[name_end(wanted)..];
     if name.contains(['*', '?', '[']) {
-        return resolve_glob(model, manifest, trace, name, call);
+        return resolve_glob(model, manifest, trace, name, (call, element), &full);
     }
     let module = find(model, manifest, name)?;
     let calls = trace.calls_of(module);
-    let at = match call {
-        _ if calls.is_empty() => return Err(never_called(name)),
+    let first = match call {
+        _ if calls.is_empty() => return Err(never_called(manifest, name)),
         None => calls[calls.len() - 1],
         Some(call) => *calls.get(call).ok_or_else(|| {
             let last = calls.len() - 1;
@@ -102,21 +136,61 @@ fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) ->
             )
         })?,
     };
-    let name = call.map_or_else(|| name.to_owned(), |call| format!("{name}@{call}"));
-    Ok(vec![Layer { name, call: at, shape: shape(trace, at) }])
+    let at = tensor(trace, first, element).ok_or_else(|| no_element(trace, first, name, wanted))?;
+    match trace.calls[at].unusable {
+        Some(reason) => Err(advise(format!("`{wanted}` cannot be extracted: {reason}"), others(trace, first, rest))),
+        None => Ok(vec![Layer::new(full(name), trace, at)]),
+    }
 }
 
-fn resolve_glob(model: &str, manifest: &Manifest, trace: &Trace, glob: &str, call: Option<usize>) -> Result<Vec<Layer>> {
+/// Where in what a user asks for the name of the module ends.
+fn name_end(wanted: &str) -> usize {
+    let end = wanted.find(':').unwrap_or(wanted.len());
+    wanted[..end].rfind('@').unwrap_or(end)
+}
+
+/// The position of a tensor of the call whose first is at `first`. A tensor that is the whole output is its own element 0.
+fn tensor(trace: &Trace, first: usize, element: Option<&str>) -> Option<usize> {
+    let Some(element) = element else { return Some(first) };
+    let is_it = |at: &usize| trace.calls[*at].element == element || element == "0" && trace.calls[*at].element.is_empty();
+    trace.tensors_of(first).find(is_it)
+}
+
+fn no_element(trace: &Trace, first: usize, name: &str, wanted: &str) -> anyhow::Error {
+    let elements = output(trace, first).elements;
+    let is_one = matches!(elements.as_slice(), [element] if element.is_empty());
+    let problem = format!("there is no `{wanted}`");
+    advise(problem, if is_one { format!("`{name}` gives one tensor") } else { others(trace, first, name) })
+}
+
+fn others(trace: &Trace, first: usize, name: &str) -> String {
+    let elements = output(trace, first).elements;
+    let named: Vec<_> =
+        elements.iter().filter(|element| !element.is_empty()).map(|element| format!("`{name}:{element}`")).collect();
+    match named.as_slice() {
+        [] => "take another layer: `thingsvision layers` shows which have a shape".into(),
+        named => format!("it gives {}", named.join(", ")),
+    }
+}
+
+fn resolve_glob(
+    model: &str,
+    manifest: &Manifest,
+    trace: &Trace,
+    glob: &str,
+    (call, element): (Option<usize>, Option<&str>),
+    full: &dyn Fn(&str) -> String,
+) -> Result<Vec<Layer>> {
     let pattern = Pattern::new(glob).map_err(|error| {
         advise(format!("`{glob}` is not a glob: {}", error.msg), "* stands for any part of a name: --layer 'layer4.*'")
     })?;
     let mut layers = Vec::new();
     for (i, entry) in manifest.modules.iter().enumerate().filter(|(_, entry)| !entry.name.is_empty()) {
         let calls = trace.calls_of(ModuleId(i));
-        let at = call.map_or_else(|| calls.last(), |call| calls.get(call));
-        if let (true, Some(&at)) = (pattern.matches(&entry.name), at) {
-            let name = call.map_or_else(|| entry.name.clone(), |call| format!("{}@{call}", entry.name));
-            layers.push(Layer { name, call: at, shape: shape(trace, at) });
+        let first = call.map_or_else(|| calls.last(), |call| calls.get(call));
+        let at = first.and_then(|&first| tensor(trace, first, element)).filter(|&at| trace.calls[at].unusable.is_none());
+        if let (true, Some(at)) = (pattern.matches(&entry.name), at) {
+            layers.push(Layer::new(full(&entry.name), trace, at));
         }
     }
     if layers.is_empty() {
@@ -146,11 +220,16 @@ fn find(model: &str, manifest: &Manifest, name: &str) -> Result<ModuleId> {
     }
 }
 
-fn never_called(name: &str) -> anyhow::Error {
+fn never_called(manifest: &Manifest, name: &str) -> anyhow::Error {
     let parent = name.rsplit_once('.').map_or("output", |(parent, _)| parent);
+    let dropped = if manifest.is_traced {
+        ", or it computes nothing (Identity, Dropout) and the export left it out: then its output is its input"
+    } else {
+        ""
+    };
     advise(
         format!("`{name}` is never called by the network, so it has no output"),
-        format!("its parent `{parent}` uses its weights"),
+        format!("its parent `{parent}` uses its weights{dropped}"),
     )
 }
 
@@ -165,7 +244,7 @@ mod tests {
         let registry = Registry::load(None)?;
         let network = Model::without_weights(&registry.choose(model)?.entry.architecture)?;
         let wanted: Vec<_> = wanted.iter().map(|&wanted| wanted.to_owned()).collect();
-        let layers = resolve(model, &network.manifest, &network.trace([64, 64])?, &wanted)?;
+        let layers = resolve(model, network.manifest(), &network.trace([64, 64])?, &wanted)?;
         Ok(layers.into_iter().map(|layer| (layer.name, layer.call)).collect())
     }
 

@@ -19,7 +19,7 @@ mod values;
 
 pub use folder::RunFolder;
 pub use journal::{Done, Journal};
-pub use layers::{Layer, describe, resolve};
+pub use layers::{Description, Layer, Output, describe, resolve};
 pub use part::{Rows, Shard};
 pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, checksums, file_hash, is_run, read_record, sha256};
 pub use resources::{Demand, Resources, per_image};
@@ -243,7 +243,7 @@ impl<'a> Worker<'a> {
         let tensor = Tensor::f_from_slice(&pixels.values[..size * pixels.len])?.f_view([size as i64, 3, height, width])?;
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
-            let features = run.readout.apply(activation)?;
+            let features = run.readout.apply(activation, run.layers[slot].places)?;
             let write = run.sinks[slot].write(turn, images.clone(), &features, room);
             write.with_context(|| format!("layer `{}`", run.layers[slot].name))?;
             writing += start.elapsed();

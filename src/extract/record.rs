@@ -6,7 +6,7 @@ use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
 use crate::rdm::OnConstant;
-use crate::readout::Readout;
+use crate::readout::{Readout, Tokens};
 use crate::weights::Provenance;
 use crate::whole;
 use anyhow::{Context, Result};
@@ -47,6 +47,9 @@ pub struct Record {
     pub preprocessing: Preprocessing,
     /// What was kept of each activation.
     pub readout: Readout,
+    /// Which tokens were taken for special, if that was known.
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
     /// The element type of the files.
     pub dtype: Dtype,
     /// `cpu`, or `cuda:N`.

@@ -276,7 +276,7 @@ pub fn initialise(init: &mut Init, config: &Config) -> Result<()> {
     modules.iter().try_for_each(|module| init.reset(module))?;
     for module in modules {
         let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
-        match (config.variant, module.class) {
+        match (config.variant, module.class.as_str()) {
             (Variant::S, "Conv2d") => {
                 let fan_out = init.fans(&weight)?.1;
                 init.normal(&weight, 0.0, (2.0 / fan_out).sqrt())?;

@@ -1,16 +1,19 @@
-//! Networks: one architecture family a file, and what holds for all of them.
+//! Networks: one architecture family a file, those that PyTorch exported, and what holds for all of them.
 //!
 //! A family's file reads like its Python source: the constructor mirrors `__init__`, `compute` mirrors `forward`,
 //! `initialise` replays the constructor's random draws.
 
 pub mod alexnet;
+mod built_in;
 pub mod clip;
 pub mod cornet;
+mod exported;
 mod model;
 pub mod resnet;
 pub mod vgg;
 pub mod vit;
 
+pub use exported::{Card, Exported};
 pub use model::Model;
 
 use crate::nn::{Init, Manifest, Module, Scope, StateDict};
@@ -34,6 +37,8 @@ pub enum Architecture {
     Vgg(vgg::Config),
     /// [`vit`]
     Vit(vit::Config),
+    /// Whatever the weights file holds: it is a network that PyTorch exported ([`Exported`]).
+    Exported,
 }
 
 fn at_least_one(numbers: impl IntoIterator<Item = i64>) -> Result<()> {
@@ -66,6 +71,7 @@ impl Architecture {
                 ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
                 Ok(())
             }
+            Architecture::Exported => Ok(()),
         }
     }
 
@@ -77,6 +83,7 @@ impl Architecture {
             Architecture::Resnet(config) => Box::new(resnet::ResNet::new(s, config)?),
             Architecture::Vgg(config) => Box::new(vgg::Vgg::new(s, config)?),
             Architecture::Vit(config) => Box::new(vit::VisionTransformer::new(s, config)?),
+            Architecture::Exported => bail!("an exported network is not built, but read from its file"),
         })
     }
 
@@ -105,6 +112,7 @@ impl Architecture {
             Architecture::Resnet(_) => resnet::initialise(&mut init)?,
             Architecture::Vgg(_) => vgg::initialise(&mut init)?,
             Architecture::Vit(_) => vit::initialise(&mut init)?,
+            Architecture::Exported => {}
         }
         init.finish()
     }

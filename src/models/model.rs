@@ -1,21 +1,35 @@
 //! A network with weights on a device: the one thing that extraction sees of it.
 
-use super::Architecture;
-use crate::nn::{Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace, can_fuse};
-use anyhow::{Result, bail};
+use super::built_in::BuiltIn;
+use super::{Architecture, Exported};
+use crate::nn::{Keep, Manifest, Plan, StateDict, Trace};
+use anyhow::Result;
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Where networks without weights are built.
-const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+/// What differs between a network that is built here and one that PyTorch exported.
+pub(super) trait Network: Send + Sync {
+    /// Its modules and tensors.
+    fn manifest(&self) -> &Manifest;
+
+    /// The calls of a pass of images of this height and width, each with the shape for one image.
+    fn trace(&self, size: [usize; 2]) -> Result<Trace>;
+
+    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first.
+    fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()>;
+
+    /// From now on each module is computed by itself, in PyTorch's order of operations.
+    fn be_exact(&mut self);
+
+    /// Whether modules may be computed together.
+    fn is_fused(&self) -> bool;
+}
 
 /// A network ready to run.
 pub struct Model {
-    /// Its modules and tensors.
-    pub manifest: Manifest,
+    network: Box<dyn Network>,
     /// Where its weights are and its images go.
     pub device: Device,
-    root: Box<dyn Module>,
-    fused: bool,
     /// Of weights and activations.
     kind: Kind,
 }
@@ -30,32 +44,41 @@ impl Model {
 
     /// The same with weights and activations of another kind of floating-point numbers.
     pub fn of_kind(architecture: &Architecture, weights: StateDict, device: Device, kind: Kind) -> Result<Model> {
-        let (root, manifest) = Scope::build(Some(weights), (kind, device), |s| architecture.construct(s))?;
-        Ok(Model { manifest, device, root, fused: device == Device::Cpu && kind == Kind::Float && can_fuse(), kind })
-    }
-
-    /// The same network, each module computed by itself and in PyTorch's order of operations.
-    pub fn exact(self) -> Model {
-        Model { fused: false, ..self }
-    }
-
-    /// Whether modules may be computed together.
-    pub fn is_fused(&self) -> bool {
-        self.fused
+        let network = Box::new(BuiltIn::new(architecture, Some(weights), (kind, device))?);
+        Ok(Model { network, device, kind })
     }
 
     /// The network with zeros for weights, which take no memory: for its trace.
     pub fn without_weights(architecture: &Architecture) -> Result<Model> {
-        let (root, manifest) = Scope::build(None, CPU, |s| architecture.construct(s))?;
-        Ok(Model { manifest, device: Device::Cpu, root, fused: false, kind: Kind::Float })
+        let (device, kind) = (Device::Cpu, Kind::Float);
+        let network = Box::new(BuiltIn::new(architecture, None, (kind, device))?);
+        Ok(Model { network, device, kind })
     }
 
-    /// Follows the shape of one image of this height and width through the whole network and records every call.
-    pub fn trace(&self, [height, width]: [usize; 2]) -> Result<Trace> {
-        let mut pass = Pass::tracing();
-        let size = [1, 3, height as i64, width as i64];
-        self.pass(&mut pass, &Tensor::f_zeros(size, (Kind::Float, self.device))?)?;
-        Ok(pass.into_trace())
+    /// The network that PyTorch exported to the file at `path`.
+    pub fn exported(path: &Path, device: Device, kind: Kind) -> Result<Model> {
+        Ok(Model { network: Box::new(Exported::open(path, (kind, device))?), device, kind })
+    }
+
+    /// The same network, each module computed by itself and in PyTorch's order of operations.
+    pub fn exact(mut self) -> Model {
+        self.network.be_exact();
+        self
+    }
+
+    /// Its modules and tensors.
+    pub fn manifest(&self) -> &Manifest {
+        self.network.manifest()
+    }
+
+    /// Whether modules may be computed together.
+    pub fn is_fused(&self) -> bool {
+        self.network.is_fused()
+    }
+
+    /// Follows one image of this height and width through the whole network and records every call.
+    pub fn trace(&self, size: [usize; 2]) -> Result<Trace> {
+        self.network.trace(size)
     }
 
     /// Puts `images`, which are on the CPU, where the network is, as it needs them. To a GPU they are copied from memory
@@ -69,17 +92,6 @@ impl Model {
 
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        self.pass(&mut Pass::keeping(plan, keep).fusing(self.fused), images)
-    }
-
-    fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {
-        let end = tch::no_grad(|| {
-            pass.visit(ModuleId::INPUT, images)?;
-            self.root.forward(pass, images)
-        });
-        match end {
-            Ok(_) | Err(Halt::Done) => Ok(()),
-            Err(Halt::Failed(error)) => bail!(error),
-        }
+        self.network.run(plan, images, keep)
     }
 }

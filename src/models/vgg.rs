@@ -88,7 +88,7 @@ pub fn initialise(init: &mut Init) -> Result<()> {
     modules.iter().try_for_each(|module| init.reset(module))?;
     for module in modules {
         let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
-        match module.class {
+        match module.class.as_str() {
             "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
             "Linear" => init.normal(&weight, 0.0, 0.01)?,
             _ => continue,

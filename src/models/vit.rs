@@ -166,7 +166,7 @@ pub fn initialise(init: &mut Init) -> Result<()> {
     init.fill("class_token", 0.0)?;
     for module in modules {
         init.reset(module)?;
-        match module.class {
+        match module.class.as_str() {
             "Encoder" => init.normal("encoder.pos_embedding", 0.0, 0.02)?,
             // The last module of a perceptron: both of its linear layers are there.
             "Dropout" if module.name.ends_with("mlp.4") => redraw(init, module.name.trim_end_matches(".4"))?,

@@ -53,7 +53,7 @@ impl<'a> Init<'a> {
     /// `module.reset_parameters()`, as run at the end of the constructor of a layer with weights.
     pub fn reset(&mut self, module: &ModuleEntry) -> Result<()> {
         let key = |name: &str| format!("{}.{name}", module.name);
-        match module.class {
+        match module.class.as_str() {
             "Conv2d" | "Linear" => self.reset_linear_map(&key("weight"), &key("bias")),
             "BatchNorm2d" => {
                 self.fill(&key("weight"), 1.0)?;

@@ -22,7 +22,7 @@ pub struct ModuleEntry {
     /// The dotted name, `layer4.2.conv3`; empty for the network itself.
     pub name: String,
     /// The name of the Python class, `Conv2d`.
-    pub class: &'static str,
+    pub class: String,
 }
 
 /// A parameter or buffer.
@@ -43,6 +43,8 @@ pub struct Manifest {
     pub modules: Vec<ModuleEntry>,
     /// All tensors, in the order of PyTorch's `state_dict()`.
     pub tensors: Vec<TensorEntry>,
+    /// Whether modules may be missing among the calls because tracing in Python dropped them: they compute nothing.
+    pub is_traced: bool,
 }
 
 impl Manifest {

@@ -2,15 +2,34 @@
 
 use super::{Flow, Halt, Manifest, ModuleId};
 use anyhow::anyhow;
+use std::ops::Range;
 use tch::Tensor;
 
-/// One execution of a module. Shared and recurrent modules have several.
+/// The output of one execution of a module. Shared and recurrent modules have several; an execution that gives several
+/// tensors, as some modules of exported networks do, has an entry for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The module that was called.
     pub module: ModuleId,
-    /// The shape of its output, batch first.
+    /// Whether this is the first tensor of the execution.
+    pub begins: bool,
+    /// Where in the output the tensor is: empty if it is the output, else numbers and keys as `1:0`.
+    pub element: String,
+    /// The shape of the output, batch first.
     pub shape: Vec<i64>,
+    /// The axis of the images where the module itself does not put them first.
+    pub axis: usize,
+    /// Whether a picture is `[H, W, C]`.
+    pub channels_last: bool,
+    /// Why it has no rows, one for each image, to give.
+    pub unusable: Option<&'static str>,
+}
+
+impl Call {
+    /// An execution that gives one tensor, batch first.
+    pub fn new(module: ModuleId, shape: Vec<i64>) -> Call {
+        Call { module, begins: true, element: String::new(), shape, axis: 0, channels_last: false, unusable: None }
+    }
 }
 
 /// The calls of one pass through the whole network, in the order in which they ended; the first is the input.
@@ -21,9 +40,15 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The positions of the calls of `module` in [`Trace::calls`].
+    /// The positions of the calls of `module` in [`Trace::calls`], of each that of its first tensor.
     pub fn calls_of(&self, module: ModuleId) -> Vec<usize> {
-        (0..self.calls.len()).filter(|&call| self.calls[call].module == module).collect()
+        (0..self.calls.len()).filter(|&call| self.calls[call].module == module && self.calls[call].begins).collect()
+    }
+
+    /// The positions of the tensors of the call whose first is at `first`.
+    pub fn tensors_of(&self, first: usize) -> Range<usize> {
+        let more = self.calls[first + 1..].iter().take_while(|call| !call.begins).count();
+        first..first + 1 + more
     }
 }
 
@@ -41,8 +66,8 @@ pub struct Tap {
 /// The stop is a position in the call sequence, never "all names seen": a shared ReLU is called again.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The modules in the order of the trace, up to the last call to keep.
-    sequence: Vec<ModuleId>,
+    /// The trace up to the last call to keep.
+    sequence: Vec<Call>,
     /// By call.
     taps: Vec<Tap>,
 }
@@ -53,7 +78,16 @@ impl Plan {
         let mut taps: Vec<_> = calls.iter().enumerate().map(|(slot, &call)| Tap { call, slot }).collect();
         taps.sort_by_key(|tap| tap.call);
         let needed = taps.last().map_or(0, |last| last.call + 1);
-        Plan { sequence: trace.calls[..needed].iter().map(|call| call.module).collect(), taps }
+        Plan { sequence: trace.calls[..needed].to_vec(), taps }
+    }
+
+    /// What to keep, in the order of the trace: the call, which execution of its module that is, and the slot.
+    pub fn taps(&self) -> impl Iterator<Item = (&Call, usize, usize)> {
+        self.taps.iter().map(|tap| {
+            let call = &self.sequence[tap.call];
+            let begun = self.sequence[..=tap.call].iter().filter(|other| other.module == call.module && other.begins).count();
+            (call, begun - 1, tap.slot)
+        })
     }
 }
 
@@ -122,7 +156,7 @@ impl<'a> Pass<'a> {
     pub fn visit(&mut self, module: ModuleId, y: &Tensor) -> Flow<()> {
         let call = self.count(module)?;
         match &mut self.mode {
-            Mode::Tracing(trace) => trace.calls.push(Call { module, shape: y.size() }),
+            Mode::Tracing(trace) => trace.calls.push(Call::new(module, y.size())),
             Mode::Keeping { plan, next, keep } => {
                 while let Some(tap) = plan.taps.get(*next).filter(|tap| tap.call == call) {
                     keep(tap.slot, y).map_err(Halt::Failed)?;
@@ -141,9 +175,9 @@ impl<'a> Pass<'a> {
         let call = self.calls;
         self.calls += 1;
         match &self.mode {
-            Mode::Keeping { plan, .. } if plan.sequence.get(call) != Some(&module) => Err(Halt::Failed(anyhow!(
-                "call {call} came from another module than in the dry run: a fault of this program, please report it"
-            ))),
+            Mode::Keeping { plan, .. } if plan.sequence.get(call).map(|call| call.module) != Some(module) => Err(Halt::Failed(
+                anyhow!("call {call} came from another module than in the dry run: a fault of this program, please report it"),
+            )),
             _ => Ok(call),
         }
     }

@@ -39,7 +39,7 @@ impl Scope<'_> {
     /// Enters this scope as a module of the Python class `class`. The first thing that a constructor does.
     pub fn register(&self, class: &'static str) -> ModuleId {
         let modules = &mut self.build.manifest.borrow_mut().modules;
-        modules.push(ModuleEntry { name: self.name.clone(), class });
+        modules.push(ModuleEntry { name: self.name.clone(), class: class.to_owned() });
         ModuleId(modules.len() - 1)
     }
 

@@ -55,6 +55,10 @@ pub struct Network {
     pub layers: Vec<String>,
     /// As `extract --readout`.
     pub readout: Option<String>,
+    /// As `extract --preprocess`.
+    pub preprocess: Option<String>,
+    /// As `extract --tokens`.
+    pub tokens: Option<String>,
     /// Instead of those of the study.
     pub weights: Option<Vec<Weights>>,
 }
@@ -69,14 +73,19 @@ impl<'de> Deserialize<'de> for Network {
             #[serde(default, deserialize_with = "one_or_more")]
             layers: Vec<String>,
             readout: Option<String>,
+            preprocess: Option<String>,
+            tokens: Option<String>,
             #[serde(default, deserialize_with = "some_or_more")]
             weights: Option<Vec<Weights>>,
         }
         match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(model) => Ok(Network { model, layers: Vec::new(), readout: None, weights: None }),
+            toml::Value::String(model) => {
+                Ok(Network { model, layers: Vec::new(), readout: None, preprocess: None, tokens: None, weights: None })
+            }
             table => {
-                let Table { model, layers, readout, weights } = table.try_into().map_err(D::Error::custom)?;
-                Ok(Network { model, layers, readout, weights })
+                let table: Table = table.try_into().map_err(D::Error::custom)?;
+                let Table { model, layers, readout, preprocess, tokens, weights } = table;
+                Ok(Network { model, layers, readout, preprocess, tokens, weights })
             }
         }
     }

@@ -4,9 +4,9 @@
 //! TorchScript archives only the tensors are taken. Tensors are read one by one and only if they are wanted, so memory
 //! holds the weights once and the largest tensor twice.
 
-use super::torchscript;
 use crate::advice::{Advice, advise};
 use crate::nn::StateDict;
+use crate::torchscript::{Script, on_large_stack};
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
 use pytorch_reader::{DType, PytorchReader};
@@ -86,7 +86,8 @@ fn open(path: &Path) -> Result<Checkpoint> {
         bail!("it has no more than {} bytes", file.metadata()?.len());
     }
     if start.starts_with(b"PK") && is_torchscript(path)? {
-        return Ok(Checkpoint::Script(torchscript::read(path)?));
+        let tensors = on_large_stack(|| Script::open(path)?.tensors())?;
+        return Ok(Checkpoint::Script(tensors.into_iter().map(|tensor| (tensor.key, tensor.tensor)).collect()));
     }
     // A safetensors file begins with the length of its header, and then the header's brace.
     let mut header = [0; 5];

@@ -4,13 +4,13 @@ mod checkpoint;
 mod download;
 mod fit;
 mod store;
-mod torchscript;
 
 pub use checkpoint::Checkpoint;
 pub use download::{Patience, Progress, download};
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
 use crate::advice::advise;
+use crate::models::{Architecture, Card, Model};
 use crate::nn::StateDict;
 use crate::registry::{Choice, Entry, Registry};
 use anyhow::{Context, Result};
@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use tch::{Device, Kind};
 
 /// The value of `--weights`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,23 @@ pub enum Provenance {
         /// Of the whole file.
         sha256: String,
     },
+    /// In the file of a network that PyTorch exported.
+    Exported {
+        /// The file, if it is one of the user's.
+        path: Option<PathBuf>,
+        /// Where it is published.
+        url: Option<String>,
+        /// Of the whole file.
+        sha256: String,
+        /// Where they come from, as the file says.
+        weights: String,
+        /// The library that the network is of, and how it was exported, as the file or the registry says.
+        source: String,
+        /// Of code and weights.
+        licence: String,
+        /// The paper to cite.
+        citation: String,
+    },
 }
 
 impl Provenance {
@@ -100,12 +118,73 @@ impl Provenance {
             Provenance::Random { seed } => format!("random, seed {seed} (as torch.manual_seed({seed}))"),
             Provenance::Published { tag, sha256, .. } => format!("{tag} (sha256 {}…, verified)", &sha256[..8]),
             Provenance::File { path, sha256 } => format!("{} (sha256 {}…)", path.display(), &sha256[..8]),
+            Provenance::Exported { path, url, sha256, weights, .. } => {
+                let place = path.as_ref().map(|path| path.display().to_string()).or_else(|| url.clone()).unwrap_or_default();
+                let weights = if weights.is_empty() { String::new() } else { format!("{weights}, ") };
+                format!("{weights}in {place} (sha256 {}…)", &sha256[..8])
+            }
         }
     }
 }
 
-/// The weights of `choice` from `source`; published ones are looked for in `store` and fetched if need be.
-pub fn load(
+/// The network of `choice` for a dry run: with zeros for weights, or from its file, which is fetched if need be.
+pub fn outline(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<Model> {
+    match choice.entry.architecture {
+        Architecture::Exported => Model::exported(&exported_file(store, choice, progress)?, Device::Cpu, Kind::Float),
+        _ => Model::without_weights(&choice.entry.architecture),
+    }
+}
+
+/// The network of `choice` on a device, with weights from `source` as numbers of this kind; published ones are looked for in
+/// `store` and fetched if need be.
+pub fn network(
+    registry: &Registry,
+    store: &Store,
+    choice: &Choice,
+    (source, seed): (&Weights, u64),
+    (device, kind): (Device, Kind),
+    progress: &mut Progress,
+) -> Result<(Model, Provenance)> {
+    if let Architecture::Exported = choice.entry.architecture {
+        let path = exported_file(store, choice, progress)?;
+        let provenance = exported(choice, &path, source)?;
+        return Ok((Model::exported(&path, device, kind)?, provenance));
+    }
+    let (weights, provenance) = load(registry, store, choice, source, seed, progress)?;
+    Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance))
+}
+
+/// The file of an exported network.
+fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<PathBuf> {
+    match &choice.weights.file {
+        Some(path) => Ok(path.clone()),
+        None => Ok(store.fetch(choice, progress)?.path),
+    }
+}
+
+/// The provenance of an exported network in the file at `path`.
+fn exported(choice: &Choice, path: &Path, source: &Weights) -> Result<Provenance> {
+    if *source != Weights::Pretrained {
+        return Err(advise(
+            format!("`{}` is an exported network, and has the weights that are in its file", choice.name()),
+            "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
+        ));
+    }
+    let (Choice { entry, weights, .. }, card) = (choice, Card::read(path)?);
+    let sha256 = sha256(path)?;
+    check_hash(path, &sha256, weights.sha256.as_deref())?;
+    Ok(Provenance::Exported {
+        path: weights.file.as_deref().map(std::path::absolute).transpose()?,
+        url: weights.url.clone(),
+        sha256,
+        weights: card.weights,
+        source: entry.source.clone(),
+        licence: entry.licence.clone(),
+        citation: entry.citation.clone(),
+    })
+}
+
+fn load(
     registry: &Registry,
     store: &Store,
     choice: &Choice,
@@ -123,8 +202,13 @@ pub fn load(
     }
 }
 
-/// What [`load`] would load; `None` if that has to be fetched first.
+/// What [`network`] would load; `None` if that has to be fetched first.
 pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> Result<Option<Provenance>> {
+    if let Architecture::Exported = choice.entry.architecture {
+        let fetched = || Ok::<_, anyhow::Error>(store.find(choice)?.map(|found| found.path));
+        let path = choice.weights.file.clone().map_or_else(fetched, |path| Ok(Some(path)))?;
+        return path.map(|path| exported(choice, &path, source)).transpose();
+    }
     let file = |path: &Path| Ok(Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }));
     match (source, &choice.weights.file) {
         (Weights::Random, _) => Ok(Some(Provenance::Random { seed })),
@@ -159,13 +243,19 @@ fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option
         (read(registry, choice, path, &file), sha256.join().expect("hashing does not panic"))
     });
     let sha256 = sha256?;
-    if let Some(expected) = expected.filter(|expected| !sha256.starts_with(*expected)) {
-        return Err(advise(
+    check_hash(path, &sha256, expected)?;
+    Ok((weights?, Provenance::File { path: std::path::absolute(path)?, sha256 }))
+}
+
+/// `expected` is the beginning of the file's SHA-256, if it is known.
+fn check_hash(path: &Path, sha256: &str, expected: Option<&str>) -> Result<()> {
+    match expected.filter(|expected| !sha256.starts_with(*expected)) {
+        Some(expected) => Err(advise(
             format!("`{}` is not the file of the registry: its SHA-256 is {sha256}, expected is {expected}…", path.display()),
             "get the right file, or correct the registry",
-        ));
+        )),
+        None => Ok(()),
     }
-    Ok((weights?, Provenance::File { path: std::path::absolute(path)?, sha256 }))
 }
 
 fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) -> Result<StateDict> {

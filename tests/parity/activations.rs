@@ -73,7 +73,7 @@ fn compare_every_call(entry: &Entry, model: &Model, size: [usize; 2], expected: 
     let mut seen = 0;
     let mut compare = |slot: usize, y: &Tensor| {
         let call = &trace.calls[slot + 1];
-        let module = &model.manifest.modules[call.module.0].name;
+        let module = &model.manifest().modules[call.module.0].name;
         assert_eq!(y.size()[1..], call.shape[1..], "{}: {module} in the dry run", entry.name);
         check(&format!("{} call {slot}", entry.name), module, y, &expected[slot]);
         seen += 1;
@@ -128,7 +128,7 @@ fn fused_equals_plain() {
         for (first, step) in sets {
             let calls: Vec<_> = (first..trace.calls.len()).step_by(step).collect();
             for (call, y) in calls.iter().zip(outputs(&fused, &calls)) {
-                let name = plain.manifest.layer_name(trace.calls[*call].module);
+                let name = plain.manifest().layer_name(trace.calls[*call].module);
                 let scale = expected[*call].abs().max().double_value(&[]);
                 let error = (y - &expected[*call]).abs().max().double_value(&[]);
                 assert!(error <= FUSED_TOLERANCE * scale, "{}, {name}, call {call}: {error} of {scale}", entry.name);

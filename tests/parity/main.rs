@@ -27,7 +27,7 @@ fn table(path: &str) -> Vec<Vec<String>> {
 
 /// Height and width of the images that a model takes.
 fn input_size(model: &str) -> [usize; 2] {
-    Registry::load(None).unwrap().choose(model).unwrap().shown()
+    Registry::load(None).unwrap().choose(model).unwrap().preprocessing.unwrap().shown_always().unwrap()
 }
 
 fn every_model(check: impl Fn(&Entry)) {

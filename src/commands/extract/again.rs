@@ -2,7 +2,7 @@
 
 use super::runs::{Machine, begin, load, record};
 use super::stimuli::Stimuli;
-use super::wanted::{choices, resources, wanted};
+use super::wanted::{resources, wanted};
 use super::{Work, stop::Stop};
 use crate::cli::Extract;
 use crate::printer::Printer;
@@ -34,7 +34,7 @@ pub fn again(
     place: &Path,
 ) -> Result<Again> {
     let printer = Printer::new(true);
-    let wanted = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
+    let wanted = wanted(arguments, registry, store, &stimuli.images, printer)?;
     let machine = Machine { device: device::open(arguments.device)?.0, resources: resources(arguments, &wanted, stimuli)? };
     let weights = identify(store, &wanted[0].choice, &arguments.weights, arguments.seed)?
         .context("the weights of the run are not on this machine")?;

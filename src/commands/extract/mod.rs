@@ -33,7 +33,8 @@ use wanted::{Space, Wanted, choices, resources, wanted};
 
 /// Extracts what is wanted, and prints where it is.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let registry = Registry::load(registry)?;
+    let mut registry = Registry::load(registry)?;
+    registry.add_files(&arguments.models)?;
     // The names first: a wrong one must not wait for all images to be looked at.
     choices(arguments, &registry)?;
     let stimuli = Stimuli::find(arguments)?;
@@ -59,7 +60,7 @@ pub struct Finished {
 
 /// Checks everything, then extracts, then computes the RDMs. Runs that are there already are not made again.
 pub fn extract(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli, printer: Printer) -> Result<Finished> {
-    let all = wanted(arguments, choices(arguments, registry)?, &stimuli.images)?;
+    let all = wanted(arguments, registry, store, &stimuli.images, printer)?;
     let folders: Vec<PathBuf> = all.iter().map(|wanted| wanted.folder.clone()).collect();
     let (device, no_cuda) = device::open(arguments.device)?;
     let machine = Machine { device, resources: resources(arguments, &all, stimuli)? };

@@ -1,7 +1,7 @@
 //! From what is wanted to runs: networks with their weights, records, and files to write to.
 
 use super::stimuli::Stimuli;
-use super::wanted::Wanted;
+use super::wanted::{Wanted, is_exact};
 use crate::cli::{Extract, RdmOption};
 use crate::printer::Printer;
 use anyhow::Result;
@@ -39,9 +39,9 @@ pub fn load(
         let choice = &wanted.choice;
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
-        let (state, provenance) = weights::load(registry, store, choice, &arguments.weights, arguments.seed, &mut progress)?;
+        let source = (&arguments.weights, arguments.seed);
+        let (model, provenance) = weights::network(registry, store, choice, source, (machine.device, kind), &mut progress)?;
         bar.finish();
-        let model = Model::of_kind(&choice.entry.architecture, state, machine.device, kind)?;
         models.push(if arguments.exact { model.exact() } else { model });
         records.push(record(arguments, wanted, machine, stimuli, provenance));
     }
@@ -50,7 +50,7 @@ pub fn load(
 
 /// The beginning of the record of a run with weights of this provenance.
 pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: &Stimuli, weights: Provenance) -> Record {
-    let Wanted { choice, preprocessing, layers, readout, shapes, .. } = wanted;
+    let Wanted { choice, preprocessing, layers, readout, tokens, shapes, .. } = wanted;
     Record {
         program: format!("thingsvision {}", env!("CARGO_PKG_VERSION")),
         libtorch: device::LIBTORCH_VERSION.to_owned(),
@@ -62,11 +62,12 @@ pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: 
         weights,
         preprocessing: preprocessing.clone(),
         readout: *readout,
+        tokens: *tokens,
         dtype: arguments.dtype,
         device: name(machine.device),
         batch_size: machine.resources.batch_size,
         precision: arguments.precision,
-        exact: arguments.exact,
+        exact: is_exact(arguments, choice),
         image_origin: stimuli.images.origin.clone(),
         exif_orientation: stimuli.images.reading.upright,
         max_pixels: stimuli.images.reading.max_pixels,

@@ -2,17 +2,18 @@
 
 use super::stimuli::Stimuli;
 use crate::cli::{Extract, RdmOption};
-use crate::printer::bytes;
+use crate::printer::{Printer, bytes};
 use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
-use thingsvision::models::Model;
+use thingsvision::models::Architecture;
 use thingsvision::nn::Plan;
-use thingsvision::readout::Readout;
+use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
+use thingsvision::weights::{self, Store};
 use thingsvision::whole;
 
 /// A model and what is wanted of it.
@@ -24,6 +25,8 @@ pub struct Wanted<'a> {
     pub layers: Vec<Layer>,
     pub plan: Plan,
     pub readout: Readout,
+    /// Which tokens are special, if that is known.
+    pub tokens: Option<Tokens>,
     /// The shape of a row of each layer, after the readout.
     pub shapes: Vec<Vec<usize>>,
     pub folder: PathBuf,
@@ -45,11 +48,20 @@ pub fn choices<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Ch
     Ok(choices)
 }
 
-pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageList) -> Result<Vec<Wanted<'a>>> {
-    let wanted = choices.into_iter().map(|choice| {
-        let preprocessing = arguments.pixels.preprocessing(choice.preprocessing);
+/// The networks of `registry` that are asked for; exported ones are fetched if need be.
+pub fn wanted<'a>(
+    arguments: &Extract,
+    registry: &'a Registry,
+    store: &Store,
+    images: &ImageList,
+    printer: Printer,
+) -> Result<Vec<Wanted<'a>>> {
+    let wanted = choices(arguments, registry)?.into_iter().map(|choice| {
+        let preprocessing = arguments.pixels.preprocessing(registry, &choice)?;
         let shown = images.shown(&preprocessing)?;
-        let network = Model::without_weights(&choice.entry.architecture)?;
+        let bar = printer.download(&choice.name());
+        let network = weights::outline(store, &choice, &mut |arrived, total| bar.at(arrived, total))?;
+        bar.finish();
         let trace = network.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
         let default = [choice.entry.default_layer.clone()];
         let (names, readout) = match arguments.layers.as_slice() {
@@ -57,13 +69,15 @@ pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageL
             layers => (layers, Readout::None),
         };
         let readout = arguments.readout.unwrap_or(readout);
-        let layers = resolve(&choice.entry.name, &network.manifest, &trace, names)?;
+        let mut layers = resolve(&choice.name(), network.manifest(), &trace, names)?;
+        let tokens = arguments.tokens.or(choice.entry.tokens);
+        layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
-        let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape)).collect::<Result<_>>()?;
-        let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest.parameters() as usize);
+        let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape, layer.places)).collect::<Result<_>>()?;
+        let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest().parameters() as usize);
         let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
         let last = calls.iter().max().map_or(0, |last| last + 1);
-        let multiplications = network.manifest.multiplications(&trace.calls[..last]);
+        let multiplications = network.manifest().multiplications(&trace.calls[..last]);
         Ok(Wanted {
             choice,
             preprocessing,
@@ -71,6 +85,7 @@ pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageL
             plan,
             layers,
             readout,
+            tokens,
             shapes,
             folder,
             bytes_per_image,
@@ -83,14 +98,17 @@ pub fn wanted<'a>(arguments: &Extract, choices: Vec<Choice<'a>>, images: &ImageL
 
 /// Why a network could not be traced, if it was to see another size than it was made for.
 fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
-    if choice.preprocessing.shown_always() == Some([height, width]) {
-        return error;
-    }
-    let own = choice.preprocessing.describe();
+    let Some(own) = choice.preprocessing.filter(|own| own.shown_always() != Some([height, width])) else { return error };
+    let own = own.describe();
     advise(
         format!("`{}` cannot take images of {width} × {height} pixels", choice.entry.name),
         format!("its own preprocessing is: {own}; many networks take this size only"),
     )
+}
+
+/// Whether each module is computed by itself, in PyTorch's order of operations: an exported network always is.
+pub fn is_exact(arguments: &Extract, choice: &Choice) -> bool {
+    arguments.exact || matches!(choice.entry.architecture, Architecture::Exported)
 }
 
 /// `activations/alexnet.random-0`.
@@ -110,7 +128,7 @@ pub fn resources(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> R
         images: stimuli.images.len(),
         per_image: wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0),
         beside: wanted.iter().map(|wanted| wanted.parameters * 4).sum::<usize>().saturating_add(sums),
-        exact: arguments.exact,
+        exact: wanted.iter().any(|wanted| is_exact(arguments, &wanted.choice)),
         batch_size: arguments.batch_size.map(|size| size as usize),
         workers: arguments.workers.map(|workers| workers as usize),
     };

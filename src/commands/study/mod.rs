@@ -23,8 +23,9 @@ use thingsvision::whole;
 
 /// Plans, extracts what is missing, compares, draws, and prints where the report is.
 pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let registry = Registry::load(registry)?;
+    let mut registry = Registry::load(registry)?;
     let study = Study::read(&arguments.file)?;
+    registry.add_files(study.models.iter().map(|network| &network.model))?;
     let plan = Plan::new(&study, &registry, store)?;
     plan.say(&study, printer);
     if arguments.dry_run {

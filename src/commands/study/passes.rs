@@ -6,6 +6,7 @@ use crate::commands::extract::{Finished, extract};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::time::Instant;
+use tch::{Device, Kind};
 use thingsvision::advice::text_of;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store, Weights};
@@ -21,7 +22,8 @@ pub fn prepare(plan: &Plan, registry: &Registry, store: &Store, printer: Printer
         }
         let choice = registry.choose(&models[0])?;
         let bar = printer.download(&choice.name());
-        weights::load(registry, store, &choice, weights, *seed, &mut |arrived, total| bar.at(arrived, total))?;
+        let mut progress = |arrived, total| bar.at(arrived, total);
+        weights::network(registry, store, &choice, (weights, *seed), (Device::Cpu, Kind::Float), &mut progress)?;
         bar.finish();
         looked_at.push((models, weights));
     }

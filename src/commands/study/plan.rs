@@ -231,7 +231,8 @@ fn networks(study: &Study, dataset: &Dataset, network: &Network) -> Result<Vec<E
             words.push(format!("--weights={value}").into());
             words.push(format!("--seed={seed}").into());
             words.extend(network.layers.iter().map(|layer| format!("--layer={layer}").into()));
-            words.extend(network.readout.iter().map(|readout| format!("--readout={readout}").into()));
+            let flags = [("readout", &network.readout), ("preprocess", &network.preprocess), ("tokens", &network.tokens)];
+            words.extend(flags.iter().filter_map(|(flag, value)| Some(format!("--{flag}={}", value.as_ref()?).into())));
             all.push(parse_extract(words).with_context(|| format!("model `{}`", network.model))?);
         }
     }

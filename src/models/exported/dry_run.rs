@@ -1,0 +1,163 @@
+//! What an exported network gives, from a run of one image and a run of two.
+//!
+//! The two runs tell which axis of an output is that of the images, also where tokens come first or windows are folded into it,
+//! and whether an image's activation depends on the images beside it.
+
+use crate::nn::{Call, ModuleId, Trace};
+use crate::torchscript::{Output, Script};
+use anyhow::{Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+
+/// So many values of an activation are compared.
+const SAMPLE: i64 = 256;
+/// Relative to the largest of them. One image is multiplied by other kernels than two, and rounding adds up.
+const TOLERANCE: f64 = 1e-3;
+
+const NO_NUMBERS: &str = "what it gives are no plain numbers";
+const NOT_PER_IMAGE: &str = "what it gives does not depend on the number of images";
+const OTHER_AXES: &str = "what it gives has no axis for the images";
+const MIXED: &str = "what it gives for an image depends on the images beside it";
+
+/// What was seen of one image alone.
+struct Seen {
+    module: usize,
+    begins: bool,
+    element: String,
+    shape: Vec<i64>,
+    sample: Option<Tensor>,
+}
+
+/// Runs `script` and records every call.
+pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device)) -> Result<Trace> {
+    let image = noise([1, 3, height as i64, width as i64], like)?;
+    // Brighter and with less contrast, so that the statistics of a batch differ from those of an image.
+    let other = (image.f_flip([3])? * 0.3).f_add_scalar(0.6)?;
+    let mut alone = Vec::new();
+    let mut fault = None;
+    let mut see = |output: Output| {
+        let Output { module, begins, element, tensor } = output;
+        let sample = is_real(&tensor).then(|| sample(&tensor)).transpose().map_err(|error| fault = Some(error));
+        let sample = sample.unwrap_or_default();
+        alone.push(Seen { module, begins, element: element.to_owned(), shape: tensor.size(), sample });
+        true
+    };
+    script.run(&image, None, &mut see)?;
+    let mut calls = vec![Call::new(ModuleId::INPUT, vec![1, 3, height as i64, width as i64])];
+    let two = Tensor::f_cat(&[&other, &image], 0)?;
+    let mut before = alone.iter();
+    let mut see = |output: Output| {
+        let call = match before.next() {
+            Some(seen) if (seen.module, seen.element.as_str()) == (output.module, output.element) => {
+                call(seen, &output).map(|call| Call { channels_last: is_channels_last(&call.shape, height, width), ..call })
+            }
+            _ => Err(anyhow::anyhow!("its modules are called in another order for two images than for one")),
+        };
+        match call {
+            Ok(call) => calls.push(call),
+            Err(error) => fault = Some(error),
+        }
+        fault.is_none()
+    };
+    script.run(&two, None, &mut see)?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    ensure!(calls.len() == alone.len() + 1, "fewer modules are called for two images than for one");
+    if calls.iter().any(|call| call.module == ModuleId(0) && call.unusable == Some(MIXED)) {
+        bail!("its output for an image changes with the images beside it or from run to run, as in training");
+    }
+    Ok(Trace { calls })
+}
+
+/// The call of which `seen` was seen for the image that is the second of the two of `output`.
+fn call(seen: &Seen, output: &Output) -> Result<Call> {
+    let unusable = |why| Call { unusable: Some(why), ..describe(seen, 0, vec![1]) };
+    let tensor = &output.tensor;
+    let Some(expected) = &seen.sample else { return Ok(unusable(NO_NUMBERS)) };
+    let Some((axis, shape)) = axis_of_images(&seen.shape, &tensor.size()) else {
+        return Ok(unusable(if seen.shape == tensor.size() { NOT_PER_IMAGE } else { OTHER_AXES }));
+    };
+    let second = tensor.f_movedim_int(axis as i64, 0)?.f_reshape([2, -1])?.f_select(0, 1)?;
+    let alike = || -> Result<bool> {
+        let difference = (sample(&second)? - expected).f_abs()?;
+        let scale = expected.f_abs()?.f_nan_to_num(0.0, None, None)?.f_max()?;
+        Ok(difference.f_nan_to_num(0.0, None, None)?.f_max()?.f_double_value(&[])? <= TOLERANCE * scale.f_double_value(&[])?)
+    };
+    Ok(if alike()? { describe(seen, axis, shape) } else { unusable(MIXED) })
+}
+
+fn describe(seen: &Seen, axis: usize, shape: Vec<i64>) -> Call {
+    let Seen { module, begins, element, .. } = seen;
+    Call { begins: *begins, element: element.clone(), axis, ..Call::new(ModuleId(*module), shape) }
+}
+
+/// The axis along which images lie, and the shape for one image, batch first; from the shapes for one image and for two.
+fn axis_of_images(one: &[i64], two: &[i64]) -> Option<(usize, Vec<i64>)> {
+    if one.len() + 1 == two.len() && two[0] == 2 && one == &two[1..] {
+        // An axis of one image alone was squeezed away.
+        return Some((0, [&[1], one].concat()));
+    }
+    let differs: Vec<usize> = (0..one.len().min(two.len())).filter(|&axis| one[axis] != two[axis]).collect();
+    let &[axis] = differs.as_slice() else { return None };
+    if one.len() != two.len() || two[axis] != 2 * one[axis] {
+        return None;
+    }
+    // With windows or the like folded into the axis of the images, which come first in it.
+    let folded = if one[axis] == 1 { vec![1] } else { vec![1, one[axis]] };
+    let rest = one.iter().enumerate().filter(|(other, _)| *other != axis).map(|(_, size)| *size);
+    Some((axis, folded.into_iter().chain(rest).collect()))
+}
+
+/// Whether an activation `[1, a, b, c]` is a picture `[H, W, C]` rather than `[C, H, W]`: the sides are as those of the image.
+fn is_channels_last(shape: &[i64], height: usize, width: usize) -> bool {
+    let &[_, a, b, c] = shape else { return false };
+    let unlike = |rows: i64, columns: i64| ((rows as f64 / columns as f64) / (height as f64 / width as f64)).ln().abs();
+    unlike(a, b) < unlike(b, c)
+}
+
+fn is_real(tensor: &Tensor) -> bool {
+    let is_plain = !tensor.is_sparse() && tensor.numel() > 0;
+    is_plain
+        && (tensor.is_floating_point()
+            || matches!(tensor.kind(), Kind::Bool | Kind::Uint8 | Kind::Int8 | Kind::Int16 | Kind::Int | Kind::Int64))
+}
+
+/// Some values, evenly spread, as doubles.
+fn sample(tensor: &Tensor) -> Result<Tensor> {
+    let values = tensor.f_reshape([-1])?;
+    let step = (values.numel() as i64 / SAMPLE).max(1);
+    Ok(values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?)
+}
+
+/// Values between −1 and 1 without a pattern that a network may take for one; always the same.
+fn noise(shape: [i64; 4], (kind, device): (Kind, Device)) -> Result<Tensor> {
+    let count = shape.iter().product::<i64>();
+    let places = Tensor::f_arange(count, (Kind::Double, Device::Cpu))?;
+    Ok(((places * 12.9898).f_sin()? * 43_758.545_3).f_sin()?.f_view(shape)?.f_to_kind(kind)?.f_to_device(device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_last_where_the_sides_of_the_picture_are_first() {
+        assert!(is_channels_last(&[1, 7, 7, 768], 224, 224));
+        assert!(!is_channels_last(&[1, 768, 7, 7], 224, 224));
+        assert!(!is_channels_last(&[1, 7, 7, 7], 224, 224));
+        assert!(is_channels_last(&[1, 4, 7, 16], 128, 224));
+        assert!(!is_channels_last(&[1, 16, 4, 7], 128, 224));
+    }
+
+    #[test]
+    fn images_are_found_wherever_they_lie() {
+        assert_eq!(axis_of_images(&[1, 5], &[2, 5]), Some((0, vec![1, 5])));
+        assert_eq!(axis_of_images(&[50, 1, 8], &[50, 2, 8]), Some((1, vec![1, 50, 8])));
+        assert_eq!(axis_of_images(&[4, 49, 8], &[8, 49, 8]), Some((0, vec![1, 4, 49, 8])));
+        assert_eq!(axis_of_images(&[50, 4, 8], &[50, 8, 8]), Some((1, vec![1, 4, 50, 8])));
+        assert_eq!(axis_of_images(&[5], &[2, 5]), Some((0, vec![1, 5])));
+        assert_eq!(axis_of_images(&[49, 49], &[49, 49]), None);
+        assert_eq!(axis_of_images(&[1, 1], &[2, 2]), None);
+        assert_eq!(axis_of_images(&[3, 5], &[5, 5]), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Networks that PyTorch exported (TorchScript), with every submodule as a layer: `examples/export_model.py` makes the files.
+//!
+//! A file's modules and their calls are what `torch.jit` kept of the Python network: a scripted file has all, a traced one lacks
+//! modules without operations (`Identity`, `Dropout`), which are listed and never called.
+
+mod archive;
+mod card;
+mod dry_run;
+
+pub use card::Card;
+
+use super::model::Network;
+use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
+use crate::torchscript::{Output, Script, on_large_stack};
+use anyhow::{Context, Result, anyhow, ensure};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// A network from a file.
+pub struct Exported {
+    script: Script,
+    manifest: Manifest,
+    path: PathBuf,
+    like: (Kind, Device),
+}
+
+impl Exported {
+    /// Opens the file at `path`, and brings its network to `device` with numbers of this kind.
+    pub fn open(path: &Path, like: (Kind, Device)) -> Result<Exported> {
+        on_large_stack(|| {
+            let mut script = archive::open(path)?;
+            let manifest = manifest(&script)?;
+            script.prepare(like.1, like.0).map_err(|error| archive::explain(path, error))?;
+            Ok(Exported { script, manifest, path: path.to_owned(), like })
+        })
+    }
+}
+
+fn manifest(script: &Script) -> Result<Manifest> {
+    let modules = script.modules()?.into_iter().map(|(name, class)| ModuleEntry { name, class }).collect();
+    let parameters = script.tensors()?.into_iter().filter(|tensor| tensor.is_parameter);
+    let entry = |key, tensor: Tensor| TensorEntry { key, shape: tensor.size(), kind: tensor.kind() };
+    // Of the buffers nothing is asked.
+    let tensors = parameters.map(|parameter| entry(parameter.key, parameter.tensor)).collect();
+    Ok(Manifest { modules, tensors, is_traced: true })
+}
+
+impl Network for Exported {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Runs three images, for nobody knows the shapes otherwise.
+    fn trace(&self, size: [usize; 2]) -> Result<Trace> {
+        on_large_stack(|| dry_run::trace(&self.script, size, self.like).map_err(|error| archive::explain(&self.path, error)))
+    }
+
+    fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
+        let images_number = images.size()[0];
+        let mut wanted = vec![false; self.manifest.modules.len()];
+        let mut left = 0;
+        for (call, _, slot) in plan.taps() {
+            match wanted.get_mut(call.module.0) {
+                Some(wanted) => (*wanted, left) = (true, left + 1),
+                None => keep(slot, images)?,
+            }
+        }
+        if left == 0 {
+            return Ok(());
+        }
+        let taps: Vec<_> = plan.taps().filter(|(call, ..)| call.module != ModuleId::INPUT).collect();
+        let mut begun = vec![0; wanted.len()];
+        let mut fault = None;
+        let mut see = |output: Output| {
+            begun[output.module] += usize::from(output.begins);
+            let is_it = |call: &Call, execution| {
+                call.module.0 == output.module && execution + 1 == begun[output.module] && call.element == output.element
+            };
+            for (call, _, slot) in taps.iter().filter(|(call, execution, _)| is_it(call, *execution)) {
+                left -= 1;
+                let name = || self.manifest.layer_name(call.module);
+                let kept = batch_first(&output, call, images_number).and_then(|activation| keep(*slot, &activation));
+                if let Err(error) = kept.with_context(|| format!("module `{}`", name())) {
+                    fault = Some(error);
+                    return false;
+                }
+            }
+            left > 0
+        };
+        let run = self.script.run(images, Some(&wanted), &mut see);
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        run.map_err(|error| archive::explain(&self.path, error))?;
+        ensure!(
+            left == 0,
+            "modules were called less often than with other images: what `{}` computes depends on the image",
+            self.path.display()
+        );
+        Ok(())
+    }
+
+    fn be_exact(&mut self) {}
+
+    fn is_fused(&self) -> bool {
+        false
+    }
+}
+
+/// The tensor of `output` for `images` images as `call` says: `[N, …]`.
+fn batch_first(output: &Output, call: &Call, images: i64) -> Result<Tensor> {
+    let tensor = &output.tensor;
+    let mut shape = call.shape.clone();
+    shape[0] = images;
+    let moved = if tensor.dim() > call.axis { tensor.f_movedim_int(call.axis as i64, 0)? } else { tensor.shallow_clone() };
+    moved.f_reshape(&shape).map_err(|_| {
+        anyhow!("its output has the shape {:?}, and in the dry run one for {:?} of each image", tensor.size(), &call.shape[1..])
+    })
+}

@@ -1,0 +1,225 @@
+//! TorchScript archives, as `torch.jit.save` writes them: their tensors, their modules, and runs in which the output of every
+//! module is seen.
+//!
+//! The C++ side is `csrc/torchscript.cpp`.
+#![allow(unsafe_code)] // calls into C++, reasoned at each
+
+mod nesting;
+
+use anyhow::{Context, Result, anyhow};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::NonNull;
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+pub use nesting::on_large_stack;
+
+/// Of a longer message the end is kept, which says what happened; before it stands where.
+const LONGEST_MESSAGE: usize = 8000;
+
+/// `Script` of the C++ side.
+#[repr(C)]
+struct Raw([u8; 0]);
+
+type TakeTensor = extern "C" fn(*mut c_void, *const c_char, *mut C_tensor, c_int);
+type TakeModule = extern "C" fn(*mut c_void, *const c_char, *const c_char);
+type SeeOutput = extern "C" fn(*mut c_void, usize, c_int, *const c_char, *const C_tensor) -> c_int;
+
+unsafe extern "C" {
+    fn thingsvision_script_open(path: *const c_char, message: *mut c_char, capacity: usize) -> *mut Raw;
+    fn thingsvision_script_close(script: *mut Raw);
+    fn thingsvision_script_tensors(
+        script: *const Raw,
+        context: *mut c_void,
+        take: TakeTensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    fn thingsvision_script_modules(
+        script: *const Raw,
+        context: *mut c_void,
+        take: TakeModule,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    fn thingsvision_script_inputs(script: *const Raw, message: *mut c_char, capacity: usize) -> c_int;
+    fn thingsvision_script_prepare(script: *mut Raw, like: *const C_tensor, message: *mut c_char, capacity: usize) -> c_int;
+    fn thingsvision_script_run(
+        script: *const Raw,
+        images: *const C_tensor,
+        wanted: *const u8,
+        context: *mut c_void,
+        see: SeeOutput,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+}
+
+/// An opened archive.
+#[derive(Debug)]
+pub struct Script {
+    raw: NonNull<Raw>,
+}
+
+// SAFETY: after `prepare`, which takes `&mut self`, the C++ side only reads its modules, and libtorch runs one module in
+// several threads; what a run sees is kept by thread.
+unsafe impl Send for Script {}
+unsafe impl Sync for Script {}
+
+/// A parameter or buffer.
+pub struct ScriptTensor {
+    /// The key in `state_dict()`.
+    pub key: String,
+    /// Its values.
+    pub tensor: Tensor,
+    /// Whether it is a parameter.
+    pub is_parameter: bool,
+}
+
+/// A tensor of the output of a module. A call that gives none, as of what tracing left empty, is not seen.
+pub struct Output<'a> {
+    /// The number of the module in [`Script::modules`].
+    pub module: usize,
+    /// Whether it is the first of this call.
+    pub begins: bool,
+    /// Where in the output it is: empty if it is the output, else numbers and keys as `1:0`.
+    pub element: &'a str,
+    /// It.
+    pub tensor: Tensor,
+}
+
+impl Script {
+    /// Opens the archive at `path` on the CPU. Its code is not run. Needs [`on_large_stack`].
+    pub fn open(path: &Path) -> Result<Script> {
+        nesting::check(path)?;
+        let path = CString::new(path.as_os_str().as_bytes()).context("the path contains a zero byte")?;
+        let mut message = Message::new();
+        // SAFETY: the path is a C string, and the message has the size that is told.
+        let raw = unsafe { thingsvision_script_open(path.as_ptr(), message.buffer(), LONGEST_MESSAGE) };
+        NonNull::new(raw).map(|raw| Script { raw }).ok_or_else(|| message.error())
+    }
+
+    /// All parameters and buffers.
+    pub fn tensors(&self) -> Result<Vec<ScriptTensor>> {
+        extern "C" fn take(all: *mut c_void, key: *const c_char, tensor: *mut C_tensor, is_parameter: c_int) {
+            // SAFETY: called only below, with the vector given there, a C string, and a tensor that is ours to free.
+            let (all, key, tensor) =
+                unsafe { (&mut *all.cast::<Vec<ScriptTensor>>(), CStr::from_ptr(key), Tensor::from_ptr(tensor)) };
+            all.push(ScriptTensor { key: key.to_string_lossy().into_owned(), tensor, is_parameter: is_parameter != 0 });
+        }
+        let mut all: Vec<ScriptTensor> = Vec::new();
+        let mut message = Message::new();
+        // SAFETY: `take` gets back the pointer to `all`, which nobody else uses during the call.
+        let failed = unsafe {
+            thingsvision_script_tensors(self.raw.as_ptr(), (&raw mut all).cast(), take, message.buffer(), LONGEST_MESSAGE)
+        };
+        if failed == 0 { Ok(all) } else { Err(message.error()) }
+    }
+
+    /// The name and the Python class of every module, each once, parents before children: as `named_modules()`.
+    pub fn modules(&self) -> Result<Vec<(String, String)>> {
+        extern "C" fn take(all: *mut c_void, name: *const c_char, class: *const c_char) {
+            // SAFETY: called only below, with the vector given there and C strings.
+            let (all, name, class) =
+                unsafe { (&mut *all.cast::<Vec<(String, String)>>(), CStr::from_ptr(name), CStr::from_ptr(class)) };
+            all.push((name.to_string_lossy().into_owned(), class.to_string_lossy().into_owned()));
+        }
+        let mut all: Vec<(String, String)> = Vec::new();
+        let mut message = Message::new();
+        // SAFETY: as in `tensors`.
+        let failed = unsafe {
+            thingsvision_script_modules(self.raw.as_ptr(), (&raw mut all).cast(), take, message.buffer(), LONGEST_MESSAGE)
+        };
+        if failed == 0 { Ok(all) } else { Err(message.error()) }
+    }
+
+    /// How many inputs `forward` must be given; `None` if there is no `forward`.
+    pub fn inputs(&self) -> Result<Option<usize>> {
+        let mut message = Message::new();
+        // SAFETY: the script is open, and the message has the size that is told.
+        match unsafe { thingsvision_script_inputs(self.raw.as_ptr(), message.buffer(), LONGEST_MESSAGE) } {
+            -2 => Err(message.error()),
+            number => Ok(usize::try_from(number).ok()),
+        }
+    }
+
+    /// Brings the network to a device in evaluation mode, with floating-point numbers of this kind; constants that name the
+    /// device or half precision of the export follow. Once, before it runs.
+    pub fn prepare(&mut self, device: Device, kind: Kind) -> Result<()> {
+        let like = Tensor::f_zeros([1], (kind, device))?;
+        let mut message = Message::new();
+        // SAFETY: nobody else uses the script during the call, the tensor lives during it, and the message has the size that
+        // is told.
+        let failed = unsafe { thingsvision_script_prepare(self.raw.as_ptr(), like.as_ptr(), message.buffer(), LONGEST_MESSAGE) };
+        if failed == 0 { Ok(()) } else { Err(message.error()) }
+    }
+
+    /// Runs `images` `[N, 3, H, W]` and shows the outputs of modules to `see` in the moment in which they are made: those
+    /// that `wanted`, by module, is true for, or all. Ends when `see` returns false. The first run compiles the code, and
+    /// needs [`on_large_stack`].
+    pub fn run(&self, images: &Tensor, wanted: Option<&[bool]>, see: &mut dyn FnMut(Output) -> bool) -> Result<()> {
+        extern "C" fn show(
+            see: *mut c_void,
+            module: usize,
+            begins: c_int,
+            element: *const c_char,
+            tensor: *const C_tensor,
+        ) -> c_int {
+            // SAFETY: called only below, with the closure given there, a C string, and a tensor that lives during the call.
+            let (see, element, tensor) = unsafe {
+                let tensor = Tensor::clone_from_ptr(tensor.cast_mut());
+                (&mut *see.cast::<&mut dyn FnMut(Output) -> bool>(), CStr::from_ptr(element), tensor)
+            };
+            see(Output { module, begins: begins != 0, element: &element.to_string_lossy(), tensor }).into()
+        }
+        let wanted = wanted.map_or(std::ptr::null(), |wanted| wanted.as_ptr().cast());
+        let mut see = see;
+        let mut message = Message::new();
+        // SAFETY: `show` gets back the pointer to `see`, which nobody else uses during the call; `wanted` has a byte for each
+        // module; the images live during the call.
+        let failed = unsafe {
+            thingsvision_script_run(
+                self.raw.as_ptr(),
+                images.as_ptr(),
+                wanted,
+                (&raw mut see).cast(),
+                show,
+                message.buffer(),
+                LONGEST_MESSAGE,
+            )
+        };
+        if failed == 0 { Ok(()) } else { Err(message.error()) }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // SAFETY: opened by the C++ side, and closed only here.
+        unsafe { thingsvision_script_close(self.raw.as_ptr()) }
+    }
+}
+
+/// Room for what the C++ side says.
+struct Message(Vec<c_char>);
+
+impl Message {
+    fn new() -> Self {
+        Message(vec![0; LONGEST_MESSAGE])
+    }
+
+    fn buffer(&mut self) -> *mut c_char {
+        self.0.as_mut_ptr()
+    }
+
+    /// What happened, without the places in C++ and in the network's code where it did.
+    fn error(&self) -> anyhow::Error {
+        let bytes: Vec<u8> = self.0.iter().map(|&character| character as u8).collect();
+        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
+        // The interpreter puts it last: `RuntimeError: …`, or the exception that the code raises: `builtins.ValueError: …`.
+        let raised = text.lines().rev().find_map(|line| line.split_once("Error: ").filter(|(kind, _)| !kind.contains(' ')));
+        let last = raised.map(|(_, text)| text).or_else(|| text.lines().next());
+        anyhow!("{}", last.unwrap_or_default().trim())
+    }
+}

@@ -1,0 +1,55 @@
+//! Archives that would take libtorch's stack or hours: it descends into nested values and expressions without a limit.
+//!
+//! A file may nest no deeper than there are bytes in its pickles, so their size is limited, and the stack made large enough
+//! for that (only what is used takes memory).
+
+use anyhow::{Result, ensure};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use zip::ZipArchive;
+
+const LARGEST_PICKLE: u64 = 1 << 20;
+const STACK: usize = 1 << 30;
+/// What the code of traced and scripted networks does not reach by far.
+const DEEPEST_BRACKETS: usize = 500;
+const LONGEST_STATEMENT: usize = 64 * 1024;
+
+/// Does `work` where the stack is large enough for every archive that passes [`check`].
+pub fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    std::thread::scope(|scope| thread.spawn_scoped(scope, work)?.join().expect("errors are returned"))
+}
+
+/// Fails if the archive nests anything too deep.
+pub fn check(path: &Path) -> Result<()> {
+    let mut archive = ZipArchive::new(File::open(path)?)?;
+    for i in 0..archive.len() {
+        let mut file = archive.by_index(i)?;
+        let name = file.name()?.into_owned();
+        if name.ends_with(".pkl") {
+            ensure!(file.size() <= LARGEST_PICKLE, "`{name}` is larger than that of any network");
+        } else if name.ends_with(".py") {
+            ensure!(is_plain(&mut file)?, "the code in `{name}` is more involved than that of any network");
+        }
+    }
+    Ok(())
+}
+
+/// Whether no statement is too long or nested too deep to be compiled in reasonable time.
+fn is_plain(code: &mut dyn Read) -> Result<bool> {
+    let (mut depth, mut length) = (0usize, 0);
+    for byte in BufReader::new(code).bytes() {
+        length += 1;
+        match byte? {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'\n' if depth == 0 => length = 0,
+            _ => {}
+        }
+        if depth > DEEPEST_BRACKETS || length > LONGEST_STATEMENT {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
