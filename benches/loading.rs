@@ -6,10 +6,9 @@
 
 use anyhow::{Context, Result};
 use std::time::Instant;
-use tch::Device;
-use thingsvision::models::Model;
+use tch::{Device, Kind};
 use thingsvision::registry::Registry;
-use thingsvision::weights::{Store, Weights, load};
+use thingsvision::weights::{Store, Weights, network};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -24,8 +23,7 @@ fn main() -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..6 {
         let start = Instant::now();
-        let (weights, _) = load(&registry, &store, &choice, &source, 0, &mut |_, _| {})?;
-        Model::new(&choice.entry.architecture, weights, Device::Cpu)?;
+        network(&registry, &store, &choice, (&source, 0), (Device::Cpu, Kind::Float), &mut |_, _| {})?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     // The first run warms up.

@@ -8,11 +8,14 @@ mod nesting;
 
 use anyhow::{Context, Result, anyhow};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
+use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
 
 pub use nesting::on_large_stack;
 
@@ -57,7 +60,13 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// An opened archive.
+/// The zip archive at `path`, in which PyTorch stores networks and weights. It begins where the file does: told so, `zip` does
+/// not look for another beginning, and finds none by mistake.
+pub fn archive(path: &Path) -> Result<ZipArchive<File>> {
+    Ok(ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, File::open(path)?)?)
+}
+
+/// A network or the weights of one, opened.
 #[derive(Debug)]
 pub struct Script {
     raw: NonNull<Raw>,
@@ -219,7 +228,7 @@ impl Message {
         let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libtorch gave up").to_string_lossy();
         // The interpreter puts it last: `RuntimeError: …`, or the exception that the code raises: `builtins.ValueError: …`.
         let raised = text.lines().rev().find_map(|line| line.split_once("Error: ").filter(|(kind, _)| !kind.contains(' ')));
-        let last = raised.map(|(_, text)| text).or_else(|| text.lines().next());
+        let last = raised.map(|(_, text)| text).or_else(|| text.lines().find(|line| !line.trim().is_empty()));
         anyhow!("{}", last.unwrap_or_default().trim())
     }
 }

@@ -4,10 +4,8 @@
 //! for that (only what is used takes memory).
 
 use anyhow::{Result, ensure};
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use zip::ZipArchive;
 
 const LARGEST_PICKLE: u64 = 1 << 20;
 const STACK: usize = 1 << 30;
@@ -23,7 +21,7 @@ pub fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Resul
 
 /// Fails if the archive nests anything too deep.
 pub fn check(path: &Path) -> Result<()> {
-    let mut archive = ZipArchive::new(File::open(path)?)?;
+    let mut archive = super::archive(path)?;
     for i in 0..archive.len() {
         let mut file = archive.by_index(i)?;
         let name = file.name()?.into_owned();

@@ -6,7 +6,7 @@
 
 use crate::advice::{Advice, advise};
 use crate::nn::StateDict;
-use crate::torchscript::{Script, on_large_stack};
+use crate::torchscript::{Script, archive, on_large_stack};
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
 use pytorch_reader::{DType, PytorchReader};
@@ -15,7 +15,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tch::{Kind, Tensor};
-use zip::ZipArchive;
 
 /// An opened file of tensors.
 pub enum Checkpoint {
@@ -99,7 +98,7 @@ fn open(path: &Path) -> Result<Checkpoint> {
 
 /// A TorchScript archive has its constants beside the data.
 fn is_torchscript(path: &Path) -> Result<bool> {
-    let archive = ZipArchive::new(File::open(path)?)?;
+    let archive = archive(path)?;
     Ok(archive.file_names().any(|name| name.is_ok_and(|name| name.ends_with("/constants.pkl"))))
 }
 

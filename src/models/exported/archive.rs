@@ -1,12 +1,11 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
 use crate::advice::{Advice, advise, text_of};
-use crate::torchscript::Script;
+use crate::torchscript::{self, Script};
 use anyhow::{Context, Error, Result};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use zip::ZipArchive;
 
 const EXPORT: &str = "export it in PyTorch: python examples/export_model.py, or torch.jit.script(network.eval()).save(\"my.pt\")";
 
@@ -45,8 +44,8 @@ pub fn check_kind(path: &Path) -> Result<()> {
             format!("a file of weights alone goes with a model: --model resnet50 --weights FILE; a network: {EXPORT}"),
         ));
     }
-    let archive = ZipArchive::new(File::open(path)?).map_err(|error| {
-        Error::new(error).context(Advice {
+    let archive = torchscript::archive(path).map_err(|error| {
+        error.context(Advice {
             problem: format!("`{}` is damaged, or not whole", path.display()),
             hint: "copy, download or export it again".into(),
         })

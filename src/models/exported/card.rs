@@ -1,14 +1,12 @@
 //! What `examples/export_model.py` stores in a file beside the network.
 
-use super::archive;
 use crate::advice::advise;
 use crate::images::Preprocessing;
 use crate::readout::{Readout, Tokens};
+use crate::torchscript;
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use std::fs::File;
 use std::path::Path;
-use zip::ZipArchive;
 
 /// The name of the file in the archive, below its one folder.
 const FILE: &str = "extra/thingsvision.json";
@@ -47,8 +45,8 @@ pub struct Card {
 impl Card {
     /// Of the network in the file at `path`; nothing is known if it stores none. Fails if the file holds no network.
     pub fn read(path: &Path) -> Result<Card> {
-        archive::check_kind(path)?;
-        let mut archive = ZipArchive::new(File::open(path)?)?;
+        super::archive::check_kind(path)?;
+        let mut archive = torchscript::archive(path)?;
         let names: Vec<_> = archive.file_names().filter_map(|name| name.ok().map(|name| name.into_owned())).collect();
         let Some(name) = names.iter().find(|name| name.split_once('/').is_some_and(|(_, rest)| rest == FILE)) else {
             return Ok(Card::default());
