@@ -16,10 +16,12 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
+import inspect
 import json
 import math
 import os
 import pathlib
+import pickle
 import sys
 import warnings
 
@@ -123,7 +125,7 @@ def load(source, random: bool, seed: int, checkpoint, size) -> Network:
     else:
         library, _, named = source.partition(":")
         if library in LIBRARIES:
-            network = LIBRARIES[library](named, pretrained, size)
+            network = from_library(library, named, pretrained, size)
         elif library.endswith(".py") and named:
             network = own_file(pathlib.Path(library), named)
         else:
@@ -135,13 +137,26 @@ def load(source, random: bool, seed: int, checkpoint, size) -> Network:
     return network
 
 
+def from_library(library: str, named: str, pretrained: bool, size) -> Network:
+    try:
+        return LIBRARIES[library](named, pretrained, size)
+    except ImportError as error:
+        raise ExportError(f"{library} is not installed ({error}): pip install {PACKAGES.get(library, library)}") from error
+    except (KeyError, OSError, RuntimeError, ValueError) as error:
+        raise ExportError(f"{library} cannot make `{named}`: {error}") from error
+
+
 def from_torchvision(named: str, pretrained: bool, size) -> Network:
     import torchvision
 
     name, _, tag = named.partition(".")
     all_weights = torchvision.models.get_model_weights(name)
+    if tag and tag not in all_weights.__members__:
+        raise ExportError(f"torchvision has no weights {tag} for {name}, but {', '.join(all_weights.__members__)}")
     weights = all_weights[tag] if tag else all_weights.DEFAULT
-    options = {} if size is None or "vit_" not in name else {"image_size": size}
+    options = {"image_size": size} if size is not None and name.startswith("vit_") else {}
+    if not pretrained and "weights_backbone" in inspect.signature(torchvision.models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None
     model = torchvision.models.get_model(name, weights=weights if pretrained else None, **options)
     network = Network(
         model,
@@ -274,6 +289,7 @@ def open_clip_preprocessing(prepare: dict, sides) -> dict | str:
 
 
 LIBRARIES = {"torchvision": from_torchvision, "timm": from_timm, "open_clip": from_open_clip}
+PACKAGES = {"open_clip": "open_clip_torch"}
 
 
 def own_file(file: pathlib.Path, function: str) -> Network:
@@ -303,6 +319,8 @@ def load_checkpoint(model: nn.Module, file: pathlib.Path) -> str:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{file} cannot be read: {error.strerror}") from error
+    except pickle.UnpicklingError as error:
+        raise ExportError(f"{file} is no state dict, as torch.save(model.state_dict(), FILE) writes it") from error
     state = state.get("state_dict", state)
     try:
         model.load_state_dict(state, strict=True)
@@ -388,7 +406,7 @@ class Default:
     def choose(self, layer: str, readout: str | None):
         if layer != "output" and layer not in self.called:
             raise ExportError(f"`{layer}` is not a layer that the network calls; the last are {', '.join(sorted(self.called)[-5:])}")
-        self.layer, self.readout, self.because = layer, readout or "none", "as you say"
+        self.layer, self.readout, self.because = layer, readout or "none", "as asked"
 
     def classifier(self, model: nn.Module, batch: torch.Tensor):
         """The name of the last Linear, and what it gets."""
@@ -480,7 +498,7 @@ def hooks(names: dict, after, before=None):
 
 def write(model: nn.Module, path: pathlib.Path, record: dict, shape: tuple[int, int], trace: bool) -> tuple[str, str]:
     """Scripts the network, or traces it where that fails; says which, and why it was not scripted."""
-    reason = "as you say"
+    reason = "as asked"
     if not trace:
         try:
             write_as("scripted", script(model), model, path, record, shape)
