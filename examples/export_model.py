@@ -121,7 +121,7 @@ def load(source, random: bool, seed: int, checkpoint, size) -> Network:
     # Weights that a checkpoint does not replace would be random ones, so these are seeded too.
     torch.manual_seed(seed)
     if callable(source):
-        network = own(source, source.__name__, f"{source.__module__}:{source.__qualname__}")
+        network = own(source, source.__name__, f"{pathlib.Path(inspect.getsourcefile(source)).name}:{source.__qualname__}")
     else:
         library, _, named = source.partition(":")
         if library in LIBRARIES:

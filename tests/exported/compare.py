@@ -247,12 +247,11 @@ def batch_first(x: torch.Tensor, shape) -> torch.Tensor | None:
     """As the program has it: `[L, N, D]` as `[N, L, D]`, and `[N * k, …]` as `[N, k, …]`."""
     if x.shape == shape:
         return x
-    for axis in range(1, x.ndim):
-        if x.shape[axis] == IMAGES and x.movedim(axis, 0).shape == shape:
-            return x.movedim(axis, 0)
-    if x.ndim + 1 == len(shape) and x.shape[0] % IMAGES == 0:
-        folded = x.reshape(IMAGES, x.shape[0] // IMAGES, *x.shape[1:])
-        return folded if folded.shape == shape else None
+    for axis in (axis for axis in range(x.ndim) if x.shape[axis] % IMAGES == 0):
+        moved = x.movedim(axis, 0)
+        for turned in (moved, moved.unflatten(0, (IMAGES, -1))):
+            if turned.shape == shape:
+                return turned
     return None
 
 
