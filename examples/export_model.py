@@ -696,7 +696,14 @@ def describe(preprocessing: dict | None) -> str:
             f"mean {text(preprocessing['mean'])}, std {text(preprocessing['std'])}")
 
 
+def same_bytes_each_time():
+    """Starts anew with a fixed order of sets, in which TorchScript writes a module's constants."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONHASHSEED": "0"})
+
+
 if __name__ == "__main__":
+    same_bytes_each_time()
     try:
         main()
     except ExportError as error:

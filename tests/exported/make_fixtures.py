@@ -16,6 +16,7 @@ and `refused.json` says why the other files are to be refused, or what is specia
 import json
 import os
 import pathlib
+import re
 import sys
 import warnings
 import zipfile
@@ -498,10 +499,9 @@ def write(name: str, content: dict):
 
 def compact(text: str) -> str:
     """Lists of numbers in one line."""
-    import re
-
     return re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda found: "[" + re.sub(r"\s+", " ", found[1]) + "]", text)
 
 
 if __name__ == "__main__":
+    export_model.same_bytes_each_time()
     main()
