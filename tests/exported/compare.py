@@ -345,7 +345,7 @@ Written by `tests/exported/compare.py` with {version}, {versions}, on {platform.
 Networks with random weights, exported by `examples/export_model.py`, {IMAGES} images of noise in one batch, one thread. Every
 call of every module in the program is compared with what a forward hook sees in PyTorch's network. Differences are in units
 of the layer's largest value; more than {TOLERANCE:g} is a failure. A file that is traced lacks modules that compute nothing
-(Identity, Dropout): they are counted as not in the file, and their output is their input.
+(Identity, stochastic depth): they are counted as not in the file, and their output is their input.
 
 {table}
 
