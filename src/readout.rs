@@ -45,7 +45,7 @@ impl Tokens {
     pub const CLASS: Tokens = Tokens { class: true, others: 0 };
 
     /// How many there are.
-    fn number(self) -> usize {
+    pub fn number(self) -> usize {
         usize::from(self.class) + self.others
     }
 }
@@ -102,6 +102,11 @@ pub struct Places {
 }
 
 impl Readout {
+    /// Whether it tells tokens apart.
+    pub fn reads_tokens(self) -> bool {
+        matches!(self, Readout::Cls | Readout::Patches | Readout::ClsPatches)
+    }
+
     /// The shape of a row, given the shape of the activation of one image. Fails where the readout has no meaning.
     pub fn shape(self, layer: &str, activation: &[usize], places: Places) -> Result<Vec<usize>> {
         let fits = match *activation {

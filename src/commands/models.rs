@@ -101,7 +101,8 @@ fn default_layer(entry: &Entry) -> String {
             format!(", readout {}", readout.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()))
         }
     };
-    format!("{}{readout} ({} values)", entry.default_layer, entry.outputs.map(count).unwrap_or_else(|| "?".into()))
+    let outputs = entry.outputs.map(|outputs| format!(" ({} values)", count(outputs))).unwrap_or_default();
+    format!("{}{readout}{outputs}", entry.default_layer)
 }
 
 fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {

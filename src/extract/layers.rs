@@ -222,15 +222,12 @@ fn find(model: &str, manifest: &Manifest, name: &str) -> Result<ModuleId> {
 
 fn never_called(manifest: &Manifest, name: &str) -> anyhow::Error {
     let parent = name.rsplit_once('.').map_or("output", |(parent, _)| parent);
-    let dropped = if manifest.is_traced {
-        ", or it computes nothing (Identity, Dropout) and the export left it out: then its output is its input"
+    let reason = if manifest.is_traced {
+        format!("it computes nothing (such as Identity) and the export left it out, or `{parent}` uses its weights without it")
     } else {
-        ""
+        format!("its parent `{parent}` uses its weights")
     };
-    advise(
-        format!("`{name}` is never called by the network, so it has no output"),
-        format!("its parent `{parent}` uses its weights{dropped}"),
-    )
+    advise(format!("`{name}` is never called by the network, so it has no output"), reason)
 }
 
 #[cfg(test)]

@@ -229,6 +229,6 @@ impl Message {
         // The interpreter puts it last: `RuntimeError: …`, or the exception that the code raises: `builtins.ValueError: …`.
         let raised = text.lines().rev().find_map(|line| line.split_once("Error: ").filter(|(kind, _)| !kind.contains(' ')));
         let last = raised.map(|(_, text)| text).or_else(|| text.lines().find(|line| !line.trim().is_empty()));
-        anyhow!("{}", last.unwrap_or_default().trim())
+        anyhow!("{}", last.unwrap_or_default().trim_start_matches("AssertionError: ").trim())
     }
 }

@@ -1,10 +1,11 @@
-//! Archives that would take libtorch's stack or hours: it descends into nested values and expressions without a limit.
+//! What libtorch does not look at: whether an archive is damaged, or would take its stack or hours, for it descends into
+//! nested values and expressions without a limit.
 //!
 //! A file may nest no deeper than there are bytes in its pickles, so their size is limited, and the stack made large enough
 //! for that (only what is used takes memory).
 
-use anyhow::{Result, ensure};
-use std::io::{BufReader, Read};
+use anyhow::{Context, Result, ensure};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 const LARGEST_PICKLE: u64 = 1 << 20;
@@ -19,16 +20,17 @@ pub fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Resul
     std::thread::scope(|scope| thread.spawn_scoped(scope, work)?.join().expect("errors are returned"))
 }
 
-/// Fails if the archive nests anything too deep.
+/// Fails if the archive nests anything too deep, or if a file in it is not what its checksum says: libtorch does not look.
 pub fn check(path: &Path) -> Result<()> {
     let mut archive = super::archive(path)?;
     for i in 0..archive.len() {
         let mut file = archive.by_index(i)?;
         let name = file.name()?.into_owned();
-        if name.ends_with(".pkl") {
-            ensure!(file.size() <= LARGEST_PICKLE, "`{name}` is larger than that of any network");
-        } else if name.ends_with(".py") {
+        ensure!(!name.ends_with(".pkl") || file.size() <= LARGEST_PICKLE, "`{name}` is larger than that of any network");
+        if name.ends_with(".py") {
             ensure!(is_plain(&mut file)?, "the code in `{name}` is more involved than that of any network");
+        } else {
+            io::copy(&mut file, &mut io::sink()).with_context(|| format!("`{name}` in the archive is damaged"))?;
         }
     }
     Ok(())

@@ -119,7 +119,8 @@ impl Provenance {
             Provenance::Published { tag, sha256, .. } => format!("{tag} (sha256 {}…, verified)", &sha256[..8]),
             Provenance::File { path, sha256 } => format!("{} (sha256 {}…)", path.display(), &sha256[..8]),
             Provenance::Exported { path, url, sha256, weights, .. } => {
-                let place = path.as_ref().map(|path| path.display().to_string()).or_else(|| url.clone()).unwrap_or_default();
+                let file = path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+                let place = file.or_else(|| url.clone()).unwrap_or_default();
                 let weights = if weights.is_empty() { String::new() } else { format!("{weights}, ") };
                 format!("{weights}in {place} (sha256 {}…)", &sha256[..8])
             }
@@ -147,7 +148,7 @@ pub fn network(
 ) -> Result<(Model, Provenance)> {
     if let Architecture::Exported = choice.entry.architecture {
         let path = exported_file(store, choice, progress)?;
-        let provenance = exported(choice, &path, source)?;
+        let provenance = exported(choice, &path)?;
         return Ok((Model::exported(&path, device, kind)?, provenance));
     }
     let (weights, provenance) = load(registry, store, choice, source, seed, progress)?;
@@ -163,13 +164,7 @@ fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Res
 }
 
 /// The provenance of an exported network in the file at `path`.
-fn exported(choice: &Choice, path: &Path, source: &Weights) -> Result<Provenance> {
-    if *source != Weights::Pretrained {
-        return Err(advise(
-            format!("`{}` is an exported network, and has the weights that are in its file", choice.name()),
-            "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
-        ));
-    }
+fn exported(choice: &Choice, path: &Path) -> Result<Provenance> {
     let (Choice { entry, weights, .. }, card) = (choice, Card::read(path)?);
     let sha256 = sha256(path)?;
     check_hash(path, &sha256, weights.sha256.as_deref())?;
@@ -207,7 +202,7 @@ pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> 
     if let Architecture::Exported = choice.entry.architecture {
         let fetched = || Ok::<_, anyhow::Error>(store.find(choice)?.map(|found| found.path));
         let path = choice.weights.file.clone().map_or_else(fetched, |path| Ok(Some(path)))?;
-        return path.map(|path| exported(choice, &path, source)).transpose();
+        return path.map(|path| exported(choice, &path)).transpose();
     }
     let file = |path: &Path| Ok(Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }));
     match (source, &choice.weights.file) {

@@ -3,6 +3,7 @@
 
 mod averages;
 mod cka;
+mod exported;
 mod extract;
 mod fmri;
 mod formats;

@@ -3,6 +3,7 @@
 
 mod activations;
 mod checkpoints;
+mod exported;
 mod golden;
 mod nifti;
 mod order;

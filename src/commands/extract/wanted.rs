@@ -10,10 +10,10 @@ use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
 use thingsvision::models::Architecture;
-use thingsvision::nn::Plan;
+use thingsvision::nn::{Plan, Trace};
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
-use thingsvision::weights::{self, Store};
+use thingsvision::weights::{self, Store, Weights};
 use thingsvision::whole;
 
 /// A model and what is wanted of it.
@@ -41,6 +41,12 @@ pub struct Wanted<'a> {
 pub fn choices<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Choice<'a>>> {
     let choices: Vec<_> = arguments.models.iter().map(|name| registry.choose(name)).collect::<Result<_>>()?;
     for (i, choice) in choices.iter().enumerate() {
+        if is_exported(choice) && arguments.weights != Weights::Pretrained {
+            return Err(advise(
+                format!("`{}` is an exported network, and has the weights that are in its file", choice.name()),
+                "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
+            ));
+        }
         if choices[..i].iter().any(|other| folder(arguments, other) == folder(arguments, choice)) {
             return Err(advise(format!("`{}` is asked for twice", choice.name()), "name each model once"));
         }
@@ -69,9 +75,12 @@ pub fn wanted<'a>(
             layers => (layers, Readout::None),
         };
         let readout = arguments.readout.unwrap_or(readout);
-        let mut layers = resolve(&choice.name(), network.manifest(), &trace, names)?;
+        let mut layers = resolve(&asked(&choice), network.manifest(), &trace, names)?;
         let tokens = arguments.tokens.or(choice.entry.tokens);
         layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
+        if arguments.tokens.is_none() && readout.reads_tokens() {
+            check_tokens(&layers, &trace)?;
+        }
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape, layer.places)).collect::<Result<_>>()?;
         let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest().parameters() as usize);
@@ -96,6 +105,21 @@ pub fn wanted<'a>(
     wanted.collect()
 }
 
+/// Fails if a layer has as many tokens less than others as are special: it is one where they have not come in yet.
+fn check_tokens(layers: &[Layer], trace: &Trace) -> Result<()> {
+    for Layer { name, shape, places, .. } in layers {
+        let (&[number, _], Some(tokens)) = (&shape[..], places.tokens.filter(|tokens| tokens.number() > 0)) else { continue };
+        let with = number + tokens.number();
+        if trace.calls.iter().any(|call| call.shape.len() == 3 && call.shape[1] == with as i64) {
+            return Err(advise(
+                format!("`{name}` has {number} tokens where other layers have {with}: those of `{tokens}` are not among them"),
+                "give it a run of its own with --tokens none, or take --readout none",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Why a network could not be traced, if it was to see another size than it was made for.
 fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
     let Some(own) = choice.preprocessing.filter(|own| own.shown_always() != Some([height, width])) else { return error };
@@ -108,7 +132,17 @@ fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyho
 
 /// Whether each module is computed by itself, in PyTorch's order of operations: an exported network always is.
 pub fn is_exact(arguments: &Extract, choice: &Choice) -> bool {
-    arguments.exact || matches!(choice.entry.architecture, Architecture::Exported)
+    arguments.exact || is_exported(choice)
+}
+
+pub fn is_exported(choice: &Choice) -> bool {
+    matches!(choice.entry.architecture, Architecture::Exported)
+}
+
+/// The name of a model as a user may give it again.
+fn asked(choice: &Choice) -> String {
+    let file = choice.weights.file.as_ref().filter(|_| is_exported(choice) && choice.entry.aliases.len() == 1);
+    file.map_or_else(|| choice.name(), |file| file.display().to_string())
 }
 
 /// `activations/alexnet.random-0`.

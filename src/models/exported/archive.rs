@@ -85,7 +85,7 @@ pub fn explain(path: &Path, error: Error) -> Error {
     } else if says(&["CUDA", "cuda", "same device", "devices"]) {
         "it is bound to another device: export it on the CPU"
     } else if says(&["as in training"]) {
-        "export it in evaluation mode: network.eval()"
+        "export it in evaluation mode, network.eval(), and without a part that compares the images of a batch"
     } else if says(&["scalar type", "same dtype", "dtype", "Half"]) {
         "it mixes kinds of numbers: export it in float32, after network.float()"
     } else if says(&["quantized", "Quantized"]) {

@@ -1,6 +1,6 @@
 //! What `examples/export_model.py` stores in a file beside the network.
 
-use crate::advice::advise;
+use crate::advice::{Advice, advise};
 use crate::images::Preprocessing;
 use crate::readout::{Readout, Tokens};
 use crate::torchscript;
@@ -52,12 +52,13 @@ impl Card {
             return Ok(Card::default());
         };
         let damaged = || format!("`thingsvision.json` in `{}` cannot be used", path.display());
-        let card: Card = serde_json::from_reader(archive.by_name(name)?).with_context(damaged)?;
+        let again = || Advice { problem: damaged(), hint: "export the network again, with examples/export_model.py".into() };
+        let card: Card = serde_json::from_reader(archive.by_name(name)?).with_context(again)?;
         if card.format != 1 {
             return Err(advise(damaged(), "it is of another version: export the network again, or take a newer program"));
         }
         if let Some(preprocessing) = &card.preprocessing {
-            preprocessing.check().with_context(damaged)?;
+            preprocessing.check().with_context(again)?;
         }
         Ok(card)
     }

@@ -1,7 +1,7 @@
 //! Networks that PyTorch exported (TorchScript), with every submodule as a layer: `examples/export_model.py` makes the files.
 //!
 //! A file's modules and their calls are what `torch.jit` kept of the Python network: a scripted file has all, a traced one lacks
-//! modules without operations (`Identity`, `Dropout`), which are listed and never called.
+//! modules without operations (`Identity`, `StochasticDepth`), which are listed and never called.
 
 mod archive;
 mod card;

@@ -1,0 +1,422 @@
+//! Networks that PyTorch exported: the small ones of `tests/exported`.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::Path;
+use thingsvision::npy;
+
+/// With the exported networks `files` in the folder `nets`.
+fn lab(files: &[&str]) -> Lab {
+    let lab = Lab::new();
+    fs::create_dir_all(lab.path("nets")).unwrap();
+    for file in files {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported").join(file);
+        fs::copy(from, lab.path(&format!("nets/{file}"))).unwrap();
+    }
+    lab
+}
+
+#[test]
+fn modules_are_layers_with_their_calls_and_elements() {
+    let lab = lab(&["tuples.pt", "traced.pt", "unused.pt"]);
+    assert_output!(lab.succeed("layers --model nets/tuples.pt"), @r#"
+    exit Some(0)
+    --- stdout
+      layer            module      output        calls   per image
+      input            Tensor      3 × 32 × 32       1   12.00 KiB
+      conv             Conv2d      4 × 8 × 8         1    1.00 KiB
+      pyramid          Pyramid     4                 1        16 B   pyramid:0 … :1:1
+      named            Named       2 × 4 × 4         1       128 B   named:out … :aux
+        named.conv     Conv2d      2 × 4 × 4         1       128 B
+      auxiliary        Auxiliary   5                 1        20 B
+        auxiliary.fc   Linear      5                 1        20 B
+    * output           Tuples      5                 1        20 B   default
+    --- stderr
+
+    8 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    "#);
+    assert_output!(lab.succeed("layers --model nets/traced.pt"), @r#"
+    exit Some(0)
+    --- stdout
+      layer      module              output         calls   per image
+      input      Tensor              3 × 32 × 32        1   12.00 KiB
+      identity   Identity            never called       0
+      conv1      Conv2d              4 × 8 × 8          1    1.00 KiB
+      bn1        BatchNorm2d         4 × 8 × 8          1    1.00 KiB
+      relu       ReLU                6 × 4 × 4          3       384 B   relu@0 … @2
+      body       Sequential          4 × 8 × 8          1    1.00 KiB
+        body.0   Conv2d              4 × 8 × 8          1    1.00 KiB
+        body.3   Identity            never called       0
+        body.1   BatchNorm2d         4 × 8 × 8          1    1.00 KiB
+        body.2   ReLU                4 × 8 × 8          1    1.00 KiB
+      down       Conv2d              6 × 4 × 4          1       384 B
+    * avgpool    AdaptiveAvgPool2d   6 × 1 × 1          1        24 B   default
+      dropout    Dropout             6                  1        24 B
+      fc         Linear              5                  1        20 B
+      output     ConvNet             5                  1        20 B
+    --- stderr
+
+    15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    "#);
+    assert_output!(lab.succeed("layers --model nets/unused.pt"), @r#"
+    exit Some(0)
+    --- stdout
+      layer     module   output         calls   per image
+      input     Tensor   3 × 32 × 32        1   12.00 KiB
+      never     Linear   never called       0
+      patches   Conv2d   8 × 4 × 4          1       512 B
+      bias      Bias                        1               not to be extracted: what it gives does not depend on the number of images
+      head      Linear   5                  1        20 B
+    * output    Unused   5                  1        20 B   default
+    --- stderr
+
+    6 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    "#);
+}
+
+#[test]
+fn an_extraction_is_like_that_of_a_built_in_network() {
+    let lab = lab(&["scripted.pt"]);
+    assert_output!(lab.succeed("extract --model nets/scripted.pt --layer relu@0 --layer body.* --images images"), @r#"
+    exit Some(0)
+    --- stdout
+    activations/scripted
+    --- stderr
+      model     scripted, weights random, seed 0, in scripted.pt (sha256 ad78f2cc…)
+      pixels    resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
+      layers    5 in one pass, which stops after body.3
+      images    5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
+      writes    26.10 kB to activations ([space] free)
+      runs on   cpu, [workers], batches of 16
+      took      [time], [rate]; summed over workers: decoding [time], network [time], writing [time]
+      RDMs      5 of 5 × 5, 1 − Pearson's r, in [time]
+    "#);
+    assert_eq!(
+        lab.names("activations/scripted"),
+        [
+            "body.0.npy",
+            "body.0.rdm.npy",
+            "body.1.npy",
+            "body.1.rdm.npy",
+            "body.2.npy",
+            "body.2.rdm.npy",
+            "body.3.npy",
+            "body.3.rdm.npy",
+            "images.sha256",
+            "images.txt",
+            "relu@0.npy",
+            "relu@0.rdm.npy",
+            "run.json"
+        ]
+    );
+    assert!(
+        lab.succeed("extract --model nets/scripted.pt --layer relu@0 --layer body.* --images images")
+            .stderr
+            .contains("there already")
+    );
+    assert_output!(lab.succeed("verify activations/scripted"), @r#"
+    exit Some(0)
+    --- stdout
+    fine   images    5 rows, named in images.txt
+    fine   files     5 layers as written
+    fine   made by   the same images, weights, preprocessing and program as now
+    fine   again     5 rows of every layer come out the same, to the bit
+    --- stderr
+    "#);
+    assert_output!(lab.succeed("models nets/scripted.pt"), @r#"
+    exit Some(0)
+    --- stdout
+    model               scripted
+    names and numbers   make_fixtures.py:ConvNet, scripted by torch 2.11.0
+    default layer       avgpool, readout flatten
+    parameters          533
+    licence
+    citation
+    weights             scripted.file
+      file              nets/scripted.pt
+      pixels            resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
+    --- stderr
+    "#);
+}
+
+#[test]
+fn shards_of_an_exported_network_make_the_same_bytes() {
+    let lab = lab(&["traced.pt"]);
+    let extract = "extract --model nets/traced.pt --layer body --layer fc --images images --batch-size 2";
+    lab.succeed(&format!("{extract} --out whole"));
+    for shard in 1..=2 {
+        lab.succeed(&format!("{extract} --out parts --shard {shard}/2"));
+    }
+    lab.succeed("merge parts/traced.shard-1-of-2 parts/traced.shard-2-of-2");
+    for file in ["body.npy", "body.rdm.npy", "fc.npy", "fc.rdm.npy"] {
+        assert_eq!(lab.bytes(&format!("parts/traced/{file}")), lab.bytes(&format!("whole/traced/{file}")), "{file}");
+    }
+}
+
+#[test]
+fn neither_workers_nor_the_layers_beside_change_a_row() {
+    let lab = lab(&["tokens.pt"]);
+    let extract = "extract --model nets/tokens.pt --images images --rdm none --batch-size 2";
+    lab.succeed(&format!("{extract} --layer * --out all --workers 1"));
+    lab.succeed(&format!("{extract} --layer blocks.0.attn:1 --layer norm --readout none --out two --workers 3"));
+    assert!(lab.bytes("all/tokens/norm.npy") == lab.bytes("two/tokens/norm.npy"));
+    assert_eq!(npy::read(&lab.path("two/tokens/blocks.0.attn:1.npy")).unwrap().shape(), [5, 19, 19]);
+}
+
+#[test]
+fn token_readouts_know_where_the_class_token_and_the_registers_are() {
+    let lab = lab(&["tokens.pt"]);
+    let extract = "extract --model nets/tokens.pt --images images --rdm none --layer norm";
+    for readout in ["none", "cls", "patches", "cls+patches"] {
+        lab.succeed(&format!("{extract} --readout {readout} --out {readout}"));
+    }
+    lab.succeed(&format!("{extract} --readout patches --tokens none --out all"));
+    lab.succeed("extract --model nets/tokens.pt --images images --rdm none --out default");
+    let read = |out: &str| npy::read(&lab.path(&format!("{out}/tokens/norm.npy"))).unwrap();
+    let tokens = read("none");
+    // The class token and two registers come before the patches.
+    let mean =
+        |first: usize, i: usize, d: usize| (first..19).map(|token| tokens[[i, token, d]]).sum::<f64>() / (19 - first) as f64;
+    for (i, d) in (0..5).flat_map(|i| (0..8).map(move |d| (i, d))) {
+        assert_eq!(read("cls")[[i, d]], tokens[[i, 0, d]]);
+        assert_eq!(read("default")[[i, d]], tokens[[i, 0, d]]);
+        assert!((read("patches")[[i, d]] - mean(3, i, d)).abs() < 1e-6);
+        assert!((read("cls+patches")[[i, 8 + d]] - mean(3, i, d)).abs() < 1e-6);
+        assert!((read("all")[[i, d]] - mean(0, i, d)).abs() < 1e-6);
+    }
+    assert_output!(lab.fail(&format!("{extract} --readout cls --tokens 3 --out no")), @r#"
+    error: `norm` has 19 tokens, and no class token with --tokens 3
+
+    hint: take another readout, or say which tokens are special: --tokens
+    "#);
+}
+
+#[test]
+fn a_file_without_preprocessing_asks_for_it() {
+    let lab = lab(&["bare.pt", "scripted.pt"]);
+    assert_output!(lab.fail("layers --model nets/bare.pt"), @r#"
+    error: `bare` does not say what its network is to be shown of an image
+
+    hint: say it: --preprocess imagenet, clip or half, or all of --resize, --crop, --mean and --std
+    "#);
+    assert_output!(lab.fail("extract --model nets/bare.pt --images images --resize 32"), @r#"
+    error: `bare` does not say what its network is to be shown of an image
+
+    hint: say it: --preprocess imagenet, clip or half, or all of --resize, --crop, --mean and --std
+    "#);
+    assert_output!(lab.fail("extract --model nets/bare.pt --images images --preprocess imagnet"), @r#"
+    error: there is no preprocessing `imagnet`
+
+    hint: there are `clip`, `clip-288`, `clip-336`, `clip-384`, `clip-448`, `half`, `imagenet`, `imagenet-242`, `imagenet-v2`
+    "#);
+    let told = "--squash --crop 32 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25";
+    lab.succeed(&format!("extract --model nets/bare.pt --layer body --images images {told}"));
+    lab.succeed("extract --model nets/scripted.pt --layer body --images images");
+    // The same network, shown the same.
+    assert!(lab.bytes("activations/bare/body.npy") == lab.bytes("activations/scripted/body.npy"));
+    assert!(lab.succeed("layers --model nets/bare.pt --preprocess half --crop 32").stdout.contains("3 × 32 × 32"));
+}
+
+#[test]
+fn layers_that_are_not_there_are_refused_with_the_reason() {
+    let lab = lab(&["traced.pt", "tuples.pt", "unused.pt"]);
+    assert_output!(lab.fail("extract --model nets/traced.pt --layer identity --images images"), @r#"
+    error: `identity` is never called by the network, so it has no output
+
+    hint: it computes nothing (Identity, Dropout) and the export left it out, or `output` uses its weights without it
+    "#);
+    assert_output!(lab.fail("extract --model nets/tuples.pt --layer pyramid:2 --images images"), @r#"
+    error: there is no `pyramid:2`
+
+    hint: it gives `pyramid:0`, `pyramid:1:0`, `pyramid:1:1`
+    "#);
+    assert_output!(lab.fail("extract --model nets/tuples.pt --layer conv:1 --images images"), @r#"
+    error: there is no `conv:1`
+
+    hint: `conv` gives one tensor
+    "#);
+    assert_output!(lab.fail("extract --model nets/unused.pt --layer bias --images images"), @r#"
+    error: `bias` cannot be extracted: what it gives does not depend on the number of images
+
+    hint: take another layer: `thingsvision layers` shows which have a shape
+    "#);
+    assert_output!(lab.fail("extract --model nets/unused.pt --layer never --images images"), @r#"
+    error: `never` is never called by the network, so it has no output
+
+    hint: it computes nothing (Identity, Dropout) and the export left it out, or `output` uses its weights without it
+    "#);
+    assert_output!(lab.fail("extract --model nets/unused.pt --layer patch --images images"), @r#"
+    error: `nets/unused.pt` has no layer `patch`
+
+    hint: did you mean `patches`? `thingsvision layers --model nets/unused.pt` lists all 6
+    "#);
+}
+
+#[test]
+fn files_that_hold_no_network_that_runs_are_refused_with_the_reason() {
+    let files = [
+        "training.pt",
+        "mixing.pt",
+        "fixed_batch.pt",
+        "frozen.pt",
+        "optimised.pt",
+        "two_inputs.pt",
+        "foreign_ops.pt",
+        "raises.pt",
+        "asserts.pt",
+        "weights_only.pth",
+        "program.pt2",
+    ];
+    let lab = lab(&files);
+    let said: Vec<_> = files.iter().map(|file| format!("{file}\n{}", lab.fail(&format!("layers --model nets/{file}")))).collect();
+    assert_output!(said.join("\n"), @r#"
+    training.pt
+    error: the network in `nets/training.pt` cannot be run: its output for an image changes with the images beside it or from run to run, as in training
+
+    hint: export it in evaluation mode, network.eval(), and without a part that compares the images of a batch
+
+    mixing.pt
+    error: the network in `nets/mixing.pt` cannot be run: its output for an image changes with the images beside it or from run to run, as in training
+
+    hint: export it in evaluation mode, network.eval(), and without a part that compares the images of a batch
+
+    fixed_batch.pt
+    error: the network in `nets/fixed_batch.pt` cannot be run: mat1 and mat2 shapes cannot be multiplied (2x32 and 64x5)
+
+    hint: it may take images of another size (--crop N, --preprocess NAME), or batches of one size alone; examples/export_model.py exports and checks networks
+
+    frozen.pt
+    error: the network in `nets/frozen.pt` was frozen: its modules and weights were merged into one function, so that it has no layers
+
+    hint: export it without torch.jit.freeze and torch.jit.optimize_for_inference
+
+    optimised.pt
+    error: the network in `nets/optimised.pt` cannot be run: required keyword attribute 'value' is undefined
+
+    hint: it was optimised for one machine: export it without torch.jit.optimize_for_inference
+
+    two_inputs.pt
+    error: the network in `nets/two_inputs.pt` takes 2 inputs, and only one of images can be given
+
+    hint: export the part that takes images alone, such as the image tower `model.visual` of CLIP
+
+    foreign_ops.pt
+    error: the network in `nets/foreign_ops.pt` cannot be run: Unknown builtin op: torchvision::nms.
+
+    hint: it needs operators of another library, which this program does not have: export the network without them
+
+    raises.pt
+    error: the network in `nets/raises.pt` cannot be run: this network takes pictures of 48 pixels, not 32
+
+    hint: it may take images of another size (--crop N, --preprocess NAME), or batches of one size alone; examples/export_model.py exports and checks networks
+
+    asserts.pt
+    error: the network in `nets/asserts.pt` cannot be run: Input height doesn't match model (48).
+
+    hint: it may take images of another size (--crop N, --preprocess NAME), or batches of one size alone; examples/export_model.py exports and checks networks
+
+    weights_only.pth
+    error: `nets/weights_only.pth` holds weights, and no network
+
+    hint: name the network that they are of: --model resnet50 --weights nets/weights_only.pth
+
+    program.pt2
+    error: `nets/program.pt2` is a program of torch.export, and TorchScript is needed
+
+    hint: export it in PyTorch: python examples/export_model.py, or torch.jit.script(network.eval()).save("my.pt")
+    "#);
+    assert_output!(lab.fail("layers --model nets/none.pt"), @r#"
+    error: there is no file `nets/none.pt`
+
+    hint: give the path of a network that PyTorch exported, or the name of a model: `thingsvision models` lists all
+    "#);
+    assert_output!(lab.fail("extract --model nets/fixed_batch.pt --weights random --images images"), @r#"
+    error: `fixed_batch` is an exported network, and has the weights that are in its file
+
+    hint: leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)
+    "#);
+}
+
+#[test]
+fn what_was_exported_elsewhere_runs_here() {
+    let lab = lab(&["half.pt", "double.pt", "cuda_constant.pt", "prints.pt", "scripted.pt"]);
+    for file in ["half", "double", "cuda_constant", "prints"] {
+        let outcome = lab.succeed(&format!("extract --model nets/{file}.pt --layer output --images images --rdm none"));
+        assert_eq!(outcome.stdout, format!("activations/{file}\n"), "{outcome}");
+        assert!(!outcome.stderr.contains("arn"), "{outcome}");
+        let rows = npy::read(&lab.path(&format!("activations/{file}/output.npy"))).unwrap();
+        assert!(rows.iter().all(|value| value.is_finite()), "{file}");
+    }
+    // The same weights, of which half.pt has 10 bits.
+    lab.succeed("extract --model nets/scripted.pt --layer output --images images --rdm none");
+    let read = |file: &str| npy::read(&lab.path(&format!("activations/{file}/output.npy"))).unwrap();
+    for (half, whole) in read("half").iter().zip(read("scripted")) {
+        assert!((half - whole).abs() < 1e-2, "{half} {whole}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let lab = lab(&["scripted.pt"]);
+    let whole = lab.bytes("nets/scripted.pt");
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize % below
+    };
+    let extract = "extract --layer * --images images --rdm none --force --model nets";
+    lab.succeed(&format!("{extract}/scripted.pt"));
+    for trial in 0..20 {
+        let mut bytes = whole.clone();
+        if trial < 8 {
+            bytes.truncate(random(whole.len()));
+        } else {
+            let (first, len) = (random(whole.len() - 64), 1 + random(64));
+            bytes[first..first + len].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        }
+        fs::write(lab.path("nets/damaged.pt"), &bytes).unwrap();
+        let outcome = lab.run(&format!("{extract}/damaged.pt"));
+        match outcome.code {
+            Some(1) => assert!(outcome.stderr.starts_with("error: ") && outcome.stderr.contains("hint: "), "{trial}: {outcome}"),
+            // What was changed does not count: it is between the files of the archive.
+            Some(0) => assert!(lab.bytes("activations/damaged/fc.npy") == lab.bytes("activations/scripted/fc.npy"), "{trial}"),
+            _ => panic!("{trial}: {outcome}"),
+        }
+        assert!(!outcome.stderr.contains("csrc") && !outcome.stderr.contains(".cpp"), "{trial}: {outcome}");
+    }
+}
+
+#[test]
+fn a_registry_lists_exported_networks_like_any_weights() {
+    let lab = lab(&["traced.pt"]);
+    let sha256 = format!("{:x}", Sha256::digest(lab.bytes("nets/traced.pt")));
+    let registry = |sha256: &str| {
+        format!(
+            r#"
+            [preprocessing.small]
+            resize = 32
+            interpolation = "bilinear"
+            crop = 32
+            mean = [0.5, 0.5, 0.5]
+            std = [0.5, 0.5, 0.5]
+
+            [[model]]
+            name = "mine"
+            architecture = {{ family = "exported" }}
+            default_layer = "avgpool"
+            default_readout = "flatten"
+            weights = [{{ tag = "a", file = "nets/traced.pt", sha256 = "{sha256}", preprocessing = "small" }}]
+            "#
+        )
+    };
+    fs::write(lab.path("my.toml"), registry(&sha256)).unwrap();
+    assert_eq!(lab.succeed("extract --registry my.toml --model mine --images images").stdout, "activations/mine\n");
+    assert_eq!(npy::read(&lab.path("activations/mine/avgpool.npy")).unwrap().shape(), [5, 6]);
+    assert!(lab.succeed("layers --registry my.toml --model mine.a").stdout.contains("* avgpool"));
+    fs::write(lab.path("my.toml"), registry("abcd")).unwrap();
+    assert!(
+        lab.fail("extract --registry my.toml --model mine --images images --force").contains("is not the file of the registry")
+    );
+}
