@@ -332,6 +332,10 @@ def report(rows: list[Row], version: str) -> str:
     import torchvision
 
     versions = ", ".join(f"{module.__name__} {export_model.plain_version(module.__version__)}" for module in (torch, torchvision, timm, open_clip))
+    total = lambda count: sum(map(count, rows))
+    summary = (f"Of {total(lambda row: row.calls)} calls {total(lambda row: row.exact)} are exactly equal, {total(lambda row: row.close)} differ within "
+               f"the tolerance, {total(lambda row: len(row.lacking))} are not in the file, {total(lambda row: sum(map(len, row.refused.values())))} are refused, "
+               f"{total(lambda row: len(row.failures))} fail.")
     table = "\n".join(["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *map(line, rows)])
     reasons = collections.Counter()
     examples = {}
@@ -353,6 +357,8 @@ call of every module in the program is compared with what a forward hook sees in
 of the layer's largest value; more than {TOLERANCE:g} is a failure. A file that is traced lacks modules that compute nothing
 (Identity, stochastic depth): they are counted as not in the file, and their output is their input. The program takes numbers
 below 1.2e-38 for 0, PyTorch does not; differences of 1e-40 come from that.
+
+{summary}
 
 {table}
 
