@@ -32,6 +32,8 @@ FORMAT = 1
 RECORD = "thingsvision.json"
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
 READOUTS = ("none", "flatten", "mean", "max", "cls", "patches", "cls+patches")
+# What a default readout says of the tokens, if nothing else does.
+ASSUMED = {"cls": "cls", "patches": "none"}
 # How far the file may differ from the network, in units of its largest value.
 TOLERANCE = 1e-5
 
@@ -225,7 +227,8 @@ def timm_tokens(model: nn.Module) -> str | None:
     """Which tokens of a timm network are no patches; class token first, as in all its vision transformers."""
     prefix = getattr(model, "num_prefix_tokens", None)
     if prefix is None:
-        return "cls" if getattr(model, "cls_token", None) is not None else None
+        # Some have no tokens, some a class token in their last layers alone.
+        return None
     if getattr(model, "cls_token", None) is not None:
         return "cls" if prefix == 1 else f"cls+{prefix - 1}"
     return str(prefix) if prefix else "none"
@@ -400,8 +403,9 @@ class Default:
             return
         self.layer, self.readout = found
         self.because = f"what the classifier {classifier} gets"
-        if self.readout == "cls" and tokens is None:
-            self.tokens = "cls"
+        if tokens is None and self.readout in ASSUMED:
+            self.tokens = ASSUMED[self.readout]
+            self.because += f"; tokens are therefore taken to be {self.tokens} in all layers, --tokens says otherwise"
 
     def choose(self, layer: str, readout: str | None):
         if layer != "output" and layer not in self.called:
@@ -463,19 +467,20 @@ def readout_giving(output: torch.Tensor, wanted: torch.Tensor, tokens: str | Non
     if output.ndim > 2 and same(output.flatten(1), wanted):
         return "flatten"
     if output.ndim == 3:
-        cls, _, others = (tokens or "cls").partition("+")
-        prefix = {"cls": 1, "none": 0}[cls] if cls in ("cls", "none") else int(cls)
-        prefix += int(others or 0)
-        if cls == "cls" and same(output[:, 0], wanted):
+        if (tokens or "cls").startswith("cls") and same(output[:, 0], wanted):
             return "cls"
-        # Without known tokens it cannot be said which are patches.
-        if tokens and same(output[:, prefix:].mean(1), wanted):
+        if same(output[:, number_before_patches(tokens or "none") :].mean(1), wanted):
             return "patches"
     if output.ndim == 4:
         pooled = nn.functional.adaptive_avg_pool2d(output, 1).flatten(1)
         if same(output.mean((2, 3)), wanted) or same(pooled, wanted):
             return "mean"
     return None
+
+
+def number_before_patches(tokens: str) -> int:
+    numbers = {"none": 0, "cls": 1}
+    return sum(numbers[part] if part in numbers else int(part) for part in tokens.split("+"))
 
 
 def same(a, b) -> bool:

@@ -11,7 +11,7 @@ Needs torch 2.11.0, torchvision 0.26.0, pillow and numpy. `goldens.json` has for
     other_names   further names of a module that the network has under several; PyTorch's hooks count its calls under the first,
                   scripted files have it under each as a module of its own
 
-and `refused.json` says why the other files are to be refused, or what is special about them.
+and `others.json` says what is special about the other files; most are to be refused.
 """
 
 import json
@@ -486,7 +486,7 @@ def main():
         "prints.pt": running("prints", Warns, 6),
     }
     write("goldens.json", goldens)
-    write("refused.json", make_refused())
+    write("others.json", make_refused())
 
 
 def write(name: str, content: dict):
