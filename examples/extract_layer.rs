@@ -19,14 +19,15 @@ fn main() -> Result<()> {
     let architecture = &choice.entry.architecture;
     let model = Model::new(architecture, architecture.seeded_weights(0)?, Device::Cpu)?;
 
-    let [height, width] = choice.shown();
+    let preprocessing = choice.preprocessing.context("the weights of the registry have one")?;
+    let [height, width] = preprocessing.shown_always().context("and it has a crop")?;
     let mut pixels = vec![0.0; 3 * height * width];
-    let looked_at = |width, height| choice.preprocessing.looks_at(width, height);
-    choice.preprocessing.apply(&decode(path.as_ref(), &Reading::default(), &looked_at)?, &mut pixels);
+    let looked_at = |width, height| preprocessing.looks_at(width, height);
+    preprocessing.apply(&decode(path.as_ref(), &Reading::default(), &looked_at)?, &mut pixels);
     let image = Tensor::from_slice(&pixels).view([1, 3, height as i64, width as i64]);
 
     let trace = model.trace([height, width])?;
-    let layers = resolve("resnet18", &model.manifest, &trace, &["layer4".to_owned()])?;
+    let layers = resolve("resnet18", model.manifest(), &trace, &["layer4".to_owned()])?;
     model.run(&Plan::new(&trace, &[layers[0].call]), &image, &mut |_, activation| {
         println!("{}: {:?}, mean {:.4}", layers[0].name, activation.size(), activation.mean(None).double_value(&[]));
         Ok(())

@@ -41,13 +41,13 @@ pub struct Description {
 /// What a call gives.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// The shape for one image; of several tensors, that of the first.
+    /// The shape for one image; of several tensors, that of the first that can be extracted.
     pub shape: Vec<usize>,
     /// Where in the output its tensors are, of those that can be extracted; one empty text if it is one tensor.
     pub elements: Vec<String>,
     /// Whether a picture is `[H, W, C]`.
     pub channels_last: bool,
-    /// Why the first tensor cannot be extracted, if it cannot.
+    /// Why nothing of it can be extracted, if so.
     pub unusable: Option<&'static str>,
 }
 
@@ -75,11 +75,17 @@ fn begins(manifest: &Manifest, trace: &Trace, module: usize) -> Option<usize> {
     first.or_else(|| begins(manifest, trace, parent()?))
 }
 
+/// The position of the tensor that stands for the call whose first is at `first`: the first that can be extracted.
+fn principal(trace: &Trace, first: usize) -> usize {
+    trace.tensors_of(first).find(|&tensor| trace.calls[tensor].unusable.is_none()).unwrap_or(first)
+}
+
 fn output(trace: &Trace, first: usize) -> Output {
-    let Call { channels_last, unusable, .. } = trace.calls[first];
+    let at = principal(trace, first);
+    let Call { channels_last, unusable, .. } = trace.calls[at];
     let tensors = trace.calls[trace.tensors_of(first)].iter().filter(|tensor| tensor.unusable.is_none());
     let elements = tensors.map(|tensor| tensor.element.clone()).collect();
-    Output { shape: shape(trace, first), elements, channels_last, unusable }
+    Output { shape: shape(trace, at), elements, channels_last, unusable }
 }
 
 fn shape(trace: &Trace, call: usize) -> Vec<usize> {
@@ -89,7 +95,7 @@ fn shape(trace: &Trace, call: usize) -> Vec<usize> {
 /// The layers that `wanted` asks for, each once, in the order in which the network computes them.
 ///
 /// `name` is the last call of a module, as a PyTorch hook that overwrites would keep it; `name@k` its call `k` from 0. Of a
-/// call that gives several tensors it is the first; `name:element` names another, by its place (`:1`) or key (`:out`).
+/// call that gives several tensors it is the first that has one value for each image; `name:element` names another, by its place (`:1`) or key (`:out`).
 /// A name with `*`, `?` or `[…]` is a glob over all modules that are called; it never means `input` or `output`.
 /// `model` is its name, for messages.
 pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String]) -> Result<Vec<Layer>> {
@@ -151,7 +157,7 @@ fn name_end(wanted: &str) -> usize {
 
 /// The position of a tensor of the call whose first is at `first`. A tensor that is the whole output is its own element 0.
 fn tensor(trace: &Trace, first: usize, element: Option<&str>) -> Option<usize> {
-    let Some(element) = element else { return Some(first) };
+    let Some(element) = element else { return Some(principal(trace, first)) };
     let is_it = |at: &usize| trace.calls[*at].element == element || element == "0" && trace.calls[*at].element.is_empty();
     trace.tensors_of(first).find(is_it)
 }

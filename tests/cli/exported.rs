@@ -225,7 +225,7 @@ fn layers_that_are_not_there_are_refused_with_the_reason() {
     assert_output!(lab.fail("extract --model nets/traced.pt --layer identity --images images"), @r#"
     error: `identity` is never called by the network, so it has no output
 
-    hint: it computes nothing (Identity, Dropout) and the export left it out, or `output` uses its weights without it
+    hint: it computes nothing (such as Identity) and the export left it out, or `output` uses its weights without it
     "#);
     assert_output!(lab.fail("extract --model nets/tuples.pt --layer pyramid:2 --images images"), @r#"
     error: there is no `pyramid:2`
@@ -245,7 +245,7 @@ fn layers_that_are_not_there_are_refused_with_the_reason() {
     assert_output!(lab.fail("extract --model nets/unused.pt --layer never --images images"), @r#"
     error: `never` is never called by the network, so it has no output
 
-    hint: it computes nothing (Identity, Dropout) and the export left it out, or `output` uses its weights without it
+    hint: it computes nothing (such as Identity) and the export left it out, or `output` uses its weights without it
     "#);
     assert_output!(lab.fail("extract --model nets/unused.pt --layer patch --images images"), @r#"
     error: `nets/unused.pt` has no layer `patch`
@@ -419,4 +419,70 @@ fn a_registry_lists_exported_networks_like_any_weights() {
     assert!(
         lab.fail("extract --registry my.toml --model mine --images images --force").contains("is not the file of the registry")
     );
+}
+
+#[test]
+fn a_study_takes_exported_networks_beside_others() {
+    let lab = lab(&["tokens.pt", "bare.pt"]);
+    let distance = |(i, j): (usize, usize)| if i == j { 0.0 } else { 1.0 + ((i + j) * (i * j + 1) % 11) as f64 };
+    npy::write(&lab.path("behavior.npy"), &ndarray::Array2::from_shape_fn((5, 5), distance).into_dyn()).unwrap();
+    let study = r#"
+        out = "out"
+        permutations = 0
+        bootstrap = 0
+        clusters = 2
+        models = [
+            { model = "nets/tokens.pt", layers = ["blocks.?", "norm"], readout = "cls+patches" },
+            { model = "nets/bare.pt", layers = ["body"], preprocess = "half" },
+            { model = "alexnet", weights = ["random"] },
+        ]
+        [[dataset]]
+        name = "pictures"
+        images = "images"
+        behavior = "behavior.npy"
+    "#;
+    // The network of `bare.pt` can be shown larger pictures than those that it was made for.
+    fs::write(lab.path("study.toml"), study).unwrap();
+    lab.succeed("study study.toml");
+    let results = String::from_utf8(lab.bytes("out/results.csv")).unwrap();
+    assert_eq!(results.lines().count(), 1 + 3 + 1 + 1, "{results}");
+    assert!(lab.succeed("study study.toml").stderr.contains("nothing has changed"));
+    let record = String::from_utf8(lab.bytes("out/activations/pictures/tokens/run.json")).unwrap();
+    for part in ["\"kind\": \"exported\"", "\"tokens\": \"cls+2\"", "scripted by torch"] {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_batches_leave_nothing_behind() {
+    let lab = lab(&["tokens.pt"]);
+    let peak = |images: usize| {
+        let lines: String =
+            (0..images).map(|i| format!("images/{}\n", ["a/one.png", "a/two.png", "b/three.png"][i % 3])).collect();
+        fs::write(lab.path("list.txt"), lines).unwrap();
+        let extract =
+            "extract --model nets/tokens.pt --layer * --readout none --image-list list.txt --rdm none --batch-size 16 --force";
+        let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_thingsvision"))
+            .args(extract.split(' '))
+            .current_dir(lab.path("."))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut peak = 0;
+        loop {
+            let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok()).unwrap_or(peak);
+            if let Some(status) = process.try_wait().unwrap() {
+                assert!(status.success());
+                return peak;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    };
+    // One image's tensors of all modules take 14 kB: of 900 batches of 16 that would be 200 MB.
+    let (few, many): (usize, usize) = (peak(1600), peak(16_000));
+    assert!(many < few + 30_000, "{few} kB, {many} kB");
 }
