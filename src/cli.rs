@@ -299,6 +299,11 @@ pub struct Extract {
     #[arg(long, value_name = "I/K")]
     pub shard: Option<Shard>,
 
+    /// Share the work with other processes on this or other machines that are given the same command, now or later, on a
+    /// file system that all see. Each takes parts of the run; those of one that dies are taken over
+    #[arg(long, conflicts_with_all = ["force", "shard"])]
+    pub join: bool,
+
     /// The words of the command, for the record.
     #[arg(skip)]
     pub command: Vec<String>,

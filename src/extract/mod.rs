@@ -5,6 +5,7 @@
 //! nor on how many images there are: plain passes have batches padded to `B` and one libtorch thread each, and the kernels
 //! of fused passes form every sum in the same order for all sizes from 2 on and any number of threads.
 
+mod claim;
 mod folder;
 mod journal;
 mod keeper;
@@ -17,6 +18,7 @@ mod sink;
 mod turns;
 mod values;
 
+pub use claim::Claim;
 pub use folder::RunFolder;
 pub use journal::{Done, Journal};
 pub use layers::{Layer, describe, resolve};
