@@ -8,6 +8,7 @@ mod fmri;
 mod formats;
 mod images;
 mod inference;
+mod join;
 mod lab;
 mod models;
 mod outputs;

@@ -12,19 +12,27 @@ const EXTRACT: &str =
 
 /// A lab with 24 pictures in four folders.
 fn lab() -> Lab {
+    lab_of(24)
+}
+
+/// A lab with pictures in folders of seven.
+pub fn lab_of(count: usize) -> Lab {
     let lab = Lab::new();
     fs::remove_dir_all(lab.path("images")).unwrap();
     for (number, name) in
-        ["rgb-97x61.png", "rgb-40x131.png", "rgb-300x260.png", "jpeg-420.jpg"].iter().cycle().take(24).enumerate()
+        ["rgb-97x61.png", "rgb-40x131.png", "rgb-300x260.png", "jpeg-420.jpg"].iter().cycle().take(count).enumerate()
     {
         let ending = name.rsplit('.').next().unwrap();
-        lab.copy_image(name, &format!("images/{}/{number:02}.{ending}", ["a", "b", "c", "d"][number / 7]));
+        lab.copy_image(
+            name,
+            &format!("images/{}/{number:02}.{ending}", ["a", "b", "c", "d", "e", "f", "g", "h", "i"][number / 7]),
+        );
     }
     lab
 }
 
 /// Starts `thingsvision` and leaves it alone.
-fn start(lab: &Lab, arguments: &str) -> Child {
+pub fn start(lab: &Lab, arguments: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_thingsvision"))
         .args(arguments.split_whitespace())
         .current_dir(lab.path(""))
@@ -35,12 +43,12 @@ fn start(lab: &Lab, arguments: &str) -> Child {
 }
 
 /// Sends a signal.
-fn signal(child: &Child, signal: &str) {
+pub fn signal(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 /// Asserts that all files of two runs have the same bytes, but for the record's times, places and words.
-fn assert_same(lab: &Lab, one: &str, other: &str) {
+pub fn assert_same(lab: &Lab, one: &str, other: &str) {
     assert_eq!(lab.names(one), lab.names(other));
     for name in lab.names(one) {
         let (a, b) = (lab.bytes(&format!("{one}/{name}")), lab.bytes(&format!("{other}/{name}")));

@@ -32,8 +32,17 @@ impl Making<'_> {
     ) -> Result<Option<anyhow::Error>> {
         let start = Instant::now();
         if let Some(mut folder) = RunFolder::join(&wanted.folder, &record, &self.stimuli.files()?, &rows)? {
-            let mut share =
-                Share { making: self, wanted, record, resources, rows, seconds: Seconds::default(), made: 0, images: 0 };
+            let mut share = Share {
+                making: self,
+                wanted,
+                record,
+                resources,
+                rows,
+                seconds: Seconds::default(),
+                made: 0,
+                images: 0,
+                until: start,
+            };
             let bar = self.printer.progress("extract", share.images_left(&folder.done));
             let made = share.make(&mut folder, model, &bar);
             bar.finish_and_clear();
@@ -65,6 +74,8 @@ struct Share<'a> {
     made: usize,
     /// The number of images that went through the network.
     images: usize,
+    /// When its last rows were made.
+    until: Instant,
 }
 
 impl<'a> Share<'a> {
@@ -75,6 +86,7 @@ impl<'a> Share<'a> {
         if done > 0 {
             self.making.printer.fact("joins", &format!("{} of {} rows are done", count(done), count(of)));
         }
+        let mut waits = false;
         loop {
             if folder.is_finished() {
                 return Ok(None);
@@ -91,7 +103,14 @@ impl<'a> Share<'a> {
             }
             match Claim::take(&folder.place(), &self.rows, &done, BATCHES * self.resources.workers)? {
                 Some(claim) => model = self.make_claimed(&claim, folder, model, bar)?,
-                None => std::thread::sleep(PAUSE),
+                None => {
+                    if !waits {
+                        let what = if left > 0 { "rows that other processes make" } else { "the process that finishes the run" };
+                        self.making.printer.fact("waits for", what);
+                    }
+                    waits = true;
+                    std::thread::sleep(PAUSE);
+                }
             }
         }
     }
@@ -127,6 +146,7 @@ impl<'a> Share<'a> {
             self.made += claim.rows.clone().filter(|row| !done.rows.contains(row)).count();
             self.images += work.images_of_batches();
         }
+        self.until = Instant::now();
         worked.seconds.iter().for_each(|seconds| self.seconds.add(seconds));
         let [run] = runs;
         Ok(run.model)
@@ -135,7 +155,7 @@ impl<'a> Share<'a> {
     fn say(&self, start: Instant) {
         let printer = self.making.printer;
         printer.fact("made here", &format!("{} of {} rows", count(self.made), count(self.record.images)));
-        printer.fact("took", &took(&[self.seconds], start.elapsed().as_secs_f64(), self.images));
+        printer.fact("took", &took(&[self.seconds], (self.until - start).as_secs_f64(), self.images));
     }
 
     /// Names the files of the activations, which are whole, and does what is left.
