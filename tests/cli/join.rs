@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const EXTRACT: &str =
-    "extract --model alexnet --weights random --layer features.[68] --layer classifier.5 --images images --batch-size 2";
+    "extract --model cornet-z --weights random --layer V4 --layer IT --layer decoder.avgpool --images images --batch-size 2";
 
-const PLACE: &str = "activations/alexnet.random-0.partial";
+const PLACE: &str = "activations/cornet-z.random-0.partial";
 
 /// Starts a process that joins, and returns it when it says `text`.
 fn joins_and_says(lab: &Lab, text: &str) -> Child {
@@ -63,10 +63,10 @@ fn several_processes_give_the_bytes_of_one_also_when_one_is_killed() {
             for mut child in joined {
                 assert_eq!(child.wait().unwrap().code(), Some(0));
             }
-            assert_same(&lab, "whole/alexnet.random-0", "activations/alexnet.random-0");
-            assert_eq!(lab.names("activations"), ["alexnet.random-0"]);
+            assert_same(&lab, "whole/cornet-z.random-0", "activations/cornet-z.random-0");
+            assert_eq!(lab.names("activations"), ["cornet-z.random-0"]);
             let late = lab.succeed(&format!("{EXTRACT} {flags} --join"));
-            assert!(late.stderr.contains("is there already") && late.stdout == "activations/alexnet.random-0\n", "{late}");
+            assert!(late.stderr.contains("is there already") && late.stdout == "activations/cornet-z.random-0\n", "{late}");
             fs::remove_dir_all(lab.path("activations")).unwrap();
         }
         fs::remove_dir_all(lab.path("whole")).unwrap();
@@ -78,7 +78,7 @@ fn when_all_are_killed_the_run_goes_on_with_or_without_others() {
     let lab = lab_of(60);
     damage(&lab);
     lab.succeed(&format!("{EXTRACT} --out whole"));
-    for again in [EXTRACT.to_owned(), "resume activations/alexnet.random-0".to_owned()] {
+    for again in [EXTRACT.to_owned(), "resume activations/cornet-z.random-0".to_owned()] {
         let mut joined: Vec<Child> = (0..2).map(|_| start(&lab, &format!("{EXTRACT} --workers 1 --join"))).collect();
         wait_for_rows(&lab, &mut joined[0]);
         for mut child in joined {
@@ -86,8 +86,8 @@ fn when_all_are_killed_the_run_goes_on_with_or_without_others() {
             child.wait().unwrap();
         }
         lab.succeed(&again);
-        assert_same(&lab, "whole/alexnet.random-0", "activations/alexnet.random-0");
-        assert_eq!(lab.names("activations"), ["alexnet.random-0"]);
+        assert_same(&lab, "whole/cornet-z.random-0", "activations/cornet-z.random-0");
+        assert_eq!(lab.names("activations"), ["cornet-z.random-0"]);
         fs::remove_dir_all(lab.path("activations")).unwrap();
     }
 }
@@ -118,8 +118,8 @@ fn what_another_has_claimed_is_waited_for_and_taken_over() {
     assert!(joined.try_wait().unwrap().is_none());
     drop(other);
     assert_eq!(joined.wait().unwrap().code(), Some(0));
-    assert_same(&lab, "whole/alexnet.random-0", "activations/alexnet.random-0");
-    assert_eq!(lab.names("activations"), ["alexnet.random-0"]);
+    assert_same(&lab, "whole/cornet-z.random-0", "activations/cornet-z.random-0");
+    assert_eq!(lab.names("activations"), ["cornet-z.random-0"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_cannot_be_shared_is_said() {
     let lab = lab_of(24);
     fs::create_dir_all(lab.path("activations")).unwrap();
     // As a process that makes the run alone.
-    let alone = File::create(lab.path("activations/alexnet.random-0.lock")).unwrap();
+    let alone = File::create(lab.path("activations/cornet-z.random-0.lock")).unwrap();
     alone.lock().unwrap();
     let refused = lab.fail(&format!("{EXTRACT} --join"));
     assert!(refused.contains("a process that was started without --join is making the run"), "{refused}");

@@ -4,6 +4,7 @@
 mod averages;
 mod cka;
 mod extract;
+mod faults;
 mod fmri;
 mod formats;
 mod images;
