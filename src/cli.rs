@@ -299,8 +299,8 @@ pub struct Extract {
     #[arg(long, value_name = "I/K")]
     pub shard: Option<Shard>,
 
-    /// Share the work with other processes on this or other machines that are given the same command, now or later, on a
-    /// file system that all see. Each takes parts of the run; those of one that dies are taken over
+    /// Share the work with other processes that are given the same command, now or later, in other terminals, jobs, or on
+    /// machines that see the same files. What one that dies had begun is taken over by the others
     #[arg(long, conflicts_with_all = ["force", "shard"])]
     pub join: bool,
 

@@ -4,9 +4,10 @@
 //! another takes the part over.
 
 use super::journal::Done;
+use super::lock;
 use super::part::Rows;
 use anyhow::{Context, Result};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ impl Claim {
             if locks.len() == most || !locks.is_empty() && part != claimed.end {
                 break;
             }
-            if let Some(lock) = lock(place, &part.to_string())? {
+            if let Some(lock) = claim(place, &part.to_string())? {
                 claimed = if locks.is_empty() { part..part + 1 } else { claimed.start..part + 1 };
                 locks.push(lock);
             }
@@ -57,7 +58,7 @@ pub(super) fn prepare(place: &Path) -> Result<()> {
 
 /// Claims the end of the run in `place`, when all rows are done; none if another process has it.
 pub(super) fn end(place: &Path) -> Result<Option<File>> {
-    lock(place, "end")
+    claim(place, "end")
 }
 
 /// Removes all claims.
@@ -69,14 +70,10 @@ fn folder(place: &Path) -> PathBuf {
     place.join("claims")
 }
 
-fn lock(place: &Path, name: &str) -> Result<Option<File>> {
+fn claim(place: &Path, name: &str) -> Result<Option<File>> {
     let path = folder(place).join(name);
     let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
-    }
+    Ok(lock::lock(&file, &path, File::try_lock)?.then_some(file))
 }
 
 #[cfg(test)]

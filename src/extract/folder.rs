@@ -2,6 +2,7 @@
 
 use super::claim;
 use super::journal::{self, Done};
+use super::lock::{Lock, gate};
 use super::part::Rows;
 use super::record::{FILE, FILES, LayerRecord, Record, is_run, read_record};
 use crate::advice::{Advice, advise};
@@ -9,11 +10,9 @@ use crate::images::Origin;
 use crate::npy::RowFile;
 use crate::whole::{self, partial};
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A run that is being made in `<folder>.partial`, or gone on with. Dropped before [`RunFolder::finish`] it stays there with
 /// the rows that its journals name, and is removed if there are none and no other process makes it, so that an error leaves
@@ -64,7 +63,7 @@ impl RunFolder {
         rows: Option<&Rows>,
     ) -> Result<RunFolder> {
         let _gate = gate(folder)?;
-        let Some(lock) = Lock::take(&beside(folder, ".lock"), File::try_lock)? else {
+        let Some(lock) = Lock::take(folder, File::try_lock)? else {
             return Err(advise(
                 format!("another process is making the run `{}`", folder.display()),
                 "wait for it, start all of them with --join to share the work, or name another place with --out",
@@ -83,12 +82,11 @@ impl RunFolder {
             return Ok(None);
         }
         check_vacant(folder, false)?;
-        let path = beside(folder, ".lock");
-        let mut run = if let Some(lock) = Lock::take(&path, File::try_lock)? {
+        let mut run = if let Some(lock) = Lock::take(folder, File::try_lock)? {
             let run = Self::begin_locked(folder, false, record, files, Some(rows), lock)?;
             run.prepare_for_others(record)?;
             run
-        } else if let Some(lock) = Lock::take(&path, File::try_lock_shared)? {
+        } else if let Some(lock) = Lock::take(folder, File::try_lock_shared)? {
             Self::with_others(folder, record, lock)?
         } else {
             return Err(advise(
@@ -109,8 +107,7 @@ impl RunFolder {
             }
         }
         claim::prepare(&place)?;
-        let shared = self.lock.as_ref().map_or(Ok(()), |lock| lock.file.try_lock_shared());
-        shared.with_context(|| format!("cannot share the lock of `{}`", self.folder.display()))
+        self.lock.as_ref().map_or(Ok(()), Lock::share)
     }
 
     /// The run that others are making, if it is the very same.
@@ -273,60 +270,6 @@ fn other_run(place: &Path, differences: &[String]) -> anyhow::Error {
         format!("`{}` holds an unfinished run that is not the same: {}", place.display(), differences.join("; ")),
         "go on with it by its own command or by `thingsvision resume`, start anew with --force, or name another place with --out",
     )
-}
-
-/// A locked file beside the folder of a run: held by the one process that makes it, or by several that have joined.
-#[derive(Debug)]
-struct Lock {
-    path: PathBuf,
-    file: File,
-}
-
-impl Lock {
-    /// None if another process has it.
-    fn take(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Lock>> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
-        let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
-        match lock(&file) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
-        }
-        // The one who held it may have removed the file in between; then it is no lock for those who come later.
-        let is_ours = fs::metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
-        Ok(is_ours.then(|| Lock { path: path.to_owned(), file }))
-    }
-
-    /// Whether no other process holds it, too.
-    fn is_last(&self) -> bool {
-        self.file.try_lock().is_ok()
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if self.is_last() {
-            fs::remove_file(&self.path).ok();
-        }
-    }
-}
-
-/// Waits for the moment in which this process alone may begin or join a run, or leave those that make it together.
-fn gate(folder: &Path) -> Result<Lock> {
-    fs::create_dir_all(folder.parent().unwrap_or(folder))
-        .with_context(|| format!("cannot make the folder of `{}`", folder.display()))?;
-    loop {
-        if let Some(gate) = Lock::take(&beside(folder, ".gate.lock"), File::try_lock)? {
-            return Ok(gate);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn beside(folder: &Path, ending: &str) -> PathBuf {
-    let mut path = folder.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
 }
 
 /// Fails if a run is in `folder` and may not be replaced, or anything else.

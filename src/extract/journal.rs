@@ -4,10 +4,11 @@
 //! the rows that it names were brought to the disk; one without its end was cut off and does not count. Of several processes
 //! that make a run together each has one of its own.
 
+use super::lock::lock;
 use crate::advice::advise;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -88,16 +89,10 @@ impl Journal {
         loop {
             number += 1;
             let path = folder.join(format!("done.{number}.txt"));
-            let open = || -> std::io::Result<Option<File>> {
-                let file = file(&path)?;
-                match file.try_lock() {
-                    Ok(()) => begin(file).map(Some),
-                    Err(TryLockError::WouldBlock) => Ok(None),
-                    Err(TryLockError::Error(error)) => Err(error),
-                }
-            };
-            if let Some(file) = open().with_context(|| format!("cannot write `{}`", path.display()))? {
-                return Ok(Journal { file, path });
+            let failed = || format!("cannot write `{}`", path.display());
+            let file = file(&path).with_context(failed)?;
+            if lock(&file, &path, File::try_lock)? {
+                return Ok(Journal { file: begin(file).with_context(failed)?, path });
             }
         }
     }

@@ -10,6 +10,7 @@ mod folder;
 mod journal;
 mod keeper;
 mod layers;
+mod lock;
 mod means;
 mod part;
 mod record;

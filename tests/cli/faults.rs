@@ -113,6 +113,7 @@ fn while_it_runs(lab: &Lab, arguments: &str, change: impl FnOnce()) -> (Option<i
     let mut run = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
         .args(arguments.split_whitespace())
         .current_dir(lab.path(""))
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
