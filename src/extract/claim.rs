@@ -92,10 +92,11 @@ mod tests {
         // Parts of 16 batches, two of which are left.
         let first = take(&done, 64).unwrap();
         let second = take(&done, 64).unwrap();
-        assert_eq!((first.rows.clone(), second.rows), (0..32, 32..64));
+        assert_eq!((&first.rows, &second.rows), (&(0..32), &(32..64)));
         assert!(take(&done, 64).is_none());
         drop(first);
         assert_eq!(take(&done, 64).unwrap().rows, 0..32);
+        drop(second);
         done.rows = (32..40).collect();
         assert_eq!(take(&done, 32).unwrap().rows, 0..64);
         done.rows = (32..64).collect();

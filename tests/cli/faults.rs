@@ -4,7 +4,7 @@ use crate::lab::Lab;
 use crate::resume::{EXTRACT, assert_same, lab, start};
 use ndarray::Array2;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use thingsvision::npy;
@@ -12,7 +12,7 @@ use thingsvision::npy;
 const PLACE: &str = "activations/alexnet.random-0.partial";
 
 /// Waits for a file, and no longer than for the end of the process.
-fn wait_for(file: &PathBuf, child: &mut Child) {
+fn wait_for(file: &Path, child: &mut Child) {
     while !file.exists() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
