@@ -5,6 +5,10 @@
 #   sbatch --dependency=afterok:$array --wrap 'thingsvision merge activations/clip-vit.shard-*'
 #
 # A part that is preempted and requeued goes on where it stopped.
+#
+# Where all nodes see the same files, the tasks can share one run instead, and nothing has to be merged:
+#
+#   sbatch --array=1-8 --cpus-per-task=4 --wrap 'thingsvision extract --model clip-vit --images things/ --join'
 #SBATCH --job-name=thingsvision
 #SBATCH --array=1-8
 #SBATCH --cpus-per-task=4

@@ -312,6 +312,11 @@ pub struct Extract {
     #[arg(long, value_name = "I/K")]
     pub shard: Option<Shard>,
 
+    /// Share the work with other processes that are given the same command, now or later, in other terminals, jobs, or on
+    /// machines that see the same files. What one that dies had begun is taken over by the others
+    #[arg(long, conflicts_with_all = ["force", "shard"])]
+    pub join: bool,
+
     /// The words of the command, for the record.
     #[arg(skip)]
     pub command: Vec<String>,

@@ -4,6 +4,7 @@
 mod allocator;
 mod cli;
 mod commands;
+mod disk_error;
 mod printer;
 
 use clap::Parser;
@@ -15,6 +16,7 @@ use thingsvision::weights::Store;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    disk_error::report();
     let printer = Printer::new(cli.quiet);
     // What cannot be written down cannot be repeated by `resume`.
     let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<Vec<_>>>().unwrap_or_default();

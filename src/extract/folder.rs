@@ -1,20 +1,22 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
+use super::claim;
 use super::journal::{self, Done};
+use super::lock::{Lock, gate};
 use super::part::Rows;
 use super::record::{FILE, FILES, LayerRecord, Record, is_run, read_record};
 use crate::advice::{Advice, advise};
 use crate::images::Origin;
+use crate::npy::RowFile;
 use crate::whole::{self, partial};
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A run that is being made in `<folder>.partial`, or gone on with. Dropped before [`RunFolder::finish`] it stays there with
-/// the rows that its journal names, and is removed if there are none, so that an error leaves nothing behind that looks like
-/// a result.
+/// the rows that its journals name, and is removed if there are none and no other process makes it, so that an error leaves
+/// nothing behind that looks like a result.
 #[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
@@ -22,6 +24,10 @@ pub struct RunFolder {
     pub done: Done,
     /// Taken when the run is finished.
     lock: Option<Lock>,
+    /// Whether other processes may make it too.
+    joined: bool,
+    /// The claim of the one of them that finishes it.
+    end: Option<File>,
 }
 
 impl RunFolder {
@@ -56,18 +62,80 @@ impl RunFolder {
         files: &[(&str, String)],
         rows: Option<&Rows>,
     ) -> Result<RunFolder> {
-        let place = partial(folder);
-        fs::create_dir_all(folder.parent().unwrap_or(folder))
-            .with_context(|| format!("cannot make the folder of `{}`", folder.display()))?;
-        let lock = Lock::take(folder)?;
+        let _gate = gate(folder)?;
+        let Some(lock) = Lock::take(folder, File::try_lock)? else {
+            return Err(advise(
+                format!("another process is making the run `{}`", folder.display()),
+                "wait for it, start all of them with --join to share the work, or name another place with --out",
+            ));
+        };
         // Another process may have finished since the first check.
         check_vacant(folder, replace)?;
+        Self::begin_locked(folder, replace, record, files, rows, lock)
+    }
+
+    /// Begins a run as [`RunFolder::begin`] does, with the files of its layers, so that others may join; or joins those that
+    /// are making it. None if they have finished it. A run that a process makes alone is left alone.
+    pub fn join(folder: &Path, record: &Record, files: &[(&str, String)], rows: &Rows) -> Result<Option<RunFolder>> {
+        let _gate = gate(folder)?;
+        if is_run(folder) && record.differences(folder, false)?.is_empty() {
+            return Ok(None);
+        }
+        check_vacant(folder, false)?;
+        let mut run = if let Some(lock) = Lock::take(folder, File::try_lock)? {
+            let run = Self::begin_locked(folder, false, record, files, Some(rows), lock)?;
+            run.prepare_for_others(record)?;
+            run
+        } else if let Some(lock) = Lock::take(folder, File::try_lock_shared)? {
+            Self::with_others(folder, record, lock)?
+        } else {
+            return Err(advise(
+                format!("a process that was started without --join is making the run `{}`", folder.display()),
+                "wait for it, or stop it: started again with --join, it goes on and shares the work",
+            ));
+        };
+        run.joined = true;
+        Ok(Some(run))
+    }
+
+    /// Makes what processes that join expect to be there, and lets them in.
+    fn prepare_for_others(&self, record: &Record) -> Result<()> {
+        let place = self.place();
+        if self.done.rows.is_empty() {
+            for layer in &record.layers {
+                RowFile::open(&place.join(&layer.file), record.images, &layer.shape, record.dtype, false)?;
+            }
+        }
+        claim::prepare(&place)?;
+        self.lock.as_ref().map_or(Ok(()), Lock::share)
+    }
+
+    /// The run that others are making, if it is the very same.
+    fn with_others(folder: &Path, record: &Record, lock: Lock) -> Result<RunFolder> {
+        let place = partial(folder);
+        let differences = record.differences(&place, true)?;
+        if differences.is_empty() {
+            Ok(RunFolder::new(folder, done(&place)?, lock))
+        } else {
+            Err(other_run(&place, &differences))
+        }
+    }
+
+    fn new(folder: &Path, done: Done, lock: Lock) -> RunFolder {
+        RunFolder { folder: folder.to_owned(), done, lock: Some(lock), joined: false, end: None }
+    }
+
+    fn begin_locked(
+        folder: &Path,
+        replace: bool,
+        record: &Record,
+        files: &[(&str, String)],
+        rows: Option<&Rows>,
+        lock: Lock,
+    ) -> Result<RunFolder> {
+        let place = partial(folder);
         if is_run(&place) {
-            // Stopped a moment before it got its name.
-            let done = match read_record(&place)?.complete {
-                true => Done { rows: (0..record.images).collect(), ..Done::default() },
-                false => Done::read(&place)?,
-            };
+            let done = done(&place)?;
             let mut differences = record.differences(&place, true)?;
             let replaced = differences.iter().all(|text| text.starts_with("contents sha256:"));
             if replaced && rows.is_some_and(|rows| only_other_images(&place, files, rows, &done)) {
@@ -76,7 +144,7 @@ impl RunFolder {
                 differences.clear();
             }
             if differences.is_empty() && can_go_on(record, &place) {
-                return Ok(RunFolder { folder: folder.to_owned(), done, lock: Some(lock) });
+                return Ok(RunFolder::new(folder, done, lock));
             }
             if !differences.is_empty() && !replace && !done.rows.is_empty() {
                 return Err(other_run(&place, &differences));
@@ -85,7 +153,7 @@ impl RunFolder {
         if place.exists() {
             fs::remove_dir_all(&place).with_context(|| format!("cannot remove `{}`", place.display()))?;
         }
-        let unfinished = RunFolder { folder: folder.to_owned(), done: Done::default(), lock: Some(lock) };
+        let unfinished = RunFolder::new(folder, Done::default(), lock);
         fs::create_dir(&place).with_context(|| format!("cannot make the folder `{}`", place.display()))?;
         write_files(&place, files)?;
         record.write(&place)?;
@@ -97,11 +165,29 @@ impl RunFolder {
         partial(&self.folder)
     }
 
+    /// What is done by now, by all processes that make the run together.
+    pub fn done_by_now(&self) -> Result<Done> {
+        done(&self.place())
+    }
+
+    /// Whether another of the processes that make the run together has finished it.
+    pub fn is_finished(&self) -> bool {
+        !self.place().exists() && is_run(&self.folder)
+    }
+
+    /// Whether this process is the one of several that is to finish the run, of which all rows are done.
+    pub fn claim_end(&mut self) -> Result<bool> {
+        self.end = claim::end(&self.place())?;
+        Ok(self.end.is_some())
+    }
+
     /// Puts the whole run in its place, and removes an earlier one there.
     pub fn finish(mut self) -> Result<()> {
         let lock = self.lock.take();
         let place = self.place();
-        fs::remove_file(place.join(journal::FILE)).ok();
+        let gate = self.joined.then(|| gate(&self.folder)).transpose()?;
+        journal::remove(&place);
+        claim::remove(&place);
         let put = || -> Result<()> {
             if is_run(&self.folder) {
                 remove(&self.folder)?;
@@ -122,18 +208,36 @@ impl RunFolder {
                 hint: format!("it is kept in `{}`; move it yourself", place.display()),
             })
         });
+        if self.end.take().is_some() {
+            // NFS keeps a removed file, such as the one just closed, while it is open.
+            claim::remove(&self.folder);
+        }
         drop(lock);
+        drop(gate);
         result
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        let Some(lock) = self.lock.take() else { return };
+        // Already on the way out with an error, which says more than one from here.
+        let gate = self.joined.then(|| gate(&self.folder).ok());
         let nothing_done = || Done::read(&self.place()).is_ok_and(|done| done.rows.is_empty());
-        if self.lock.is_some() && nothing_done() {
-            // Already on the way out with an error, which says more than one from here.
+        if lock.is_last() && nothing_done() {
             fs::remove_dir_all(self.place()).ok();
         }
+        drop(lock);
+        drop(gate);
+    }
+}
+
+/// What is done of the run in `place`: all, if it was stopped a moment before it got its name.
+fn done(place: &Path) -> Result<Done> {
+    let record = read_record(place)?;
+    match record.complete {
+        true => Ok(Done { rows: (0..record.images).collect(), ..Done::default() }),
+        false => Done::read(place),
     }
 }
 
@@ -166,42 +270,6 @@ fn other_run(place: &Path, differences: &[String]) -> anyhow::Error {
         format!("`{}` holds an unfinished run that is not the same: {}", place.display(), differences.join("; ")),
         "go on with it by its own command or by `thingsvision resume`, start anew with --force, or name another place with --out",
     )
-}
-
-/// Held by the one process that makes a run: a locked file beside its folder.
-#[derive(Debug)]
-struct Lock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl Lock {
-    fn take(folder: &Path) -> Result<Lock> {
-        let mut path = folder.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let busy = || {
-            advise(
-                format!("another process is making the run `{}`", folder.display()),
-                "wait for it, or name another place with --out",
-            )
-        };
-        let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(busy()),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
-        }
-        // The one who held it may have removed the file in between; then it is no lock for those who come later.
-        let is_ours = fs::metadata(&path).is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
-        if is_ours { Ok(Lock { path, _file: file }) } else { Err(busy()) }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        fs::remove_file(&self.path).ok();
-    }
 }
 
 /// Fails if a run is in `folder` and may not be replaced, or anything else.

@@ -1,8 +1,11 @@
 //! Which rows of an unfinished run are on the disk, so that another process can go on where one stopped.
 //!
 //! A text file: `rows FIRST END` for rows that are whole in the files of all layers, `damaged IMAGE`. A line is added after
-//! the rows that it names were brought to the disk; one without its end was cut off and does not count.
+//! the rows that it names were brought to the disk; one without its end was cut off and does not count. Of several processes
+//! that make a run together each has one of its own.
 
+use super::lock::lock;
+use crate::advice::advise;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,10 +13,10 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The name of the file in the folder of an unfinished run.
-pub(super) const FILE: &str = "done.txt";
+/// The file in the folder of an unfinished run, if one process makes it.
+const FILE: &str = "done.txt";
 
-/// What another process has done of a run.
+/// What other processes have done of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
     /// Rows that are whole in all files.
@@ -30,45 +33,76 @@ pub struct Journal {
 }
 
 impl Done {
-    /// What the journal in `folder` says; nothing if there is none.
+    /// What the journals in `folder` say; nothing if there is none.
     pub fn read(folder: &Path) -> Result<Done> {
-        let path = folder.join(FILE);
-        if !path.is_file() {
-            return Ok(Done::default());
-        }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let mut done = Done::default();
+        for path in journals(folder)? {
+            done.add(&fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?);
+        }
+        Ok(done)
+    }
+
+    /// Whether all `rows` are done.
+    pub(super) fn has(&self, mut rows: Range<usize>) -> bool {
+        rows.all(|row| self.rows.contains(&row))
+    }
+
+    fn add(&mut self, text: &str) {
         for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
             let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
             let mut words = line.split(' ');
             match (words.next(), number(words.next()), number(words.next())) {
-                (Some("rows"), Some(first), Some(end)) => done.rows.extend(first..end),
-                (Some("damaged"), Some(image), None) => drop(done.damaged.insert(image)),
+                (Some("rows"), Some(first), Some(end)) => self.rows.extend(first..end),
+                (Some("damaged"), Some(image), None) => drop(self.damaged.insert(image)),
                 _ => {}
             }
         }
-        Ok(done)
     }
+}
+
+/// The journals in `folder`: `done.txt`, `done.1.txt`, `done.2.txt`, ….
+fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> std::io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect() };
+    let mut files = list().with_context(|| format!("cannot read `{}`", folder.display()))?;
+    let is_journal = |name: &str| name.starts_with("done.") && name.ends_with(".txt");
+    files.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_journal));
+    Ok(files)
+}
+
+/// Removes the journals in `folder`, whose rows are all done.
+pub(super) fn remove(folder: &Path) {
+    journals(folder).into_iter().flatten().for_each(|path| drop(fs::remove_file(path)));
 }
 
 impl Journal {
     /// Opens the journal in `folder`, or begins one.
     pub fn open(folder: &Path) -> Result<Journal> {
         let path = folder.join(FILE);
-        let open = || -> std::io::Result<File> {
-            let mut file = File::options().append(true).create(true).open(&path)?;
-            // What was cut off must not run into the next line.
-            if file.metadata()?.len() > 0 {
-                file.write_all(b"\n")?;
-            }
-            Ok(file)
-        };
+        let open = || begin(file(&path)?);
         let file = open().with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(Journal { file, path })
     }
 
+    /// Opens a journal in `folder` that none of the processes has that make the run together, or begins one.
+    pub fn of_one_of_several(folder: &Path) -> Result<Journal> {
+        let mut number = 0;
+        loop {
+            number += 1;
+            let path = folder.join(format!("done.{number}.txt"));
+            let failed = || format!("cannot write `{}`", path.display());
+            let file = file(&path).with_context(failed)?;
+            if lock(&file, &path, File::try_lock)? {
+                return Ok(Journal { file: begin(file).with_context(failed)?, path });
+            }
+        }
+    }
+
     /// Adds that `rows` and what is known of `damaged` images are on the disk, and brings this there.
     pub(super) fn add(&mut self, rows: &[Range<usize>], damaged: &[usize]) -> Result<()> {
+        if !self.path.exists() {
+            let folder = self.path.parent().unwrap_or(&self.path).display();
+            return Err(advise(format!("`{folder}` was removed during the run"), "the same command begins the run anew"));
+        }
         let damaged = damaged.iter().map(|image| format!("damaged {image}\n"));
         let lines: String = damaged.chain(rows.iter().map(|rows| format!("rows {} {}\n", rows.start, rows.end))).collect();
         let add = || -> std::io::Result<()> {
@@ -77,6 +111,18 @@ impl Journal {
         };
         add().with_context(|| format!("cannot write `{}`", self.path.display()))
     }
+}
+
+fn file(path: &Path) -> std::io::Result<File> {
+    File::options().append(true).create(true).open(path)
+}
+
+/// What was cut off must not run into the next line.
+fn begin(mut file: File) -> std::io::Result<File> {
+    if file.metadata()?.len() > 0 {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -96,5 +142,14 @@ mod tests {
         let done = Done::read(folder.path()).unwrap();
         assert_eq!(done.rows, BTreeSet::from([0, 1, 5, 8]));
         assert_eq!(done.damaged, BTreeSet::from([1]));
+        // Of several processes each has its own; one that is left is taken up again.
+        let open = || Journal::of_one_of_several(folder.path()).unwrap();
+        let (mut first, second) = (open(), open());
+        first.add(&[std::ops::Range { start: 6, end: 7 }], &[]).unwrap();
+        assert_eq!(Done::read(folder.path()).unwrap().rows, BTreeSet::from([0, 1, 5, 6, 8]));
+        drop(second);
+        assert_eq!(open().path, folder.path().join("done.2.txt"));
+        remove(folder.path());
+        assert!(first.add(&[], &[]).unwrap_err().to_string().contains("was removed during the run"));
     }
 }

@@ -5,10 +5,12 @@
 //! nor on how many images there are: plain passes have batches padded to `B` and one libtorch thread each, and the kernels
 //! of fused passes form every sum in the same order for all sizes from 2 on and any number of threads.
 
+mod claim;
 mod folder;
 mod journal;
 mod keeper;
 mod layers;
+mod lock;
 mod means;
 mod part;
 mod record;
@@ -17,6 +19,7 @@ mod sink;
 mod turns;
 mod values;
 
+pub use claim::Claim;
 pub use folder::RunFolder;
 pub use journal::{Done, Journal};
 pub use layers::{Description, Layer, Output, describe, resolve};

@@ -55,7 +55,7 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.conditions.map_or(self.images, |conditions| conditions.ids.len())
     }
 
@@ -70,6 +70,17 @@ impl Rows<'_> {
             Some(shard) => shard.rows(self.count(), if self.conditions.is_some() { 1 } else { self.batch_size }),
             None => Ok(0..self.count()),
         }
+    }
+
+    /// Batches in a part that one of several processes claims: 16; of fewer than 256, a sixteenth of all.
+    pub(super) fn batches_of_claim(&self) -> usize {
+        (self.images.div_ceil(self.batch_size) / 16).clamp(1, 16)
+    }
+
+    /// The rows that come of so many batches: whole batches, or conditions whole.
+    pub(super) fn rows_of_claim(&self) -> usize {
+        let images = self.batches_of_claim() * self.batch_size;
+        self.conditions.map_or(images, |conditions| (images * conditions.ids.len() / self.images).max(1))
     }
 
     /// The batches that give `rows` that are not `done`, in order.

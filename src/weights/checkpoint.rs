@@ -81,8 +81,9 @@ impl Checkpoint {
 fn open(path: &Path) -> Result<Checkpoint> {
     let mut file = File::open(path)?;
     let mut start = [0; 4];
-    if file.read_exact(&mut start).is_err() {
-        bail!("it has no more than {} bytes", file.metadata()?.len());
+    match file.read_exact(&mut start) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!("it has no more than {} bytes", file.metadata()?.len()),
+        read => read?,
     }
     if start.starts_with(b"PK") && is_torchscript(path)? {
         let tensors = on_large_stack(|| Script::open(path)?.tensors())?;

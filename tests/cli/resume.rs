@@ -7,24 +7,32 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const EXTRACT: &str =
+pub const EXTRACT: &str =
     "extract --model alexnet --weights random --layer features.* --layer classifier.5 --images images --batch-size 2";
 
 /// A lab with 24 pictures in four folders.
-fn lab() -> Lab {
+pub fn lab() -> Lab {
+    lab_of(24)
+}
+
+/// A lab with pictures in folders of seven.
+pub fn lab_of(count: usize) -> Lab {
     let lab = Lab::new();
     fs::remove_dir_all(lab.path("images")).unwrap();
     for (number, name) in
-        ["rgb-97x61.png", "rgb-40x131.png", "rgb-300x260.png", "jpeg-420.jpg"].iter().cycle().take(24).enumerate()
+        ["rgb-97x61.png", "rgb-40x131.png", "rgb-300x260.png", "jpeg-420.jpg"].iter().cycle().take(count).enumerate()
     {
         let ending = name.rsplit('.').next().unwrap();
-        lab.copy_image(name, &format!("images/{}/{number:02}.{ending}", ["a", "b", "c", "d"][number / 7]));
+        lab.copy_image(
+            name,
+            &format!("images/{}/{number:02}.{ending}", ["a", "b", "c", "d", "e", "f", "g", "h", "i"][number / 7]),
+        );
     }
     lab
 }
 
 /// Starts `thingsvision` and leaves it alone.
-fn start(lab: &Lab, arguments: &str) -> Child {
+pub fn start(lab: &Lab, arguments: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_thingsvision"))
         .args(arguments.split_whitespace())
         .current_dir(lab.path(""))
@@ -35,12 +43,12 @@ fn start(lab: &Lab, arguments: &str) -> Child {
 }
 
 /// Sends a signal.
-fn signal(child: &Child, signal: &str) {
+pub fn signal(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 /// Asserts that all files of two runs have the same bytes, but for the record's times, places and words.
-fn assert_same(lab: &Lab, one: &str, other: &str) {
+pub fn assert_same(lab: &Lab, one: &str, other: &str) {
     assert_eq!(lab.names(one), lab.names(other));
     for name in lab.names(one) {
         let (a, b) = (lab.bytes(&format!("{one}/{name}")), lab.bytes(&format!("{other}/{name}")));
@@ -317,37 +325,4 @@ fn where_a_file_cannot_grow_what_is_done_stays() {
     }
     lab.succeed(&format!("{EXTRACT} --out limited"));
     assert_same(&lab, "whole/alexnet.random-0", "limited/alexnet.random-0");
-}
-
-/// Linux alone has this way to come between a program and its libc.
-#[cfg(target_os = "linux")]
-#[test]
-fn where_the_disk_returns_errors_what_is_done_stays() {
-    let lab = lab();
-    let shim = lab.path("io_errors.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/io_errors.c");
-    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).args([source, "-ldl"]).status().unwrap();
-    assert!(compiled.success());
-    lab.succeed(&format!("{EXTRACT} --out whole"));
-    let mut failed = 0;
-    // Of about 170 writes of rows and 70 flushes.
-    for after in [0, 1, 5, 20, 60, 120, 165, 175, 190, 210, 230] {
-        let run = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
-            .args(format!("{EXTRACT} --out broken").split_whitespace())
-            .current_dir(lab.path(""))
-            .env("LD_PRELOAD", &shim)
-            .env("IO_ERRORS_AFTER", after.to_string())
-            .output()
-            .unwrap();
-        let said = String::from_utf8(run.stderr).unwrap();
-        if !run.status.success() {
-            failed += 1;
-            assert_eq!(run.status.code(), Some(1), "{after}: {said}");
-            assert!(said.contains("Input/output error"), "{after}: {said}");
-            assert!(!lab.path("broken/alexnet.random-0").exists(), "{after}");
-        }
-    }
-    assert!(failed >= 5, "{failed}");
-    lab.succeed(&format!("{EXTRACT} --out broken"));
-    assert_same(&lab, "whole/alexnet.random-0", "broken/alexnet.random-0");
 }

@@ -6,9 +6,11 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 use tempfile::TempDir;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{Found, Store};
+use thingsvision::whole::partial;
 
 /// A registry with one model whose weights are published by `server`.
 struct Publisher {
@@ -55,12 +57,16 @@ impl Publisher {
 
     /// The program with this registry and cache.
     fn run(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_thingsvision"))
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thingsvision"));
+        command
             .args(arguments.split_whitespace())
             .args(["--registry", "my.toml", "--cache", "cache"])
-            .current_dir(self.folder.path())
-            .output()
-            .unwrap()
+            .current_dir(self.folder.path());
+        command
     }
 }
 
@@ -102,6 +108,23 @@ fn an_interrupted_fetch_is_continued_by_the_next() {
     assert!(!publisher.place().exists());
     assert_eq!(fs::read(publisher.fetch().unwrap().path).unwrap(), content());
     assert!(server.asked().last().unwrap().ends_with('-'), "{:?}", server.asked());
+}
+
+#[test]
+fn a_fetch_that_is_killed_is_continued_by_the_next() {
+    let server = Server::start(content(), &[Answer::Stall(120_000), Answer::Content]);
+    let publisher = Publisher::new(&server, Some(&hash(&content())));
+    let mut fetch = publisher.command("weights fetch mine").spawn().unwrap();
+    let arrived = partial(&publisher.place());
+    while arrived.metadata().map_or(0, |file| file.len()) < 120_000 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    fetch.kill().unwrap();
+    fetch.wait().unwrap();
+    assert!(!publisher.place().exists());
+    assert!(publisher.run("weights fetch mine").status.success());
+    assert_eq!(fs::read(publisher.place()).unwrap(), content());
+    assert_eq!(server.asked(), ["", "120000-"]);
 }
 
 #[test]

@@ -53,8 +53,7 @@ pub fn again(
     let (models, records) = load(arguments, registry, store, &wanted, &machine, stimuli, printer)?;
     let model = models.into_iter().next().context("one model is loaded")?;
     let run = begin(&wanted[0], place, model, &records[0], stimuli, part.clone(), false)?;
-    let work =
-        Work { images: &stimuli.images, resources: machine.resources, rows, part, batches: &batches, done: Done::default() };
+    let work = Work { images: &stimuli.images, resources: machine.resources, rows, part, batches, done: Done::default() };
     work.run(vec![run], vec![Journal::open(place)?], printer)?;
     match Stop::listen().interrupted() {
         Some(interrupted) => Err(interrupted.into()),

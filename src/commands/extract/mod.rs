@@ -1,6 +1,7 @@
 //! `thingsvision extract`
 
 mod again;
+mod join;
 pub mod planned;
 pub mod rdms;
 mod runs;
@@ -12,9 +13,11 @@ use super::shape;
 use crate::cli::Extract;
 use crate::printer::{Printer, bytes, count};
 pub use again::{Again, again};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 use planned::{State, state};
 use runs::{Machine, begin, load};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +27,7 @@ use stop::{Interrupted, Stop};
 use thingsvision::advice::{Advice, advise};
 use thingsvision::device;
 use thingsvision::extract::{
-    Done, Extraction, Journal, Layer, Record, Resources, Rows, Run, RunFolder, Seconds, Shard, Sink, is_run, read_record,
+    Done, Extraction, Journal, Layer, Record, Resources, Rows, Run, RunFolder, Seconds, Shard, Sink, Worked, is_run, read_record,
 };
 use thingsvision::images::ImageList;
 use thingsvision::registry::Registry;
@@ -37,6 +40,9 @@ pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer:
     registry.add_files(&arguments.models)?;
     // The names first: a wrong one must not wait for all images to be looked at.
     choices(arguments, &registry)?;
+    if arguments.join && arguments.models.len() > 1 {
+        return Err(advise("--join takes one --model", "give each model a command of its own"));
+    }
     let stimuli = Stimuli::find(arguments)?;
     let Finished { folders, without_rdm } = extract(arguments, &registry, store, &stimuli, printer)?;
     // Only now, when nothing can be lost by a reader that went away.
@@ -136,6 +142,10 @@ impl Making<'_> {
         if let Some(reason) = no_cuda {
             printer.fact("", &format!("not on CUDA: {reason}"));
         }
+        if arguments.join {
+            let (model, record) = models.into_iter().zip(records).next().context("one model is loaded")?;
+            return self.join(&wanted[0], model, record, resources, rows);
+        }
         let start = Instant::now();
         let mut folders = Vec::new();
         for (wanted, record) in wanted.iter().zip(&records) {
@@ -156,15 +166,28 @@ impl Making<'_> {
             runs.push(begin(wanted, &folder.place(), model, record, stimuli, part.clone(), keep)?);
             journals.push(Journal::open(&folder.place())?);
         }
-        let work = Work { images: &stimuli.images, resources, rows, part, batches: &batches, done };
+        let work = Work { images: &stimuli.images, resources, rows, part, batches, done };
         let (seconds, damaged) = work.run(runs, journals, printer)?;
         printer.fact("took", &took(&seconds, start.elapsed().as_secs_f64(), work.images_of_batches()));
+        let runs = records.into_iter().zip(seconds).zip(folders).map(|((record, seconds), folder)| (record, seconds, folder));
+        self.finish(runs.collect(), damaged, start)
+    }
+
+    /// Does what is left when all activations are there; returns why a layer has no RDM.
+    fn finish(
+        &self,
+        runs: Vec<(Record, Seconds, RunFolder)>,
+        damaged: BTreeSet<usize>,
+        start: Instant,
+    ) -> Result<Option<anyhow::Error>> {
+        let Making { stimuli, printer, .. } = *self;
+        let damaged: Vec<String> = damaged.into_iter().map(|i| stimuli.images.ids[i].clone()).collect();
         if let Some(first) = damaged.first() {
             let count = count_of(damaged.len(), "damaged image");
             printer.fact("", &format!("{count} read as Pillow does, among them `{first}`; run.json lists them"));
         }
         let mut faults = Vec::new();
-        for ((mut record, seconds), folder) in records.into_iter().zip(seconds).zip(folders) {
+        for (mut record, seconds, folder) in runs {
             if let Some(interrupted) = Stop::listen().interrupted() {
                 return Err(go_on(interrupted, "all images are done, and RDMs are missing"));
             }
@@ -240,7 +263,7 @@ struct Work<'a> {
     resources: Resources,
     rows: Rows<'a>,
     part: Range<usize>,
-    batches: &'a [usize],
+    batches: Vec<usize>,
     done: Done,
 }
 
@@ -252,30 +275,38 @@ impl Work<'_> {
 
     /// Runs all networks over the images; the files of the activations are whole after it. Returns where the time went, and
     /// which images are damaged.
-    fn run(&self, runs: Vec<Run>, journals: Vec<Journal>, printer: Printer) -> Result<(Vec<Seconds>, Vec<String>)> {
+    fn run(&self, runs: Vec<Run>, journals: Vec<Journal>, printer: Printer) -> Result<(Vec<Seconds>, BTreeSet<usize>)> {
         let damaged = Mutex::new(self.done.damaged.clone());
         let bar = printer.progress("extract", self.images_of_batches());
-        let stop = Stop::listen();
+        let worked = self.extract(&runs, journals, &damaged, &bar)?;
+        let images = count(bar.position());
+        bar.finish_and_clear();
+        if let (false, Some(interrupted)) = (worked.whole, Stop::listen().interrupted()) {
+            return Err(go_on(interrupted, &format!("{images} images were done and are kept")));
+        }
+        runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
+        Ok((worked.seconds, damaged.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn extract(
+        &self,
+        runs: &[Run],
+        journals: Vec<Journal>,
+        damaged: &Mutex<BTreeSet<usize>>,
+        bar: &ProgressBar,
+    ) -> Result<Worked> {
         let extraction = Extraction {
-            runs: &runs,
+            runs,
             images: self.images,
             resources: self.resources,
             rows: self.rows,
             part: self.part.clone(),
-            batches: self.batches,
-            damaged: &damaged,
+            batches: &self.batches,
+            damaged,
             progress: &|images| bar.inc(images as u64),
-            stop: &stop.wanted,
+            stop: &Stop::listen().wanted,
         };
-        let worked = extraction.run(journals)?;
-        let images = count(bar.position());
-        bar.finish_and_clear();
-        if let (false, Some(interrupted)) = (worked.whole, stop.interrupted()) {
-            return Err(go_on(interrupted, &format!("{images} images were done and are kept")));
-        }
-        runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
-        let damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok((worked.seconds, damaged.into_iter().map(|i| self.images.ids[i].clone()).collect()))
+        extraction.run(journals)
     }
 }
 

@@ -1,0 +1,169 @@
+//! `extract --join`: one of several processes that make a run together.
+
+use super::runs::begin;
+use super::stop::Stop;
+use super::wanted::Wanted;
+use super::{Making, Work, go_on, layer_without_rdm, took};
+use crate::printer::count;
+use anyhow::Result;
+use indicatif::ProgressBar;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use thingsvision::extract::{Claim, Done, Journal, Record, Resources, Rows, RunFolder, Seconds, Sink};
+use thingsvision::models::Model;
+
+/// So long a process that finds nothing to do waits before it looks again: another may die and leave something.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Batches for each worker that are claimed at once: workers that wait for the last of them lose little.
+const BATCHES: usize = 4;
+
+impl Making<'_> {
+    /// Makes parts of a run until all are made, by this process or others. The first to see that finishes the run. Returns why a
+    /// layer has no RDM.
+    pub(super) fn join(
+        &self,
+        wanted: &Wanted,
+        model: Model,
+        record: Record,
+        resources: Resources,
+        rows: Rows,
+    ) -> Result<Option<anyhow::Error>> {
+        let start = Instant::now();
+        if let Some(mut folder) = RunFolder::join(&wanted.folder, &record, &self.stimuli.files()?, &rows)? {
+            let mut share = Share {
+                making: self,
+                wanted,
+                record,
+                resources,
+                rows,
+                seconds: Seconds::default(),
+                made: 0,
+                images: 0,
+                until: start,
+            };
+            let bar = self.printer.progress("extract", share.images_left(&folder.done));
+            let made = share.make(&mut folder, model, &bar);
+            bar.finish_and_clear();
+            match made {
+                Ok(Some(model)) => {
+                    share.say(start);
+                    return share.finish(folder, model, start);
+                }
+                // An error, since another process finished the run and moved its folder meanwhile, is none.
+                Err(error) if !folder.is_finished() => return Err(error),
+                _ => share.say(start),
+            }
+        }
+        self.printer.note(&format!("another process has finished `{}`", wanted.folder.display()));
+        layer_without_rdm(&wanted.folder)
+    }
+}
+
+/// What one process makes of a run.
+struct Share<'a> {
+    making: &'a Making<'a>,
+    wanted: &'a Wanted<'a>,
+    record: Record,
+    resources: Resources,
+    rows: Rows<'a>,
+    /// The time spent by its workers.
+    seconds: Seconds,
+    /// The number of rows.
+    made: usize,
+    /// The number of images that went through the network.
+    images: usize,
+    /// When its last rows were made.
+    until: Instant,
+}
+
+impl<'a> Share<'a> {
+    /// Makes parts of the run until none is left. Returns the model if this process is to finish the run, and none if another
+    /// has done so.
+    fn make(&mut self, folder: &mut RunFolder, mut model: Model, bar: &ProgressBar) -> Result<Option<Model>> {
+        let (done, of) = (folder.done.rows.len(), self.record.images);
+        if done > 0 {
+            self.making.printer.fact("joins", &format!("{} of {} rows are done", count(done), count(of)));
+        }
+        let mut waits = false;
+        loop {
+            if folder.is_finished() {
+                return Ok(None);
+            }
+            let done = folder.done_by_now()?;
+            if let Some(interrupted) = Stop::listen().interrupted() {
+                return Err(go_on(interrupted, &format!("{} of {} rows are done and kept", count(done.rows.len()), count(of))));
+            }
+            let left = self.images_left(&done);
+            // Those of others come in between.
+            bar.set_position(bar.length().unwrap_or(0).saturating_sub(left as u64));
+            if left == 0 && folder.claim_end()? {
+                return Ok(Some(model));
+            }
+            match Claim::take(&folder.place(), &self.rows, &done, BATCHES * self.resources.workers)? {
+                Some(claim) => model = self.make_claimed(&claim, folder, model, bar)?,
+                None => {
+                    if !waits {
+                        let what = if left > 0 { "rows that other processes make" } else { "the process that finishes the run" };
+                        self.making.printer.fact("waits for", what);
+                    }
+                    waits = true;
+                    std::thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+
+    fn images_left(&self, done: &Done) -> usize {
+        self.work(0..self.record.images, done).images_of_batches()
+    }
+
+    /// The work on some rows, less what is done of them.
+    fn work(&self, part: Range<usize>, done: &Done) -> Work<'a> {
+        let batches = self.rows.batches(&part, done);
+        Work {
+            images: &self.making.stimuli.images,
+            resources: self.resources,
+            rows: self.rows,
+            part,
+            batches,
+            done: Done::default(),
+        }
+    }
+
+    /// Makes the rows that are claimed, and gives the model back.
+    fn make_claimed(&mut self, claim: &Claim, folder: &RunFolder, model: Model, bar: &ProgressBar) -> Result<Model> {
+        let (making, place) = (self.making, folder.place());
+        // Others may have made them since.
+        let done = folder.done_by_now()?;
+        let work = self.work(claim.rows.clone(), &done);
+        let mut run = begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?;
+        run.sinks.iter_mut().for_each(|sink| sink.begin_anew(claim.rows.clone()));
+        let runs = [run];
+        let worked = work.extract(&runs, vec![Journal::of_one_of_several(&place)?], &Mutex::default(), bar)?;
+        if worked.whole {
+            self.made += claim.rows.clone().filter(|row| !done.rows.contains(row)).count();
+            self.images += work.images_of_batches();
+        }
+        self.until = Instant::now();
+        worked.seconds.iter().for_each(|seconds| self.seconds.add(seconds));
+        let [run] = runs;
+        Ok(run.model)
+    }
+
+    fn say(&self, start: Instant) {
+        let printer = self.making.printer;
+        printer.fact("made here", &format!("{} of {} rows", count(self.made), count(self.record.images)));
+        printer.fact("took", &took(&[self.seconds], (self.until - start).as_secs_f64(), self.images));
+    }
+
+    /// Names the files of the activations, which are whole, and does what is left.
+    fn finish(self, folder: RunFolder, model: Model, start: Instant) -> Result<Option<anyhow::Error>> {
+        let (making, place) = (self.making, folder.place());
+        let run = begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?;
+        run.sinks.into_iter().try_for_each(Sink::finish)?;
+        let damaged = folder.done_by_now()?.damaged;
+        making.finish(vec![(self.record, self.seconds, folder)], damaged, start)
+    }
+}
