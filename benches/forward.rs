@@ -11,7 +11,7 @@
 #[path = "../src/allocator.rs"]
 mod allocator;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use std::sync::Barrier;
 use std::time::Instant;
@@ -36,7 +36,8 @@ fn main() -> Result<()> {
     let choice = registry.choose(name)?;
     let model = Model::new(&choice.entry.architecture, choice.entry.architecture.seeded_weights(0)?, Device::Cpu)?;
     let model = if flags.iter().any(|flag| flag == "exact") { model.exact() } else { model };
-    let [height, width] = choice.shown();
+    let shown = choice.preprocessing.and_then(|preprocessing| preprocessing.shown_always());
+    let [height, width] = shown.context("the weights of the registry have a crop")?;
     let trace = model.trace([height, width])?;
     let last = trace.calls.len() - 1;
     let wanted: Vec<usize> = if flags.iter().any(|flag| flag == "all") { (1..=last).collect() } else { vec![last] };
