@@ -30,11 +30,6 @@ impl<'a> Means<'a> {
         Self { conditions, rows, turns: Turns::default(), open: Mutex::default() }
     }
 
-    /// Of no image yet, for other conditions.
-    pub fn begun_anew(&self, rows: Range<usize>) -> Means<'a> {
-        Means::new(self.conditions, rows)
-    }
-
     /// Adds the rows of `images`, `[images, D]`, when turn number `turn` has come. `finish` gets the number and the mean of
     /// each condition that is complete; one that lacks images of batches before the first turn never is.
     pub fn add(

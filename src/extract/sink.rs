@@ -26,11 +26,6 @@ impl<'a> Sink<'a> {
         Self { file, first: rows.start, dtype, means: conditions.map(|conditions| Means::new(conditions, rows)) }
     }
 
-    /// Makes turn 0 the next again; from now on only `rows` are wanted.
-    pub fn begin_anew(&mut self, rows: Range<usize>) {
-        self.means = self.means.take().map(|means| means.begun_anew(rows));
-    }
-
     /// Takes the features `[N, …]` of the batch whose turn is number `turn`; those beyond `images` are padding and dropped.
     /// `room` is used again and again.
     pub(super) fn write(&self, turn: usize, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {

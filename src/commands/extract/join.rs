@@ -138,9 +138,7 @@ impl<'a> Share<'a> {
         // Others may have made them since.
         let done = folder.done_by_now()?;
         let work = self.work(claim.rows.clone(), &done);
-        let mut run = begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?;
-        run.sinks.iter_mut().for_each(|sink| sink.begin_anew(claim.rows.clone()));
-        let runs = [run];
+        let runs = [begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?];
         let worked = work.extract(&runs, vec![Journal::of_one_of_several(&place)?], &Mutex::default(), bar)?;
         if worked.whole {
             self.made += claim.rows.clone().filter(|row| !done.rows.contains(row)).count();
