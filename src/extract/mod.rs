@@ -2,8 +2,8 @@
 //!
 //! The batch is the unit of work: batch `b` is images `b·B … (b+1)·B − 1` of the list. A worker takes the next batch, decodes
 //! its images, runs the network and writes the rows at their place. A row's bytes depend neither on the number of workers
-//! nor on how many images there are: plain passes have batches padded to `B` and one libtorch thread each, and the kernels
-//! of fused passes form every sum in the same order for all sizes from 2 on and any number of threads.
+//! nor on the images after it: batches are padded to `B` and have one libtorch thread each, unless the kernels form every sum
+//! in the same order for all sizes from 2 on and any number of threads ([`rows_stand_alone`], in fused passes).
 
 mod claim;
 mod folder;
@@ -31,7 +31,7 @@ pub use sink::Sink;
 use crate::advice::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
-use crate::nn::{Plan, flush_denormals};
+use crate::nn::{Plan, flush_denormals, rows_stand_alone};
 use crate::readout::Readout;
 use anyhow::{Context, Result, bail};
 use keeper::Keeper;
@@ -265,5 +265,5 @@ impl<'a> Worker<'a> {
 /// The number of images in a pass for a batch of `images`.
 fn size(run: &Run, images: usize, batch_size: usize) -> usize {
     // One row alone would be multiplied by other kernels than several.
-    if run.model.is_fused() { images.max(2).min(batch_size) } else { batch_size }
+    if run.model.is_fused() && rows_stand_alone() { images.max(2).min(batch_size) } else { batch_size }
 }

@@ -40,6 +40,8 @@ pub struct Demand {
     /// Whether each module is computed by itself, so that the sizes of batches and the number of threads may show in the
     /// last digits.
     pub exact: bool,
+    /// Whether otherwise they do not ([`rows_stand_alone`](crate::nn::rows_stand_alone)).
+    pub rows_stand_alone: bool,
     /// The size of a batch, if the user chose it.
     pub batch_size: Option<usize>,
     /// The number of workers, if the user chose it.
@@ -61,7 +63,8 @@ impl Demand {
         let batch_size = self.batch_size.unwrap_or(few);
         let wanted = self.workers.unwrap_or(cores).min(self.images.div_ceil(batch_size)).max(1);
         let workers = wanted.min(self.fit(batch_size, memory)?);
-        let threads = if self.exact || self.workers.is_some() { 1 } else { (cores / workers).max(1) };
+        let one = self.exact || !self.rows_stand_alone || self.workers.is_some();
+        let threads = if one { 1 } else { (cores / workers).max(1) };
         Ok(Resources { batch_size, workers, threads })
     }
 
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     fn demand(images: usize) -> Demand {
-        Demand { images, per_image: 1, beside: 0, exact: false, batch_size: None, workers: None }
+        Demand { images, per_image: 1, beside: 0, exact: false, rows_stand_alone: true, batch_size: None, workers: None }
     }
 
     #[test]
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(met(demand(40), 64, 1000), [2, 20, 3]);
         assert_eq!(met(demand(1), 8, 1000), [2, 1, 8]);
         assert_eq!(met(Demand { exact: true, ..demand(1) }, 8, 1000), [16, 1, 1]);
+        assert_eq!(met(Demand { rows_stand_alone: false, ..demand(48) }, 64, 1000), [3, 16, 1]);
         assert_eq!(met(Demand { batch_size: Some(5), workers: Some(3), ..demand(100) }, 8, 1000), [5, 3, 1]);
     }
 

@@ -34,7 +34,7 @@ pub use fuse::{Activation, Part, add, add_relu, run};
 pub use identity::{Identity, dropout, identity};
 pub use init::Init;
 use kernels::Epilogue;
-pub use kernels::{allow_tf32, available as can_fuse, flush_denormals};
+pub use kernels::{allow_tf32, available as can_fuse, flush_denormals, rows_stand_alone};
 pub use linear::{Affine, Linear, linear};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub use module::{Flow, Halt, Module};

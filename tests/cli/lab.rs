@@ -102,6 +102,7 @@ macro_rules! assert_output {
             (r"[\d,.]+ images/s", "[rate]"),
             (r"\([\d.]+ .?B free\)", "([space] free)"),
             (r"\d+ workers?", "[workers]"),
+            (r"about \d+ (s|min)", "about [time]"),
         ] }, { insta::assert_snapshot!($output.to_string(), @$snapshot) })
     };
 }

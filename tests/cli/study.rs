@@ -195,7 +195,7 @@ fn mistakes_are_found_before_anything_runs() {
       targets   behavior.npy, IT=one.npy,two.npy
       runs      2 of 2 models; 0 done, 2 to do
       writes    7.62 MB to out ([space] free)
-      time      about 2 s, by the networks' arithmetic and the speed of this machine's cores
+      time      about [time], by the networks' arithmetic and the speed of this machine's cores
     error: the weights of `alexnet` are not on this machine, and --offline is set
 
     hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth elsewhere and run

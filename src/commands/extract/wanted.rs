@@ -10,7 +10,7 @@ use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
 use thingsvision::models::Architecture;
-use thingsvision::nn::{Plan, Trace};
+use thingsvision::nn::{Plan, Trace, rows_stand_alone};
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
 use thingsvision::weights::{self, Store, Weights};
@@ -163,6 +163,7 @@ pub fn resources(arguments: &Extract, wanted: &[Wanted], stimuli: &Stimuli) -> R
         per_image: wanted.iter().map(|wanted| wanted.bytes_per_image).max().unwrap_or(0),
         beside: wanted.iter().map(|wanted| wanted.parameters * 4).sum::<usize>().saturating_add(sums),
         exact: wanted.iter().any(|wanted| is_exact(arguments, &wanted.choice)),
+        rows_stand_alone: rows_stand_alone(),
         batch_size: arguments.batch_size.map(|size| size as usize),
         workers: arguments.workers.map(|workers| workers as usize),
     };
