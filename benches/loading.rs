@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..6 {
         let start = Instant::now();
-        network(&registry, &store, &choice, (&source, 0), (Device::Cpu, Kind::Float), &mut |_, _| {})?;
+        network(&registry, &store, &choice, (&source, 0), (Device::Cpu, Kind::Float), None, &mut |_, _| {})?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     // The first run warms up.

@@ -2,7 +2,7 @@
 
 use super::Architecture;
 use super::model::Network;
-use crate::nn::{Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace, can_fuse};
+use crate::nn::{self, Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
@@ -11,15 +11,15 @@ pub(super) struct BuiltIn {
     root: Box<dyn Module>,
     manifest: Manifest,
     device: Device,
-    fused: bool,
+    can_fuse: bool,
 }
 
 impl BuiltIn {
     /// With the tensors of `weights`, or with shapes alone.
     pub fn new(architecture: &Architecture, weights: Option<StateDict>, (kind, device): (Kind, Device)) -> Result<BuiltIn> {
-        let fused = weights.is_some() && device == Device::Cpu && kind == Kind::Float && can_fuse();
+        let can_fuse = weights.is_some() && device == Device::Cpu && kind == Kind::Float && nn::can_fuse();
         let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.construct(s))?;
-        Ok(BuiltIn { root, manifest, device, fused })
+        Ok(BuiltIn { root, manifest, device, can_fuse })
     }
 
     fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {
@@ -47,15 +47,11 @@ impl Network for BuiltIn {
         Ok(pass.into_trace())
     }
 
-    fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        self.pass(&mut Pass::keeping(plan, keep).fusing(self.fused), images)
+    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()> {
+        self.pass(&mut Pass::keeping(plan, keep).fusing(fused), images)
     }
 
-    fn be_exact(&mut self) {
-        self.fused = false;
-    }
-
-    fn is_fused(&self) -> bool {
-        self.fused
+    fn can_fuse(&self) -> bool {
+        self.can_fuse
     }
 }

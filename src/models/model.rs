@@ -5,6 +5,7 @@ use super::{Architecture, Exported};
 use crate::nn::{Keep, Manifest, Plan, StateDict, Trace};
 use anyhow::Result;
 use std::path::Path;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// What differs between a network that is built here and one that PyTorch exported.
@@ -15,19 +16,19 @@ pub(super) trait Network: Send + Sync {
     /// The calls of a pass of images of this height and width, each with the shape for one image.
     fn trace(&self, size: [usize; 2]) -> Result<Trace>;
 
-    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first.
-    fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()>;
+    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first. If
+    /// `fused`, modules may be computed together.
+    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()>;
 
-    /// From now on each module is computed by itself, in PyTorch's order of operations.
-    fn be_exact(&mut self);
-
-    /// Whether modules may be computed together.
-    fn is_fused(&self) -> bool;
+    /// Whether modules can be computed together.
+    fn can_fuse(&self) -> bool;
 }
 
-/// A network ready to run.
+/// A network ready to run. Clones share its weights.
+#[derive(Clone)]
 pub struct Model {
-    network: Box<dyn Network>,
+    network: Arc<dyn Network>,
+    fused: bool,
     /// Where its weights are and its images go.
     pub device: Device,
     /// Of weights and activations.
@@ -44,26 +45,27 @@ impl Model {
 
     /// The same with weights and activations of another kind of floating-point numbers.
     pub fn of_kind(architecture: &Architecture, weights: StateDict, device: Device, kind: Kind) -> Result<Model> {
-        let network = Box::new(BuiltIn::new(architecture, Some(weights), (kind, device))?);
-        Ok(Model { network, device, kind })
+        Ok(Self::of(BuiltIn::new(architecture, Some(weights), (kind, device))?, device, kind))
     }
 
     /// The network with zeros for weights, which take no memory: for its trace.
     pub fn without_weights(architecture: &Architecture) -> Result<Model> {
         let (device, kind) = (Device::Cpu, Kind::Float);
-        let network = Box::new(BuiltIn::new(architecture, None, (kind, device))?);
-        Ok(Model { network, device, kind })
+        Ok(Self::of(BuiltIn::new(architecture, None, (kind, device))?, device, kind))
     }
 
     /// The network that PyTorch exported to the file at `path`.
     pub fn exported(path: &Path, device: Device, kind: Kind) -> Result<Model> {
-        Ok(Model { network: Box::new(Exported::open(path, (kind, device))?), device, kind })
+        Ok(Self::of(Exported::open(path, (kind, device))?, device, kind))
+    }
+
+    fn of(network: impl Network + 'static, device: Device, kind: Kind) -> Model {
+        Model { fused: network.can_fuse(), network: Arc::new(network), device, kind }
     }
 
     /// The same network, each module computed by itself and in PyTorch's order of operations.
-    pub fn exact(mut self) -> Model {
-        self.network.be_exact();
-        self
+    pub fn exact(self) -> Model {
+        Model { fused: false, ..self }
     }
 
     /// Its modules and tensors.
@@ -73,7 +75,7 @@ impl Model {
 
     /// Whether modules may be computed together.
     pub fn is_fused(&self) -> bool {
-        self.network.is_fused()
+        self.fused
     }
 
     /// Follows one image of this height and width through the whole network and records every call.
@@ -92,6 +94,6 @@ impl Model {
 
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        self.network.run(plan, images, keep)
+        self.network.run(plan, images, self.fused, keep)
     }
 }

@@ -137,19 +137,21 @@ pub fn outline(store: &Store, choice: &Choice, progress: &mut Progress) -> Resul
 }
 
 /// The network of `choice` on a device, with weights from `source` as numbers of this kind; published ones are looked for in
-/// `store` and fetched if need be.
+/// `store` and fetched if need be. An exported network that is on the CPU already, as its [`outline`], is that.
 pub fn network(
     registry: &Registry,
     store: &Store,
     choice: &Choice,
     (source, seed): (&Weights, u64),
     (device, kind): (Device, Kind),
+    outline: Option<&Model>,
     progress: &mut Progress,
 ) -> Result<(Model, Provenance)> {
     if let Architecture::Exported = choice.entry.architecture {
         let path = exported_file(store, choice, progress)?;
         let provenance = exported(choice, &path)?;
-        return Ok((Model::exported(&path, device, kind)?, provenance));
+        let there = outline.filter(|_| (device, kind) == (Device::Cpu, Kind::Float)).cloned();
+        return Ok((there.map_or_else(|| Model::exported(&path, device, kind), Ok)?, provenance));
     }
     let (weights, provenance) = load(registry, store, choice, source, seed, progress)?;
     Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance))

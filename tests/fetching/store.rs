@@ -248,3 +248,26 @@ fn extract_fetches_what_it_needs_and_records_it() {
     assert_eq!(record["weights"]["sha256"], hash(&bytes));
     assert_eq!(record["weights"]["tag"], "published");
 }
+
+#[test]
+fn an_exported_network_is_fetched_when_its_layers_are_asked_for() {
+    let network = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/traced.pt")).unwrap();
+    let server = Server::start(network.clone(), &[Answer::Content]);
+    let publisher = Publisher::new(&server, Some(&hash(&network)));
+    let registry = publisher.folder.path().join("my.toml");
+    let text = fs::read_to_string(&registry).unwrap();
+    let architecture = r#"{ family = "cornet", variant = "z", classes = 2 }"#;
+    let text = text.replace(architecture, r#"{ family = "exported" }"#).replace("\"V1\"", "\"body\"");
+    fs::write(&registry, text).unwrap();
+    let offline = publisher.run("layers --model mine --offline");
+    assert!(String::from_utf8_lossy(&offline.stderr).contains("the weights of `mine` are not on this machine"), "{offline:?}");
+    let output = publisher.run("layers --model mine");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("* body "), "{output:?}");
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/images");
+    let output = publisher.run(&format!("extract --model mine --images {}", images.display()));
+    assert!(output.status.success(), "{output:?}");
+    // Fetched once, and what the record says is where.
+    assert_eq!(server.asked().len(), 1);
+    let record = fs::read_to_string(publisher.folder.path().join("activations/mine/run.json")).unwrap();
+    assert!(record.contains(&server.url("some/mine.pth")) && record.contains(&hash(&network)), "{record}");
+}

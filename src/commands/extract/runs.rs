@@ -1,7 +1,7 @@
 //! From what is wanted to runs: networks with their weights, records, and files to write to.
 
 use super::stimuli::Stimuli;
-use super::wanted::{Wanted, is_exact};
+use super::wanted::{Wanted, is_exact, is_exported};
 use crate::cli::{Extract, RdmOption};
 use crate::printer::Printer;
 use anyhow::Result;
@@ -40,8 +40,13 @@ pub fn load(
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
         let source = (&arguments.weights, arguments.seed);
-        let (model, provenance) = weights::network(registry, store, choice, source, (machine.device, kind), &mut progress)?;
+        let (outline, on) = (Some(&wanted.outline), (machine.device, kind));
+        let (model, provenance) = weights::network(registry, store, choice, source, on, outline, &mut progress)?;
         bar.finish();
+        if is_exported(choice) && machine.device != Device::Cpu {
+            // The first run there compiles the network, which workers have no stack for.
+            model.trace(wanted.shown)?;
+        }
         models.push(if arguments.exact { model.exact() } else { model });
         records.push(record(arguments, wanted, machine, stimuli, provenance));
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
-use thingsvision::models::Architecture;
+use thingsvision::models::{Architecture, Model};
 use thingsvision::nn::{Plan, Trace, rows_stand_alone};
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
@@ -19,6 +19,8 @@ use thingsvision::whole;
 /// A model and what is wanted of it.
 pub struct Wanted<'a> {
     pub choice: Choice<'a>,
+    /// The network that was followed in a dry run: of a built-in one without weights.
+    pub outline: Model,
     pub preprocessing: Preprocessing,
     /// Height and width of what the network is shown.
     pub shown: [usize; 2],
@@ -66,16 +68,16 @@ pub fn wanted<'a>(
         let preprocessing = arguments.pixels.preprocessing(registry, &choice)?;
         let shown = images.shown(&preprocessing)?;
         let bar = printer.download(&choice.name());
-        let network = weights::outline(store, &choice, &mut |arrived, total| bar.at(arrived, total))?;
+        let outline = weights::outline(store, &choice, &mut |arrived, total| bar.at(arrived, total))?;
         bar.finish();
-        let trace = network.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        let trace = outline.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
         let default = [choice.entry.default_layer.clone()];
         let (names, readout) = match arguments.layers.as_slice() {
             [] => (&default[..], choice.entry.default_readout),
             layers => (layers, Readout::None),
         };
         let readout = arguments.readout.unwrap_or(readout);
-        let mut layers = resolve(&asked(&choice), network.manifest(), &trace, names)?;
+        let mut layers = resolve(&asked(&choice), outline.manifest(), &trace, names)?;
         let tokens = arguments.tokens.or(choice.entry.tokens);
         layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
         if arguments.tokens.is_none() && readout.reads_tokens() {
@@ -83,12 +85,13 @@ pub fn wanted<'a>(
         }
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape, layer.places)).collect::<Result<_>>()?;
-        let (bytes_per_image, parameters) = (extract::per_image(&trace), network.manifest().parameters() as usize);
+        let (bytes_per_image, parameters) = (extract::per_image(&trace), outline.manifest().parameters() as usize);
         let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
         let last = calls.iter().max().map_or(0, |last| last + 1);
-        let multiplications = network.manifest().multiplications(&trace.calls[..last]);
+        let multiplications = outline.manifest().multiplications(&trace.calls[..last]);
         Ok(Wanted {
             choice,
+            outline,
             preprocessing,
             shown,
             plan,

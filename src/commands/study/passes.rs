@@ -23,7 +23,7 @@ pub fn prepare(plan: &Plan, registry: &Registry, store: &Store, printer: Printer
         let choice = registry.choose(&models[0])?;
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
-        weights::network(registry, store, &choice, (weights, *seed), (Device::Cpu, Kind::Float), &mut progress)?;
+        weights::network(registry, store, &choice, (weights, *seed), (Device::Cpu, Kind::Float), None, &mut progress)?;
         bar.finish();
         looked_at.push((models, weights));
     }

@@ -12,7 +12,7 @@ pub use card::Card;
 use super::model::Network;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, on_large_stack};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -55,21 +55,16 @@ impl Network for Exported {
         on_large_stack(|| dry_run::trace(&self.script, size, self.like).map_err(|error| archive::explain(&self.path, error)))
     }
 
-    fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        let images_number = images.size()[0];
-        let mut wanted = vec![false; self.manifest.modules.len()];
-        let mut left = 0;
-        for (call, _, slot) in plan.taps() {
-            match wanted.get_mut(call.module.0) {
-                Some(wanted) => (*wanted, left) = (true, left + 1),
-                None => keep(slot, images)?,
-            }
-        }
-        if left == 0 {
+    fn run(&self, plan: &Plan, images: &Tensor, _: bool, keep: &mut Keep) -> Result<()> {
+        let (inputs, taps): (Vec<_>, Vec<_>) = plan.taps().partition(|(call, ..)| call.module == ModuleId::INPUT);
+        inputs.into_iter().try_for_each(|(_, _, slot)| keep(slot, images))?;
+        if taps.is_empty() {
             return Ok(());
         }
-        let taps: Vec<_> = plan.taps().filter(|(call, ..)| call.module != ModuleId::INPUT).collect();
+        let mut wanted = vec![false; self.manifest.modules.len()];
+        taps.iter().for_each(|(call, ..)| wanted[call.module.0] = true);
         let mut begun = vec![0; wanted.len()];
+        let mut left = taps.len();
         let mut fault = None;
         let mut see = |output: Output| {
             begun[output.module] += usize::from(output.begins);
@@ -78,9 +73,8 @@ impl Network for Exported {
             };
             for (call, _, slot) in taps.iter().filter(|(call, execution, _)| is_it(call, *execution)) {
                 left -= 1;
-                let name = || self.manifest.layer_name(call.module);
-                let kept = batch_first(&output, call, images_number).and_then(|activation| keep(*slot, &activation));
-                if let Err(error) = kept.with_context(|| format!("module `{}`", name())) {
+                let kept = batch_first(&output, call, images.size()[0]).and_then(|activation| keep(*slot, &activation));
+                if let Err(error) = kept {
                     fault = Some(error);
                     return false;
                 }
@@ -100,9 +94,7 @@ impl Network for Exported {
         Ok(())
     }
 
-    fn be_exact(&mut self) {}
-
-    fn is_fused(&self) -> bool {
+    fn can_fuse(&self) -> bool {
         false
     }
 }

@@ -1,0 +1,172 @@
+//! The flags of `thingsvision extract`, but for those of the pixels.
+
+use super::Pixels;
+use std::path::PathBuf;
+use thingsvision::device::{Precision, Request};
+use thingsvision::extract::Shard;
+use thingsvision::images::Reading;
+use thingsvision::npy::Dtype;
+use thingsvision::rdm::OnConstant;
+use thingsvision::readout::{Readout, Tokens};
+use thingsvision::weights;
+
+/// `thingsvision extract`
+#[derive(Debug, clap::Args)]
+pub struct Extract {
+    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Or a file: a
+    /// network that PyTorch exported (examples/export_model.py). Repeat for more: images are then decoded once for all
+    #[arg(long = "model", value_name = "MODEL|FILE.pt", required = true)]
+    pub models: Vec<String>,
+
+    /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
+    /// called more than once gives its last output, NAME@0 the first; of one that gives several tensors, NAME:1 is the
+    /// second. `input` is the preprocessed image, `output` the end of the network [default: the model's penultimate layer]
+    #[arg(long = "layer", value_name = "NAME|GLOB")]
+    pub layers: Vec<String>,
+
+    /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
+    #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
+    pub weights: weights::Weights,
+
+    /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
+    pub seed: u64,
+
+    /// Where the run's folder, named after model and weights, is made
+    #[arg(long, value_name = "DIR", default_value = "activations")]
+    pub out: PathBuf,
+
+    /// What is kept of each activation [default: none; for the default layer of a model, the readout that goes with it]
+    #[arg(long, value_enum)]
+    pub readout: Option<Readout>,
+
+    /// Which tokens of a layer stand for no part of the picture, for the readouts cls and patches: `cls` (the first is the
+    /// class token), `cls+4` (then 4 registers), `4` (4 registers, no class token), `none` [default: as the model says]
+    #[arg(long, value_name = "cls|cls+N|N|none")]
+    pub tokens: Option<Tokens>,
+
+    /// The type of the stored numbers
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Dtype,
+
+    /// Store one row for each folder of images, the mean over the images in it, instead of one for each image
+    #[arg(long, value_enum, value_name = "folder")]
+    pub average_by: Option<AverageBy>,
+
+    /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
+    #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
+    pub rdm: RdmOption,
+
+    /// What to do about images for which a layer gives the same value everywhere, so that no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
+    pub on_constant: OnConstant,
+
+    /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
+    pub device: Request,
+
+    /// How the network computes. On the CPU fp32 only; the others are faster on a GPU, and rougher
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
+
+    /// Images in one pass [default: 16, of fewer than 256 images less]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
+
+    /// Threads that decode images and run the network [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+
+    /// Compute each module by itself and in PyTorch's order of operations, for the same last digits; slower. Without it
+    /// modules are computed together where no output in between is wanted, which agrees to 1e-5 of a layer's largest value
+    #[arg(long)]
+    pub exact: bool,
+
+    /// Replace a run that is already there, or start anew one that was not finished and differs
+    #[arg(long)]
+    pub force: bool,
+
+    /// Compute one of several parts, 1/8 to 8/8, into a folder of its own; `thingsvision merge` joins them. In a Slurm job
+    /// array: --shard $SLURM_ARRAY_TASK_ID/8
+    #[arg(long, value_name = "I/K")]
+    pub shard: Option<Shard>,
+
+    /// Share the work with other processes that are given the same command, now or later, in other terminals, jobs, or on
+    /// machines that see the same files. What one that dies had begun is taken over by the others
+    #[arg(long, conflicts_with_all = ["force", "shard"])]
+    pub join: bool,
+
+    /// The words of the command, for the record.
+    #[arg(skip)]
+    pub command: Vec<String>,
+
+    // Last, for what follows would get their headings.
+    /// Which images, in which order
+    #[command(flatten)]
+    pub images: Images,
+
+    /// What the network is shown of an image
+    #[command(flatten)]
+    pub pixels: Pixels,
+}
+
+/// Which images, in which order.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Images")]
+pub struct Images {
+    /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path. Repeat for
+    /// more; or one file with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
+    #[arg(long, value_name = "DIR|STACK", required_unless_present = "image_list")]
+    pub images: Vec<PathBuf>,
+
+    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path`. Relative paths begin
+    /// at the folder of the list, or at the one that --images names
+    #[arg(long, value_name = "FILE")]
+    pub image_list: Option<PathBuf>,
+
+    /// The data set in an HDF5 stack, such as imgBrick [default: the only one that can hold images]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+
+    /// The images of a stack that are wanted, counted from 0: 0-99,205, or a file of such numbers
+    #[arg(long, value_name = "LIST|FILE")]
+    pub indices: Option<String>,
+
+    /// Leave out files that are no images or cannot be read, and list them in skipped.txt; all images are decoded once
+    /// before the run to find them. Without it the first such file stops the run before it begins
+    #[arg(long)]
+    pub skip_unreadable: bool,
+
+    /// Turn pictures upright as their EXIF orientation says; Pillow and torchvision do not
+    #[arg(long)]
+    pub exif_orientation: bool,
+
+    /// Refuse larger pictures, as Pillow does
+    #[arg(long, value_name = "N", default_value_t = Reading::default().max_pixels, value_parser = parse_max_pixels)]
+    pub max_pixels: usize,
+}
+
+fn parse_max_pixels(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|pixels| *pixels > 0).ok_or_else(|| "a number of pixels is needed".to_owned())
+}
+
+/// The value of `--average-by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AverageBy {
+    /// The folder that an image lies in
+    Folder,
+}
+
+/// Any seed that PyTorch takes: a negative one stands for the number with the same 64 bits.
+fn parse_seed(text: &str) -> Result<u64, std::num::ParseIntError> {
+    text.parse().or_else(|error| text.parse::<i64>().map(|seed| seed as u64).map_err(|_| error))
+}
+
+/// The value of `extract --rdm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RdmOption {
+    /// 1 − Pearson's r
+    Correlation,
+    /// No RDM
+    None,
+}
