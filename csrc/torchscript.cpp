@@ -2,7 +2,7 @@
 //
 // tch hands out parameters only (the running statistics of batch norms are buffers), and no outputs of modules. Called by
 // src/torchscript, which documents the contract. No exception, warning or print of libtorch leaves this file: a function
-// that fails returns null or 1, and a message of at most `capacity - 1` bytes, of a longer one the end.
+// that fails returns null, 1 or -2, and a message of at most `capacity - 1` bytes, of a longer one the end.
 //
 // How outputs are seen: at the end of every `forward` an operator `thingsvision::record(output, module)` is added, which
 // shows the output to the run of its thread. Objects of one class share its code, so each gets its number as an attribute.
@@ -12,6 +12,7 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/inline_fork_wait.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/runtime/print_handler.h>
@@ -151,9 +152,14 @@ void record(torch::jit::Stack &stack) {
 torch::jit::RegisterOperators operators({torch::jit::Operator("thingsvision::record(Any output, int module) -> ()", record,
                                                               c10::AliasAnalysisKind::CONSERVATIVE)});
 
-// `forward`; of a module that is called again, tracing calls it `forward1`, scripted overloads are called `forward__0`.
-bool is_forward(const std::string &method) {
-    return method.rfind("forward", 0) == 0 && method.find_first_not_of("_0123456789", 7) == std::string::npos;
+// `forward`, and scripted overloads of it, `forward__0`. Of a module that is called again tracing makes `forward1`; in
+// scripted code that is a method of the author's.
+bool is_forward(const std::string &method, bool traced) {
+    if (method.rfind("forward", 0) != 0) {
+        return false;
+    }
+    const bool is_numbered = method.find_first_not_of("_0123456789", 7) == std::string::npos;
+    return method.size() == 7 || (is_numbered && (traced || method.compare(7, 2, "__") == 0));
 }
 
 void list(const std::string &name, const Module &module, std::unordered_set<c10::ivalue::Object *> &seen,
@@ -167,7 +173,7 @@ void list(const std::string &name, const Module &module, std::unordered_set<c10:
     }
 }
 
-void record_calls(Script &script) {
+void record_calls(Script &script, bool traced) {
     std::unordered_set<const c10::ClassType *> done;
     for (size_t number = 0; number < script.modules.size(); number++) {
         const auto &module = script.modules[number].second;
@@ -175,7 +181,7 @@ void record_calls(Script &script) {
         if (done.insert(type.get()).second) {
             type->addOrCheckAttribute(NUMBER, c10::IntType::get());
             for (auto *method : type->methods()) {
-                if (!is_forward(method->name())) {
+                if (!is_forward(method->name(), traced)) {
                     continue;
                 }
                 auto &graph = *torch::jit::toGraphFunction(*method).graph();
@@ -186,6 +192,10 @@ void record_calls(Script &script) {
         }
         module._ivalue()->setAttr(NUMBER, static_cast<int64_t>(number));
     }
+}
+
+bool is_half(int64_t kind) {
+    return kind == static_cast<int64_t>(at::kHalf) || kind == static_cast<int64_t>(at::kBFloat16);
 }
 
 bool is_half(const at::Tensor &tensor) {
@@ -244,7 +254,7 @@ class Constants {
     void adapt_cast(Node *node) {
         for (size_t i = 1; i < std::min<size_t>(node->inputs().size(), 3); i++) {
             const auto constant = torch::jit::toIValue(node->input(i));
-            if (constant && constant->isInt() && constant->toInt() == static_cast<int64_t>(at::kHalf)) {
+            if (constant && constant->isInt() && is_half(constant->toInt())) {
                 torch::jit::WithInsertPoint here(node);
                 node->replaceInput(i, node->owningGraph()->insertConstant(static_cast<int64_t>(kind_)));
             }
@@ -315,8 +325,8 @@ int thingsvision_script_inputs(const Script *script, char *message, size_t capac
 }
 
 // Puts the network where `like` is in evaluation mode, makes its floating-point numbers those of the kind of `like`, and has
-// outputs recorded. Once, before it runs.
-int thingsvision_script_prepare(Script *script, const at::Tensor *like, char *message, size_t capacity) {
+// outputs recorded, also those of what tracing made of second calls if it was `traced`. Once, before it runs.
+int thingsvision_script_prepare(Script *script, const at::Tensor *like, int traced, char *message, size_t capacity) {
     return !guard(message, capacity, [&] {
         torch::jit::setPrintHandler([](const std::string &) {});
         const auto device = like->device();
@@ -337,7 +347,14 @@ int thingsvision_script_prepare(Script *script, const at::Tensor *like, char *me
             convert(buffer);
         }
         Constants(device, kind, was_half).adapt(script->modules);
-        record_calls(*script);
+        // What is forked runs in other threads, where nobody would see it.
+        for (const auto &[_, module] : script->modules) {
+            for (auto *method : module.type()->methods()) {
+                auto graph = torch::jit::toGraphFunction(*method).graph();
+                torch::jit::InlineForkWait(graph);
+            }
+        }
+        record_calls(*script, traced);
     });
 }
 

@@ -1,6 +1,7 @@
 //! How the activation of an image becomes its row.
 
 use crate::advice::advise;
+use crate::nn::Channels;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -93,10 +94,10 @@ impl From<Tokens> for String {
 }
 
 /// Where in the activations of a layer a readout finds what it looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
-    /// Whether pictures are `[H, W, C]`.
-    pub channels_last: bool,
+    /// Where the channels of a picture are, if that is known.
+    pub channels: Option<Channels>,
     /// Which tokens are special, if that is known.
     pub tokens: Option<Tokens>,
 }
@@ -117,8 +118,18 @@ impl Readout {
         Ok(match (self, activation) {
             (Readout::None, _) => activation.to_vec(),
             (Readout::Flatten, _) => vec![activation.iter().product()],
-            (Readout::Mean | Readout::Max, &[_, _, channels]) if places.channels_last => vec![channels],
-            (Readout::Mean | Readout::Max, &[channels, _, _]) => vec![channels],
+            (Readout::Mean | Readout::Max, &[first, _, last]) => match places.channels {
+                Some(Channels::First) => vec![first],
+                Some(Channels::Last) => vec![last],
+                None => {
+                    return Err(advise(
+                        format!(
+                            "nobody knows which axis of `{layer}` are channels, if it is a picture: its shape is {activation:?}"
+                        ),
+                        "take --readout none or flatten",
+                    ));
+                }
+            },
             (Readout::Cls | Readout::Patches | Readout::ClsPatches, &[number, features]) => {
                 self.check_tokens(layer, number, places)?;
                 vec![if self == Readout::ClsPatches { 2 * features } else { features }]
@@ -161,7 +172,7 @@ impl Readout {
 
     /// Applies it to the activations `[N, …]` of a batch, for which it has a [shape](Readout::shape).
     pub fn apply(self, x: &Tensor, places: Places) -> Result<Tensor> {
-        let picture = if places.channels_last { [1i64, 2] } else { [2, 3] };
+        let picture = if places.channels == Some(Channels::Last) { [1i64, 2] } else { [2, 3] };
         let special = places.tokens.unwrap_or(Tokens::CLASS).number() as i64;
         let cls = || x.f_select(1, 0);
         let patches = || x.f_narrow(1, special, x.size()[1] - special)?.f_mean_dim(1, false, None);

@@ -85,7 +85,7 @@ pub struct Weights {
     pub file: Option<PathBuf>,
     /// The SHA-256 of the file, or the prefix of it that is published.
     pub sha256: Option<String>,
-    /// The name of the preprocessing that the weights were trained with; an exported network may lack it.
+    /// The name of the preprocessing that the weights were trained with; the file of an exported network may not say.
     preprocessing: Option<String>,
 }
 
@@ -265,7 +265,7 @@ impl Registry {
             default_readout: card.default_readout,
             outputs: None,
             tokens: card.tokens,
-            source: [card.source, card.exported].join(", "),
+            source: [card.source, card.exported].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", "),
             licence: card.licence,
             citation: card.citation,
             weights: vec![weights],

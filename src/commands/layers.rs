@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use thingsvision::advice::advise;
 use thingsvision::extract::{Description, Output, describe};
+use thingsvision::nn::Channels;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store};
 
@@ -63,7 +64,7 @@ fn as_json(layer: &Description, default: &str) -> Value {
         "bytes": last.map(|output| bytes(&output.shape)),
         "shapes": of_calls(|output| json!(output.shape)),
         "elements": of_calls(|output| json!(output.elements)),
-        "channels_last": last.is_some_and(|output| output.channels_last),
+        "channels_last": last.is_some_and(|output| output.channels == Some(Channels::Last)),
         "unusable": last.and_then(|output| output.unusable),
         "default": layer.name == default,
     })
@@ -90,7 +91,8 @@ fn remark(layer: &Description, is_default: bool) -> String {
     if let [first, .., end] = last.elements.as_slice() {
         remarks.push(format!("{name}:{first} … :{end}"));
     }
-    remarks.extend(last.channels_last.then(|| "channels last".into()));
+    let is_last = last.channels == Some(Channels::Last) && last.unusable.is_none();
+    remarks.extend(is_last.then(|| "channels last".into()));
     remarks.extend(last.unusable.map(|reason| format!("not to be extracted: {reason}")));
     remarks.join(", ")
 }

@@ -1,7 +1,7 @@
 //! From what a user asks for (names, `name@call`, globs) to calls of the network.
 
 use crate::advice::{advise, did_you_mean};
-use crate::nn::{Call, Manifest, ModuleId, Trace};
+use crate::nn::{Call, Channels, Manifest, ModuleId, Trace};
 use crate::readout::Places;
 use anyhow::Result;
 use glob::Pattern;
@@ -22,7 +22,7 @@ pub struct Layer {
 
 impl Layer {
     fn new(name: String, trace: &Trace, call: usize) -> Layer {
-        let places = Places { channels_last: trace.calls[call].channels_last, tokens: None };
+        let places = Places { channels: trace.calls[call].channels, tokens: None };
         Layer { name, call, shape: shape(trace, call), places }
     }
 }
@@ -45,8 +45,8 @@ pub struct Output {
     pub shape: Vec<usize>,
     /// Where in the output its tensors are, of those that can be extracted; one empty text if it is one tensor.
     pub elements: Vec<String>,
-    /// Whether a picture is `[H, W, C]`.
-    pub channels_last: bool,
+    /// Where the channels of a picture are, if that is known.
+    pub channels: Option<Channels>,
     /// Why nothing of it can be extracted, if so.
     pub unusable: Option<&'static str>,
 }
@@ -82,10 +82,10 @@ fn principal(trace: &Trace, first: usize) -> usize {
 
 fn output(trace: &Trace, first: usize) -> Output {
     let at = principal(trace, first);
-    let Call { channels_last, unusable, .. } = trace.calls[at];
+    let Call { channels, unusable, .. } = trace.calls[at];
     let tensors = trace.calls[trace.tensors_of(first)].iter().filter(|tensor| tensor.unusable.is_none());
     let elements = tensors.map(|tensor| tensor.element.clone()).collect();
-    Output { shape: shape(trace, at), elements, channels_last, unusable }
+    Output { shape: shape(trace, at), elements, channels, unusable }
 }
 
 fn shape(trace: &Trace, call: usize) -> Vec<usize> {
@@ -102,10 +102,24 @@ pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String
     let mut layers = BTreeMap::new();
     for wanted in wanted {
         for layer in resolve_one(model, manifest, trace, wanted)? {
+            check_file_name(&layer.name)?;
             layers.insert((layer.call, layer.name.clone()), layer);
         }
     }
     Ok(layers.into_values().collect())
+}
+
+/// Fails if no file can be called so, or one elsewhere: names in exported networks may be anything.
+fn check_file_name(name: &str) -> Result<()> {
+    const LONGEST: usize = 200;
+    if name.len() <= LONGEST && !name.starts_with('.') && !name.contains(['/', '\\', '\0']) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(60).collect();
+    Err(advise(
+        format!("no file can be called after the layer `{shown}`"),
+        "export the network with other names: of at most 200 letters, without slashes, and not beginning with a dot",
+    ))
 }
 
 fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {

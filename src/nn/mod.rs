@@ -40,7 +40,7 @@ pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub use module::{Flow, Halt, Module};
 pub use norm::{BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, group_norm, layer_norm};
 pub(crate) use parameter::Parameter;
-pub use pass::{Call, Keep, Pass, Plan, Tap, Trace};
+pub use pass::{Call, Channels, Keep, Pass, Plan, Tap, Trace};
 pub use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub use scope::Scope;
 pub use sequential::Sequential;

@@ -19,16 +19,26 @@ pub struct Call {
     pub shape: Vec<i64>,
     /// The axis of the images where the module itself does not put them first.
     pub axis: usize,
-    /// Whether a picture is `[H, W, C]`.
-    pub channels_last: bool,
+    /// Where the channels of a picture are; `None` if three axes are no picture, or nobody knows.
+    pub channels: Option<Channels>,
     /// Why it has no rows, one for each image, to give.
     pub unusable: Option<&'static str>,
+}
+
+/// Where a picture has its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Channels {
+    /// `[C, H, W]`
+    #[default]
+    First,
+    /// `[H, W, C]`
+    Last,
 }
 
 impl Call {
     /// An execution that gives one tensor, batch first.
     pub fn new(module: ModuleId, shape: Vec<i64>) -> Call {
-        Call { module, begins: true, element: String::new(), shape, axis: 0, channels_last: false, unusable: None }
+        Call { module, begins: true, element: String::new(), shape, axis: 0, channels: Some(Channels::First), unusable: None }
     }
 }
 

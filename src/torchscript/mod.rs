@@ -48,7 +48,13 @@ unsafe extern "C" {
         capacity: usize,
     ) -> c_int;
     fn thingsvision_script_inputs(script: *const Raw, message: *mut c_char, capacity: usize) -> c_int;
-    fn thingsvision_script_prepare(script: *mut Raw, like: *const C_tensor, message: *mut c_char, capacity: usize) -> c_int;
+    fn thingsvision_script_prepare(
+        script: *mut Raw,
+        like: *const C_tensor,
+        traced: c_int,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
     fn thingsvision_script_run(
         script: *const Raw,
         images: *const C_tensor,
@@ -155,13 +161,16 @@ impl Script {
     }
 
     /// Brings the network to a device in evaluation mode, with floating-point numbers of this kind; constants that name the
-    /// device or half precision of the export follow. Once, before it runs.
-    pub fn prepare(&mut self, device: Device, kind: Kind) -> Result<()> {
+    /// device or half precision of the export follow. If it may have been `traced`, methods called `forward1` are second calls
+    /// of a module. Once, before it runs.
+    pub fn prepare(&mut self, device: Device, kind: Kind, traced: bool) -> Result<()> {
         let like = Tensor::f_zeros([1], (kind, device))?;
         let mut message = Message::new();
         // SAFETY: nobody else uses the script during the call, the tensor lives during it, and the message has the size that
         // is told.
-        let failed = unsafe { thingsvision_script_prepare(self.raw.as_ptr(), like.as_ptr(), message.buffer(), LONGEST_MESSAGE) };
+        let failed = unsafe {
+            thingsvision_script_prepare(self.raw.as_ptr(), like.as_ptr(), traced.into(), message.buffer(), LONGEST_MESSAGE)
+        };
         if failed == 0 { Ok(()) } else { Err(message.error()) }
     }
 

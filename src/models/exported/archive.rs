@@ -70,7 +70,9 @@ pub fn check_kind(path: &Path) -> Result<()> {
 pub fn explain(path: &Path, error: Error) -> Error {
     let text = text_of(&error);
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    let hint = if says(&[
+    let hint = if says(&["Attempted to read a PyTorch file with version"]) {
+        "it was written by a newer PyTorch than this program has: export it with torch 2.11"
+    } else if says(&[
         "Unknown builtin op",
         "Unknown type name",
         "isn't a registered",

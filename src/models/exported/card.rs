@@ -6,10 +6,14 @@ use crate::readout::{Readout, Tokens};
 use crate::torchscript;
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// The name of the file in the archive, below its one folder.
 const FILE: &str = "extra/thingsvision.json";
+
+/// In bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// All that it may say, in JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -53,7 +57,7 @@ impl Card {
         };
         let damaged = || format!("`thingsvision.json` in `{}` cannot be used", path.display());
         let again = || Advice { problem: damaged(), hint: "export the network again, with examples/export_model.py".into() };
-        let card: Card = serde_json::from_reader(archive.by_name(name)?).with_context(again)?;
+        let card: Card = serde_json::from_reader(BufReader::new(archive.by_name(name)?.take(LONGEST))).with_context(again)?;
         if card.format != 1 {
             return Err(advise(damaged(), "it is of another version: export the network again, or take a newer program"));
         }

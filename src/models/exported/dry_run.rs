@@ -3,7 +3,7 @@
 //! The two runs tell which axis of an output is that of the images, also where tokens come first or windows are folded into it,
 //! and whether an image's activation depends on the images beside it.
 
-use crate::nn::{Call, ModuleId, Trace};
+use crate::nn::{Call, Channels, ModuleId, Trace};
 use crate::torchscript::{Output, Script};
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
@@ -12,6 +12,8 @@ use tch::{Device, Kind, Tensor};
 const SAMPLE: i64 = 256;
 /// Relative to the largest of them. One image is multiplied by other kernels than two, and rounding adds up.
 const TOLERANCE: f64 = 1e-3;
+/// The same on a GPU, which rounds more where it may.
+const ROUGH_TOLERANCE: f64 = 0.1;
 
 const NO_NUMBERS: &str = "what it gives are no plain numbers";
 const NOT_PER_IMAGE: &str = "what it gives does not depend on the number of images";
@@ -24,7 +26,13 @@ struct Seen {
     begins: bool,
     element: String,
     shape: Vec<i64>,
-    sample: Option<Tensor>,
+    sample: Option<Sample>,
+}
+
+/// Some values of an activation, and the size of its largest.
+struct Sample {
+    values: Tensor,
+    scale: f64,
 }
 
 /// Runs `script` and records every call.
@@ -32,6 +40,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
     let image = noise([1, 3, height as i64, width as i64], like)?;
     // Brighter and with less contrast, so that the statistics of a batch differ from those of an image.
     let other = (image.f_flip([3])? * 0.3).f_add_scalar(0.6)?;
+    let tolerance = if like == (Kind::Float, Device::Cpu) { TOLERANCE } else { ROUGH_TOLERANCE };
     let mut alone = Vec::new();
     let mut fault = None;
     let mut see = |output: Output| {
@@ -48,7 +57,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
     let mut see = |output: Output| {
         let call = match before.next() {
             Some(seen) if (seen.module, seen.element.as_str()) == (output.module, output.element) => {
-                call(seen, &output).map(|call| Call { channels_last: is_channels_last(&call.shape, height, width), ..call })
+                call(seen, &output, tolerance).map(|call| Call { channels: channels(seen, &call.shape, height, width), ..call })
             }
             _ => Err(anyhow::anyhow!("its modules are called in another order for two images than for one")),
         };
@@ -70,7 +79,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
 }
 
 /// The call of which `seen` was seen for the image that is the second of the two of `output`.
-fn call(seen: &Seen, output: &Output) -> Result<Call> {
+fn call(seen: &Seen, output: &Output, tolerance: f64) -> Result<Call> {
     let unusable = |why| Call { unusable: Some(why), ..describe(seen, 0, vec![1]) };
     let tensor = &output.tensor;
     let Some(expected) = &seen.sample else { return Ok(unusable(NO_NUMBERS)) };
@@ -78,11 +87,7 @@ fn call(seen: &Seen, output: &Output) -> Result<Call> {
         return Ok(unusable(if seen.shape == tensor.size() { NOT_PER_IMAGE } else { OTHER_AXES }));
     };
     let second = tensor.f_movedim_int(axis as i64, 0)?.f_reshape([2, -1])?.f_select(0, 1)?;
-    let alike = || -> Result<bool> {
-        let difference = (sample(&second)? - expected).f_abs()?;
-        let scale = expected.f_abs()?.f_nan_to_num(0.0, None, None)?.f_max()?;
-        Ok(difference.f_nan_to_num(0.0, None, None)?.f_max()?.f_double_value(&[])? <= TOLERANCE * scale.f_double_value(&[])?)
-    };
+    let alike = || -> Result<bool> { Ok(largest(&(sample(&second)?.values - &expected.values))? <= tolerance * expected.scale) };
     Ok(if alike()? { describe(seen, axis, shape) } else { unusable(MIXED) })
 }
 
@@ -108,11 +113,22 @@ fn axis_of_images(one: &[i64], two: &[i64]) -> Option<(usize, Vec<i64>)> {
     Some((axis, folded.into_iter().chain(rest).collect()))
 }
 
-/// Whether an activation `[1, a, b, c]` is a picture `[H, W, C]` rather than `[C, H, W]`: the sides are as those of the image.
-fn is_channels_last(shape: &[i64], height: usize, width: usize) -> bool {
-    let &[_, a, b, c] = shape else { return false };
-    let unlike = |rows: i64, columns: i64| ((rows as f64 / columns as f64) / (height as f64 / width as f64)).ln().abs();
-    unlike(a, b) < unlike(b, c)
+/// Where the channels of an activation `[1, a, b, c]` are: the sides of a picture are to each other as those of the image. None
+/// if both may be, if neither is, or if windows or the like were folded into the axis of the images.
+fn channels(seen: &Seen, shape: &[i64], height: usize, width: usize) -> Option<Channels> {
+    let &[_, a, b, c] = shape else { return None };
+    let is_folded = seen.shape.len() < shape.len();
+    let like = |rows: i64, columns: i64| {
+        let ratio = (rows as f64 / columns as f64) / (height as f64 / width as f64);
+        // A side may have been rounded.
+        (ratio.ln().abs() - 1.0 / rows.min(columns) as f64) < 0.0 || ratio == 1.0
+    };
+    match (like(b, c), like(a, b)) {
+        (true, false) if !is_folded => Some(Channels::First),
+        (false, true) if !is_folded => Some(Channels::Last),
+        // A vector for each channel, or one place.
+        _ => None,
+    }
 }
 
 fn is_real(tensor: &Tensor) -> bool {
@@ -122,11 +138,18 @@ fn is_real(tensor: &Tensor) -> bool {
             || matches!(tensor.kind(), Kind::Bool | Kind::Uint8 | Kind::Int8 | Kind::Int16 | Kind::Int | Kind::Int64))
 }
 
-/// Some values, evenly spread, as doubles.
-fn sample(tensor: &Tensor) -> Result<Tensor> {
+/// Values spread evenly, but not always at the same place of a row.
+fn sample(tensor: &Tensor) -> Result<Sample> {
     let values = tensor.f_reshape([-1])?;
-    let step = (values.numel() as i64 / SAMPLE).max(1);
-    Ok(values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?)
+    let step = (values.numel() as i64 / SAMPLE) | 1;
+    let some = values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+    Ok(Sample { values: some, scale: largest(&values)? })
+}
+
+/// The largest absolute value that is a number.
+fn largest(values: &Tensor) -> Result<f64> {
+    let values = values.f_to_kind(Kind::Double)?.f_abs()?.f_nan_to_num(0.0, Some(0.0), Some(0.0))?;
+    Ok(values.f_max()?.f_double_value(&[])?)
 }
 
 /// Values between −1 and 1 without a pattern that a network may take for one; always the same.
@@ -141,12 +164,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn channels_are_last_where_the_sides_of_the_picture_are_first() {
-        assert!(is_channels_last(&[1, 7, 7, 768], 224, 224));
-        assert!(!is_channels_last(&[1, 768, 7, 7], 224, 224));
-        assert!(!is_channels_last(&[1, 7, 7, 7], 224, 224));
-        assert!(is_channels_last(&[1, 4, 7, 16], 128, 224));
-        assert!(!is_channels_last(&[1, 16, 4, 7], 128, 224));
+    fn channels_are_where_the_sides_of_the_picture_are_not() {
+        let of = |shape: [i64; 4], height, width| {
+            let seen = Seen { module: 0, begins: true, element: String::new(), shape: shape.to_vec(), sample: None };
+            channels(&seen, &shape, height, width)
+        };
+        assert_eq!(of([1, 7, 7, 768], 224, 224), Some(Channels::Last));
+        assert_eq!(of([1, 768, 7, 7], 224, 224), Some(Channels::First));
+        assert_eq!(of([1, 768, 1, 1], 224, 224), Some(Channels::First));
+        assert_eq!(of([1, 4, 7, 16], 128, 224), Some(Channels::Last));
+        assert_eq!(of([1, 16, 4, 7], 128, 224), Some(Channels::First));
+        assert_eq!(of([1, 7, 7, 7], 224, 224), None);
+        assert_eq!(of([1, 4, 49, 384], 224, 224), None);
     }
 
     #[test]

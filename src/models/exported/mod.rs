@@ -30,7 +30,8 @@ impl Exported {
         on_large_stack(|| {
             let mut script = archive::open(path)?;
             let manifest = manifest(&script)?;
-            script.prepare(like.1, like.0).map_err(|error| archive::explain(path, error))?;
+            let traced = !Card::read(path)?.exported.starts_with("scripted");
+            script.prepare(like.1, like.0, traced).map_err(|error| archive::explain(path, error))?;
             Ok(Exported { script, manifest, path: path.to_owned(), like })
         })
     }
