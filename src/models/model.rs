@@ -22,6 +22,11 @@ pub(super) trait Network: Send + Sync {
 
     /// Whether modules can be computed together.
     fn can_fuse(&self) -> bool;
+
+    /// Fails if the file that it was read from is not the same any more.
+    fn check_file(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A network ready to run. Clones share its weights.
@@ -66,6 +71,11 @@ impl Model {
     /// The same network, each module computed by itself and in PyTorch's order of operations.
     pub fn exact(self) -> Model {
         Model { fused: false, ..self }
+    }
+
+    /// Fails if the file of an exported network was changed since it was opened, so that a hash of it would be that of another.
+    pub fn check_file(&self) -> Result<()> {
+        self.network.check_file()
     }
 
     /// Its modules and tensors.

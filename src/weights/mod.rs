@@ -149,9 +149,12 @@ pub fn network(
 ) -> Result<(Model, Provenance)> {
     if let Architecture::Exported = choice.entry.architecture {
         let path = exported_file(store, choice, progress)?;
-        let provenance = exported(choice, &path)?;
         let there = outline.filter(|_| (device, kind) == (Device::Cpu, Kind::Float)).cloned();
-        return Ok((there.map_or_else(|| Model::exported(&path, device, kind), Ok)?, provenance));
+        let model = there.map_or_else(|| Model::exported(&path, device, kind), Ok)?;
+        let provenance = exported(choice, &path)?;
+        // It was hashed as it was opened, or this fails.
+        model.check_file()?;
+        return Ok((model, provenance));
     }
     let (weights, provenance) = load(registry, store, choice, source, seed, progress)?;
     Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance))

@@ -10,9 +10,11 @@ mod dry_run;
 pub use card::Card;
 
 use super::model::Network;
+use crate::advice::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, on_large_stack};
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -21,18 +23,29 @@ pub struct Exported {
     script: Script,
     manifest: Manifest,
     path: PathBuf,
+    /// Of the file, before it was opened.
+    identity: Identity,
     like: (Kind, Device),
+}
+
+/// Inode, size, and when it was changed last.
+type Identity = (u64, u64, i64, i64);
+
+fn identity(path: &Path) -> Result<Identity> {
+    let file = std::fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok((file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }
 
 impl Exported {
     /// Opens the file at `path`, and brings its network to `device` with numbers of this kind.
     pub fn open(path: &Path, like: (Kind, Device)) -> Result<Exported> {
         on_large_stack(|| {
+            let identity = identity(path)?;
             let mut script = archive::open(path)?;
             let manifest = manifest(&script)?;
             let traced = !Card::read(path)?.exported.starts_with("scripted");
             script.prepare(like.1, like.0, traced).map_err(|error| archive::explain(path, error))?;
-            Ok(Exported { script, manifest, path: path.to_owned(), like })
+            Ok(Exported { script, manifest, path: path.to_owned(), identity, like })
         })
     }
 }
@@ -97,6 +110,16 @@ impl Network for Exported {
 
     fn can_fuse(&self) -> bool {
         false
+    }
+
+    fn check_file(&self) -> Result<()> {
+        if identity(&self.path)? == self.identity {
+            return Ok(());
+        }
+        Err(advise(
+            format!("`{}` was replaced or changed after it was opened", self.path.display()),
+            "start again, and leave the file alone meanwhile",
+        ))
     }
 }
 
