@@ -6,9 +6,10 @@
 
 use anyhow::{Context, Result};
 use std::time::Instant;
-use tch::{Device, Kind};
+use tch::Device;
+use thingsvision::models::Model;
 use thingsvision::registry::Registry;
-use thingsvision::weights::{Store, Weights, network};
+use thingsvision::weights::{Store, Weights, load};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -23,7 +24,8 @@ fn main() -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..6 {
         let start = Instant::now();
-        network(&registry, &store, &choice, (&source, 0), (Device::Cpu, Kind::Float), None, &mut |_, _| {})?;
+        let (weights, _) = load(&registry, &store, &choice, &source, 0, &mut |_, _| {})?;
+        Model::new(&choice.entry.architecture, weights, Device::Cpu)?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     // The first run warms up.

@@ -181,13 +181,14 @@ void record_calls(Script &script, bool traced) {
         if (done.insert(type.get()).second) {
             type->addOrCheckAttribute(NUMBER, c10::IntType::get());
             for (auto *method : type->methods()) {
-                if (!is_forward(method->name(), traced)) {
-                    continue;
+                auto graph = torch::jit::toGraphFunction(*method).graph();
+                // What is forked runs in other threads, where nobody would see it.
+                torch::jit::InlineForkWait(graph);
+                if (is_forward(method->name(), traced)) {
+                    torch::jit::WithInsertPoint end(graph->return_node());
+                    auto *id = graph->insertGetAttr(graph->inputs().at(0), NUMBER);
+                    graph->insert(c10::Symbol::fromQualString("thingsvision::record"), {graph->outputs().at(0), id});
                 }
-                auto &graph = *torch::jit::toGraphFunction(*method).graph();
-                torch::jit::WithInsertPoint end(graph.return_node());
-                auto *id = graph.insertGetAttr(graph.inputs().at(0), NUMBER);
-                graph.insert(c10::Symbol::fromQualString("thingsvision::record"), {graph.outputs().at(0), id});
             }
         }
         module._ivalue()->setAttr(NUMBER, static_cast<int64_t>(number));
@@ -199,7 +200,7 @@ bool is_half(int64_t kind) {
 }
 
 bool is_half(const at::Tensor &tensor) {
-    return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16;
+    return is_half(static_cast<int64_t>(tensor.scalar_type()));
 }
 
 // Constants that were true where the network was exported.
@@ -347,13 +348,6 @@ int thingsvision_script_prepare(Script *script, const at::Tensor *like, int trac
             convert(buffer);
         }
         Constants(device, kind, was_half).adapt(script->modules);
-        // What is forked runs in other threads, where nobody would see it.
-        for (const auto &[_, module] : script->modules) {
-            for (auto *method : module.type()->methods()) {
-                auto graph = torch::jit::toGraphFunction(*method).graph();
-                torch::jit::InlineForkWait(graph);
-            }
-        }
         record_calls(*script, traced);
     });
 }

@@ -110,6 +110,11 @@ impl Entry {
 }
 
 impl Choice<'_> {
+    /// Whether it is a network that PyTorch exported, which has its weights in its file.
+    pub fn is_exported(&self) -> bool {
+        matches!(self.entry.architecture, Architecture::Exported)
+    }
+
     /// `resnet50`, or `resnet50.imagenet1k_v2` if the tag was given.
     pub fn name(&self) -> String {
         if self.tagged { format!("{}.{}", self.entry.name, self.weights.tag) } else { self.entry.name.clone() }
@@ -221,13 +226,12 @@ impl Registry {
 
     /// Adds the networks that `names` give as files: those that PyTorch exported.
     pub fn add_files<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-        names
-            .into_iter()
-            .filter(|name| self.is_file(name))
-            .cloned()
-            .collect::<Vec<_>>()
-            .iter()
-            .try_for_each(|name| self.add_file(name))
+        for name in names {
+            if self.is_file(name) {
+                self.add_file(name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether `name` means a file: by its ending, or because no model is called so and there is one.

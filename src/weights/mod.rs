@@ -10,7 +10,7 @@ pub use download::{Patience, Progress, download};
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
 use crate::advice::advise;
-use crate::models::{Architecture, Card, Model};
+use crate::models::{Card, Model};
 use crate::nn::StateDict;
 use crate::registry::{Choice, Entry, Registry};
 use anyhow::{Context, Result};
@@ -130,10 +130,10 @@ impl Provenance {
 
 /// The network of `choice` for a dry run: with zeros for weights, or from its file, which is fetched if need be.
 pub fn outline(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<Model> {
-    match choice.entry.architecture {
-        Architecture::Exported => Model::exported(&exported_file(store, choice, progress)?, Device::Cpu, Kind::Float),
-        _ => Model::without_weights(&choice.entry.architecture),
+    if choice.is_exported() {
+        return Model::exported(&exported_file(store, choice, progress)?, Device::Cpu, Kind::Float);
     }
+    Model::without_weights(&choice.entry.architecture)
 }
 
 /// The network of `choice` on a device, with weights from `source` as numbers of this kind; published ones are looked for in
@@ -144,13 +144,13 @@ pub fn network(
     choice: &Choice,
     (source, seed): (&Weights, u64),
     (device, kind): (Device, Kind),
-    outline: Option<&Model>,
+    outline: &Model,
     progress: &mut Progress,
 ) -> Result<(Model, Provenance)> {
-    if let Architecture::Exported = choice.entry.architecture {
+    if choice.is_exported() {
         let path = exported_file(store, choice, progress)?;
-        let there = outline.filter(|_| (device, kind) == (Device::Cpu, Kind::Float)).cloned();
-        let model = there.map_or_else(|| Model::exported(&path, device, kind), Ok)?;
+        let is_there = (device, kind) == (Device::Cpu, Kind::Float);
+        let model = if is_there { outline.clone() } else { Model::exported(&path, device, kind)? };
         let provenance = exported(choice, &path)?;
         // It was hashed as it was opened, or this fails.
         model.check_file()?;
@@ -184,7 +184,8 @@ fn exported(choice: &Choice, path: &Path) -> Result<Provenance> {
     })
 }
 
-fn load(
+/// The weights of `choice`, a network that is built here, from `source`.
+pub fn load(
     registry: &Registry,
     store: &Store,
     choice: &Choice,
@@ -204,7 +205,7 @@ fn load(
 
 /// What [`network`] would load; `None` if that has to be fetched first.
 pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> Result<Option<Provenance>> {
-    if let Architecture::Exported = choice.entry.architecture {
+    if choice.is_exported() {
         let fetched = || Ok::<_, anyhow::Error>(store.find(choice)?.map(|found| found.path));
         let path = choice.weights.file.clone().map_or_else(fetched, |path| Ok(Some(path)))?;
         return path.map(|path| exported(choice, &path)).transpose();

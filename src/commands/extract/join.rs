@@ -8,9 +8,10 @@ use crate::printer::count;
 use anyhow::Result;
 use indicatif::ProgressBar;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use thingsvision::extract::{Claim, Done, Journal, Record, Resources, Rows, RunFolder, Seconds, Sink};
+use thingsvision::extract::{Claim, Done, Journal, Record, Resources, Rows, Run, RunFolder, Seconds, Sink};
 use thingsvision::models::Model;
 
 /// So long a process that finds nothing to do waits before it looks again: another may die and leave something.
@@ -35,6 +36,7 @@ impl Making<'_> {
             let mut share = Share {
                 making: self,
                 wanted,
+                model,
                 record,
                 resources,
                 rows,
@@ -44,12 +46,12 @@ impl Making<'_> {
                 until: start,
             };
             let bar = self.printer.progress("extract", share.images_left(&folder.done));
-            let made = share.make(&mut folder, model, &bar);
+            let made = share.make(&mut folder, &bar);
             bar.finish_and_clear();
             match made {
-                Ok(Some(model)) => {
+                Ok(true) => {
                     share.say(start);
-                    return share.finish(folder, model, start);
+                    return share.finish(folder, start);
                 }
                 // An error, since another process finished the run and moved its folder meanwhile, is none.
                 Err(error) if !folder.is_finished() => return Err(error),
@@ -65,6 +67,7 @@ impl Making<'_> {
 struct Share<'a> {
     making: &'a Making<'a>,
     wanted: &'a Wanted<'a>,
+    model: Model,
     record: Record,
     resources: Resources,
     rows: Rows<'a>,
@@ -79,9 +82,8 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    /// Makes parts of the run until none is left. Returns the model if this process is to finish the run, and none if another
-    /// has done so.
-    fn make(&mut self, folder: &mut RunFolder, mut model: Model, bar: &ProgressBar) -> Result<Option<Model>> {
+    /// Makes parts of the run until none is left. Returns whether this process is to finish the run; else another has done so.
+    fn make(&mut self, folder: &mut RunFolder, bar: &ProgressBar) -> Result<bool> {
         let (done, of) = (folder.done.rows.len(), self.record.images);
         if done > 0 {
             self.making.printer.fact("joins", &format!("{} of {} rows are done", count(done), count(of)));
@@ -89,7 +91,7 @@ impl<'a> Share<'a> {
         let mut waits = false;
         loop {
             if folder.is_finished() {
-                return Ok(None);
+                return Ok(false);
             }
             let done = folder.done_by_now()?;
             if let Some(interrupted) = Stop::listen().interrupted() {
@@ -99,10 +101,10 @@ impl<'a> Share<'a> {
             // Those of others come in between.
             bar.set_position(bar.length().unwrap_or(0).saturating_sub(left as u64));
             if left == 0 && folder.claim_end()? {
-                return Ok(Some(model));
+                return Ok(true);
             }
             match Claim::take(&folder.place(), &self.rows, &done, BATCHES * self.resources.workers)? {
-                Some(claim) => model = self.make_claimed(&claim, folder, model, bar)?,
+                Some(claim) => self.make_claimed(&claim, folder, bar)?,
                 None => {
                     if !waits {
                         let what = if left > 0 { "rows that other processes make" } else { "the process that finishes the run" };
@@ -132,22 +134,25 @@ impl<'a> Share<'a> {
         }
     }
 
-    /// Makes the rows that are claimed, and gives the model back.
-    fn make_claimed(&mut self, claim: &Claim, folder: &RunFolder, model: Model, bar: &ProgressBar) -> Result<Model> {
-        let (making, place) = (self.making, folder.place());
+    /// The files of the whole run, and all that goes to them.
+    fn run(&self, place: &Path) -> Result<Run<'a>> {
+        begin(self.wanted, place, self.model.clone(), &self.record, self.making.stimuli, 0..self.record.images, true)
+    }
+
+    /// Makes the rows that are claimed.
+    fn make_claimed(&mut self, claim: &Claim, folder: &RunFolder, bar: &ProgressBar) -> Result<()> {
+        let place = folder.place();
         // Others may have made them since.
         let done = folder.done_by_now()?;
         let work = self.work(claim.rows.clone(), &done);
-        let runs = [begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?];
-        let worked = work.extract(&runs, vec![Journal::of_one_of_several(&place)?], &Mutex::default(), bar)?;
+        let worked = work.extract(&[self.run(&place)?], vec![Journal::of_one_of_several(&place)?], &Mutex::default(), bar)?;
         if worked.whole {
             self.made += claim.rows.clone().filter(|row| !done.rows.contains(row)).count();
             self.images += work.images_of_batches();
         }
         self.until = Instant::now();
         worked.seconds.iter().for_each(|seconds| self.seconds.add(seconds));
-        let [run] = runs;
-        Ok(run.model)
+        Ok(())
     }
 
     fn say(&self, start: Instant) {
@@ -157,11 +162,9 @@ impl<'a> Share<'a> {
     }
 
     /// Names the files of the activations, which are whole, and does what is left.
-    fn finish(self, folder: RunFolder, model: Model, start: Instant) -> Result<Option<anyhow::Error>> {
-        let (making, place) = (self.making, folder.place());
-        let run = begin(self.wanted, &place, model, &self.record, making.stimuli, 0..self.record.images, true)?;
-        run.sinks.into_iter().try_for_each(Sink::finish)?;
+    fn finish(self, folder: RunFolder, start: Instant) -> Result<Option<anyhow::Error>> {
+        self.run(&folder.place())?.sinks.into_iter().try_for_each(Sink::finish)?;
         let damaged = folder.done_by_now()?.damaged;
-        making.finish(vec![(self.record, self.seconds, folder)], damaged, start)
+        self.making.finish(vec![(self.record, self.seconds, folder)], damaged, start)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::runs::{Machine, record};
 use super::stimuli::Stimuli;
-use super::wanted::{Wanted, choices, is_exported, resources, size, wanted};
+use super::wanted::{Wanted, choices, resources, size, wanted};
 use crate::cli::Extract;
 use crate::printer::Printer;
 use anyhow::Result;
@@ -55,7 +55,7 @@ pub(super) fn state(arguments: &Extract, wanted: &Wanted, store: &Store, machine
 /// Looks at the run that `arguments`, which name one model, ask for.
 pub fn plan(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli) -> Result<Planned> {
     for choice in choices(arguments, registry)? {
-        if is_exported(&choice) && identify(store, &choice, &arguments.weights, arguments.seed)?.is_none() {
+        if choice.is_exported() && identify(store, &choice, &arguments.weights, arguments.seed)?.is_none() {
             return Err(advise(
                 format!("`{}` is an exported network, and its layers are not known before it is fetched", choice.name()),
                 format!("thingsvision weights fetch {}", choice.name()),

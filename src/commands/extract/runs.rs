@@ -1,7 +1,7 @@
 //! From what is wanted to runs: networks with their weights, records, and files to write to.
 
 use super::stimuli::Stimuli;
-use super::wanted::{Wanted, is_exact, is_exported};
+use super::wanted::{Wanted, is_exact};
 use crate::cli::{Extract, RdmOption};
 use crate::printer::Printer;
 use anyhow::Result;
@@ -40,10 +40,10 @@ pub fn load(
         let bar = printer.download(&choice.name());
         let mut progress = |arrived, total| bar.at(arrived, total);
         let source = (&arguments.weights, arguments.seed);
-        let (outline, on) = (Some(&wanted.outline), (machine.device, kind));
-        let (model, provenance) = weights::network(registry, store, choice, source, on, outline, &mut progress)?;
+        let on = (machine.device, kind);
+        let (model, provenance) = weights::network(registry, store, choice, source, on, &wanted.outline, &mut progress)?;
         bar.finish();
-        if is_exported(choice) && machine.device != Device::Cpu {
+        if choice.is_exported() && machine.device != Device::Cpu {
             // The first run there compiles the network, which workers have no stack for.
             model.trace(wanted.shown)?;
         }

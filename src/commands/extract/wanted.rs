@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
-use thingsvision::models::{Architecture, Model};
+use thingsvision::models::Model;
 use thingsvision::nn::{Plan, Trace, rows_stand_alone};
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
@@ -43,7 +43,7 @@ pub struct Wanted<'a> {
 pub fn choices<'a>(arguments: &Extract, registry: &'a Registry) -> Result<Vec<Choice<'a>>> {
     let choices: Vec<_> = arguments.models.iter().map(|name| registry.choose(name)).collect::<Result<_>>()?;
     for (i, choice) in choices.iter().enumerate() {
-        if is_exported(choice) && arguments.weights != Weights::Pretrained {
+        if choice.is_exported() && arguments.weights != Weights::Pretrained {
             return Err(advise(
                 format!("`{}` is an exported network, and has the weights that are in its file", choice.name()),
                 "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
@@ -135,16 +135,12 @@ fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyho
 
 /// Whether each module is computed by itself, in PyTorch's order of operations: an exported network always is.
 pub fn is_exact(arguments: &Extract, choice: &Choice) -> bool {
-    arguments.exact || is_exported(choice)
-}
-
-pub fn is_exported(choice: &Choice) -> bool {
-    matches!(choice.entry.architecture, Architecture::Exported)
+    arguments.exact || choice.is_exported()
 }
 
 /// The name of a model as a user may give it again.
 fn asked(choice: &Choice) -> String {
-    let file = choice.weights.file.as_ref().filter(|_| is_exported(choice) && choice.entry.aliases.len() == 1);
+    let file = choice.weights.file.as_ref().filter(|_| choice.is_exported() && choice.entry.aliases.len() == 1);
     file.map_or_else(|| choice.name(), |file| file.display().to_string())
 }
 

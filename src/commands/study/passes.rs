@@ -6,7 +6,6 @@ use crate::commands::extract::{Finished, extract};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::time::Instant;
-use tch::{Device, Kind};
 use thingsvision::advice::text_of;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store, Weights};
@@ -17,13 +16,13 @@ pub fn prepare(plan: &Plan, registry: &Registry, store: &Store, printer: Printer
     let mut looked_at = Vec::new();
     for pass in plan.missing() {
         let Extract { models, weights, seed, .. } = &pass.arguments;
-        if *weights == Weights::Random || looked_at.contains(&(models, weights)) {
+        let choice = registry.choose(&models[0])?;
+        // An exported network was opened and run for the plan.
+        if *weights == Weights::Random || choice.is_exported() || looked_at.contains(&(models, weights)) {
             continue;
         }
-        let choice = registry.choose(&models[0])?;
         let bar = printer.download(&choice.name());
-        let mut progress = |arrived, total| bar.at(arrived, total);
-        weights::network(registry, store, &choice, (weights, *seed), (Device::Cpu, Kind::Float), None, &mut progress)?;
+        weights::load(registry, store, &choice, weights, *seed, &mut |arrived, total| bar.at(arrived, total))?;
         bar.finish();
         looked_at.push((models, weights));
     }

@@ -9,9 +9,8 @@ use std::path::Path;
 
 const EXPORT: &str = "export it in PyTorch: python examples/export_model.py, or torch.jit.script(network.eval()).save(\"my.pt\")";
 
-/// Opens the network in the file at `path`. Needs [`on_large_stack`](crate::torchscript::on_large_stack).
+/// Opens the network in the file at `path`, which [`check_kind`] has passed. Needs [`on_large_stack`](crate::torchscript::on_large_stack).
 pub fn open(path: &Path) -> Result<Script> {
-    check_kind(path)?;
     let script = Script::open(path).map_err(|error| explain(path, error))?;
     let refuse = |why: &str, hint: &str| Err(advise(format!("the network in `{}` {why}", path.display()), hint));
     match script.inputs()? {

@@ -45,7 +45,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
     let mut fault = None;
     let mut see = |output: Output| {
         let Output { module, begins, element, tensor } = output;
-        let sample = is_real(&tensor).then(|| sample(&tensor)).transpose().map_err(|error| fault = Some(error));
+        let sample = is_real(&tensor).then(|| Sample::of(&tensor)).transpose().map_err(|error| fault = Some(error));
         let sample = sample.unwrap_or_default();
         alone.push(Seen { module, begins, element: element.to_owned(), shape: tensor.size(), sample });
         true
@@ -87,7 +87,7 @@ fn call(seen: &Seen, output: &Output, tolerance: f64) -> Result<Call> {
         return Ok(unusable(if seen.shape == tensor.size() { NOT_PER_IMAGE } else { OTHER_AXES }));
     };
     let second = tensor.f_movedim_int(axis as i64, 0)?.f_reshape([2, -1])?.f_select(0, 1)?;
-    let alike = || -> Result<bool> { Ok(largest(&(sample(&second)?.values - &expected.values))? <= tolerance * expected.scale) };
+    let alike = || -> Result<bool> { Ok(largest(&(some(&second)? - &expected.values))? <= tolerance * expected.scale) };
     Ok(if alike()? { describe(seen, axis, shape) } else { unusable(MIXED) })
 }
 
@@ -138,12 +138,17 @@ fn is_real(tensor: &Tensor) -> bool {
             || matches!(tensor.kind(), Kind::Bool | Kind::Uint8 | Kind::Int8 | Kind::Int16 | Kind::Int | Kind::Int64))
 }
 
-/// Values spread evenly, but not always at the same place of a row.
-fn sample(tensor: &Tensor) -> Result<Sample> {
+impl Sample {
+    fn of(tensor: &Tensor) -> Result<Sample> {
+        Ok(Sample { values: some(tensor)?, scale: largest(tensor)? })
+    }
+}
+
+/// Values spread evenly, but not always at the same place of a row, as doubles.
+fn some(tensor: &Tensor) -> Result<Tensor> {
     let values = tensor.f_reshape([-1])?;
     let step = (values.numel() as i64 / SAMPLE) | 1;
-    let some = values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
-    Ok(Sample { values: some, scale: largest(&values)? })
+    Ok(values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?)
 }
 
 /// The largest absolute value that is a number.

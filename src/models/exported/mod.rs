@@ -41,9 +41,10 @@ impl Exported {
     pub fn open(path: &Path, like: (Kind, Device)) -> Result<Exported> {
         on_large_stack(|| {
             let identity = identity(path)?;
+            // Refuses files of another kind.
+            let traced = !Card::read(path)?.exported.starts_with("scripted");
             let mut script = archive::open(path)?;
             let manifest = manifest(&script)?;
-            let traced = !Card::read(path)?.exported.starts_with("scripted");
             script.prepare(like.1, like.0, traced).map_err(|error| archive::explain(path, error))?;
             Ok(Exported { script, manifest, path: path.to_owned(), identity, like })
         })
