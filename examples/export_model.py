@@ -12,8 +12,10 @@ prepared, which layer to take by default, the licence. It is loaded again and co
 """
 
 import argparse
+import collections
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -106,6 +108,7 @@ def export(source: str, path, *, random=False, seed=0, checkpoint=None, trace=Fa
         "default_layer": default.layer,
         "default_readout": default.readout,
         "tokens": tokens or default.tokens,
+        "aliases": other_names(model) or None,
     }
     record = {key: value for key, value in record.items() if value is not None}
     way, reason = write(model, pathlib.Path(path), record, shape, trace)
@@ -390,7 +393,9 @@ class Default:
     """The layer whose readout is what the classifier gets; found by running the network, not by names."""
 
     def __init__(self, model: nn.Module, batch: torch.Tensor, tokens: str | None):
-        self.layer, self.readout, self.tokens = "output", "none", None
+        # What thingsvision calls the output of the whole network.
+        self.output = "network_output" if "output" in dict(model.named_children()) else "output"
+        self.layer, self.readout, self.tokens = self.output, "none", None
         self.names = {module: name for name, module in model.named_modules() if name}
         self.called = set()
         classifier, wanted = self.classifier(model, batch)
@@ -408,7 +413,7 @@ class Default:
             self.because += f"; tokens are therefore taken to be {self.tokens} in all layers, --tokens says otherwise"
 
     def choose(self, layer: str, readout: str | None):
-        if layer != "output" and layer not in self.called:
+        if layer != self.output and layer not in self.called:
             raise ExportError(f"`{layer}` is not a layer that the network calls; the last are {', '.join(sorted(self.called)[-5:])}")
         self.layer, self.readout, self.because = layer, readout or "none", "as asked"
 
@@ -511,7 +516,10 @@ def write(model: nn.Module, path: pathlib.Path, record: dict, shape: tuple[int, 
         except Exception as error:  # TorchScript has many ways to fail
             reason = f"scripting fails: {summary(error)}"
     try:
-        write_as("traced", traced(model, images(2, shape, seed=1)), model, path, record, shape)
+        module, elements = traced(model, images(2, shape, seed=1))
+        if elements:
+            record["elements"] = elements
+        write_as("traced", module, model, path, record, shape)
     except ExportError as error:
         raise ExportError(f"{error} ({reason})") from error
     return "traced", reason
@@ -537,27 +545,107 @@ def script(model: nn.Module):
 
 
 def traced(model: nn.Module, batch: torch.Tensor):
+    """The trace, and the places of the tensors that its modules give, where the trace numbers them in another way."""
     with quiet(), torch.no_grad():
-        # Outputs that are dictionaries are traced only if allowed to.
-        strict = not isinstance(model(batch), dict)
         try:
-            return torch.jit.trace(model, batch, check_trace=False, strict=strict)
+            with OutputsKept(model) as kept:
+                # Not strict: outputs may be lists and dictionaries.
+                module = torch.jit.trace(model, batch, check_trace=False, strict=False)
         except RuntimeError as error:
             raise ExportError(f"the network cannot be traced: {summary(error)}") from error
+    return module, kept.elements(module)
+
+
+class OutputsKept(contextlib.ExitStack):
+    """While it lasts, a trace keeps the outputs of all modules, and in them all tensors in PyTorch's order.
+
+    A trace keeps of a module what the module computes and others use, in the order in which they use it. So each tensor that
+    a module gives is made one of its own, and a hook, which runs outside of the module, uses all of them at once. Numbers
+    that are used outside (heights, widths) follow.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        names = {module: name for name, module in model.named_modules() if name and not isinstance(module, torch.jit.ScriptModule)}
+        self.first_names = other_names(model)
+        # By module, the places of tensors in the output of each of its calls.
+        self.places = collections.defaultdict(list)
+        for kind in {type(module) for module in names}:
+            self.callback(restore, kind, kind.__dict__.get("forward"))
+            kind.forward = giving_its_own(kind.forward)
+
+        def use(module, args, output):
+            found = named_tensors(output)
+            self.places[names[module]].append([place for place, _ in found])
+            for _, tensor in found:
+                tensor.detach()
+
+        self.enter_context(hooks(names, use))
+
+    def elements(self, module) -> dict[str, list[str]]:
+        """The places of the first tensors that the modules of a trace give, unless those are what the trace says."""
+        elements = {}
+        for name, part in module.named_modules():
+            name = self.first_names.get(name, name)
+            places, *others = self.places.get(name, [[]])
+            counts = [number_of_outputs(part, method) for method in part._c._method_names() if method.startswith("forward")]
+            if places and all(other == places for other in others) and len(places) <= min(counts, default=0):
+                if any(places != ([""] if count == 1 else [str(i) for i in range(count)][: len(places)]) for count in counts):
+                    elements[name] = places
+        return elements
+
+
+def other_names(model: nn.Module) -> dict[str, str]:
+    """Of modules that have several names, those after the first, with that."""
+    first = {module: name for name, module in model.named_modules()}
+    return {name: first[module] for name, module in model.named_modules(remove_duplicate=False) if name != first[module]}
+
+
+def number_of_outputs(part, method: str) -> int:
+    (output,) = part._c._get_method(method).graph.outputs()
+    return len(output.type().elements()) if isinstance(output.type(), torch._C.TupleType) else int(output.type().kind() != "NoneType")
+
+
+def giving_its_own(forward):
+    """`forward`, whose tensors are no others than its own."""
+
+    def own(output):
+        if isinstance(output, torch.Tensor):
+            return output.detach()
+        if type(output) is dict:
+            return {key: own(value) for key, value in output.items()}
+        return type(output)(map(own, output)) if type(output) in (tuple, list) else output
+
+    return functools.wraps(forward)(lambda *args, **kwargs: own(forward(*args, **kwargs)))
+
+
+def restore(kind: type, forward):
+    if forward is None:
+        del kind.forward
+    else:
+        kind.forward = forward
 
 
 def check(path: pathlib.Path, way: str, model: nn.Module, shape: tuple[int, int]):
-    """Compares the file with the network on other images, and another number of them."""
-    batch = images(3, shape, seed=2)
+    """Compares the file with the network on other images, and other numbers of them."""
+    for count in (3, 1):
+        check_batch(path, way, model, images(count, shape, seed=2))
+
+
+def check_batch(path: pathlib.Path, way: str, model: nn.Module, batch: torch.Tensor):
+    count = plural(len(batch), "image")
     with quiet(), torch.no_grad():
-        wanted = leaves(model(batch))
+        try:
+            wanted = leaves(model(batch))
+        except (RuntimeError, ValueError) as error:
+            raise ExportError(f"the network fails with {count}: {summary(error)}") from error
         try:
             got = leaves(torch.jit.load(str(path), map_location="cpu")(batch))
         except RuntimeError as error:
             if way == "traced":
-                raise ExportError("the traced file fails with 3 images, it was traced with 2: the network's code makes a constant of "
+                raise ExportError(f"the traced file fails with {count}, it was traced with 2: the network's code makes a constant of "
                                   f"the number of images; use x.shape[0] only in reshapes, or make it scriptable: {summary(error)}") from error
-            raise ExportError(f"the file fails: {summary(error)}") from error
+            raise ExportError(f"the file fails with {count}: {summary(error)}") from error
     # Scripted GoogLeNet and Inception give their auxiliary outputs too, which are None.
     if len(wanted) != len(got) or not wanted:
         raise ExportError(f"the {way} file gives {len(got)} outputs, the network {len(wanted)}")
@@ -568,15 +656,25 @@ def check(path: pathlib.Path, way: str, model: nn.Module, shape: tuple[int, int]
                               "its forward depends on more than the images (a constant of the trace, chance)")
 
 
-def leaves(output) -> list[torch.Tensor]:
-    """The tensors of an output, in order."""
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
+
+
+def named_tensors(output, at="") -> list[tuple[str, torch.Tensor]]:
+    """The tensors of an output in order, each with its place in it: "" if the output is a tensor, else as 1:0 or a key."""
     if isinstance(output, torch.Tensor):
-        return [output]
+        return [(at, output)]
     if isinstance(output, dict):
-        output = output.values()
-    if isinstance(output, (tuple, list)) or not isinstance(output, (type(None), int, float, str)):
-        return [leaf for element in output for leaf in leaves(element)]
-    return []
+        elements = output.items()
+    elif isinstance(output, (tuple, list)):
+        elements = enumerate(output)
+    else:
+        return []
+    return [found for key, element in elements for found in named_tensors(element, f"{at}:{key}" if at else str(key))]
+
+
+def leaves(output) -> list[torch.Tensor]:
+    return [tensor for _, tensor in named_tensors(output)]
 
 
 def first(output) -> torch.Tensor | None:
@@ -600,10 +698,8 @@ def images(count: int, shape: tuple[int, int], seed: int) -> torch.Tensor:
 
 @contextlib.contextmanager
 def quiet():
-    """Without warnings that TorchScript is an old format, and of what a trace makes constant: `check` looks at that."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+    """Without warnings, as that TorchScript is an old format, or of what a trace makes constant: `check` looks at that."""
+    with warnings.catch_warnings(action="ignore"):
         yield
 
 

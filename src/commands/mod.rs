@@ -16,5 +16,5 @@ pub mod weights;
 
 /// `256 × 6 × 6`.
 fn shape(sizes: &[usize]) -> String {
-    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
+    if sizes.is_empty() { "one number".into() } else { sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ") }
 }

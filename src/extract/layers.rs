@@ -61,9 +61,10 @@ pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
     };
     let mut order: Vec<usize> = (0..manifest.modules.len()).collect();
     order.sort_by_cached_key(|&module| (begins(manifest, trace, module), manifest.modules[module].name.matches('.').count()));
+    // The network itself is the last.
+    order.sort_by_key(|&module| module == 0);
     let modules = order.into_iter().map(|i| of(ModuleId(i), &manifest.modules[i].class));
-    let (output, inner): (Vec<_>, Vec<_>) = modules.partition(|layer| layer.name == "output");
-    [of(ModuleId::INPUT, "Tensor")].into_iter().chain(inner).chain(output).collect()
+    [of(ModuleId::INPUT, "Tensor")].into_iter().chain(modules).collect()
 }
 
 /// The first call to end in a module, or in its nearest ancestor that is called.
@@ -223,29 +224,26 @@ fn resolve_glob(
 }
 
 fn find(model: &str, manifest: &Manifest, name: &str) -> Result<ModuleId> {
-    if let Some(i) = manifest.modules.iter().position(|entry| !name.is_empty() && entry.name == name) {
-        return Ok(ModuleId(i));
-    }
-    match name {
-        "input" => Ok(ModuleId::INPUT),
-        "output" => Ok(ModuleId(0)),
-        _ => {
-            let near = did_you_mean(name, manifest.modules.iter().map(|entry| entry.name.as_str()));
-            let count = manifest.modules.len() + 1;
-            Err(advise(
-                format!("`{model}` has no layer `{name}`"),
-                format!("{near}`thingsvision layers --model {model}` lists all {count}"),
-            ))
-        }
-    }
+    let ours = || [ModuleId::INPUT, ModuleId(0)].into_iter().find(|&module| manifest.layer_name(module) == name);
+    manifest.module(name).or_else(ours).ok_or_else(|| {
+        let near = did_you_mean(name, manifest.modules.iter().map(|entry| entry.name.as_str()));
+        let count = manifest.modules.len() + 1;
+        advise(
+            format!("`{model}` has no layer `{name}`"),
+            format!("{near}`thingsvision layers --model {model}` lists all {count}"),
+        )
+    })
 }
 
 fn never_called(manifest: &Manifest, name: &str) -> anyhow::Error {
     let parent = name.rsplit_once('.').map_or("output", |(parent, _)| parent);
     let reason = if manifest.is_traced {
-        format!("it computes nothing (such as Identity) and the export left it out, or `{parent}` uses its weights without it")
+        format!(
+            "it computes nothing (such as Identity) and the export left it out, it has another name that is called, or `{parent}` \
+             uses its weights without it"
+        )
     } else {
-        format!("its parent `{parent}` uses its weights")
+        format!("`{parent}` uses its weights without it, or leaves it out in evaluation mode")
     };
     advise(format!("`{name}` is never called by the network, so it has no output"), reason)
 }

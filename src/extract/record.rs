@@ -220,8 +220,9 @@ impl Record {
         let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
         for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
             let before = &was[part];
-            if value != before {
-                differences.push(format!("{}: {}, was {}", part.replace('_', " "), short(value), short(before)));
+            if without_path(value) != without_path(before) {
+                let text = format!("{}: {}, was {}", part.replace('_', " "), in_words(part, value), in_words(part, before));
+                differences.push(text);
             }
         }
         let names = |layers: &Value| -> String {
@@ -241,7 +242,24 @@ impl Record {
     }
 }
 
-/// A value of a record in a few words.
+/// What matters of a part of a record: weights are the same wherever their file is.
+fn without_path(part: &Value) -> Value {
+    let mut part = part.clone();
+    part.as_object_mut().map(|fields| fields.remove("path"));
+    part
+}
+
+/// A part of a record for a message.
+fn in_words(part: &str, value: &Value) -> String {
+    let words = match part {
+        "weights" => Provenance::deserialize(value).map(|weights| weights.describe()).ok(),
+        "preprocessing" => Preprocessing::deserialize(value).map(|preprocessing| preprocessing.describe()).ok(),
+        _ => None,
+    };
+    words.unwrap_or_else(|| short(value))
+}
+
+/// A value of a record, cut.
 fn short(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),

@@ -43,6 +43,8 @@ pub struct Manifest {
     pub modules: Vec<ModuleEntry>,
     /// All tensors, in the order of PyTorch's `state_dict()`.
     pub tensors: Vec<TensorEntry>,
+    /// Other names of modules, each with that in `modules`.
+    pub aliases: HashMap<String, String>,
     /// Whether modules may be missing among the calls because tracing in Python dropped them: they compute nothing.
     pub is_traced: bool,
 }

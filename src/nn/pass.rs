@@ -194,13 +194,21 @@ impl<'a> Pass<'a> {
 }
 
 impl Manifest {
-    /// The name by which users ask for a module: PyTorch's; `output` for the network itself, `input` for the images.
+    /// The name by which users ask for a module: PyTorch's; `output` for the network itself, `input` for the images, and
+    /// `network_output` and `network_input` if it has modules that are called so.
     pub fn layer_name(&self, module: ModuleId) -> &str {
+        let free = |name, other| if self.module(name).is_some() { other } else { name };
         match self.modules.get(module.0) {
-            None => "input",
-            Some(entry) if entry.name.is_empty() => "output",
+            None => free("input", "network_input"),
+            Some(entry) if entry.name.is_empty() => free("output", "network_output"),
             Some(entry) => &entry.name,
         }
+    }
+
+    /// The module that PyTorch calls `name`.
+    pub fn module(&self, name: &str) -> Option<ModuleId> {
+        let name = self.aliases.get(name).map_or(name, String::as_str);
+        self.modules.iter().position(|entry| !name.is_empty() && entry.name == name).map(ModuleId)
     }
 }
 

@@ -20,7 +20,7 @@ fn lab(files: &[&str]) -> Lab {
 
 #[test]
 fn modules_are_layers_with_their_calls_and_elements() {
-    let lab = lab(&["tuples.pt", "traced.pt", "unused.pt"]);
+    let lab = lab(&["tuples.pt", "traced.pt", "bare.pt", "unused.pt"]);
     assert_output!(lab.succeed("layers --model nets/tuples.pt"), @r#"
     exit Some(0)
     --- stdout
@@ -40,6 +40,31 @@ fn modules_are_layers_with_their_calls_and_elements() {
     assert_output!(lab.succeed("layers --model nets/traced.pt"), @r#"
     exit Some(0)
     --- stdout
+      layer      module              output        calls   per image
+      input      Tensor              3 × 32 × 32       1   12.00 KiB
+      conv1      Conv2d              4 × 8 × 8         1    1.00 KiB
+      bn1        BatchNorm2d         4 × 8 × 8         1    1.00 KiB
+      relu       ReLU                6 × 4 × 4         3       384 B   relu@0 … @2
+      body       Sequential          4 × 8 × 8         1    1.00 KiB
+        body.0   Conv2d              4 × 8 × 8         1    1.00 KiB
+        body.1   BatchNorm2d         4 × 8 × 8         1    1.00 KiB
+        body.2   ReLU                4 × 8 × 8         1    1.00 KiB
+        body.3   Identity            4 × 8 × 8         1    1.00 KiB
+      identity   Identity            4 × 8 × 8         1    1.00 KiB
+      down       Conv2d              6 × 4 × 4         1       384 B
+    * avgpool    AdaptiveAvgPool2d   6 × 1 × 1         1        24 B   default
+      dropout    Dropout             6                 1        24 B
+      fc         Linear              5                 1        20 B
+      output     ConvNet             5                 1        20 B
+    --- stderr
+
+    15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    "#);
+    // What torch.jit.trace leaves out, the export script keeps.
+    let told = "--squash --crop 32 --mean 0,0,0 --std 1,1,1";
+    assert_output!(lab.succeed(&format!("layers --model nets/bare.pt {told}")), @r#"
+    exit Some(0)
+    --- stdout
       layer      module              output         calls   per image
       input      Tensor              3 × 32 × 32        1   12.00 KiB
       identity   Identity            never called       0
@@ -52,10 +77,10 @@ fn modules_are_layers_with_their_calls_and_elements() {
         body.1   BatchNorm2d         4 × 8 × 8          1    1.00 KiB
         body.2   ReLU                4 × 8 × 8          1    1.00 KiB
       down       Conv2d              6 × 4 × 4          1       384 B
-    * avgpool    AdaptiveAvgPool2d   6 × 1 × 1          1        24 B   default
+      avgpool    AdaptiveAvgPool2d   6 × 1 × 1          1        24 B
       dropout    Dropout             6                  1        24 B
       fc         Linear              5                  1        20 B
-      output     ConvNet             5                  1        20 B
+    * output     ConvNet             5                  1        20 B   default
     --- stderr
 
     15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
@@ -77,6 +102,56 @@ fn modules_are_layers_with_their_calls_and_elements() {
 }
 
 #[test]
+fn modules_called_input_and_output_do_not_hide_the_networks_own() {
+    let lab = lab(&["reserved.pt"]);
+    assert_output!(lab.succeed("layers --model nets/reserved.pt"), @r#"
+    exit Some(0)
+    --- stdout
+      layer            module     output        calls   per image
+      network_input    Tensor     3 × 32 × 32       1   12.00 KiB
+      input            Conv2d     4 × 4 × 4         1       256 B
+      output           ReLU       4 × 4 × 4         1       256 B
+    * network_output   Reserved   4                 1        16 B   default
+    --- stderr
+
+    4 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    "#);
+    assert_output!(lab.fail("extract --model nets/reserved.pt --layer inputs --images images"), @r#"
+    error: `nets/reserved.pt` has no layer `inputs`
+
+    hint: did you mean `input`? `thingsvision layers --model nets/reserved.pt` lists all 4
+    "#);
+    lab.succeed(
+        "extract --model nets/reserved.pt --layer * --layer network_input --layer network_output --readout none --images images",
+    );
+    let shape = |layer: &str| npy::read(&lab.path(&format!("activations/reserved/{layer}.npy"))).unwrap().shape().to_vec();
+    assert_eq!(shape("input"), [5, 4, 4, 4]);
+    assert_eq!(shape("network_input"), [5, 3, 32, 32]);
+    assert_eq!(shape("output"), [5, 4, 4, 4]);
+    assert_eq!(shape("network_output"), [5, 4]);
+}
+
+#[test]
+fn the_same_file_elsewhere_is_the_same_network() {
+    let lab = lab(&["scripted.pt", "double.pt"]);
+    fs::create_dir(lab.path("other")).unwrap();
+    fs::copy(lab.path("nets/scripted.pt"), lab.path("other/scripted.pt")).unwrap();
+    lab.succeed("extract --model nets/scripted.pt --images images");
+    assert!(lab.succeed("extract --model other/scripted.pt --images images").stderr.contains("there already"));
+    fs::copy(lab.path("nets/double.pt"), lab.path("other/scripted.pt")).unwrap();
+    assert_output!(lab.fail("extract --model other/scripted.pt --images images"), @r#"
+    error: there is another run in `activations/scripted`: weights: random, seed 0, in scripted.pt (sha256 be9ba20e…), was random, seed 0, in scripted.pt (sha256 ef7c7b10…); readout: none, was flatten; layers: output [5], was avgpool [6]
+
+    hint: replace it with --force, or keep it and name another place with --out
+    "#);
+    assert_output!(lab.fail("extract --model nets/scripted.pt --images images --crop 16"), @r#"
+    error: there is another run in `activations/scripted`: preprocessing: resize to 32 × 32 (bilinear), crop 16, mean 0.5 0.5 0.5, std 0.25 0.25 0.25, was resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
+
+    hint: replace it with --force, or keep it and name another place with --out
+    "#);
+}
+
+#[test]
 fn an_extraction_is_like_that_of_a_built_in_network() {
     let lab = lab(&["scripted.pt"]);
     assert_output!(lab.succeed("extract --model nets/scripted.pt --layer relu@0 --layer body.* --images images"), @r#"
@@ -84,7 +159,7 @@ fn an_extraction_is_like_that_of_a_built_in_network() {
     --- stdout
     activations/scripted
     --- stderr
-      model     scripted, weights random, seed 0, in scripted.pt (sha256 ad78f2cc…)
+      model     scripted, weights random, seed 0, in scripted.pt (sha256 ef7c7b10…)
       pixels    resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
       layers    5 in one pass, which stops after body.3
       images    5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
@@ -221,11 +296,11 @@ fn a_file_without_preprocessing_asks_for_it() {
 
 #[test]
 fn layers_that_are_not_there_are_refused_with_the_reason() {
-    let lab = lab(&["traced.pt", "tuples.pt", "unused.pt"]);
-    assert_output!(lab.fail("extract --model nets/traced.pt --layer identity --images images"), @r#"
+    let lab = lab(&["bare.pt", "tuples.pt", "unused.pt"]);
+    assert_output!(lab.fail("extract --model nets/bare.pt --preprocess half --layer identity --images images"), @r#"
     error: `identity` is never called by the network, so it has no output
 
-    hint: it computes nothing (such as Identity) and the export left it out, or `output` uses its weights without it
+    hint: it computes nothing (such as Identity) and the export left it out, it has another name that is called, or `output` uses its weights without it
     "#);
     assert_output!(lab.fail("extract --model nets/tuples.pt --layer pyramid:2 --images images"), @r#"
     error: there is no `pyramid:2`
@@ -245,7 +320,7 @@ fn layers_that_are_not_there_are_refused_with_the_reason() {
     assert_output!(lab.fail("extract --model nets/unused.pt --layer never --images images"), @r#"
     error: `never` is never called by the network, so it has no output
 
-    hint: it computes nothing (such as Identity) and the export left it out, or `output` uses its weights without it
+    hint: `output` uses its weights without it, or leaves it out in evaluation mode
     "#);
     assert_output!(lab.fail("extract --model nets/unused.pt --layer patch --images images"), @r#"
     error: `nets/unused.pt` has no layer `patch`

@@ -160,7 +160,7 @@ fn a_module_that_is_never_called_is_refused() {
     assert_output!(lab.fail(&format!("{extract} --layer visual.transformer.resblocks.3.attn.out_proj")), @"
     error: `visual.transformer.resblocks.3.attn.out_proj` is never called by the network, so it has no output
 
-    hint: its parent `visual.transformer.resblocks.3.attn` uses its weights
+    hint: `visual.transformer.resblocks.3.attn` uses its weights without it, or leaves it out in evaluation mode
     ");
 }
 

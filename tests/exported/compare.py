@@ -26,7 +26,7 @@ from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples"))
 import export_model
-from export_model import export, passed_on
+from export_model import export, named_tensors
 
 TOLERANCE = 1e-5
 # Enough that an axis of the images is not taken for another.
@@ -69,6 +69,12 @@ NETWORKS = {
     "timm:mixer_s32_224": 224,
     "timm:poolformer_s12": 64,
     "timm:mobilevit_xxs": 64,
+    "timm:pit_ti_224": 224,
+    "timm:hrnet_w18_small": 64,
+    "timm:tnt_s_patch16_224": 224,
+    "timm:crossvit_9_240": 240,
+    "timm:coat_lite_tiny": 224,
+    "timm:hiera_tiny_224": 224,
     "open_clip:ViT-S-32-alt": 224,
     "open_clip:RN50": 96,
 }
@@ -90,13 +96,10 @@ class Row:
     close: int = 0
     worst: float = 0.0
     worst_layer: str = ""
-    # By layer, calls that the file lacks because they compute nothing.
-    lacking: list = dataclasses.field(default_factory=list)
     # By reason, calls whose outputs the program does not give.
     refused: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
-    # Tensors of calls that give several: those that the file lacks, and those that it has in another place.
+    # Tensors of calls that give several, which the file does not give.
     unseen: list = dataclasses.field(default_factory=list)
-    moved: list = dataclasses.field(default_factory=list)
     failures: list = dataclasses.field(default_factory=list)
     note: str = ""
 
@@ -158,37 +161,18 @@ def tensor_name(layer: str, call: int, element: str) -> str:
 # ---- PyTorch beside it -----------------------------------------------------------------------------------------------------
 
 
-def named_tensors(output, at="") -> list[tuple[str, torch.Tensor]]:
-    """The tensors of an output, by where they are in it: "" if it is one, else as 1:0 or a key."""
-    if isinstance(output, torch.Tensor):
-        return [(at, output)]
-    if isinstance(output, dict):
-        items = output.items()
-    elif isinstance(output, (tuple, list)):
-        items = enumerate(output)
-    else:
-        return []
-    return [found for key, element in items for found in named_tensors(element, f"{at}:{key}" if at else str(key))]
-
-
 def compare_calls(row: Row, model: torch.nn.Module, layers: list[dict], run: pathlib.Path):
     """Runs the network in PyTorch on what the program showed its own, and compares each call as it comes."""
     listed = {layer["layer"]: layer for layer in layers}
     names = {module: name or "output" for name, module in model.named_modules()}
     seen = collections.Counter()
-    versions = []
-
-    def before(module, args):
-        versions.append(args[0]._version if args and isinstance(args[0], torch.Tensor) else None)
 
     def after(module, args, output):
         name = names[module]
-        version = versions.pop()
-        idle = isinstance(output, torch.Tensor) and passed_on(args, output, version)
-        compare_call(row, listed.get(name), name, seen[name], named_tensors(output), idle, run)
+        compare_call(row, listed.get(name), name, seen[name], named_tensors(output), run)
         seen[name] += 1
 
-    with export_model.hooks(names, after, before), torch.no_grad():
+    with export_model.hooks(names, after), torch.no_grad():
         model(torch.from_numpy(np.load(run / "input.npy")))
     row.calls = seen.total()
     for name, layer in listed.items():
@@ -196,22 +180,15 @@ def compare_calls(row: Row, model: torch.nn.Module, layers: list[dict], run: pat
             row.failures.append(f"{name}: {layer['calls']} calls, {seen[name]} in PyTorch")
 
 
-def compare_call(row: Row, layer: dict | None, name: str, call: int, tensors, idle: bool, run: pathlib.Path):
+def compare_call(row: Row, layer: dict | None, name: str, call: int, tensors, run: pathlib.Path):
     if layer is None or call >= layer["calls"]:
-        if idle and row.way == "traced":
-            row.lacking.append(name)
-        else:
-            row.failures.append(f"{name}@{call}: not in the file")
+        row.failures.append(f"{name}@{call}: not in the file")
         return
     elements = layer["elements"][call]
     if not elements:
         row.refused[layer["unusable"] or "no reason given"].append(f"{name}@{call}")
         return
     pairs, unseen = pair(tensors, elements)
-    if row.way == "traced" and not pairs and len(tensors) == len(elements) == 1:
-        # A trace adds to what a module gives every number that is used outside, as xcit's patch_embed gives height and width.
-        pairs, unseen = [(tensors[0][1], elements[0])], []
-        row.moved.append(f"{tensor_name(name, call, elements[0])} ({tensor_name(name, call, tensors[0][0])} in PyTorch)")
     row.unseen += [tensor_name(name, call, element) for element in unseen]
     differences = [compare_tensor(row, tensor, tensor_name(name, call, element), run) for tensor, element in pairs]
     if not differences or len(pairs) != len(elements):
@@ -223,10 +200,8 @@ def compare_call(row: Row, layer: dict | None, name: str, call: int, tensors, id
 
 def pair(tensors, elements: list[str]):
     """Each tensor of PyTorch with the program's of the same place, and the places that the program does not have."""
-    if elements == [""]:
-        # A trace, and a script of GoogLeNet in PyTorch, have one tensor where the other has several: it is the first.
-        return [(tensors[0][1], "")] if tensors else [], [element for element, _ in tensors[1:]]
     if len(tensors) == 1 and tensors[0][0] == "" and "0" in elements:
+        # Scripted GoogLeNet and Inception give their auxiliary outputs too, which are None.
         return [(tensors[0][1], "0")], []
     pairs = [(tensor, element) for element, tensor in tensors if element in elements]
     return pairs, [element for element, _ in tensors if element not in elements]
@@ -314,15 +289,15 @@ def attempt(make, source: str, way: str, side: int) -> Row:
 
 # ---- the report ------------------------------------------------------------------------------------------------------------
 
-HEAD = ("network", "exported", "side", "module calls", "exactly equal", "largest difference of the others", "not in the file", "refused", "failures")
+HEAD = ("network", "exported", "side", "module calls", "exactly equal", "largest difference of the others", "refused", "failures")
 
 
 def line(row: Row) -> str:
     if row.note:
-        return "| " + " | ".join([row.network, row.note, str(row.side), *[""] * 6]) + " |"
+        return "| " + " | ".join([row.network, row.note, str(row.side), *[""] * 5]) + " |"
     refused = sum(map(len, row.refused.values()))
     worst = f"{row.worst:.1e} ({row.close} calls; `{row.worst_layer}`)" if row.worst else ""
-    counts = [row.calls, row.exact, worst, len(row.lacking) or "", refused or "", len(row.failures) or ""]
+    counts = [row.calls, row.exact, worst, refused or "", len(row.failures) or ""]
     return "| " + " | ".join([row.network, row.way, str(row.side), *map(str, counts)]) + " |"
 
 
@@ -334,7 +309,7 @@ def report(rows: list[Row], version: str) -> str:
     versions = ", ".join(f"{module.__name__} {export_model.plain_version(module.__version__)}" for module in (torch, torchvision, timm, open_clip))
     total = lambda count: sum(map(count, rows))
     summary = (f"Of {total(lambda row: row.calls)} calls {total(lambda row: row.exact)} are exactly equal, {total(lambda row: row.close)} differ within "
-               f"the tolerance, {total(lambda row: len(row.lacking))} are not in the file, {total(lambda row: sum(map(len, row.refused.values())))} are refused, "
+               f"the tolerance, {total(lambda row: sum(map(len, row.refused.values())))} are refused, "
                f"{total(lambda row: len(row.failures))} fail.")
     table = "\n".join(["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *map(line, rows)])
     reasons = collections.Counter()
@@ -346,7 +321,6 @@ def report(rows: list[Row], version: str) -> str:
     refused = "\n".join(f"* {reason}: {count} calls, such as {examples[reason]}" for reason, count in reasons.most_common()) or "None."
     unseen = collections.Counter(f"{row.network}, {row.way}" for row in rows for _ in row.unseen)
     unseen = "\n".join(f"* {network}: {count}" for network, count in unseen.items()) or "None."
-    moved = "\n".join(f"* {row.network}, {row.way}: {tensor}" for row in rows for tensor in row.moved) or "None."
     failures = "\n".join(f"* {row.network}, {row.way}: {failure}" for row in rows for failure in row.failures) or "None."
     return f"""# Exported networks against PyTorch
 
@@ -354,8 +328,7 @@ Written by `tests/exported/compare.py` with {version}, {versions}, on {platform.
 
 Networks with random weights, exported by `examples/export_model.py`, {IMAGES} images of noise in one batch, one thread. Every
 call of every module in the program is compared with what a forward hook sees in PyTorch's network. Differences are in units
-of the layer's largest value; more than {TOLERANCE:g} is a failure. A file that is traced lacks modules that compute nothing
-(Identity, stochastic depth): they are counted as not in the file, and their output is their input. The program takes numbers
+of the layer's largest value; more than {TOLERANCE:g}, and a call that is not in the file, is a failure. The program takes numbers
 below 1.2e-38 for 0, PyTorch does not; differences of 1e-40 come from that.
 
 {summary}
@@ -370,16 +343,9 @@ Calls whose outputs are not one value for each image, by reason:
 
 ## Tensors that were not compared
 
-Of calls that give several tensors, those that the file does not keep (a trace keeps of a tuple what the network uses) or the
-program refuses:
+Of calls that give several tensors, those that the program refuses:
 
 {unseen}
-
-## Tensors in another place
-
-A trace gives every number that is used outside a module too, and then counts the elements of its output anew:
-
-{moved}
 
 ## Failures
 

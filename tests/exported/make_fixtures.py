@@ -7,9 +7,7 @@ Needs torch 2.11.0, torchvision 0.26.0, pillow and numpy. `goldens.json` has for
     calls         every call that a forward hook sees, in the order in which they end: the layer, its call, the element of a
                   tuple or dictionary, PyTorch's shape, and the values for the 3 images of `images/`, images first; `values`
                   is null where there is not one value for each image
-    never_called  modules without a call: the network has no use for them, or the trace left them out (Identity)
-    other_names   further names of a module that the network has under several; PyTorch's hooks count its calls under the first,
-                  scripted files have it under each as a module of its own
+    never_called  modules without a call: the network has no use for them
 
 and `others.json` says what is special about the other files; most are to be refused.
 """
@@ -33,7 +31,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parents[1] / "examples"))
 import export_model  # noqa: E402
-from compare import named_tensors  # noqa: E402
+from export_model import named_tensors  # noqa: E402
 
 SIDE = 32
 IMAGES = 3
@@ -189,18 +187,31 @@ class Tuples(nn.Module):
 
 
 class Shared(nn.Module):
-    """A module of two names, both used."""
+    """A module of two names, both used, and one that is called by its second name alone."""
 
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv2d(3, 4, 8, stride=8)
-        self.first = nn.Conv2d(4, 4, 1)
+        self.unused_name = nn.Conv2d(3, 4, 8, stride=8)
+        self.conv = nn.Sequential(self.unused_name)
+        self.first = nn.Sequential(nn.Conv2d(4, 4, 1))
         self.second = self.first
         self.act = nn.ReLU()
 
     def forward(self, x):
         x = self.act(self.first(self.conv(x)))
         return self.act(self.second(x)).mean((2, 3))
+
+
+class Reserved(nn.Module):
+    """Modules with the names that the program has for the images and the network's output."""
+
+    def __init__(self):
+        super().__init__()
+        self.input = nn.Conv2d(3, 4, 8, stride=8)
+        self.output = nn.ReLU()
+
+    def forward(self, x):
+        return self.output(self.input(x)).mean((2, 3))
 
 
 class Bias(nn.Module):
@@ -369,18 +380,16 @@ def running(name: str, network, seed: int, trace=False, **options) -> dict:
     assert made.way == ("traced" if trace else "scripted"), made.reason
     if trace:
         strip(path)
-    return golden(made.model, trace)
+    return golden(made.model)
 
 
-def golden(model: nn.Module, trace: bool) -> dict:
-    names = {module: name or "output" for name, module in model.named_modules()}
-    listed = [name or "output" for name, _ in model.named_modules(remove_duplicate=False)]
+def golden(model: nn.Module) -> dict:
+    root = "network_output" if hasattr(model, "output") else "output"
+    names = {module: name or root for name, module in model.named_modules()}
     calls, counts = [], {}
 
     def after(module, args, output):
         name = names[module]
-        if trace and isinstance(module, nn.Identity):
-            return
         number = counts.get(name, 0)
         counts[name] = number + 1
         for element, tensor in named_tensors(output):
@@ -389,8 +398,7 @@ def golden(model: nn.Module, trace: bool) -> dict:
     with export_model.hooks(names, after), torch.no_grad():
         model(batch())
     never = [name for name in names.values() if name not in counts]
-    other = [name for name in listed if name not in names.values()]
-    return {"calls": calls, "never_called": never, "other_names": other}
+    return {"calls": calls, "never_called": never}
 
 
 def values(model: nn.Module, name: str, tensor: Tensor) -> dict:
@@ -442,7 +450,7 @@ def make_refused() -> dict:
     save(torch.jit.optimize_for_inference(script(seeded(ConvNet))), "optimised")
     save(script(seeded(ConvNet).half()), "half")
     save(script(seeded(ConvNet).double()), "double")
-    save(script(seeded(ConvNet)), "bare", record=False)
+    save(torch.jit.trace(seeded(ConvNet), x), "bare", "traced", record=False)
     for network, name in [(TwoInputs, "two_inputs"), (CudaConstant, "cuda_constant"), (ForeignOps, "foreign_ops"),
                           (Raises, "raises"), (Asserts, "asserts"), (Mixing, "mixing")]:
         save(script(seeded(network)), name)
@@ -458,7 +466,7 @@ def make_refused() -> dict:
         "optimised.pt": "torch.jit.optimize_for_inference; torch.jit.load does not load it either",
         "half.pt": "weights in float16",
         "double.pt": "weights in float64",
-        "bare.pt": "ConvNet of seed 0 without thingsvision.json: runs if told how images are prepared",
+        "bare.pt": "ConvNet of seed 0 as torch.jit.trace makes it, without thingsvision.json: runs if told how images are prepared",
         "two_inputs.pt": "forward(image, text)",
         "cuda_constant.pt": "makes a tensor on cuda:0, whatever the device of the images",
         "foreign_ops.pt": "uses torchvision::nms, which libtorch does not have",
@@ -481,8 +489,11 @@ def main():
         "tokens.pt": running("tokens", Tokens, 1, tokens="cls+2"),
         "sequence_first.pt": running("sequence_first", SequenceFirst, 2),
         "tuples.pt": running("tuples", Tuples, 3),
+        "traced_tuples.pt": running("traced_tuples", Tuples, 3, trace=True),
         "shared.pt": running("shared", Shared, 4),
+        "traced_shared.pt": running("traced_shared", Shared, 4, trace=True),
         "unused.pt": running("unused", Unused, 5),
+        "reserved.pt": running("reserved", Reserved, 7),
         "prints.pt": running("prints", Warns, 6),
     }
     write("goldens.json", goldens)

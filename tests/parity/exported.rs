@@ -85,13 +85,7 @@ fn every_module_gives_what_pytorch_sees() {
             let [layer, element] = ["layer", "element"].map(|key| call[key].as_str().unwrap());
             let number = call["call"].as_u64().unwrap() as usize;
             let name = format!("{file}: {layer}@{number}:{element}");
-            // Of a module that has two names the file has two, each called once.
-            let other = golden["other_names"].as_array().unwrap().first().and_then(Value::as_str);
-            let at = match (network.tensors(layer, element).get(number), other) {
-                (Some(at), _) => *at,
-                (None, Some(other)) => network.tensors(other, element)[0],
-                (None, None) => panic!("{name} is not called"),
-            };
+            let Some(&at) = network.tensors(layer, element).get(number) else { panic!("{name} is not called") };
             if call["values"].is_null() {
                 assert!(network.trace.calls[at].unusable.is_some(), "{name}");
                 continue;

@@ -1,5 +1,6 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
+use super::dry_run::NOT_TWO;
 use crate::advice::{Advice, advise, text_of};
 use crate::torchscript::{self, Script};
 use anyhow::{Context, Error, Result};
@@ -85,6 +86,8 @@ pub fn explain(path: &Path, error: Error) -> Error {
         "the file is damaged or not whole: copy, download or export it again"
     } else if says(&["CUDA", "cuda", "same device", "devices"]) {
         "it is bound to another device: export it on the CPU"
+    } else if says(&[NOT_TWO]) {
+        "export it so that it takes any number of images, without a size of a batch in its code; examples/export_model.py checks that"
     } else if says(&["as in training"]) {
         "export it in evaluation mode, network.eval(), and without a part that compares the images of a batch"
     } else if says(&["scalar type", "same dtype", "dtype", "Half"]) {

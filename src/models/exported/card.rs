@@ -6,6 +6,7 @@ use crate::readout::{Readout, Tokens};
 use crate::torchscript;
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -44,6 +45,13 @@ pub struct Card {
     pub default_readout: Readout,
     /// Where special tokens stand in layers of tokens.
     pub tokens: Option<Tokens>,
+    /// The names of modules that have several, after the first in `named_modules()`, each with the first.
+    #[serde(default)]
+    pub aliases: HashMap<String, String>,
+    /// By module of a traced network, the places in PyTorch's output (`1:0`, `out`) of the first tensors that the trace gives,
+    /// where the trace itself has them at others.
+    #[serde(default)]
+    pub elements: HashMap<String, Vec<String>>,
 }
 
 impl Card {

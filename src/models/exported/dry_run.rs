@@ -3,9 +3,10 @@
 //! The two runs tell which axis of an output is that of the images, also where tokens come first or windows are folded into it,
 //! and whether an image's activation depends on the images beside it.
 
+use super::Exported;
 use crate::nn::{Call, Channels, ModuleId, Trace};
-use crate::torchscript::{Output, Script};
-use anyhow::{Result, bail, ensure};
+use crate::torchscript::Output;
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 /// So many values of an activation are compared.
@@ -14,6 +15,9 @@ const SAMPLE: i64 = 256;
 const TOLERANCE: f64 = 1e-3;
 /// The same on a GPU, which rounds more where it may.
 const ROUGH_TOLERANCE: f64 = 0.1;
+
+/// What is said of a network that one image alone can be shown.
+pub const NOT_TWO: &str = "it runs with one image, and not with two";
 
 const NO_NUMBERS: &str = "what it gives are no plain numbers";
 const NOT_PER_IMAGE: &str = "what it gives does not depend on the number of images";
@@ -35,12 +39,12 @@ struct Sample {
     scale: f64,
 }
 
-/// Runs `script` and records every call.
-pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device)) -> Result<Trace> {
-    let image = noise([1, 3, height as i64, width as i64], like)?;
+/// Runs `network` and records every call.
+pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
+    let image = noise([1, 3, height as i64, width as i64], network.like)?;
     // Brighter and with less contrast, so that the statistics of a batch differ from those of an image.
     let other = (image.f_flip([3])? * 0.3).f_add_scalar(0.6)?;
-    let tolerance = if like == (Kind::Float, Device::Cpu) { TOLERANCE } else { ROUGH_TOLERANCE };
+    let tolerance = if network.like == (Kind::Float, Device::Cpu) { TOLERANCE } else { ROUGH_TOLERANCE };
     let mut alone = Vec::new();
     let mut fault = None;
     let mut see = |output: Output| {
@@ -50,7 +54,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
         alone.push(Seen { module, begins, element: element.to_owned(), shape: tensor.size(), sample });
         true
     };
-    script.run(&image, None, &mut see)?;
+    network.run_script(&image, None, &mut see)?;
     let mut calls = vec![Call::new(ModuleId::INPUT, vec![1, 3, height as i64, width as i64])];
     let two = Tensor::f_cat(&[&other, &image], 0)?;
     let mut before = alone.iter();
@@ -67,7 +71,7 @@ pub fn trace(script: &Script, [height, width]: [usize; 2], like: (Kind, Device))
         }
         fault.is_none()
     };
-    script.run(&two, None, &mut see)?;
+    network.run_script(&two, None, &mut see).context(NOT_TWO)?;
     if let Some(fault) = fault {
         return Err(fault);
     }

@@ -14,6 +14,7 @@ use crate::advice::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, on_large_stack};
 use anyhow::{Context, Result, anyhow, ensure};
+use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -22,6 +23,10 @@ use tch::{Device, Kind, Tensor};
 pub struct Exported {
     script: Script,
     manifest: Manifest,
+    /// By number in the script, the number of the module in the manifest: one that has several names may be several there.
+    numbers: Vec<usize>,
+    /// By number in the manifest, the places of the tensors that the module gives, from [`Card::elements`].
+    places: Vec<Vec<String>>,
     path: PathBuf,
     /// Of the file, before it was opened.
     identity: Identity,
@@ -42,22 +47,44 @@ impl Exported {
         on_large_stack(|| {
             let identity = identity(path)?;
             // Refuses files of another kind.
-            let traced = !Card::read(path)?.exported.starts_with("scripted");
+            let mut card = Card::read(path)?;
+            let traced = !card.exported.starts_with("scripted");
             let mut script = archive::open(path)?;
-            let manifest = manifest(&script)?;
+            let (manifest, numbers) = manifest(&script, traced, card.aliases)?;
+            let places = manifest.modules.iter().map(|module| card.elements.remove(&module.name).unwrap_or_default()).collect();
             script.prepare(like.1, like.0, traced).map_err(|error| archive::explain(path, error))?;
-            Ok(Exported { script, manifest, path: path.to_owned(), identity, like })
+            Ok(Exported { script, manifest, numbers, places, path: path.to_owned(), identity, like })
+        })
+    }
+
+    /// Runs the network as [`Script::run`] does, with modules by their numbers in the manifest and tensors at PyTorch's places.
+    fn run_script(&self, images: &Tensor, wanted: Option<&[bool]>, see: &mut dyn FnMut(Output) -> bool) -> Result<()> {
+        let wanted: Option<Vec<_>> = wanted.map(|wanted| self.numbers.iter().map(|&module| wanted[module]).collect());
+        self.script.run(images, wanted.as_deref(), &mut |output| {
+            let module = self.numbers[output.module];
+            let number = if output.element.is_empty() { Ok(0) } else { output.element.parse::<usize>() };
+            let place = number.ok().and_then(|number| self.places[module].get(number));
+            see(Output { module, element: place.map_or(output.element, String::as_str), ..output })
         })
     }
 }
 
-fn manifest(script: &Script) -> Result<Manifest> {
-    let modules = script.modules()?.into_iter().map(|(name, class)| ModuleEntry { name, class }).collect();
+/// The manifest, and by number in the script that of the module in it.
+fn manifest(script: &Script, is_traced: bool, aliases: HashMap<String, String>) -> Result<(Manifest, Vec<usize>)> {
+    let (mut modules, mut known) = (Vec::new(), HashMap::new());
+    let number = |(name, class): (String, String)| {
+        let name = aliases.get(&name).cloned().unwrap_or(name);
+        *known.entry(name.clone()).or_insert_with(|| {
+            modules.push(ModuleEntry { name, class });
+            modules.len() - 1
+        })
+    };
+    let numbers = script.modules()?.into_iter().map(number).collect();
     let parameters = script.tensors()?.into_iter().filter(|tensor| tensor.is_parameter);
     let entry = |key, tensor: Tensor| TensorEntry { key, shape: tensor.size(), kind: tensor.kind() };
     // Of the buffers nothing is asked.
     let tensors = parameters.map(|parameter| entry(parameter.key, parameter.tensor)).collect();
-    Ok(Manifest { modules, tensors, is_traced: true })
+    Ok((Manifest { modules, tensors, aliases, is_traced }, numbers))
 }
 
 impl Network for Exported {
@@ -67,7 +94,7 @@ impl Network for Exported {
 
     /// Runs three images, for nobody knows the shapes otherwise.
     fn trace(&self, size: [usize; 2]) -> Result<Trace> {
-        on_large_stack(|| dry_run::trace(&self.script, size, self.like).map_err(|error| archive::explain(&self.path, error)))
+        on_large_stack(|| dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error)))
     }
 
     fn run(&self, plan: &Plan, images: &Tensor, _: bool, keep: &mut Keep) -> Result<()> {
@@ -96,7 +123,7 @@ impl Network for Exported {
             }
             left > 0
         };
-        let run = self.script.run(images, Some(&wanted), &mut see);
+        let run = self.run_script(images, Some(&wanted), &mut see);
         if let Some(fault) = fault {
             return Err(fault);
         }
