@@ -699,7 +699,8 @@ def images(count: int, shape: tuple[int, int], seed: int) -> torch.Tensor:
 @contextlib.contextmanager
 def quiet():
     """Without warnings, as that TorchScript is an old format, or of what a trace makes constant: `check` looks at that."""
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 

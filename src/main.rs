@@ -28,7 +28,7 @@ fn run(cli: Cli, words: Vec<String>, printer: Printer) -> anyhow::Result<()> {
     let registry = cli.registry.as_deref();
     let store = || Store::open(cli.cache.as_deref(), cli.offline);
     match cli.command {
-        Command::Models(arguments) => commands::models::run(&arguments, registry, printer),
+        Command::Models(arguments) => commands::models::run(&arguments, registry, &store()?, printer),
         Command::Layers(arguments) => commands::layers::run(&arguments, registry, &store()?, printer),
         Command::Extract(arguments) => {
             let arguments = cli::Extract { command: words, ..*arguments };

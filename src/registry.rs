@@ -51,7 +51,9 @@ pub struct Entry {
     pub aliases: Vec<String>,
     /// What to build.
     pub architecture: Architecture,
-    /// The layer extracted when none is asked for: the penultimate one.
+    /// The layer extracted when none is asked for: the penultimate one. The file of an exported network may say it, so that it
+    /// is empty before [`Registry::add_files`] has looked there.
+    #[serde(default)]
     pub default_layer: String,
     /// The readout of the default layer, when none is asked for.
     #[serde(default)]
@@ -85,8 +87,11 @@ pub struct Weights {
     pub file: Option<PathBuf>,
     /// The SHA-256 of the file, or the prefix of it that is published.
     pub sha256: Option<String>,
-    /// The name of the preprocessing that the weights were trained with; the file of an exported network may not say.
+    /// The name of the preprocessing that the weights were trained with.
     preprocessing: Option<String>,
+    /// That in the file of an exported network.
+    #[serde(skip)]
+    preprocessing_in_file: Option<Preprocessing>,
 }
 
 /// A model as chosen by a name on the command line.
@@ -106,6 +111,26 @@ impl Entry {
     /// Its name and all others.
     fn names(&self) -> impl Iterator<Item = &str> {
         [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+}
+
+impl Entry {
+    /// Takes from the card of an exported network, in the file of the weights `tag`, what the entry leaves open.
+    fn complete(&mut self, tag: &str, card: Card) {
+        if self.default_layer.is_empty() {
+            self.default_layer = card.default_layer.unwrap_or_else(|| "output".into());
+            self.default_readout = card.default_readout;
+        }
+        self.tokens = self.tokens.or(card.tokens);
+        let source = [card.source, card.exported].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
+        for (own, text) in [(&mut self.source, source), (&mut self.licence, card.licence), (&mut self.citation, card.citation)] {
+            if own.is_empty() {
+                *own = text;
+            }
+        }
+        for weights in self.weights.iter_mut().filter(|weights| weights.tag == tag) {
+            weights.preprocessing_in_file = card.preprocessing.clone();
+        }
     }
 }
 
@@ -177,15 +202,19 @@ impl Registry {
                     bail!("the name `{name}` is that of `{}`", other.name);
                 }
             }
-            if !matches!(entry.architecture, Architecture::Exported) {
+            let is_exported = matches!(entry.architecture, Architecture::Exported);
+            if !is_exported {
+                ensure!(!entry.default_layer.is_empty(), "model `{name}` has no default_layer");
                 entry.tokens.get_or_insert(Tokens::CLASS);
             }
             for weights in &mut entry.weights {
-                let Some(preprocessing) = &weights.preprocessing else {
-                    bail!("model `{}`: the weights `{}` have no preprocessing", entry.name, weights.tag);
-                };
-                let known = self.preprocessing.contains_key(preprocessing);
-                ensure!(known, "model `{}`: there is no preprocessing `{preprocessing}`", entry.name);
+                match &weights.preprocessing {
+                    Some(preprocessing) => {
+                        let known = self.preprocessing.contains_key(preprocessing);
+                        ensure!(known, "model `{}`: there is no preprocessing `{preprocessing}`", entry.name);
+                    }
+                    None => ensure!(is_exported, "model `{}`: the weights `{}` have no preprocessing", entry.name, weights.tag),
+                }
                 weights.file = weights.file.take().map(|file| folder.join(file));
             }
             self.models.push(entry);
@@ -213,6 +242,7 @@ impl Registry {
             })?,
         };
         let preprocessing = weights.preprocessing.as_ref().map(|name| &self.preprocessing[name]);
+        let preprocessing = preprocessing.or(weights.preprocessing_in_file.as_ref());
         Ok(Choice { entry, weights, preprocessing, tagged: tag.is_some() })
     }
 
@@ -224,11 +254,29 @@ impl Registry {
         })
     }
 
-    /// Adds the networks that `names` give as files: those that PyTorch exported.
-    pub fn add_files<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-        for name in names {
+    /// Adds the networks that `names` give as files: those that PyTorch exported. What other exported networks that are named
+    /// leave open their files say, if `file` knows where these are.
+    pub fn add_files<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a String> + Clone,
+        mut file: impl FnMut(&Choice) -> Result<Option<PathBuf>>,
+    ) -> Result<()> {
+        for name in names.clone() {
             if self.is_file(name) {
                 self.add_file(name)?;
+            } else {
+                // A wrong name waits for no other's file.
+                self.choose(name)?;
+            }
+        }
+        for name in names {
+            let choice = self.choose(name)?;
+            if choice.is_exported()
+                && let Some(path) = file(&choice)?
+            {
+                let (entry, tag) = (choice.entry.name.clone(), choice.weights.tag.clone());
+                let entry = self.models.iter_mut().find(|other| other.name == entry).expect("just chosen");
+                entry.complete(&tag, Card::read(&path)?);
             }
         }
         Ok(())
@@ -252,26 +300,23 @@ impl Registry {
         if self.choose(name).is_ok() {
             return Ok(());
         }
-        let card = Card::read(path)?;
         let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         // A file may be called like a model that is known.
         let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
-        let preprocessing = card.preprocessing.map(|preprocessing| {
-            self.preprocessing.insert(name.to_owned(), preprocessing);
-            name.to_owned()
-        });
-        let weights = Weights { tag: "file".into(), url: None, file: Some(path.to_owned()), sha256: None, preprocessing };
+        let (url, sha256, preprocessing, preprocessing_in_file) = (None, None, None, None);
+        let file = Some(path.to_owned());
+        let weights = Weights { tag: "file".into(), url, file, sha256, preprocessing, preprocessing_in_file };
         self.models.push(Entry {
             name: if taken { format!("file-{stem}") } else { stem.into_owned() },
             aliases: vec![name.to_owned()],
             architecture: Architecture::Exported,
-            default_layer: card.default_layer.unwrap_or_else(|| "output".into()),
-            default_readout: card.default_readout,
+            default_layer: String::new(),
+            default_readout: Readout::None,
             outputs: None,
-            tokens: card.tokens,
-            source: [card.source, card.exported].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", "),
-            licence: card.licence,
-            citation: card.citation,
+            tokens: None,
+            source: String::new(),
+            licence: String::new(),
+            citation: String::new(),
             weights: vec![weights],
         });
         Ok(())

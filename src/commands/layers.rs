@@ -1,6 +1,6 @@
 //! `thingsvision layers`
 
-use super::shape;
+use super::{registry_for, shape};
 use crate::cli::Layers;
 use crate::printer::{Printer, columns, count};
 use anyhow::Result;
@@ -9,13 +9,11 @@ use std::path::Path;
 use thingsvision::advice::advise;
 use thingsvision::extract::{Description, Output, describe};
 use thingsvision::nn::Channels;
-use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store};
 
 /// Lists the layers of a model with the shapes of what they give.
 pub fn run(arguments: &Layers, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let mut registry = Registry::load(registry)?;
-    registry.add_files([&arguments.model])?;
+    let registry = registry_for([&arguments.model], registry, store, printer)?;
     let choice = registry.choose(&arguments.model)?;
     let shown = arguments.pixels.preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
         advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")

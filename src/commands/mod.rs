@@ -14,7 +14,31 @@ pub mod study;
 pub mod verify;
 pub mod weights;
 
+use crate::printer::Printer;
+use anyhow::Result;
+use std::path::Path;
+use thingsvision::registry::Registry;
+use thingsvision::weights::{Store, exported_file};
+
 /// `256 × 6 × 6`.
 fn shape(sizes: &[usize]) -> String {
     if sizes.is_empty() { "one number".into() } else { sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ") }
+}
+
+/// The registry with the networks of `models` that are files, and with what the files of exported ones, fetched if need be,
+/// say of theirs.
+fn registry_for<'a>(
+    models: impl IntoIterator<Item = &'a String> + Clone,
+    registry: Option<&Path>,
+    store: &Store,
+    printer: Printer,
+) -> Result<Registry> {
+    let mut registry = Registry::load(registry)?;
+    registry.add_files(models, |choice| {
+        let bar = printer.download(&choice.name());
+        let path = exported_file(store, choice, &mut |arrived, total| bar.at(arrived, total))?;
+        bar.finish();
+        Ok(Some(path))
+    })?;
+    Ok(registry)
 }

@@ -11,11 +11,15 @@ use thingsvision::images::Preprocessing;
 use thingsvision::models::{Architecture, Model};
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Entry, Registry};
+use thingsvision::weights::Store;
+
+/// What is said of what only the file of an exported network says, which is not fetched.
+const IN_FILE: &str = "in its file";
 
 /// Lists the registry, or one model of it.
-pub fn run(arguments: &Models, registry: Option<&Path>, printer: Printer) -> Result<()> {
+pub fn run(arguments: &Models, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
     let mut registry = Registry::load(registry)?;
-    registry.add_files(&arguments.model)?;
+    registry.add_files(&arguments.model, |choice| store.path(choice))?;
     let models: Vec<&Entry> = match &arguments.model {
         Some(name) => vec![registry.choose(name)?.entry],
         None => registry.models.iter().collect(),
@@ -47,7 +51,7 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
         entry.name.clone(),
         format!("{}{}", first.tag, others.concat()),
         shown(&registry.choose(&entry.name)?).map(|side| format!("{side} px")).unwrap_or_default(),
-        entry.default_layer.clone(),
+        default_layer_name(entry).to_owned(),
         entry.outputs.map(count).unwrap_or_default(),
         parameters(entry)?.map(|number| format!("{:.1} M", number as f64 / 1e6)).unwrap_or_default(),
     ])
@@ -79,7 +83,8 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
     for weights in &entry.weights {
         let name = format!("{}.{}", entry.name, weights.tag);
         let preprocessing = registry.choose(&name)?.preprocessing;
-        let preprocessing = preprocessing.map_or_else(|| "not known; --preprocess says it".into(), Preprocessing::describe);
+        let unknown = if entry.default_layer.is_empty() { IN_FILE } else { "not known; --preprocess says it" };
+        let preprocessing = preprocessing.map_or_else(|| unknown.into(), Preprocessing::describe);
         rows.push(vec!["weights".to_owned(), name]);
         let file = weights.file.as_ref().map(|file| file.display().to_string());
         rows.extend(weights.url.clone().or(file).map(|place| vec!["  file".to_owned(), place]));
@@ -102,7 +107,12 @@ fn default_layer(entry: &Entry) -> String {
         }
     };
     let outputs = entry.outputs.map(|outputs| format!(" ({} values)", count(outputs))).unwrap_or_default();
-    format!("{}{readout}{outputs}", entry.default_layer)
+    format!("{}{readout}{outputs}", default_layer_name(entry))
+}
+
+/// Of an exported network that is not fetched it is not known.
+fn default_layer_name(entry: &Entry) -> &str {
+    if entry.default_layer.is_empty() { IN_FILE } else { &entry.default_layer }
 }
 
 fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {

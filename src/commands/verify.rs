@@ -117,8 +117,8 @@ fn anew(arguments: &Verify, record: &Record) -> Result<Vec<Finding>> {
     std::env::set_current_dir(&record.directory)
         .with_context(|| format!("the run was made in `{}`, which cannot be entered", record.directory.display()))?;
     let mut registry = Registry::load(cli.registry.as_deref())?;
-    registry.add_files(&named)?;
     let store = Store::open(cli.cache.as_deref(), true)?;
+    registry.add_files(&named, |choice| store.path(choice))?;
     let stimuli = match Stimuli::find(&extract) {
         Ok(stimuli) => stimuli,
         Err(error) => return Ok(vec![fault("images", format!("cannot be looked at again: {}", text_of(&error)))]),

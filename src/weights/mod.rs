@@ -160,8 +160,8 @@ pub fn network(
     Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance))
 }
 
-/// The file of an exported network.
-fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<PathBuf> {
+/// The file of an exported network, fetched if need be.
+pub fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<PathBuf> {
     match &choice.weights.file {
         Some(path) => Ok(path.clone()),
         None => Ok(store.fetch(choice, progress)?.path),
@@ -206,9 +206,7 @@ pub fn load(
 /// What [`network`] would load; `None` if that has to be fetched first.
 pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> Result<Option<Provenance>> {
     if choice.is_exported() {
-        let fetched = || Ok::<_, anyhow::Error>(store.find(choice)?.map(|found| found.path));
-        let path = choice.weights.file.clone().map_or_else(fetched, |path| Ok(Some(path)))?;
-        return path.map(|path| exported(choice, &path)).transpose();
+        return store.path(choice)?.map(|path| exported(choice, &path)).transpose();
     }
     let file = |path: &Path| Ok(Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }));
     match (source, &choice.weights.file) {

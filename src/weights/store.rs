@@ -83,6 +83,14 @@ impl Store {
         Ok(None)
     }
 
+    /// The file of `choice` if it is on this machine: the one that the registry names, or that found by [`find`](Self::find).
+    pub fn path(&self, choice: &Choice) -> Result<Option<PathBuf>> {
+        match &choice.weights.file {
+            Some(path) => Ok(Some(path.clone())),
+            None => Ok(self.find(choice)?.map(|found| found.path)),
+        }
+    }
+
     /// The file of `choice`, downloaded if it is not on this machine.
     pub fn fetch(&self, choice: &Choice, progress: &mut Progress) -> Result<Found> {
         if let Some(found) = self.find(choice)? {

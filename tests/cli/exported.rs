@@ -497,6 +497,60 @@ fn a_registry_lists_exported_networks_like_any_weights() {
 }
 
 #[test]
+fn what_a_registry_does_not_say_the_file_says() {
+    let lab = lab(&["tokens.pt"]);
+    let registry = r#"
+        [[model]]
+        name = "mine"
+        architecture = { family = "exported" }
+        licence = "mine"
+        weights = [{ tag = "a", file = "nets/tokens.pt" }, { tag = "b", url = "http://127.0.0.1:9/tokens.pt" }]
+        "#;
+    fs::write(lab.path("my.toml"), registry).unwrap();
+    assert_output!(lab.succeed("--registry my.toml models mine"), @r#"
+    exit Some(0)
+    --- stdout
+    model               mine
+    names and numbers   make_fixtures.py:Tokens, scripted by torch 2.11.0
+    default layer       norm, readout cls
+    parameters          2,829
+    licence             mine
+    citation
+    weights             mine.a
+      file              nets/tokens.pt
+      pixels            resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
+    weights             mine.b
+      file              http://127.0.0.1:9/tokens.pt
+      pixels            not known; --preprocess says it
+    --- stderr
+    "#);
+    assert_output!(lab.succeed("--registry my.toml models mine.b"), @r#"
+    exit Some(0)
+    --- stdout
+    model               mine
+    names and numbers
+    default layer       in its file
+    parameters          2,829
+    licence             mine
+    citation
+    weights             mine.a
+      file              nets/tokens.pt
+      pixels            in its file
+    weights             mine.b
+      file              http://127.0.0.1:9/tokens.pt
+      pixels            in its file
+    --- stderr
+    "#);
+    lab.succeed("--registry my.toml extract --model mine --images images --rdm none");
+    lab.succeed("extract --model nets/tokens.pt --images images --rdm none");
+    assert!(lab.bytes("activations/mine/norm.npy") == lab.bytes("activations/tokens/norm.npy"));
+    let record = String::from_utf8(lab.bytes("activations/mine/run.json")).unwrap();
+    for part in ["\"tokens\": \"cls+2\"", "\"licence\": \"mine\"", "make_fixtures.py:Tokens, scripted by torch"] {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+}
+
+#[test]
 fn a_study_takes_exported_networks_beside_others() {
     let lab = lab(&["tokens.pt", "bare.pt"]);
     let distance = |(i, j): (usize, usize)| if i == j { 0.0 } else { 1.0 + ((i + j) * (i * j + 1) % 11) as f64 };

@@ -257,12 +257,15 @@ fn an_exported_network_is_fetched_when_its_layers_are_asked_for() {
     let registry = publisher.folder.path().join("my.toml");
     let text = fs::read_to_string(&registry).unwrap();
     let architecture = r#"{ family = "cornet", variant = "z", classes = 2 }"#;
-    let text = text.replace(architecture, r#"{ family = "exported" }"#).replace("\"V1\"", "\"body\"");
-    fs::write(&registry, text).unwrap();
+    let text = text.replace(architecture, r#"{ family = "exported" }"#);
+    // The file says what the entry does not.
+    fs::write(&registry, text.replace("default_layer = \"V1\"", "").replace("preprocessing = \"imagenet\"", "")).unwrap();
+    let models = publisher.run("models");
+    assert!(String::from_utf8_lossy(&models.stdout).contains("in its file"), "{models:?}");
     let offline = publisher.run("layers --model mine --offline");
     assert!(String::from_utf8_lossy(&offline.stderr).contains("the weights of `mine` are not on this machine"), "{offline:?}");
     let output = publisher.run("layers --model mine");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("* body "), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("* avgpool "), "{output:?}");
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/images");
     let output = publisher.run(&format!("extract --model mine --images {}", images.display()));
     assert!(output.status.success(), "{output:?}");
@@ -270,4 +273,5 @@ fn an_exported_network_is_fetched_when_its_layers_are_asked_for() {
     assert_eq!(server.asked().len(), 1);
     let record = fs::read_to_string(publisher.folder.path().join("activations/mine/run.json")).unwrap();
     assert!(record.contains(&server.url("some/mine.pth")) && record.contains(&hash(&network)), "{record}");
+    assert!(record.contains("make_fixtures.py:ConvNet, traced by torch"), "{record}");
 }

@@ -9,7 +9,7 @@ mod stimuli;
 pub mod stop;
 mod wanted;
 
-use super::shape;
+use super::{registry_for, shape};
 use crate::cli::Extract;
 use crate::printer::{Printer, bytes, count};
 pub use again::{Again, again};
@@ -36,8 +36,7 @@ use wanted::{Space, Wanted, choices, resources, wanted};
 
 /// Extracts what is wanted, and prints where it is.
 pub fn run(arguments: &Extract, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let mut registry = Registry::load(registry)?;
-    registry.add_files(&arguments.models)?;
+    let registry = registry_for(&arguments.models, registry, store, printer)?;
     // The names first: a wrong one must not wait for all images to be looked at.
     choices(arguments, &registry)?;
     if arguments.join && arguments.models.len() > 1 {

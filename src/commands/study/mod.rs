@@ -25,7 +25,7 @@ use thingsvision::whole;
 pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
     let mut registry = Registry::load(registry)?;
     let study = Study::read(&arguments.file)?;
-    registry.add_files(study.models.iter().map(|network| &network.model))?;
+    registry.add_files(study.models.iter().map(|network| &network.model), |choice| store.path(choice))?;
     let plan = Plan::new(&study, &registry, store)?;
     plan.say(&study, printer);
     if arguments.dry_run {
