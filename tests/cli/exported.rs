@@ -153,7 +153,7 @@ fn the_same_file_elsewhere_is_the_same_network() {
 
 #[test]
 fn an_extraction_is_like_that_of_a_built_in_network() {
-    let lab = lab(&["scripted.pt"]);
+    let lab = lab(&["scripted.pt", "shared.pt"]);
     assert_output!(lab.succeed("extract --model nets/scripted.pt --layer relu@0 --layer body.* --images images"), @r#"
     exit Some(0)
     --- stdout
@@ -200,6 +200,8 @@ fn an_extraction_is_like_that_of_a_built_in_network() {
     fine   again     5 rows of every layer come out the same, to the bit
     --- stderr
     "#);
+    // Those of modules with several names count once.
+    assert!(lab.succeed("models nets/shared.pt").stdout.contains("parameters          792"));
     assert_output!(lab.succeed("models nets/scripted.pt"), @r#"
     exit Some(0)
     --- stdout

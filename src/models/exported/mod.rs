@@ -12,9 +12,9 @@ pub use card::Card;
 use super::model::Network;
 use crate::advice::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
-use crate::torchscript::{Output, Script, on_large_stack};
+use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};
 use anyhow::{Context, Result, anyhow, ensure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -80,10 +80,12 @@ fn manifest(script: &Script, is_traced: bool, aliases: HashMap<String, String>) 
         })
     };
     let numbers = script.modules()?.into_iter().map(number).collect();
-    let parameters = script.tensors()?.into_iter().filter(|tensor| tensor.is_parameter);
-    let entry = |key, tensor: Tensor| TensorEntry { key, shape: tensor.size(), kind: tensor.kind() };
+    // Each once, as in `parameters()`, though modules may share them.
+    let mut seen = HashSet::new();
+    let is_new = |parameter: &ScriptTensor| parameter.is_parameter && seen.insert(parameter.tensor.data_ptr());
+    let entry = |ScriptTensor { key, tensor, .. }| TensorEntry { key, shape: tensor.size(), kind: tensor.kind() };
     // Of the buffers nothing is asked.
-    let tensors = parameters.map(|parameter| entry(parameter.key, parameter.tensor)).collect();
+    let tensors = script.tensors()?.into_iter().filter(is_new).map(entry).collect();
     Ok((Manifest { modules, tensors, aliases, is_traced }, numbers))
 }
 
