@@ -429,7 +429,7 @@ class Default:
                 calls.append((module, args[0].clone(), output))
 
         with hooks(self.names, hook), torch.no_grad():
-            output = first(model(batch))
+            output = first(run(model, batch))
         for module, wanted, result in reversed(calls):
             if module is told and not isinstance(module, nn.Identity) or told is None and same(first(result), output):
                 return self.names[module], wanted
@@ -635,10 +635,7 @@ def check(path: pathlib.Path, way: str, model: nn.Module, shape: tuple[int, int]
 def check_batch(path: pathlib.Path, way: str, model: nn.Module, batch: torch.Tensor):
     count = plural(len(batch), "image")
     with quiet(), torch.no_grad():
-        try:
-            wanted = leaves(model(batch))
-        except (RuntimeError, ValueError) as error:
-            raise ExportError(f"the network fails with {count}: {summary(error)}") from error
+        wanted = leaves(run(model, batch))
         try:
             got = leaves(torch.jit.load(str(path), map_location="cpu")(batch))
         except RuntimeError as error:
@@ -654,6 +651,15 @@ def check_batch(path: pathlib.Path, way: str, model: nn.Module, batch: torch.Ten
         if not difference <= TOLERANCE:
             raise ExportError(f"the {way} file gives other values than the network, by {difference:.2g} of the largest: "
                               "its forward depends on more than the images (a constant of the trace, chance)")
+
+
+def run(model: nn.Module, batch: torch.Tensor):
+    try:
+        return model(batch)
+    except Exception as error:  # whatever its code raises
+        number, _, height, width = batch.shape
+        raise ExportError(f"the network fails with {plural(number, 'image')} of {height} x {width} pixels (--size N says another size): "
+                          f"{summary(error)}") from error
 
 
 def plural(count: int, noun: str) -> str:
