@@ -38,10 +38,12 @@ constexpr const char *NUMBER = "__thingsvision_module";
 struct Script {
     Module root;
     std::vector<std::pair<std::string, Module>> modules;
+    // Whether its code writes to its attributes.
+    bool writes = false;
 };
 
 // Shows a tensor of an output: the module, whether a call's output begins with it, where in the output it is (`1:0` is the
-// first element of the second), and the tensor. Returns whether to go on.
+// first element of the second), and the tensor, or null for an output without any. Returns whether to go on.
 using See = int (*)(void *context, size_t module, int begins, const char *element, const at::Tensor *tensor);
 
 struct Run {
@@ -93,10 +95,18 @@ class Viewer {
   public:
     Viewer(const Run &run, size_t module) : run_(run), module_(module) {}
 
+    void see(const c10::IValue &value) {
+        see(value, "");
+        if (begins_) {
+            show("", nullptr);
+        }
+    }
+
+  private:
     void see(const c10::IValue &value, const std::string &element) {
         if (value.isTensor()) {
             if (value.toTensor().defined()) {
-                show(element, value.toTensor());
+                show(element, &value.toTensor());
             }
         } else if (value.isTuple()) {
             see_all(value.toTupleRef().elements(), element);
@@ -117,7 +127,6 @@ class Viewer {
         }
     }
 
-  private:
     template <typename Values> void see_all(const Values &values, const std::string &element) {
         size_t i = 0;
         for (const auto &value : values) {
@@ -129,8 +138,8 @@ class Viewer {
         return element.empty() ? name : element + ":" + name;
     }
 
-    void show(const std::string &element, const at::Tensor &tensor) {
-        if (!run_.see(run_.context, module_, begins_, element.c_str(), &tensor)) {
+    void show(const std::string &element, const at::Tensor *tensor) {
+        if (!run_.see(run_.context, module_, begins_, element.c_str(), tensor)) {
             throw Stop{};
         }
         begins_ = false;
@@ -145,22 +154,12 @@ void record(torch::jit::Stack &stack) {
     const auto module = static_cast<size_t>(torch::jit::pop(stack).toInt());
     const auto output = torch::jit::pop(stack);
     if (current && (!current->wanted || current->wanted[module])) {
-        Viewer(*current, module).see(output, "");
+        Viewer(*current, module).see(output);
     }
 }
 
 torch::jit::RegisterOperators operators({torch::jit::Operator("thingsvision::record(Any output, int module) -> ()", record,
                                                               c10::AliasAnalysisKind::CONSERVATIVE)});
-
-// `forward`, and scripted overloads of it, `forward__0`. Of a module that is called again tracing makes `forward1`; in
-// scripted code that is a method of the author's.
-bool is_forward(const std::string &method, bool traced) {
-    if (method.rfind("forward", 0) != 0) {
-        return false;
-    }
-    const bool is_numbered = method.find_first_not_of("_0123456789", 7) == std::string::npos;
-    return method.size() == 7 || (is_numbered && (traced || method.compare(7, 2, "__") == 0));
-}
 
 void list(const std::string &name, const Module &module, std::unordered_set<c10::ivalue::Object *> &seen,
           std::vector<std::pair<std::string, Module>> &modules) {
@@ -173,7 +172,119 @@ void list(const std::string &name, const Module &module, std::unordered_set<c10:
     }
 }
 
+// Calls `visit(node)` for every node of the methods of `modules`, and of the functions that they call.
+class Nodes {
+  public:
+    template <typename Visit> static void of(const std::vector<std::pair<std::string, Module>> &modules, Visit visit) {
+        Nodes nodes;
+        for (const auto &[_, module] : modules) {
+            for (auto *method : module.type()->methods()) {
+                nodes.walk(*method, visit);
+            }
+        }
+    }
+
+  private:
+    template <typename Visit> void walk(torch::jit::Function &function, Visit &visit) {
+        auto *code = torch::jit::tryToGraphFunction(function);
+        if (code && done_.insert(code).second) {
+            walk(code->graph()->block(), visit);
+        }
+    }
+
+    template <typename Visit> void walk(torch::jit::Block *block, Visit &visit) {
+        for (auto *node : block->nodes()) {
+            for (auto *inner : node->blocks()) {
+                walk(inner, visit);
+            }
+            visit(node);
+            for (auto *input : node->inputs()) {
+                if (const auto type = input->type()->cast<c10::FunctionType>()) {
+                    walk(*type->function(), visit);
+                }
+            }
+        }
+    }
+
+    std::unordered_set<torch::jit::Function *> done_;
+};
+
+// Whether a node assigns to an attribute, or changes the tensor in one, perhaps through views of it.
+bool writes_attribute(const Node *node) {
+    if (node->kind() == c10::prim::SetAttr) {
+        return true;
+    }
+    const auto *schema = node->maybeSchema();
+    for (size_t i = 0; schema && i < schema->arguments().size(); i++) {
+        const auto *alias = schema->arguments()[i].alias_info();
+        if (!alias || !alias->isWrite()) {
+            continue;
+        }
+        const auto *source = node->input(i)->node();
+        for (const auto *of = source->maybeSchema(); of && !of->returns().empty() && of->returns()[0].alias_info() && !source->inputs().empty();
+             of = source->maybeSchema()) {
+            source = source->input(0)->node();
+        }
+        // Batch norms count batches in training alone.
+        if (source->kind() == c10::prim::GetAttr && source->s(c10::attr::name) != "num_batches_tracked") {
+            return true;
+        }
+    }
+    return false;
+}
+
+using Object = c10::intrusive_ptr<c10::ivalue::Object>;
+using Objects = std::unordered_map<c10::ivalue::Object *, Object>;
+
+// A module anew, with its parameters and copies of all else: what a run writes stays its own.
+Object own(const Object &module, Objects &done) {
+    auto &copy = done[module.get()];
+    if (!copy) {
+        copy = module->copy();
+        const auto type = module->type();
+        for (size_t i = 0; i < type->numAttributes(); i++) {
+            const auto &value = module->getSlot(i);
+            if (value.isModule()) {
+                copy->setSlot(i, own(value.toObject(), done));
+            } else if (!type->is_parameter(i)) {
+                copy->setSlot(i, value.deepcopy());
+            }
+        }
+    }
+    return copy;
+}
+
+using Methods = std::unordered_set<std::string>;
+
+// `forward`, and scripted overloads of it, `forward__0`. Of a module that is called again tracing makes `forward1`, which its
+// parent calls; in scripted code that is a method of the author's.
+bool is_forward(const torch::jit::Function &method, bool traced, const Methods &called) {
+    const auto &name = method.name();
+    if (name.rfind("forward", 0) != 0) {
+        return false;
+    }
+    const bool is_numbered = name.find_first_not_of("_0123456789", 7) == std::string::npos;
+    const bool is_overload = name.compare(7, 2, "__") == 0;
+    return name.size() == 7 || (is_numbered && (is_overload || (traced && called.count(method.qualname().qualifiedName()))));
+}
+
+// The methods that others call than their own object.
+Methods called_from_outside(const Script &script) {
+    Methods called;
+    Nodes::of(script.modules, [&](Node *node) {
+        if (node->kind() == c10::prim::CallMethod && node->input(0) != node->owningGraph()->inputs().at(0)) {
+            const auto type = node->input(0)->type()->cast<c10::ClassType>();
+            const auto *method = type ? type->findMethod(node->s(c10::attr::name)) : nullptr;
+            if (method) {
+                called.insert(method->qualname().qualifiedName());
+            }
+        }
+    });
+    return called;
+}
+
 void record_calls(Script &script, bool traced) {
+    const auto called = called_from_outside(script);
     std::unordered_set<const c10::ClassType *> done;
     for (size_t number = 0; number < script.modules.size(); number++) {
         const auto &module = script.modules[number].second;
@@ -184,7 +295,7 @@ void record_calls(Script &script, bool traced) {
                 auto graph = torch::jit::toGraphFunction(*method).graph();
                 // What is forked runs in other threads, where nobody would see it.
                 torch::jit::InlineForkWait(graph);
-                if (is_forward(method->name(), traced)) {
+                if (is_forward(*method, traced, called)) {
                     torch::jit::WithInsertPoint end(graph->return_node());
                     auto *id = graph->insertGetAttr(graph->inputs().at(0), NUMBER);
                     graph->insert(c10::Symbol::fromQualString("thingsvision::record"), {graph->outputs().at(0), id});
@@ -208,41 +319,16 @@ class Constants {
   public:
     Constants(c10::Device device, at::ScalarType kind, bool was_half) : device_(device), kind_(kind), was_half_(was_half) {}
 
-    void adapt(const std::vector<std::pair<std::string, Module>> &modules) {
-        for (const auto &[_, module] : modules) {
-            for (auto *method : module.type()->methods()) {
-                adapt(*method);
-            }
+    void adapt(Node *node) const {
+        if (node->kind() == c10::prim::Constant && node->hasAttribute(c10::attr::value)) {
+            adapt_constant(node);
+        } else if (node->kind() == c10::aten::to && was_half_) {
+            adapt_cast(node);
         }
     }
 
   private:
-    void adapt(torch::jit::Function &function) {
-        auto *code = torch::jit::tryToGraphFunction(function);
-        if (code && done_.insert(code).second) {
-            adapt(code->graph()->block());
-        }
-    }
-
-    void adapt(torch::jit::Block *block) {
-        for (auto *node : block->nodes()) {
-            for (auto *inner : node->blocks()) {
-                adapt(inner);
-            }
-            if (node->kind() == c10::prim::Constant && node->hasAttribute(c10::attr::value)) {
-                adapt_constant(node);
-            } else if (node->kind() == c10::aten::to && was_half_) {
-                adapt_cast(node);
-            }
-            for (auto *input : node->inputs()) {
-                if (const auto type = input->type()->cast<c10::FunctionType>()) {
-                    adapt(*type->function());
-                }
-            }
-        }
-    }
-
-    void adapt_constant(Node *node) {
+    void adapt_constant(Node *node) const {
         if (node->output()->type()->kind() == c10::TypeKind::DeviceObjType) {
             node->s_(c10::attr::value, device_.str());
         } else if (node->kindOf(c10::attr::value) == torch::jit::AttributeKind::t) {
@@ -252,7 +338,7 @@ class Constants {
     }
 
     // x.half(), traced, is aten::to(x, 5, …).
-    void adapt_cast(Node *node) {
+    void adapt_cast(Node *node) const {
         for (size_t i = 1; i < std::min<size_t>(node->inputs().size(), 3); i++) {
             const auto constant = torch::jit::toIValue(node->input(i));
             if (constant && constant->isInt() && is_half(constant->toInt())) {
@@ -265,7 +351,6 @@ class Constants {
     c10::Device device_;
     at::ScalarType kind_;
     bool was_half_;
-    std::unordered_set<torch::jit::Function *> done_;
 };
 
 } // namespace
@@ -347,7 +432,11 @@ int thingsvision_script_prepare(Script *script, const at::Tensor *like, int trac
         for (const auto &buffer : script->root.buffers()) {
             convert(buffer);
         }
-        Constants(device, kind, was_half).adapt(script->modules);
+        const Constants constants(device, kind, was_half);
+        Nodes::of(script->modules, [&](Node *node) {
+            constants.adapt(node);
+            script->writes |= writes_attribute(node);
+        });
         record_calls(*script, traced);
     });
 }
@@ -362,7 +451,8 @@ int thingsvision_script_run(const Script *script, const at::Tensor *images, cons
         } reset;
         current = &run;
         try {
-            Module root = script->root;
+            Objects done;
+            Module root = script->writes ? Module(own(script->root._ivalue(), done)) : script->root;
             root.forward({*images});
         } catch (const Stop &) {
         }

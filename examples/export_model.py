@@ -14,16 +14,19 @@ prepared, which layer to take by default, the licence. It is loaded again and co
 import argparse
 import collections
 import contextlib
+import copy
 import dataclasses
 import functools
 import hashlib
 import importlib.util
 import inspect
 import json
+import keyword
 import math
 import os
 import pathlib
 import pickle
+import re
 import sys
 import warnings
 
@@ -80,17 +83,20 @@ class Exported:
 
 
 def export(source: str, path, *, random=False, seed=0, checkpoint=None, trace=False, size=None, default_layer=None, readout=None,
-           tokens=None, resize=None, crop=None, interpolation=None, mean=None, std=None, name=None, licence=None, citation=None,
+           tokens=None, resize=None, crop=None, interpolation=None, mean=None, std=None, licence=None, citation=None,
            weights_from=None) -> Exported:
     """Writes the network that `source` names to `path`; the options are those of the command line.
 
     `source` may also be a function that returns a network, for scripts and tests.
     """
     network = load(source, random, seed, checkpoint, size)
-    model = network.model.eval().float().requires_grad_(False)
+    model = without_fast_paths(network.model.eval().float().requires_grad_(False))
+    if not pathlib.Path(path).absolute().parent.is_dir():
+        raise ExportError(f"there is no folder {pathlib.Path(path).absolute().parent}")
     preprocessing = prepared(network.preprocessing, resize, crop, interpolation, mean, std)
     shape = input_size(network, preprocessing, size)
     tokens = tokens or network.tokens
+    check_hooks(model, images(2, shape, seed=1))
     default = Default(model, images(2, shape, seed=1), tokens)
     if default_layer:
         default.choose(default_layer, readout)
@@ -98,7 +104,7 @@ def export(source: str, path, *, random=False, seed=0, checkpoint=None, trace=Fa
         default.readout = readout
     record = {
         "format": FORMAT,
-        "name": name or network.name,
+        "name": network.name,
         "source": network.source,
         "exported": "",
         "weights": weights_from or network.weights,
@@ -301,10 +307,13 @@ PACKAGES = {"open_clip": "open_clip_torch"}
 def own_file(file: pathlib.Path, function: str) -> Network:
     if not file.is_file():
         raise ExportError(f"{file} is no file")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # The name becomes one in the code of the file.
+    name = re.sub(r"\W|^(?=\d)", "_", file.stem, flags=re.ASCII)
+    name = f"{name}_" if keyword.iskeyword(name) else name
+    spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
     # Scripting looks for the source by the module's name, and the file may import its neighbours.
-    sys.modules[file.stem] = module
+    sys.modules[name] = module
     sys.path.insert(0, str(file.parent.resolve()))
     spec.loader.exec_module(module)
     if not hasattr(module, function):
@@ -313,10 +322,52 @@ def own_file(file: pathlib.Path, function: str) -> Network:
 
 
 def own(function, name: str, source: str) -> Network:
+    if isinstance(function, nn.Module) or not callable(function):
+        raise ExportError(f"{source} is no function that makes a network: write def make_network(): return …")
+    needed = [each for each in inspect.signature(function).parameters.values()
+              if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    if needed:
+        raise ExportError(f"{source} needs the argument `{needed[0].name}`: give a function without arguments, that passes it")
     model = function()
     if not isinstance(model, nn.Module):
         raise ExportError(f"{source} returned {type(model).__name__}, not a torch.nn.Module")
     return Network(model, name, source, f"as made by {source}")
+
+
+def without_fast_paths(model: nn.Module) -> nn.Module:
+    """With transformers that call their modules, as they do under hooks, instead of computing all at once."""
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = 0
+        elif isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False
+    return model
+
+
+def check_hooks(model: nn.Module, batch: torch.Tensor):
+    """Fails if a forward hook of the author's changes what a module gives: a file has the layer without it."""
+    changing = set()
+
+    def watched(name: str, hook):
+        def watching(*args):
+            result = hook(*args)
+            if result is not None:
+                changing.add(name)
+            return result
+
+        return watching
+
+    hooked = [(name, module, module._forward_hooks.copy()) for module, name in of_python(model).items() if module._forward_hooks]
+    if not hooked:
+        return
+    for name, module, own_hooks in hooked:
+        module._forward_hooks.update({key: watched(name, hook) for key, hook in own_hooks.items()})
+    run(model, batch)
+    for _, module, own_hooks in hooked:
+        module._forward_hooks.update(own_hooks)
+    if changing:
+        raise ExportError(f"a forward hook changes what `{min(changing)}` gives, and the file would have the layer without it: "
+                          "do in its forward what the hook does")
 
 
 def load_checkpoint(model: nn.Module, file: pathlib.Path) -> str:
@@ -325,9 +376,11 @@ def load_checkpoint(model: nn.Module, file: pathlib.Path) -> str:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{file} cannot be read: {error.strerror}") from error
-    except pickle.UnpicklingError as error:
-        raise ExportError(f"{file} is no state dict, as torch.save(model.state_dict(), FILE) writes it") from error
-    state = state.get("state_dict", state)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+        raise ExportError(f"{file} is no state dict, as torch.save(model.state_dict(), FILE) writes it, or damaged") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict):
+        raise ExportError(f"{file} holds {type(state).__name__}, and no state dict, as torch.save(model.state_dict(), FILE) writes it")
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -369,6 +422,8 @@ def prepared(known: dict | str | None, resize, crop, interpolation, mean, std) -
         raise ExportError("give --resize, --mean and --std together (and --crop, --interpolation), or none of them")
     if isinstance(known, dict) or given:
         known = known if isinstance(known, dict) else {"interpolation": "bilinear"}
+        if not all((known | given)["std"]):
+            raise ExportError("--std is what pixels are divided by, and cannot be 0")
         order = ("resize", "interpolation", "crop", "mean", "std")
         both = known | given
         return {key: both[key] for key in order if key in both and both[key] != "none"}
@@ -396,7 +451,7 @@ class Default:
         # What thingsvision calls the output of the whole network.
         self.output = "network_output" if "output" in dict(model.named_children()) else "output"
         self.layer, self.readout, self.tokens = self.output, "none", None
-        self.names = {module: name for name, module in model.named_modules() if name}
+        self.names = of_python(model)
         self.called = set()
         classifier, wanted = self.classifier(model, batch)
         if classifier is None:
@@ -425,7 +480,7 @@ class Default:
 
         def hook(module, args, output):
             self.called.add(self.names[module])
-            if module is told or isinstance(module, nn.Linear):
+            if args and (module is told or isinstance(module, nn.Linear)):
                 calls.append((module, args[0].clone(), output))
 
         with hooks(self.names, hook), torch.no_grad():
@@ -442,7 +497,7 @@ class Default:
         def before(module, args):
             nonlocal order
             order += 1
-            begun.append((order, args[0]._version if args and isinstance(args[0], torch.Tensor) else None))
+            begun.append((order, version_of(args[0]) if args else None))
 
         def after(module, args, output):
             place, version = begun.pop()
@@ -462,11 +517,18 @@ def passed_on(args, output: torch.Tensor, version) -> bool:
     """Whether the output is the input, unchanged (dropout, an identity)."""
     x = args[0] if args else None
     return (isinstance(x, torch.Tensor) and x.data_ptr() == output.data_ptr() and x.shape == output.shape
-            and x._version == version)
+            and version_of(x) == version)
+
+
+def version_of(x) -> int | None:
+    """How often a tensor was changed, if PyTorch counts it."""
+    return x._version if isinstance(x, torch.Tensor) and not x.is_inference() else None
 
 
 def readout_giving(output: torch.Tensor, wanted: torch.Tensor, tokens: str | None) -> str | None:
     """The readout that makes `wanted` of a layer's output."""
+    if not output.is_floating_point():
+        return None
     if same(output, wanted):
         return "none"
     if output.ndim > 2 and same(output.flatten(1), wanted):
@@ -492,9 +554,15 @@ def same(a, b) -> bool:
     return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b)
 
 
+def of_python(model: nn.Module) -> dict[nn.Module, str]:
+    """The modules in a network, with their names, but for those that are TorchScript already."""
+    return {module: name for name, module in model.named_modules() if name and not isinstance(module, torch.jit.ScriptModule)}
+
+
 @contextlib.contextmanager
 def hooks(names: dict, after, before=None):
-    handles = [module.register_forward_hook(after) for module in names]
+    with_all = lambda module, args, kwargs, output: after(module, (*args, *kwargs.values()), output)
+    handles = [module.register_forward_hook(with_all, with_kwargs=True) for module in names]
     handles += [module.register_forward_pre_hook(before) for module in names if before]
     try:
         yield
@@ -531,12 +599,21 @@ def write_as(way: str, module, model: nn.Module, path: pathlib.Path, record: dic
     # The name without its ending becomes the name of the folder in the archive.
     unfinished = path.with_suffix(".unfinished")
     try:
-        with quiet():
+        with quiet(), refused(f"the {way} network cannot be stored"):
             torch.jit.save(module, str(unfinished), _extra_files={RECORD: json.dumps(record, indent=1, ensure_ascii=False)})
         check(unfinished, way, model, shape)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def refused(what: str):
+    """What TorchScript refuses, as an error for people."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        raise ExportError(f"{what}: {summary(error)}") from error
 
 
 def script(model: nn.Module):
@@ -547,12 +624,9 @@ def script(model: nn.Module):
 def traced(model: nn.Module, batch: torch.Tensor):
     """The trace, and the places of the tensors that its modules give, where the trace numbers them in another way."""
     with quiet(), torch.no_grad():
-        try:
-            with OutputsKept(model) as kept:
-                # Not strict: outputs may be lists and dictionaries.
-                module = torch.jit.trace(model, batch, check_trace=False, strict=False)
-        except RuntimeError as error:
-            raise ExportError(f"the network cannot be traced: {summary(error)}") from error
+        with OutputsKept(model) as kept, refused("the network cannot be traced"):
+            # Not strict: outputs may be lists and dictionaries.
+            module = torch.jit.trace(model, batch, check_trace=False, strict=False)
     return module, kept.elements(module)
 
 
@@ -566,7 +640,7 @@ class OutputsKept(contextlib.ExitStack):
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        names = {module: name for name, module in model.named_modules() if name and not isinstance(module, torch.jit.ScriptModule)}
+        names = of_python(model)
         self.first_names = other_names(model)
         # By module, the places of tensors in the output of each of its calls.
         self.places = collections.defaultdict(list)
@@ -582,16 +656,19 @@ class OutputsKept(contextlib.ExitStack):
 
         self.enter_context(hooks(names, use))
 
-    def elements(self, module) -> dict[str, list[str]]:
-        """The places of the first tensors that the modules of a trace give, unless those are what the trace says."""
-        elements = {}
+    def elements(self, module) -> dict[str, list[list[str]]]:
+        """The places of the tensors that the modules of a trace give first, by call, unless those are what the trace says."""
+        counts = collections.defaultdict(set)
         for name, part in module.named_modules():
-            name = self.first_names.get(name, name)
-            places, *others = self.places.get(name, [[]])
-            counts = [number_of_outputs(part, method) for method in part._c._method_names() if method.startswith("forward")]
-            if places and all(other == places for other in others) and len(places) <= min(counts, default=0):
-                if any(places != ([""] if count == 1 else [str(i) for i in range(count)][: len(places)]) for count in counts):
-                    elements[name] = places
+            methods = [method for method in part._c._method_names() if method.startswith("forward")]
+            counts[self.first_names.get(name, name)] |= {number_of_outputs(part, method) for method in methods}
+        elements = {}
+        for name, calls in self.places.items():
+            most = max(counts[name], default=0)
+            said = [""] if most == 1 else [str(i) for i in range(most)]
+            # Tensors that are lost in a structure of another kind leave nobody knows which places.
+            if most >= max(map(len, calls)) and (len(counts[name]) > 1 or any(places != said for places in calls)):
+                elements[name] = calls[:1] if all(places == calls[0] for places in calls) else calls
         return elements
 
 
@@ -612,8 +689,12 @@ def giving_its_own(forward):
     def own(output):
         if isinstance(output, torch.Tensor):
             return output.detach()
-        if type(output) is dict:
-            return {key: own(value) for key, value in output.items()}
+        if isinstance(output, dict):
+            copied = copy.copy(output)
+            copied.update({key: own(value) for key, value in output.items()})
+            return copied
+        if hasattr(output, "_fields"):
+            return type(output)(*map(own, output))
         return type(output)(map(own, output)) if type(output) in (tuple, list) else output
 
     return functools.wraps(forward)(lambda *args, **kwargs: own(forward(*args, **kwargs)))
@@ -636,8 +717,10 @@ def check_batch(path: pathlib.Path, way: str, model: nn.Module, batch: torch.Ten
     count = plural(len(batch), "image")
     with quiet(), torch.no_grad():
         wanted = leaves(run(model, batch))
+        with refused(f"the {way} file cannot be loaded"):
+            loaded = torch.jit.load(str(path), map_location="cpu").eval()
         try:
-            got = leaves(torch.jit.load(str(path), map_location="cpu")(batch))
+            got = leaves(loaded(batch))
         except RuntimeError as error:
             if way == "traced":
                 raise ExportError(f"the traced file fails with {count}, it was traced with 2: the network's code makes a constant of "
@@ -764,7 +847,6 @@ def arguments() -> argparse.Namespace:
                         "registers after it), 4 (the first 4, without a class token), none")
     other = parser.add_argument_group("other")
     other.add_argument("--trace", action="store_true", help="trace, also where scripting would do (modules without operations are lost)")
-    other.add_argument("--name", metavar="NAME", help="what to call the network")
     other.add_argument("--licence", metavar="TEXT", help="the licence of the weights")
     other.add_argument("--citation", metavar="TEXT", help="what to cite")
     return parser.parse_args()

@@ -87,7 +87,7 @@ struct Layer {
 
 impl Layer {
     fn rows(&self) -> Rows<'_> {
-        Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref() }
+        Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref(), leads: false }
     }
 
     fn stimulus(&self, row: usize) -> String {

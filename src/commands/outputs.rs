@@ -38,8 +38,11 @@ pub fn check(outputs: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> 
     Ok(())
 }
 
-/// Fails if `output` lies in no folder.
+/// Fails if `output` lies in no folder, or is one.
 pub fn check_folder(output: &Path) -> Result<()> {
+    if output.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(advise(format!("`{}` is the name of a folder", output.display()), "name a file in it"));
+    }
     match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             Err(advise(format!("there is no folder `{}`", folder.display()), format!("make it: mkdir -p {}", folder.display())))
@@ -68,6 +71,26 @@ pub fn check_npy(output: &Path, hint: &str) -> Result<()> {
         return Ok(());
     }
     Err(advise(format!("`{}` would be a NumPy file under another name", output.display()), format!("end the name in .npy{hint}")))
+}
+
+/// Fails if IDs of `output` would take the place of those of another file: `x.npy` and `x.csv` have one `x.ids.txt`.
+pub fn check_ids(output: &Path, ids: Option<&[String]>) -> Result<()> {
+    let beside = ids::beside(output);
+    let siblings = ["npy", "npz", "csv", "tsv", "txt", "mat", "h5", "hdf5"].map(|ending| arrays::with_ending(output, ending));
+    let sibling = siblings.into_iter().find(|path| path.is_file() && !is_same(path, output));
+    let (Some(sibling), true) = (sibling, beside.is_file()) else { return Ok(()) };
+    if ids.is_some_and(|ids| ids::read(&beside).is_ok_and(|own| own == ids)) {
+        return Ok(());
+    }
+    Err(advise(
+        format!(
+            "`{}` names the stimuli of `{}`, and would those of `{}` too",
+            beside.display(),
+            sibling.display(),
+            output.display()
+        ),
+        "give what is written another name",
+    ))
 }
 
 /// Writes the IDs of `output` beside it, or removes those of what was there before.

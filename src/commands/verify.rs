@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use thingsvision::advice::{advise, text_of};
@@ -166,7 +167,7 @@ fn empty() -> Extract {
     }
 }
 
-/// A difference in words; of images the first that differs.
+/// A difference in words; of images the first that is another, not there any more, or new.
 fn of_difference(folder: &Path, stimuli: &Stimuli, text: String) -> Finding {
     if text.starts_with("program:") || text.starts_with("libtorch:") {
         return fine("made by", text);
@@ -175,9 +176,24 @@ fn of_difference(folder: &Path, stimuli: &Stimuli, text: String) -> Finding {
         return fault("made by", text);
     }
     let before = fs::read_to_string(folder.join("images.sha256")).unwrap_or_default();
-    let changed: Vec<&str> = before.lines().zip(stimuli.checksums.lines()).filter(|(a, b)| a != b).map(|(_, now)| now).collect();
-    let name = changed.first().and_then(|line| line.split_once("  ")).map_or("", |(_, name)| name);
-    fault("images", format!("{} changed since the run, the first is `{name}`", count(changed.len())))
+    let by_name = |lines: &str| -> BTreeMap<String, String> {
+        let parts = lines.lines().filter_map(|line| line.split_once("  "));
+        parts.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()
+    };
+    let (before, now) = (by_name(&before), by_name(&stimuli.checksums));
+    let names = |all: &BTreeMap<String, String>, is_it: &dyn Fn(&String, &String) -> bool| -> Vec<String> {
+        all.iter().filter(|(name, hash)| is_it(name, hash)).map(|(name, _)| name.clone()).collect()
+    };
+    let kinds = [
+        ("changed since the run", names(&now, &|name, hash| before.get(name).is_some_and(|was| was != hash))),
+        ("not there any more", names(&before, &|name, _| !now.contains_key(name))),
+        ("new", names(&now, &|name, _| !before.contains_key(name))),
+    ];
+    let of_kind = |(what, names): &(&str, Vec<String>)| {
+        names.first().map(|first| format!("{} {what}, the first is `{first}`", count(names.len())))
+    };
+    let said: Vec<_> = kinds.iter().filter_map(of_kind).collect();
+    fault("images", if said.is_empty() { "in another order than in the run".into() } else { said.join("; ") })
 }
 
 /// Rows drawn at random, in order.

@@ -107,7 +107,15 @@ pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String
             layers.insert((layer.call, layer.name.clone()), layer);
         }
     }
-    Ok(layers.into_values().collect())
+    let layers: Vec<Layer> = layers.into_values().collect();
+    let file_of_rdm = |layer: &Layer| format!("{}.rdm", layer.name);
+    match layers.iter().find(|layer| layers.iter().any(|other| other.name == file_of_rdm(layer))) {
+        Some(layer) => Err(advise(
+            format!("the RDM of `{}` would be in the same file as the activations of `{}`", layer.name, file_of_rdm(layer)),
+            "extract them in two runs, with another --out",
+        )),
+        None => Ok(layers),
+    }
 }
 
 /// Fails if no file can be called so, or one elsewhere: names in exported networks may be anything.
@@ -125,8 +133,11 @@ fn check_file_name(name: &str) -> Result<()> {
 
 fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) -> Result<Vec<Layer>> {
     let hint = "`NAME@0` is the first call of a module, `NAME` the last; globs go in quotes: --layer 'layer4.*'";
-    let (rest, element) = wanted.split_once(':').map_or((wanted, None), |(rest, element)| (rest, Some(element)));
-    let (name, call) = match rest.rsplit_once('@') {
+    // A name may have an `@` or `:` itself.
+    let is_name = manifest.module(wanted).is_some();
+    let parts = wanted.split_once(':').filter(|_| !is_name);
+    let (rest, element) = parts.map_or((wanted, None), |(rest, element)| (rest, Some(element)));
+    let (name, call) = match rest.rsplit_once('@').filter(|_| !is_name) {
         None => (rest, None),
         Some((name, call)) => {
             let digits = !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_digit());
@@ -136,8 +147,8 @@ fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) ->
         }
     };
     // What was asked for, of the module `name`.
-    let full = |name: &str| name.to_owned() + &wanted[name_end(wanted)..];
-    if name.contains(['*', '?', '[']) {
+    let full = |name: &str| name.to_owned() + if is_name { "" } else { &wanted[name_end(wanted)..] };
+    if name.contains(['*', '?', '[']) && !is_name {
         return resolve_glob(model, manifest, trace, name, (call, element), &full);
     }
     let module = find(model, manifest, name)?;

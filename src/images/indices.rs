@@ -57,7 +57,14 @@ fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
         let is_index = *number >= 0.0 && number.fract() == 0.0;
         if is_index { Ok(*number as usize) } else { bail!("`{}` holds {number}, which is no number of an image", path.display()) }
     };
-    numbers.iter().map(whole).collect()
+    let numbers: Vec<usize> = numbers.iter().map(whole).collect::<Result<_>>()?;
+    if numbers.len() == len && len > 2 && numbers.iter().all(|number| *number < 2) {
+        return Err(advise(
+            format!("`{}` has a 0 or 1 for each image, and they are taken for numbers of images", path.display()),
+            "save a mask as booleans: numpy.save(file, mask.astype(bool))",
+        ));
+    }
+    Ok(numbers)
 }
 
 /// Where the mask is true.

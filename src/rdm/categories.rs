@@ -76,7 +76,7 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
 
 /// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
 fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: [&str; 16] = [
+    const OF_STIMULI: [&str; 20] = [
         "",
         "stimulus",
         "stimuli",
@@ -91,7 +91,11 @@ fn is_header(line: &[String]) -> bool {
         "file",
         "filename",
         "path",
+        "image_path",
         "item",
+        "object",
+        "concept",
+        "word",
         "condition",
     ];
     const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];

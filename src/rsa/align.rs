@@ -15,6 +15,8 @@ pub struct Rows<'a> {
     pub stimuli: usize,
     /// Their IDs, which differ.
     pub ids: Option<&'a [String]>,
+    /// Whether those without IDs follow its order, if others with IDs have another: that of a model.
+    pub leads: bool,
 }
 
 /// The stimuli that are compared, and where each RDM has them.
@@ -24,24 +26,32 @@ pub struct Alignment {
     pub rows: Vec<Vec<usize>>,
     /// The IDs in the common order, if any RDM has some.
     pub ids: Option<Vec<String>>,
-    /// Whether an RDM without IDs was taken to be in the order of the others.
+    /// Whether an RDM without IDs was taken to be in the order of the others (of the models, if these have IDs).
     pub assumed: bool,
     /// How many stimuli are not in all RDMs.
     pub left_out: usize,
 }
 
-/// Aligns the RDMs of files, see [`align`].
-pub fn align_files<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Rdms)>, intersect: bool) -> Result<Alignment> {
-    let named: Vec<_> = files.into_iter().map(|(path, rdms)| (path.display().to_string(), rdms)).collect();
-    let rows = named.iter().map(|(name, rdms)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() });
+/// Aligns the RDMs of files, see [`align`]: those of `files`, then those of `models`, which lead.
+pub fn align_files<'a>(
+    files: impl IntoIterator<Item = (&'a Path, &'a Rdms)>,
+    models: impl IntoIterator<Item = (&'a Path, &'a Rdms)>,
+    intersect: bool,
+) -> Result<Alignment> {
+    let all = files.into_iter().map(|file| (file, false)).chain(models.into_iter().map(|model| (model, true)));
+    let named: Vec<_> = all.map(|((path, rdms), leads)| (path.display().to_string(), rdms, leads)).collect();
+    let rows =
+        named.iter().map(|(name, rdms, leads)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref(), leads: *leads });
     align(&rows.collect::<Vec<_>>(), intersect)
 }
 
-/// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some; those without
-/// must be of the same size.
+/// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some. Those without must be of
+/// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one.
 pub fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
     let labelled = |rows: &Rows| rows.ids.is_some();
-    let Some(reference) = all.iter().find(|rows| labelled(rows)).or(all.first()) else {
+    let some_lead = all.iter().any(|rows| labelled(rows) && rows.leads);
+    let mut leaders = all.iter().filter(|rows| labelled(rows) && (rows.leads || !some_lead));
+    let Some(reference) = leaders.next().or(all.first()) else {
         return Ok(Alignment { rows: Vec::new(), ids: None, assumed: false, left_out: 0 });
     };
     for rows in all.iter().filter(|rows| !labelled(rows) || !labelled(reference)) {
@@ -54,11 +64,21 @@ pub fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
     };
     let shared = shared(all, reference, ids, intersect)?;
     let left_out = union(all) - shared.len();
-    if let (true, Some(rows)) = (left_out > 0, all.iter().find(|rows| !labelled(rows))) {
-        return Err(advise(
-            format!("`{}` has no IDs, so its rows cannot be found among those that the others share", rows.name),
-            "put its IDs, one a line, into a file beside it that ends in .ids.txt",
-        ));
+    if let Some(rows) = all.iter().find(|rows| !labelled(rows)) {
+        let hint = "put its IDs, one a line, into a file beside it that ends in .ids.txt";
+        if left_out > 0 {
+            return Err(advise(
+                format!("`{}` has no IDs, so its rows cannot be found among those that the others share", rows.name),
+                hint,
+            ));
+        }
+        if let Some(other) = leaders.find(|other| other.ids != reference.ids) {
+            let (one, other) = (reference.name, other.name);
+            return Err(advise(
+                format!("`{}` has no IDs, and `{one}` and `{other}` have the stimuli in different orders", rows.name),
+                hint,
+            ));
+        }
     }
     let rows = all.iter().map(|rows| places(rows, &shared)).collect();
     Ok(Alignment { rows, ids: Some(shared), assumed, left_out })
@@ -138,7 +158,7 @@ mod tests {
     }
 
     fn rows<'a>(name: &'a str, ids: &'a [String]) -> Rows<'a> {
-        Rows { name, stimuli: ids.len(), ids: Some(ids) }
+        Rows { name, stimuli: ids.len(), ids: Some(ids), leads: false }
     }
 
     #[test]
@@ -164,9 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn those_without_ids_follow_the_models_or_need_one_order() {
+        let (a, b) = (ids("abcde"), ids("ecdab"));
+        let unlabelled = Rows { name: "u", stimuli: 5, ids: None, leads: false };
+        let model = |name, ids| Rows { leads: true, ..rows(name, ids) };
+        for all in [[unlabelled, rows("a", &a), model("b", &b)], [rows("a", &a), unlabelled, model("b", &b)]] {
+            let alignment = align(&all, false).unwrap();
+            let at = all.iter().position(|rows| rows.ids.is_none()).unwrap();
+            assert_eq!(alignment.rows[at], alignment.rows[2]);
+        }
+        let error = "`u` has no IDs, and `a` and `b` have the stimuli in different orders";
+        for all in [[rows("a", &a), rows("b", &b), unlabelled], [unlabelled, model("a", &a), model("b", &b)]] {
+            assert_eq!(align(&all, false).unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
     fn without_ids_sizes_must_agree() {
         let a = ids("abcde");
-        let unlabelled = |stimuli| Rows { name: "u", stimuli, ids: None };
+        let unlabelled = |stimuli| Rows { name: "u", stimuli, ids: None, leads: false };
         let alignment = align(&[unlabelled(5), rows("a", &a)], false).unwrap();
         assert!(alignment.assumed);
         assert_eq!(align(&[unlabelled(6), rows("a", &a)], false).unwrap_err().to_string(), "`u` has 6 stimuli, but `a` has 5");

@@ -126,8 +126,12 @@ impl Table {
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
         whole::write(&paths[1], &csv(&self.scores)?)?;
         whole::write(&paths[2], self.json()?.as_bytes())?;
-        if let Some(path) = paths.get(3) {
-            whole::write(path, &csv(&self.differences)?)?;
+        let differences = &Self::files(prefix, true)[3];
+        if self.differences.is_empty() {
+            // Those there may be are of other scores.
+            std::fs::remove_file(differences).ok();
+        } else {
+            whole::write(differences, &csv(&self.differences)?)?;
         }
         Ok(paths)
     }

@@ -78,8 +78,8 @@ pub struct Script {
     raw: NonNull<Raw>,
 }
 
-// SAFETY: after `prepare`, which takes `&mut self`, the C++ side only reads its modules, and libtorch runs one module in
-// several threads; what a run sees is kept by thread.
+// SAFETY: after `prepare`, which takes `&mut self`, the C++ side only reads its modules (code that writes to them runs on
+// objects of its own), and libtorch runs one module in several threads; what a run sees is kept by thread.
 unsafe impl Send for Script {}
 unsafe impl Sync for Script {}
 
@@ -93,7 +93,7 @@ pub struct ScriptTensor {
     pub is_parameter: bool,
 }
 
-/// A tensor of the output of a module. A call that gives none, as of what tracing left empty, is not seen.
+/// A tensor of the output of a module, or that there is none.
 pub struct Output<'a> {
     /// The number of the module in [`Script::modules`].
     pub module: usize,
@@ -101,8 +101,8 @@ pub struct Output<'a> {
     pub begins: bool,
     /// Where in the output it is: empty if it is the output, else numbers and keys as `1:0`.
     pub element: &'a str,
-    /// It.
-    pub tensor: Tensor,
+    /// It; `None` of a call that gives none, as of what tracing left empty.
+    pub tensor: Option<Tensor>,
 }
 
 impl Script {
@@ -161,8 +161,8 @@ impl Script {
     }
 
     /// Brings the network to a device in evaluation mode, with floating-point numbers of this kind; constants that name the
-    /// device or half precision of the export follow. If it may have been `traced`, methods called `forward1` are second calls
-    /// of a module. Once, before it runs.
+    /// device or half precision of the export follow. If it may have been `traced`, methods called `forward1` that another
+    /// module calls are second calls of one. Once, before it runs.
     pub fn prepare(&mut self, device: Device, kind: Kind, traced: bool) -> Result<()> {
         let like = Tensor::f_zeros([1], (kind, device))?;
         let mut message = Message::new();
@@ -185,9 +185,10 @@ impl Script {
             element: *const c_char,
             tensor: *const C_tensor,
         ) -> c_int {
-            // SAFETY: called only below, with the closure given there, a C string, and a tensor that lives during the call.
+            // SAFETY: called only below, with the closure given there, a C string, and null or a tensor that lives during the
+            // call.
             let (see, element, tensor) = unsafe {
-                let tensor = Tensor::clone_from_ptr(tensor.cast_mut());
+                let tensor = (!tensor.is_null()).then(|| Tensor::clone_from_ptr(tensor.cast_mut()));
                 (&mut *see.cast::<&mut dyn FnMut(Output) -> bool>(), CStr::from_ptr(element), tensor)
             };
             see(Output { module, begins: begins != 0, element: &element.to_string_lossy(), tensor }).into()

@@ -39,9 +39,14 @@ pub fn check(path: &Path) -> Result<()> {
 /// Whether no statement is too long or nested too deep to be compiled in reasonable time.
 fn is_plain(code: &mut dyn Read) -> Result<bool> {
     let (mut depth, mut length) = (0usize, 0);
+    let (mut in_text, mut is_escaped) = (false, false);
     for byte in BufReader::new(code).bytes() {
+        let byte = byte?;
         length += 1;
-        match byte? {
+        in_text ^= byte == b'"' && !is_escaped;
+        is_escaped = in_text && byte == b'\\' && !is_escaped;
+        match byte {
+            _ if in_text => {}
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             b'\n' if depth == 0 => length = 0,

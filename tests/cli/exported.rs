@@ -65,22 +65,22 @@ fn modules_are_layers_with_their_calls_and_elements() {
     assert_output!(lab.succeed(&format!("layers --model nets/bare.pt {told}")), @r#"
     exit Some(0)
     --- stdout
-      layer      module              output         calls   per image
-      input      Tensor              3 × 32 × 32        1   12.00 KiB
-      identity   Identity            never called       0
-      conv1      Conv2d              4 × 8 × 8          1    1.00 KiB
-      bn1        BatchNorm2d         4 × 8 × 8          1    1.00 KiB
-      relu       ReLU                6 × 4 × 4          3       384 B   relu@0 … @2
-      body       Sequential          4 × 8 × 8          1    1.00 KiB
-        body.0   Conv2d              4 × 8 × 8          1    1.00 KiB
-        body.3   Identity            never called       0
-        body.1   BatchNorm2d         4 × 8 × 8          1    1.00 KiB
-        body.2   ReLU                4 × 8 × 8          1    1.00 KiB
-      down       Conv2d              6 × 4 × 4          1       384 B
-      avgpool    AdaptiveAvgPool2d   6 × 1 × 1          1        24 B
-      dropout    Dropout             6                  1        24 B
-      fc         Linear              5                  1        20 B
-    * output     ConvNet             5                  1        20 B   default
+      layer      module              output        calls   per image
+      input      Tensor              3 × 32 × 32       1   12.00 KiB
+      conv1      Conv2d              4 × 8 × 8         1    1.00 KiB
+      bn1        BatchNorm2d         4 × 8 × 8         1    1.00 KiB
+      relu       ReLU                6 × 4 × 4         3       384 B   relu@0 … @2
+      body       Sequential          4 × 8 × 8         1    1.00 KiB
+        body.0   Conv2d              4 × 8 × 8         1    1.00 KiB
+        body.1   BatchNorm2d         4 × 8 × 8         1    1.00 KiB
+        body.2   ReLU                4 × 8 × 8         1    1.00 KiB
+        body.3   Identity                              1               not to be extracted: it gives no tensor: nothing at all, or the export left out what computes nothing (such as Identity)
+      identity   Identity                              1               not to be extracted: it gives no tensor: nothing at all, or the export left out what computes nothing (such as Identity)
+      down       Conv2d              6 × 4 × 4         1       384 B
+      avgpool    AdaptiveAvgPool2d   6 × 1 × 1         1        24 B
+      dropout    Dropout             6                 1        24 B
+      fc         Linear              5                 1        20 B
+    * output     ConvNet             5                 1        20 B   default
     --- stderr
 
     15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
@@ -243,6 +243,19 @@ fn neither_workers_nor_the_layers_beside_change_a_row() {
 }
 
 #[test]
+fn what_a_network_writes_to_itself_stays_in_one_batch() {
+    let lab = lab(&["stateful.pt"]);
+    let lines: String = (0..300).map(|i| format!("images/{}\n", ["a/one.png", "a/two.png", "b/three.png"][i % 3])).collect();
+    fs::write(lab.path("list.txt"), lines).unwrap();
+    let extract = "extract --model nets/stateful.pt --image-list list.txt --layer output --rdm none --batch-size 1";
+    lab.succeed(&format!("{extract} --workers 1 --out one"));
+    lab.succeed(&format!("{extract} --workers 4 --out four"));
+    let rows = npy::read(&lab.path("one/stateful/output.npy")).unwrap();
+    assert!((3..300).all(|row| (0..5).all(|d| rows[[row, d]] == rows[[row % 3, d]])));
+    assert!(lab.bytes("one/stateful/output.npy") == lab.bytes("four/stateful/output.npy"));
+}
+
+#[test]
 fn token_readouts_know_where_the_class_token_and_the_registers_are() {
     let lab = lab(&["tokens.pt"]);
     let extract = "extract --model nets/tokens.pt --images images --rdm none --layer norm";
@@ -300,9 +313,9 @@ fn a_file_without_preprocessing_asks_for_it() {
 fn layers_that_are_not_there_are_refused_with_the_reason() {
     let lab = lab(&["bare.pt", "tuples.pt", "unused.pt"]);
     assert_output!(lab.fail("extract --model nets/bare.pt --preprocess half --layer identity --images images"), @r#"
-    error: `identity` is never called by the network, so it has no output
+    error: `identity` cannot be extracted: it gives no tensor: nothing at all, or the export left out what computes nothing (such as Identity)
 
-    hint: it computes nothing (such as Identity) and the export left it out, it has another name that is called, or `output` uses its weights without it
+    hint: take another layer: `thingsvision layers` shows which have a shape
     "#);
     assert_output!(lab.fail("extract --model nets/tuples.pt --layer pyramid:2 --images images"), @r#"
     error: there is no `pyramid:2`
@@ -336,6 +349,7 @@ fn files_that_hold_no_network_that_runs_are_refused_with_the_reason() {
     let files = [
         "training.pt",
         "mixing.pt",
+        "extremes.pt",
         "fixed_batch.pt",
         "frozen.pt",
         "optimised.pt",
@@ -356,6 +370,11 @@ fn files_that_hold_no_network_that_runs_are_refused_with_the_reason() {
 
     mixing.pt
     error: the network in `nets/mixing.pt` cannot be run: its output for an image changes with the images beside it or from run to run, as in training
+
+    hint: export it in evaluation mode, network.eval(), and without a part that compares the images of a batch
+
+    extremes.pt
+    error: the network in `nets/extremes.pt` cannot be run: its output for an image changes with the images beside it or from run to run, as in training
 
     hint: export it in evaluation mode, network.eval(), and without a part that compares the images of a batch
 

@@ -76,16 +76,15 @@ fn subjects_are_aligned_by_their_ids() {
         }
         assert_eq!(lab.bytes("it.ids.txt"), lab.bytes("sub-1.ids.txt"));
     }
-    assert_output!(lab.succeed(&format!("rdm {ALL} --out it.npy")), @"
-    exit Some(0)
-    --- stdout
-    it.npy
-    --- stderr
+    assert_output!(lab.fail(&format!("rdm {ALL} --out it.npy")), @"
     `sub-1.npy`: RDM of 6 stimuli from 5 units each
     `sub-2.npy`: RDM of 6 stimuli from 6 units each
     `sub-3.npy`: RDM of 6 stimuli from 7 units each
-    RDMs of 3 subjects, 6 stimuli each, taken to be in the same order
+    error: some subjects have no IDs, and others have the stimuli in different orders
+
+    hint: put the IDs of each, one a line, into a file beside it that ends in .ids.txt, or give --ids
     ");
+    assert!(lab.succeed("rdm sub-1.npy sub-3.npy --out it.npy").stderr.contains("6 stimuli each, taken to be in the same order"));
     fs::write(lab.path("sub-2.ids.txt"), "f\na\nb\nc\ne\nx\n").unwrap();
     assert_output!(lab.fail("rdm sub-1.npy sub-2.npy --out new.npy"), @"
     `sub-1.npy`: RDM of 6 stimuli from 5 units each

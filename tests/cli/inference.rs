@@ -100,12 +100,43 @@ fn stimuli_are_matched_by_name() {
     let named = json(&lab, "--behavior turned.npy near.npy");
     assert!((named[0]["score"].as_f64().unwrap() - plain[0]["score"].as_f64().unwrap()).abs() < 1e-12);
 
+    // Without names: in the order of the models, whatever other targets have.
+    let both = json(&lab, "--behavior turned.npy --fmri far.npy near.npy");
+    assert!((both[1]["score"].as_f64().unwrap() - plain[0]["score"].as_f64().unwrap()).abs() < 1e-12, "{both}");
+    assert_output!(lab.fail("rdm average turned.npy near.npy far.npy --out mean.npy"), @r#"
+    error: `far.npy` has no IDs, and `turned.npy` and `near.npy` have the stimuli in different orders
+
+    hint: put its IDs, one a line, into a file beside it that ends in .ids.txt
+    "#);
+    // Names are those of one file: another of its stem would take them.
+    fs::write(lab.path("other.csv"), "0,1,2,3\n1,0,3,4\n2,3,0,5\n3,4,5,0\n").unwrap();
+    assert_output!(lab.fail("rdm convert other.csv turned.mat"), @r#"
+    error: `turned.ids.txt` names the stimuli of `turned.npy`, and would those of `turned.mat` too
+
+    hint: give what is written another name
+    "#);
+    lab.succeed("rdm convert turned.npy turned.csv");
+    assert_output!(lab.fail("rdm turned.npy"), @r#"
+    error: `turned.npy` is an RDM, and no features: it is symmetric, with zeros on the diagonal
+
+    hint: compare it with `thingsvision rsa`, average several with `thingsvision rdm average`; a glob may have matched it
+    "#);
+    lab.succeed("rsa --behavior turned.npy near.npy far.npy --bootstrap 100 --differences --out d");
+    assert!(lab.path("d.differences.csv").exists());
+    lab.succeed("rsa --behavior turned.npy near.npy --out d");
+    assert!(!lab.path("d.differences.csv").exists());
+    assert_output!(lab.fail("rsa --behavior turned.npy near.npy --out d/"), @r#"
+    error: `d/` is the name of a folder
+
+    hint: name files in it: --out FOLDER/rsa
+    "#);
+
     fs::write(lab.path("near.ids.txt"), ids(2..N + 2)).unwrap();
-    assert_output!(lab.fail("rsa --behavior turned.npy near.npy"), @"
-    error: `turned.npy` and `near.npy` are not of the same stimuli: `near.npy` has no `stimulus-0`, `stimulus-1`; `turned.npy` has no `stimulus-12`, `stimulus-13`
+    assert_output!(lab.fail("rsa --behavior turned.npy near.npy"), @r#"
+    error: `near.npy` and `turned.npy` are not of the same stimuli: `turned.npy` has no `stimulus-12`, `stimulus-13`; `near.npy` has no `stimulus-0`, `stimulus-1`
 
     hint: compare the same stimuli, or only those that all have: --intersect
-    ");
+    "#);
     assert_output!(lab.succeed("rsa --behavior turned.npy near.npy --intersect"), @r#"
     exit Some(0)
     --- stdout
@@ -136,7 +167,7 @@ fn missing_pairs_are_left_out_for_all_models_alike() {
     --- stderr
     left out row 7: `missing` has no data
 
-      Pearson correlation of RDMs: 11 stimuli, 54 pairs each, taken to be in the same order on both sides.
+      Pearson correlation of RDMs: 11 stimuli, 54 of 55 pairs each, taken to be in the same order on both sides.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json
       next: thingsvision plot bars rsa.json
     "#);

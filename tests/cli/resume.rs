@@ -166,7 +166,7 @@ fn an_unfinished_run_is_not_mixed_with_another() {
     error: `activations/alexnet.random-0.partial` holds an unfinished run that is not the same: readout: flatten, was none; layers: features.0 [193600], features.1 [193600], features.2 [46656…, was features.0 [64,55,55], features.1 [64,55,55], features.2 [6…
     "#);
     assert_output!(lab.fail(&format!("{EXTRACT} --resize 230")).lines().filter(|l| l.contains("error")).collect::<String>(), @r#"
-    error: `activations/alexnet.random-0.partial` holds an unfinished run that is not the same: preprocessing: {"resize":230,"interpolation":"bilinear","crop":224,"mean":…, was {"resize":256,"interpolation":"bilinear","crop":224,"mean":…
+    error: `activations/alexnet.random-0.partial` holds an unfinished run that is not the same: preprocessing: resize 230 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225, was resize 256 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
     "#);
     // An image of which a row was made.
     let first = lab.bytes("images/a/00.png");
@@ -280,6 +280,9 @@ fn a_run_is_verified() {
     let image = lab.bytes("images/b/08.png");
     lab.copy_image("palette.png", "images/b/08.png");
     said(verify(""), "1 changed since the run, the first is `b/08.png`");
+    fs::rename(lab.path("images/b/08.png"), lab.path("images/b/80.png")).unwrap();
+    said(verify(""), "1 not there any more, the first is `b/08.png`; 1 new, the first is `b/80.png`");
+    fs::rename(lab.path("images/b/80.png"), lab.path("images/b/08.png")).unwrap();
     fs::remove_file(lab.path("images/b/08.png")).unwrap();
     assert_eq!(verify("").code, Some(1));
     fs::write(lab.path("images/b/08.png"), image).unwrap();

@@ -202,6 +202,57 @@ class Shared(nn.Module):
         return self.act(self.second(x)).mean((2, 3))
 
 
+class Several(nn.Module):
+    """A module that gives something else in each call: nothing, a tensor, several in other places, its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([0.5]))
+
+    def forward(self, x, call: int):
+        if call == 0:
+            return None
+        y = x * self.scale
+        return [y, (x, {"a": y + 1, "b": None}), (None, y, [x, y - 1])][call - 1]
+
+
+class Calls(nn.Module):
+    """Only to be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 8, stride=8)
+        self.several = Several()
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x):
+        x = self.conv(x)
+        self.several(x, 0)
+        y = self.several(x, 1)
+        z, named = self.several(y, 2)
+        _, u, rest = self.several(z, 3)
+        x = rest[1] + u + named["a"] + rest[0]
+        return self.head(x.mean((2, 3)))
+
+
+class Stateful(nn.Module):
+    """Keeps tensors on itself meanwhile, and counts in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.skip = torch.zeros(1)
+        self.register_buffer("count", torch.zeros(1))
+        self.fc = nn.Linear(3, 5)
+
+    def forward(self, x):
+        self.skip = x
+        self.count.add_(1)
+        for i in range(10):
+            x = self.conv(x).tanh()
+        return self.fc((x + self.skip * self.count).mean((2, 3)))
+
+
 class Reserved(nn.Module):
     """Modules with the names that the program has for the images and the network's output."""
 
@@ -277,6 +328,17 @@ class Mixing(nn.Module):
     def forward(self, x):
         x = self.conv(x).mean((2, 3))
         return x - x.mean(0, keepdim=True)
+
+
+class Extremes(nn.Module):
+    """The images are scaled by the extremes of all of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 8, stride=8)
+
+    def forward(self, x):
+        return self.conv((x - x.min()) / (x.max() - x.min())).mean((2, 3))
 
 
 class TwoInputs(nn.Module):
@@ -452,7 +514,8 @@ def make_refused() -> dict:
     save(script(seeded(ConvNet).double()), "double")
     save(torch.jit.trace(seeded(ConvNet), x), "bare", "traced", record=False)
     for network, name in [(TwoInputs, "two_inputs"), (CudaConstant, "cuda_constant"), (ForeignOps, "foreign_ops"),
-                          (Raises, "raises"), (Asserts, "asserts"), (Mixing, "mixing")]:
+                          (Raises, "raises"), (Asserts, "asserts"), (Mixing, "mixing"),
+                          (Extremes, "extremes"), (Stateful, "stateful")]:
         save(script(seeded(network)), name)
     torch.save(seeded(ConvNet).state_dict(), HERE / "weights_only.pth")
     program = torch.export.export(seeded(ConvNet), (x,), dynamic_shapes={"x": {0: torch.export.Dim("images")}})
@@ -467,12 +530,14 @@ def make_refused() -> dict:
         "half.pt": "weights in float16",
         "double.pt": "weights in float64",
         "bare.pt": "ConvNet of seed 0 as torch.jit.trace makes it, without thingsvision.json: runs if told how images are prepared",
+        "stateful.pt": "writes to its attributes: in PyTorch what it gives changes from batch to batch",
         "two_inputs.pt": "forward(image, text)",
         "cuda_constant.pt": "makes a tensor on cuda:0, whatever the device of the images",
         "foreign_ops.pt": "uses torchvision::nms, which libtorch does not have",
         "raises.pt": "raises ValueError for pictures of this size",
         "asserts.pt": "an assertion fails for pictures of this size",
         "mixing.pt": "what it gives for an image depends on the images beside it",
+        "extremes.pt": "the same, by their minimum and maximum",
         "weights_only.pth": "a state dict",
         "program.pt2": "torch.export.save",
     }
@@ -494,6 +559,7 @@ def main():
         "traced_shared.pt": running("traced_shared", Shared, 4, trace=True),
         "unused.pt": running("unused", Unused, 5),
         "reserved.pt": running("reserved", Reserved, 7),
+        "calls.pt": running("calls", Calls, 8, trace=True),
         "prints.pt": running("prints", Warns, 6),
     }
     write("goldens.json", goldens)

@@ -84,7 +84,15 @@ pub fn wanted<'a>(
             check_tokens(&layers, &trace)?;
         }
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
-        let shapes = layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape, layer.places)).collect::<Result<_>>()?;
+        let shapes: Vec<Vec<usize>> =
+            layers.iter().map(|layer| readout.shape(&layer.name, &layer.shape, layer.places)).collect::<Result<_>>()?;
+        let number = layers.iter().zip(&shapes).find(|(_, shape)| shape.is_empty() && arguments.rdm != RdmOption::None);
+        if let Some((layer, _)) = number {
+            return Err(advise(
+                format!("`{}` gives one number for each image, which has no RDM", layer.name),
+                "extract it without: --rdm none",
+            ));
+        }
         let (bytes_per_image, parameters) = (extract::per_image(&trace), outline.manifest().parameters() as usize);
         let (folder, plan) = (folder(arguments, &choice), Plan::new(&trace, &calls));
         let last = calls.iter().max().map_or(0, |last| last + 1);

@@ -48,7 +48,7 @@ impl Sources {
         if let Some(path) = &shown.cluster {
             sources.push(Source::of_file(None, vec![path.clone()])?);
         }
-        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), shown.intersect)?;
+        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], shown.intersect)?;
         let mut notes = Vec::new();
         if alignment.left_out > 0 {
             notes.push(format!("{} stimuli that are not in all RDMs are left out.", count(alignment.left_out)));
@@ -88,7 +88,7 @@ impl Source {
     /// The mean of the subjects in files.
     fn of_file(name: Option<String>, files: Vec<PathBuf>) -> Result<Source> {
         let rdms = files.iter().map(|file| Rdms::read(file)).collect::<Result<Vec<_>>>()?;
-        let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&rdms), false)?;
+        let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&rdms), [], false)?;
         let of_file = |(rdms, rows): (&Rdms, &Vec<usize>)| -> Vec<Vec<f64>> {
             rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
         };

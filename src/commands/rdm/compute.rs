@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::npy::Matrix;
 use thingsvision::rdm::{Job, Shape, Stack, ids};
 use thingsvision::whole::free_space;
 
@@ -29,11 +30,15 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     Ok(printer.data(&out.display().to_string())?)
 }
 
-/// What --out says; of one subject `features.npy` to `features.rdm.npy`.
+/// What --out says; of one subject `features.npy` to `features.rdm.npy`, `features.mat:x` to `features.x.rdm.npy`.
 fn out(arguments: &Rdm, subjects: &[Subject]) -> Result<PathBuf> {
     match (&arguments.out, subjects) {
         (Some(out), _) => Ok(out.clone()),
-        (None, [only]) => Ok(arrays::with_ending(&arrays::split(only.source).0, "rdm.npy")),
+        (None, [only]) => {
+            let (file, name) = arrays::split(only.source);
+            let name = name.map_or_else(String::new, |name| name.replace('/', ".") + ".");
+            Ok(arrays::with_ending(&file, &format!("{name}rdm.npy")))
+        }
         (None, _) => Err(advise(
             format!("the RDMs of {} subjects need a name", subjects.len()),
             "give the one file that is made of all: --out NAME.npy; each by itself is a command of its own",
@@ -45,6 +50,7 @@ fn out(arguments: &Rdm, subjects: &[Subject]) -> Result<PathBuf> {
 fn one(subject: &Subject, arguments: &Rdm, shape: Shape, out: &Path, printer: Printer) -> Result<Option<Vec<String>>> {
     let Planned { job, ids } = Planned::new(subject, arguments, printer)?;
     check_disk(out, size(shape, job.stimuli()))?;
+    outputs::check_ids(out, ids.as_deref())?;
     job.write(out, shape)?;
     Ok(ids)
 }
@@ -65,6 +71,7 @@ fn several(subjects: &[Subject], arguments: &Rdm, shape: Shape, out: &Path, prin
         }
         stack.put(number, &planned.job)?;
     }
+    outputs::check_ids(out, common.ids.as_deref())?;
     stack.finish()?;
     let order = if common.assumed { ", taken to be in the same order" } else { "" };
     printer.note(&format!("RDMs of {} subjects, {} stimuli each{order}", count(subjects.len()), count(stimuli)));
@@ -90,6 +97,13 @@ impl Planned {
         let read = Features::read(arguments, subject)?;
         let noise = read.noise(arguments, subject)?;
         let (features, ids) = read.of_stimuli(arguments);
+        if subject.mask.is_some() {
+            let constant = constant_units(&features);
+            if constant > 0 {
+                let of = format!("{} of {} voxels", count(constant), count(features.columns));
+                printer.note(&format!("{of} have one value in all rows, as outside of the brain; they count: look at the mask"));
+            }
+        }
         let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
         let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };
         let (n, units) = (count(stimuli), count(features.columns));
@@ -103,6 +117,21 @@ impl Planned {
         let ids = left(&job, stimuli, ids, printer);
         Ok(Planned { job, ids })
     }
+}
+
+/// How many columns have the same value in all rows.
+fn constant_units(features: &Matrix) -> usize {
+    let row = |row| {
+        let mut values = Vec::with_capacity(features.columns);
+        features.append(row, 0..features.columns, &mut values);
+        values
+    };
+    let first: Vec<f64> = row(0);
+    let mut is_constant = vec![true; features.columns];
+    for other in (1..features.rows).map(row) {
+        is_constant.iter_mut().zip(first.iter().zip(other)).for_each(|(constant, (a, b))| *constant &= *a == b);
+    }
+    is_constant.into_iter().filter(|constant| *constant).count()
 }
 
 /// The IDs of the stimuli that the RDM has; of dropped rows it must be known which are left.
@@ -121,12 +150,14 @@ struct Common<'a> {
     ids: Option<Vec<String>>,
     /// Whether a subject without IDs was taken to be in the order of the others.
     assumed: bool,
+    /// Whether two with IDs have them in different orders.
+    differs: bool,
 }
 
 impl<'a> Common<'a> {
     fn new(subject: &Subject<'a>, Planned { job, ids }: Planned) -> Result<Common<'a>> {
         ids.iter().try_for_each(|ids| ids::check_unique(ids, &subject.source.display().to_string()))?;
-        Ok(Common { of: subject.source, stimuli: job.stimuli(), assumed: ids.is_none(), ids })
+        Ok(Common { of: subject.source, stimuli: job.stimuli(), assumed: ids.is_none(), differs: false, ids })
     }
 
     /// Where another subject has each of the stimuli; `None` if in this order.
@@ -140,14 +171,27 @@ impl<'a> Common<'a> {
         }
         let Some(own) = &planned.ids else {
             self.assumed = true;
-            return Ok(None);
+            return self.check_order().map(|()| None);
         };
         ids::check_unique(own, &other.to_string())?;
         let Some(common) = &self.ids else {
             (self.of, self.ids) = (subject.source, Some(own.clone()));
             return Ok(None);
         };
-        ids::order(common, own).map(Some).ok_or_else(|| not_the_same(common, own, self.of, subject.source))
+        self.differs |= common != own;
+        let order = ids::order(common, own).ok_or_else(|| not_the_same(common, own, self.of, subject.source))?;
+        self.check_order().map(|()| Some(order))
+    }
+
+    /// Fails if those without IDs are in nobody knows which order.
+    fn check_order(&self) -> Result<()> {
+        if !(self.assumed && self.differs) {
+            return Ok(());
+        }
+        Err(advise(
+            "some subjects have no IDs, and others have the stimuli in different orders",
+            "put the IDs of each, one a line, into a file beside it that ends in .ids.txt, or give --ids",
+        ))
     }
 }
 

@@ -24,6 +24,12 @@ impl Features {
         let path = subject.source;
         let (matrix, own) = matrix(subject)?;
         let rows = matrix.rows;
+        if is_rdm(&matrix) {
+            return Err(advise(
+                format!("`{}` is an RDM, and no features: it is symmetric, with zeros on the diagonal", path.display()),
+                "compare it with `thingsvision rsa`, average several with `thingsvision rdm average`; a glob may have matched it",
+            ));
+        }
         let labels = |path: Option<&Path>| path.map(|path| Labels::read(path, rows)).transpose();
         let ids = match subject.ids {
             Some(path) => Some(ids::read_for(path, rows)?),
@@ -61,6 +67,21 @@ impl Features {
             Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
         }
     }
+}
+
+/// Whether features are dissimilarities: that they are as many as rows, 0 of a row with itself, and symmetric.
+fn is_rdm(matrix: &Matrix) -> bool {
+    let n = matrix.rows;
+    let part = |row, columns| {
+        let mut values: Vec<f64> = Vec::new();
+        matrix.append(row, columns, &mut values);
+        values
+    };
+    // Of a large one a corner is enough.
+    let corner: Vec<_> =
+        if n == matrix.columns && n > 2 { (0..n.min(64)).map(|i| part(i, 0..n.min(64))).collect() } else { Vec::new() };
+    let is_symmetric = || (0..corner.len()).all(|i| (0..i).all(|j| corner[i][j] == corner[j][i]));
+    !corner.is_empty() && is_symmetric() && (0..n).all(|i| part(i, i..i + 1) == [0.0])
 }
 
 /// The rows, and their names if the file has some.

@@ -27,7 +27,7 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
     let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
-    let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), false)?;
+    let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), [], false)?;
     let mut subjects = Vec::new();
     for (rdms, rows) in all.iter().zip(&alignment.rows) {
         subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));
@@ -77,6 +77,7 @@ pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Resu
     if values.ndim() > 2 && arrays::kind(out) != "npy" {
         return Err(advise("this format holds no RDM of each subject as squares", "add --condensed, or write .npy"));
     }
+    outputs::check_ids(out, rdms.ids.as_deref())?;
     arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), of_pairs: condensed })?;
     outputs::write_ids(out, rdms.ids.as_deref(), printer)?;
     Ok(printer.data(&out.display().to_string())?)

@@ -125,6 +125,9 @@ pub fn explained(arguments: &Rsa, analysis: &Analysis, permuted: Option<&Permute
 /// Fails if a file that will be written is one that is read.
 fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<()> {
     let prefix = &arguments.out;
+    if prefix.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(advise(format!("`{}` is the name of a folder", prefix.display()), "name files in it: --out FOLDER/rsa"));
+    }
     if matches!(arrays::kind(prefix).as_str(), "npy" | "csv" | "json") {
         return Err(advise(
             format!("`{}` is no prefix: .npy, .csv and .json will be added to it", prefix.display()),
@@ -139,7 +142,7 @@ fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) 
 fn alignment(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<Alignment> {
     let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (&**path, rdms)));
     let of_models = candidates.iter().map(|candidate| (&*candidate.path, &candidate.rdm));
-    align_files(of_targets.chain(of_models), arguments.intersect)
+    align_files(of_targets, of_models, arguments.intersect)
 }
 
 fn analysis(arguments: &Rsa, targets: Vec<Wanted>, candidates: Vec<Candidate>, alignment: &Alignment) -> Analysis {

@@ -46,9 +46,11 @@ impl Named {
         Ok(Named { name, kind, files: found.concat() })
     }
 
-    /// The given name, or that of the (first) file.
+    /// The given name, or that of the file; of several files that of the first and how many others there are.
     fn short(&self) -> String {
-        self.name.clone().unwrap_or_else(|| stem(&self.files[0]))
+        let others = self.files.len() - 1;
+        let of_files = || stem(&self.files[0]) + &if others > 0 { format!("+{others}") } else { String::new() };
+        self.name.clone().unwrap_or_else(of_files)
     }
 
     fn read(self, name: String) -> Result<Wanted> {

@@ -100,7 +100,9 @@ pub fn notes(
 ) -> Vec<String> {
     let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
     let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
-        format!("{} pairs each", count(pairs[0]))
+        let all = analysis.stimuli * (analysis.stimuli - 1) / 2;
+        let of = if pairs[0] < all { format!(" of {}", count(all)) } else { String::new() };
+        format!("{}{of} pairs each", count(pairs[0]))
     } else {
         "pairs as listed".into()
     };

@@ -161,11 +161,11 @@ impl Set {
         let ids = stimuli.row_ids();
         let images = dataset.images.as_ref().or(dataset.image_list.as_ref()).map(|path| path.display().to_string());
         let images = images.unwrap_or_default();
-        let own = Rows { name: &images, stimuli: ids.len(), ids: Some(ids) };
+        let own = Rows { name: &images, stimuli: ids.len(), ids: Some(ids), leads: true };
         for target in &targets {
             for (path, rdms) in &target.files {
                 let name = path.display().to_string();
-                align(&[own, Rows { name: &name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref() }], false)?;
+                align(&[own, Rows { name: &name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref(), leads: false }], false)?;
             }
         }
         check_unique(ids, &images)?;

@@ -88,6 +88,8 @@ pub fn explain(path: &Path, error: Error) -> Error {
         "it is bound to another device: export it on the CPU"
     } else if says(&[NOT_TWO]) {
         "export it so that it takes any number of images, without a size of a batch in its code; examples/export_model.py checks that"
+    } else if says(&["in another order for two images", "fewer modules are called for two"]) {
+        "its code takes the images one by one, or asks how many there are: export it so that it takes all of a batch at once"
     } else if says(&["as in training"]) {
         "export it in evaluation mode, network.eval(), and without a part that compares the images of a batch"
     } else if says(&["scalar type", "same dtype", "dtype", "Half"]) {

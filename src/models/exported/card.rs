@@ -48,10 +48,10 @@ pub struct Card {
     /// The names of modules that have several, after the first in `named_modules()`, each with the first.
     #[serde(default)]
     pub aliases: HashMap<String, String>,
-    /// By module of a traced network, the places in PyTorch's output (`1:0`, `out`) of the first tensors that the trace gives,
-    /// where the trace itself has them at others.
+    /// By module of a traced network and by call, the last for all after it, the places in PyTorch's output (`1:0`, `out`) of the
+    /// tensors that the trace gives first, where the trace itself has them at others.
     #[serde(default)]
-    pub elements: HashMap<String, Vec<String>>,
+    pub elements: HashMap<String, Vec<Vec<String>>>,
 }
 
 impl Card {

@@ -19,6 +19,7 @@ const ROUGH_TOLERANCE: f64 = 0.1;
 /// What is said of a network that one image alone can be shown.
 pub const NOT_TWO: &str = "it runs with one image, and not with two";
 
+const NOTHING: &str = "it gives no tensor: nothing at all, or the export left out what computes nothing (such as Identity)";
 const NO_NUMBERS: &str = "what it gives are no plain numbers";
 const NOT_PER_IMAGE: &str = "what it gives does not depend on the number of images";
 const OTHER_AXES: &str = "what it gives has no axis for the images";
@@ -29,7 +30,8 @@ struct Seen {
     module: usize,
     begins: bool,
     element: String,
-    shape: Vec<i64>,
+    /// None if the call gave no tensor.
+    shape: Option<Vec<i64>>,
     sample: Option<Sample>,
 }
 
@@ -42,16 +44,17 @@ struct Sample {
 /// Runs `network` and records every call.
 pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
     let image = noise([1, 3, height as i64, width as i64], network.like)?;
-    // Brighter and with less contrast, so that the statistics of a batch differ from those of an image.
-    let other = (image.f_flip([3])? * 0.3).f_add_scalar(0.6)?;
+    // Brighter and with more contrast, so that the statistics of a batch, also its extremes, differ from those of an image.
+    let other = (image.f_flip([3])? * 1.7).f_add_scalar(0.6)?;
     let tolerance = if network.like == (Kind::Float, Device::Cpu) { TOLERANCE } else { ROUGH_TOLERANCE };
     let mut alone = Vec::new();
     let mut fault = None;
     let mut see = |output: Output| {
         let Output { module, begins, element, tensor } = output;
-        let sample = is_real(&tensor).then(|| Sample::of(&tensor)).transpose().map_err(|error| fault = Some(error));
-        let sample = sample.unwrap_or_default();
-        alone.push(Seen { module, begins, element: element.to_owned(), shape: tensor.size(), sample });
+        let real = tensor.as_ref().filter(|tensor| is_real(tensor));
+        let sample = real.map(Sample::of).transpose().map_err(|error| fault = Some(error)).unwrap_or_default();
+        let shape = tensor.map(|tensor| tensor.size());
+        alone.push(Seen { module, begins, element: element.to_owned(), shape, sample });
         true
     };
     network.run_script(&image, None, &mut see)?;
@@ -61,7 +64,9 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
     let mut see = |output: Output| {
         let call = match before.next() {
             Some(seen) if (seen.module, seen.element.as_str()) == (output.module, output.element) => {
-                call(seen, &output, tolerance).map(|call| Call { channels: channels(seen, &call.shape, height, width), ..call })
+                let class = &network.manifest.modules[seen.module].class;
+                call(seen, &output, tolerance)
+                    .map(|call| Call { channels: channels(class, seen, &call.shape, [height, width]), ..call })
             }
             _ => Err(anyhow::anyhow!("its modules are called in another order for two images than for one")),
         };
@@ -85,10 +90,10 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
 /// The call of which `seen` was seen for the image that is the second of the two of `output`.
 fn call(seen: &Seen, output: &Output, tolerance: f64) -> Result<Call> {
     let unusable = |why| Call { unusable: Some(why), ..describe(seen, 0, vec![1]) };
-    let tensor = &output.tensor;
+    let (Some(one), Some(tensor)) = (&seen.shape, &output.tensor) else { return Ok(unusable(NOTHING)) };
     let Some(expected) = &seen.sample else { return Ok(unusable(NO_NUMBERS)) };
-    let Some((axis, shape)) = axis_of_images(&seen.shape, &tensor.size()) else {
-        return Ok(unusable(if seen.shape == tensor.size() { NOT_PER_IMAGE } else { OTHER_AXES }));
+    let Some((axis, shape)) = axis_of_images(one, &tensor.size()) else {
+        return Ok(unusable(if *one == tensor.size() { NOT_PER_IMAGE } else { OTHER_AXES }));
     };
     let second = tensor.f_movedim_int(axis as i64, 0)?.f_reshape([2, -1])?.f_select(0, 1)?;
     let alike = || -> Result<bool> { Ok(largest(&(some(&second)? - &expected.values))? <= tolerance * expected.scale) };
@@ -117,11 +122,32 @@ fn axis_of_images(one: &[i64], two: &[i64]) -> Option<(usize, Vec<i64>)> {
     Some((axis, folded.into_iter().chain(rest).collect()))
 }
 
-/// Where the channels of an activation `[1, a, b, c]` are: the sides of a picture are to each other as those of the image. None
+/// The modules of PyTorch that give channels first.
+const CHANNELS_FIRST: [&str; 14] = [
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "FractionalMaxPool2d",
+    "InstanceNorm2d",
+    "LPPool2d",
+    "LocalResponseNorm",
+    "MaxPool2d",
+    "SyncBatchNorm",
+    "Upsample",
+    "UpsamplingBilinear2d",
+];
+
+/// Where the channels of an activation `[1, a, b, c]` are: first by the module's class, or the sides of a picture are to each other as those of the image. None
 /// if both may be, if neither is, or if windows or the like were folded into the axis of the images.
-fn channels(seen: &Seen, shape: &[i64], height: usize, width: usize) -> Option<Channels> {
+fn channels(class: &str, seen: &Seen, shape: &[i64], [height, width]: [usize; 2]) -> Option<Channels> {
     let &[_, a, b, c] = shape else { return None };
-    let is_folded = seen.shape.len() < shape.len();
+    let is_folded = seen.shape.as_ref().is_some_and(|seen| seen.len() < shape.len());
+    if !is_folded && CHANNELS_FIRST.contains(&class) {
+        return Some(Channels::First);
+    }
     let like = |rows: i64, columns: i64| {
         let ratio = (rows as f64 / columns as f64) / (height as f64 / width as f64);
         // A side may have been rounded.
@@ -152,7 +178,8 @@ impl Sample {
 fn some(tensor: &Tensor) -> Result<Tensor> {
     let values = tensor.f_reshape([-1])?;
     let step = (values.numel() as i64 / SAMPLE) | 1;
-    Ok(values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?)
+    // The network may change the tensor afterwards.
+    Ok(values.f_slice(0, None, None, step)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?.copy())
 }
 
 /// The largest absolute value that is a number.
@@ -175,8 +202,8 @@ mod tests {
     #[test]
     fn channels_are_where_the_sides_of_the_picture_are_not() {
         let of = |shape: [i64; 4], height, width| {
-            let seen = Seen { module: 0, begins: true, element: String::new(), shape: shape.to_vec(), sample: None };
-            channels(&seen, &shape, height, width)
+            let seen = Seen { module: 0, begins: true, element: String::new(), shape: Some(shape.to_vec()), sample: None };
+            channels("Block", &seen, &shape, [height, width])
         };
         assert_eq!(of([1, 7, 7, 768], 224, 224), Some(Channels::Last));
         assert_eq!(of([1, 768, 7, 7], 224, 224), Some(Channels::First));

@@ -25,8 +25,8 @@ pub struct Exported {
     manifest: Manifest,
     /// By number in the script, the number of the module in the manifest: one that has several names may be several there.
     numbers: Vec<usize>,
-    /// By number in the manifest, the places of the tensors that the module gives, from [`Card::elements`].
-    places: Vec<Vec<String>>,
+    /// By number in the manifest and by call, the places of the tensors that the module gives, from [`Card::elements`].
+    places: Vec<Vec<Vec<String>>>,
     path: PathBuf,
     /// Of the file, before it was opened.
     identity: Identity,
@@ -60,11 +60,21 @@ impl Exported {
     /// Runs the network as [`Script::run`] does, with modules by their numbers in the manifest and tensors at PyTorch's places.
     fn run_script(&self, images: &Tensor, wanted: Option<&[bool]>, see: &mut dyn FnMut(Output) -> bool) -> Result<()> {
         let wanted: Option<Vec<_>> = wanted.map(|wanted| self.numbers.iter().map(|&module| wanted[module]).collect());
+        let mut begun = vec![0; self.places.len()];
         self.script.run(images, wanted.as_deref(), &mut |output| {
             let module = self.numbers[output.module];
+            begun[module] += usize::from(output.begins);
+            let calls = &self.places[module];
+            let Some(places) = calls.get(begun[module] - 1).or(calls.last()).filter(|_| output.tensor.is_some()) else {
+                return see(Output { module, ..output });
+            };
             let number = if output.element.is_empty() { Ok(0) } else { output.element.parse::<usize>() };
-            let place = number.ok().and_then(|number| self.places[module].get(number));
-            see(Output { module, element: place.map_or(output.element, String::as_str), ..output })
+            match number.ok().and_then(|number| places.get(number)) {
+                Some(place) => see(Output { module, element: place, ..output }),
+                // The trace added it to a call that gives nothing else, or something else.
+                None if output.begins => see(Output { module, element: "", tensor: None, ..output }),
+                None => true,
+            }
         })
     }
 }
@@ -108,22 +118,22 @@ impl Network for Exported {
         let mut wanted = vec![false; self.manifest.modules.len()];
         taps.iter().for_each(|(call, ..)| wanted[call.module.0] = true);
         let mut begun = vec![0; wanted.len()];
-        let mut left = taps.len();
+        let mut left: Vec<_> = taps.iter().collect();
         let mut fault = None;
         let mut see = |output: Output| {
             begun[output.module] += usize::from(output.begins);
-            let is_it = |call: &Call, execution| {
+            let Some(tensor) = &output.tensor else { return true };
+            let is_it = |(call, execution, _): &&(&Call, usize, usize)| {
                 call.module.0 == output.module && execution + 1 == begun[output.module] && call.element == output.element
             };
-            for (call, _, slot) in taps.iter().filter(|(call, execution, _)| is_it(call, *execution)) {
-                left -= 1;
-                let kept = batch_first(&output, call, images.size()[0]).and_then(|activation| keep(*slot, &activation));
-                if let Err(error) = kept {
-                    fault = Some(error);
-                    return false;
-                }
-            }
-            left > 0
+            // Two tensors may have one name: then each is of a call of its own.
+            let Some((call, ..)) = left.iter().copied().find(is_it) else { return true };
+            let (these, others) = left.iter().copied().partition(|(other, ..)| std::ptr::eq(*other, *call));
+            left = others;
+            let kept = batch_first(tensor, call, images.size()[0])
+                .and_then(|activation| Vec::into_iter(these).try_for_each(|(_, _, slot)| keep(*slot, &activation)));
+            fault = kept.err();
+            fault.is_none() && !left.is_empty()
         };
         let run = self.run_script(images, Some(&wanted), &mut see);
         if let Some(fault) = fault {
@@ -131,7 +141,7 @@ impl Network for Exported {
         }
         run.map_err(|error| archive::explain(&self.path, error))?;
         ensure!(
-            left == 0,
+            left.is_empty(),
             "modules were called less often than with other images: what `{}` computes depends on the image",
             self.path.display()
         );
@@ -153,9 +163,8 @@ impl Network for Exported {
     }
 }
 
-/// The tensor of `output` for `images` images as `call` says: `[N, …]`.
-fn batch_first(output: &Output, call: &Call, images: i64) -> Result<Tensor> {
-    let tensor = &output.tensor;
+/// `tensor` for `images` images as `call` says: `[N, …]`.
+fn batch_first(tensor: &Tensor, call: &Call, images: i64) -> Result<Tensor> {
     let mut shape = call.shape.clone();
     shape[0] = images;
     let moved = if tensor.dim() > call.axis { tensor.f_movedim_int(call.axis as i64, 0)? } else { tensor.shallow_clone() };
