@@ -47,6 +47,8 @@ pub struct Analysed {
     pub assumed: bool,
     /// Which stimuli were left out, in sentences.
     pub left_out: Vec<String>,
+    /// Of what there are too few, in sentences.
+    pub few: Vec<String>,
 }
 
 /// Reads, aligns and compares.
@@ -74,6 +76,7 @@ pub fn analyse(arguments: &Rsa, printer: Printer) -> Result<Analysed> {
     let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
     let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
     Ok(Analysed {
+        few: text::few(arguments, &analysis),
         analysis,
         table,
         permuted,

@@ -132,7 +132,7 @@ pub fn notes(
 const FEW: usize = 20;
 
 /// Warnings of tests and intervals that say little.
-fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
+pub fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
     if analysis.stimuli < FEW && (arguments.permutations.is_some() || arguments.bootstrap.is_some()) {
         notes.push(format!("few: with fewer than {FEW} stimuli tests find little, and intervals are unsure."));
