@@ -91,8 +91,9 @@ def export(source: str, path, *, random=False, seed=0, checkpoint=None, trace=Fa
     """
     network = load(source, random, seed, checkpoint, size)
     model = without_fast_paths(network.model.eval().float().requires_grad_(False))
-    if not pathlib.Path(path).absolute().parent.is_dir():
-        raise ExportError(f"there is no folder {pathlib.Path(path).absolute().parent}")
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise ExportError(f"there is no folder {path.parent}")
     preprocessing = prepared(network.preprocessing, resize, crop, interpolation, mean, std)
     shape = input_size(network, preprocessing, size)
     tokens = tokens or network.tokens
@@ -117,7 +118,7 @@ def export(source: str, path, *, random=False, seed=0, checkpoint=None, trace=Fa
         "aliases": other_names(model) or None,
     }
     record = {key: value for key, value in record.items() if value is not None}
-    way, reason = write(model, pathlib.Path(path), record, shape, trace)
+    way, reason = write(model, path, record, shape, trace)
     return Exported(model, record, shape, way, reason, default.because)
 
 
@@ -709,16 +710,16 @@ def restore(kind: type, forward):
 
 def check(path: pathlib.Path, way: str, model: nn.Module, shape: tuple[int, int]):
     """Compares the file with the network on other images, and other numbers of them."""
+    with quiet(), refused(f"the {way} file cannot be loaded"):
+        loaded = torch.jit.load(str(path), map_location="cpu").eval()
     for count in (3, 1):
-        check_batch(path, way, model, images(count, shape, seed=2))
+        check_batch(loaded, way, model, images(count, shape, seed=2))
 
 
-def check_batch(path: pathlib.Path, way: str, model: nn.Module, batch: torch.Tensor):
+def check_batch(loaded, way: str, model: nn.Module, batch: torch.Tensor):
     count = plural(len(batch), "image")
     with quiet(), torch.no_grad():
         wanted = leaves(run(model, batch))
-        with refused(f"the {way} file cannot be loaded"):
-            loaded = torch.jit.load(str(path), map_location="cpu").eval()
         try:
             got = leaves(loaded(batch))
         except RuntimeError as error:

@@ -91,7 +91,10 @@ pub struct Weights {
     pub sha256: Option<String>,
     /// The name of the preprocessing that the weights were trained with.
     preprocessing: Option<String>,
-    /// That in the file of an exported network.
+    /// Where the file of an exported network was found, fetched from `url`.
+    #[serde(skip)]
+    pub found: Option<PathBuf>,
+    /// The preprocessing in the file of an exported network.
     #[serde(skip)]
     preprocessing_in_file: Option<Preprocessing>,
 }

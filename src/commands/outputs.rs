@@ -38,11 +38,17 @@ pub fn check(outputs: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> 
     Ok(())
 }
 
+/// Fails if `output` is called as a folder.
+pub fn check_name(output: &Path, hint: &str) -> Result<()> {
+    if output.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(advise(format!("`{}` is the name of a folder", output.display()), hint));
+    }
+    Ok(())
+}
+
 /// Fails if `output` lies in no folder, or is one.
 pub fn check_folder(output: &Path) -> Result<()> {
-    if output.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(advise(format!("`{}` is the name of a folder", output.display()), "name a file in it"));
-    }
+    check_name(output, "name a file in it")?;
     match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             Err(advise(format!("there is no folder `{}`", folder.display()), format!("make it: mkdir -p {}", folder.display())))

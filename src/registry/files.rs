@@ -30,7 +30,7 @@ impl Registry {
             {
                 let (entry, tag) = (choice.entry.name.clone(), choice.weights.tag.clone());
                 let entry = self.models.iter_mut().find(|other| other.name == entry).expect("just chosen");
-                entry.complete(&tag, Card::read(&path)?);
+                entry.complete(&tag, path)?;
             }
         }
         Ok(())
@@ -57,9 +57,9 @@ impl Registry {
         let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         // A file may be called like a model that is known.
         let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
-        let (url, sha256, preprocessing, preprocessing_in_file) = (None, None, None, None);
+        let (url, sha256, found, preprocessing, preprocessing_in_file) = (None, None, None, None, None);
         let file = Some(path.to_owned());
-        let weights = Weights { tag: "file".into(), url, file, sha256, preprocessing, preprocessing_in_file };
+        let weights = Weights { tag: "file".into(), url, file, sha256, found, preprocessing, preprocessing_in_file };
         self.models.push(Entry {
             name: if taken { format!("file-{stem}") } else { stem.into_owned() },
             aliases: vec![name.to_owned()],
@@ -78,8 +78,9 @@ impl Registry {
 }
 
 impl Entry {
-    /// Takes from the card of an exported network, in the file of the weights `tag`, what the entry leaves open.
-    fn complete(&mut self, tag: &str, card: Card) {
+    /// Takes from the card of an exported network, in the file of the weights `tag` at `path`, what the entry leaves open.
+    fn complete(&mut self, tag: &str, path: PathBuf) -> Result<()> {
+        let card = Card::read(&path)?;
         if self.default_layer.is_empty() {
             self.default_layer = card.default_layer.unwrap_or_else(|| "output".into());
             self.default_readout = card.default_readout;
@@ -93,6 +94,8 @@ impl Entry {
         }
         for weights in self.weights.iter_mut().filter(|weights| weights.tag == tag) {
             weights.preprocessing_in_file = card.preprocessing.clone();
+            weights.found = Some(path.clone());
         }
+        Ok(())
     }
 }

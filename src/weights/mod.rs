@@ -162,8 +162,8 @@ pub fn network(
 
 /// The file of an exported network, fetched if need be.
 pub fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<PathBuf> {
-    match &choice.weights.file {
-        Some(path) => Ok(path.clone()),
+    match store.path(choice)? {
+        Some(path) => Ok(path),
         None => Ok(store.fetch(choice, progress)?.path),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn state(arguments: &Extract, wanted: &Wanted, store: &Store, machine
 /// Looks at the run that `arguments`, which name one model, ask for.
 pub fn plan(arguments: &Extract, registry: &Registry, store: &Store, stimuli: &Stimuli) -> Result<Planned> {
     for choice in choices(arguments, registry)? {
-        if choice.is_exported() && identify(store, &choice, &arguments.weights, arguments.seed)?.is_none() {
+        if choice.is_exported() && store.path(&choice)?.is_none() {
             return Err(advise(
                 format!("`{}` is an exported network, and its layers are not known before it is fetched", choice.name()),
                 format!("thingsvision weights fetch {}", choice.name()),

@@ -21,10 +21,10 @@ use thingsvision::rsa::{
 
 /// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
-    let Analysed { analysis, table, permuted, bootstrap, ids, assumed, .. } = analyse(arguments, printer)?;
+    let Analysed { analysis, table, permuted, bootstrap, ids, assumed, few, .. } = analyse(arguments, printer)?;
     let files = table.write(&arguments.out)?;
     print(arguments, &table, printer)?;
-    let notes = text::notes(arguments, &analysis, &table, ids.is_some(), assumed, permuted.as_ref());
+    let notes = text::notes(arguments, &analysis, &table, ids.is_some(), assumed, permuted.as_ref(), &few);
     printer.note(&format!("\n  {}", notes.join("\n  ")));
     printer.note(&wrote(&files, &analysis));
     if arguments.explain {
@@ -128,9 +128,7 @@ pub fn explained(arguments: &Rsa, analysis: &Analysis, permuted: Option<&Permute
 /// Fails if a file that will be written is one that is read.
 fn check_outputs(arguments: &Rsa, targets: &[Wanted], candidates: &[Candidate]) -> Result<()> {
     let prefix = &arguments.out;
-    if prefix.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(advise(format!("`{}` is the name of a folder", prefix.display()), "name files in it: --out FOLDER/rsa"));
-    }
+    outputs::check_name(prefix, "name files in it: --out FOLDER/rsa")?;
     if matches!(arrays::kind(prefix).as_str(), "npy" | "csv" | "json") {
         return Err(advise(
             format!("`{}` is no prefix: .npy, .csv and .json will be added to it", prefix.display()),

@@ -97,6 +97,7 @@ pub fn notes(
     by_name: bool,
     assumed: bool,
     permuted: Option<&Permuted>,
+    few: &[String],
 ) -> Vec<String> {
     let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
     let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
@@ -123,7 +124,7 @@ pub fn notes(
         notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
         notes.extend(left_out(table, draws));
     }
-    notes.extend(few(arguments, analysis));
+    notes.extend(few.iter().map(|sentence| format!("few: {sentence}.")));
     notes.extend(ties(analysis));
     notes
 }
@@ -135,7 +136,7 @@ const FEW: usize = 20;
 pub fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
     if analysis.stimuli < FEW && (arguments.permutations.is_some() || arguments.bootstrap.is_some()) {
-        notes.push(format!("few: with fewer than {FEW} stimuli tests find little, and intervals are unsure."));
+        notes.push(format!("with fewer than {FEW} stimuli tests find little, and intervals are unsure"));
     }
     let smallest = analysis.targets.iter().min_by_key(|target| target.subjects.len());
     if let (Some(_), Over::Subjects, Some(target)) = (arguments.bootstrap, arguments.over, smallest)
@@ -143,7 +144,7 @@ pub fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
     {
         let subjects = target.subjects.len();
         notes.push(format!(
-            "few: `{}` has {subjects} subjects, over which intervals are too narrow (with 12, 91 % and not 95 % held the truth).",
+            "`{}` has {subjects} subjects, over which intervals are too narrow (with 12, 91 % and not 95 % held the truth)",
             target.name
         ));
     }

@@ -33,7 +33,7 @@ pub fn compare<'a>(set: &'a Set, plan: &Plan, printer: Printer) -> Result<Compar
         "compare",
         &format!("{}: {} scores of {} stimuli", set.dataset.name, found.analysis.tests(), found.analysis.stimuli),
     );
-    found.few.iter().for_each(|text| printer.fact("few", text.trim_start_matches("few: ")));
+    found.few.iter().for_each(|text| printer.fact("few", &format!("{text}.")));
     Ok(Compared { set, found, explained })
 }
 

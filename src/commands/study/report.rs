@@ -104,8 +104,7 @@ fn methods(study: &Study, compared: &[Compared], records: &[Value]) -> Section {
     for Compared { set, found, .. } in compared {
         let assumed =
             found.assumed.then(|| "targets without names of stimuli were taken to be in the order of the images".to_owned());
-        let few = found.few.iter().map(|text| text.trim_start_matches("few: ").trim_end_matches('.').to_owned());
-        for sentence in found.left_out.iter().cloned().chain(assumed).chain(few) {
+        for sentence in found.left_out.iter().chain(&found.few).cloned().chain(assumed) {
             paragraphs.push(format!("{}: {sentence}.", set.dataset.name));
         }
     }

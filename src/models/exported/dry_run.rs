@@ -49,7 +49,7 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
     let tolerance = if network.like == (Kind::Float, Device::Cpu) { TOLERANCE } else { ROUGH_TOLERANCE };
     let mut alone = Vec::new();
     let mut fault = None;
-    let mut see = |output: Output| {
+    let mut see = |output: Output, _| {
         let Output { module, begins, element, tensor } = output;
         let real = tensor.as_ref().filter(|tensor| is_real(tensor));
         let sample = real.map(Sample::of).transpose().map_err(|error| fault = Some(error)).unwrap_or_default();
@@ -61,7 +61,7 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
     let mut calls = vec![Call::new(ModuleId::INPUT, vec![1, 3, height as i64, width as i64])];
     let two = Tensor::f_cat(&[&other, &image], 0)?;
     let mut before = alone.iter();
-    let mut see = |output: Output| {
+    let mut see = |output: Output, _| {
         let call = match before.next() {
             Some(seen) if (seen.module, seen.element.as_str()) == (output.module, output.element) => {
                 let class = &network.manifest.modules[seen.module].class;

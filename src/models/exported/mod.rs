@@ -57,22 +57,23 @@ impl Exported {
         })
     }
 
-    /// Runs the network as [`Script::run`] does, with modules by their numbers in the manifest and tensors at PyTorch's places.
-    fn run_script(&self, images: &Tensor, wanted: Option<&[bool]>, see: &mut dyn FnMut(Output) -> bool) -> Result<()> {
+    /// Runs the network as [`Script::run`] does, with modules by their numbers in the manifest and tensors at PyTorch's places;
+    /// `see` is told also which call of the module it is.
+    fn run_script(&self, images: &Tensor, wanted: Option<&[bool]>, see: &mut dyn FnMut(Output, usize) -> bool) -> Result<()> {
         let wanted: Option<Vec<_>> = wanted.map(|wanted| self.numbers.iter().map(|&module| wanted[module]).collect());
         let mut begun = vec![0; self.places.len()];
         self.script.run(images, wanted.as_deref(), &mut |output| {
             let module = self.numbers[output.module];
             begun[module] += usize::from(output.begins);
-            let calls = &self.places[module];
-            let Some(places) = calls.get(begun[module] - 1).or(calls.last()).filter(|_| output.tensor.is_some()) else {
-                return see(Output { module, ..output });
+            let (call, calls) = (begun[module] - 1, &self.places[module]);
+            let Some(places) = calls.get(call).or(calls.last()).filter(|_| output.tensor.is_some()) else {
+                return see(Output { module, ..output }, call);
             };
             let number = if output.element.is_empty() { Ok(0) } else { output.element.parse::<usize>() };
             match number.ok().and_then(|number| places.get(number)) {
-                Some(place) => see(Output { module, element: place, ..output }),
+                Some(place) => see(Output { module, element: place, ..output }, call),
                 // The trace added it to a call that gives nothing else, or something else.
-                None if output.begins => see(Output { module, element: "", tensor: None, ..output }),
+                None if output.begins => see(Output { module, element: "", tensor: None, ..output }, call),
                 None => true,
             }
         })
@@ -117,14 +118,12 @@ impl Network for Exported {
         }
         let mut wanted = vec![false; self.manifest.modules.len()];
         taps.iter().for_each(|(call, ..)| wanted[call.module.0] = true);
-        let mut begun = vec![0; wanted.len()];
         let mut left: Vec<_> = taps.iter().collect();
         let mut fault = None;
-        let mut see = |output: Output| {
-            begun[output.module] += usize::from(output.begins);
+        let mut see = |output: Output, number: usize| {
             let Some(tensor) = &output.tensor else { return true };
             let is_it = |(call, execution, _): &&(&Call, usize, usize)| {
-                call.module.0 == output.module && execution + 1 == begun[output.module] && call.element == output.element
+                call.module.0 == output.module && *execution == number && call.element == output.element
             };
             // Two tensors may have one name: then each is of a call of its own.
             let Some((call, ..)) = left.iter().copied().find(is_it) else { return true };
