@@ -4,7 +4,7 @@
 //! registers its kernels when it is loaded; one binary so serves machines with and without a GPU.
 #![allow(unsafe_code)] // loads a library, reasoned at the one place
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::nn::allow_tf32;
 use anyhow::{Context, Result, anyhow};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};

@@ -12,9 +12,10 @@
 //! A module uses only what stands before it in this flow: `nn` and `models` know no files, `extract` no flags, `rdm` and
 //! `rsa` no network. The program around the library is `src/main.rs`, `cli.rs` and `commands`.
 
-pub mod advice;
 pub mod arrays;
+pub mod atomic_file;
 pub mod device;
+pub mod error;
 pub mod extract;
 mod gemm;
 pub mod images;
@@ -22,6 +23,8 @@ mod memory;
 pub mod models;
 pub mod nn;
 pub mod npy;
+pub mod numbers;
+pub mod observer;
 pub mod parallel;
 pub mod plot;
 pub mod ranks;
@@ -29,7 +32,7 @@ pub mod rdm;
 pub mod readout;
 pub mod registry;
 pub mod rsa;
+pub mod run;
 pub mod study;
 mod torchscript;
 pub mod weights;
-pub mod whole;

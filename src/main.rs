@@ -4,8 +4,8 @@
 mod allocator;
 mod cli;
 mod commands;
-mod disk_error;
 mod printer;
+mod sigbus;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -16,7 +16,7 @@ use thingsvision::weights::Store;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    disk_error::report();
+    sigbus::report();
     let printer = Printer::new(cli.quiet);
     // What cannot be written down cannot be repeated by `resume`.
     let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<Vec<_>>>().unwrap_or_default();

@@ -1,8 +1,10 @@
 //! The one place that writes to the terminal: data to stdout, everything else to stderr.
 
+use crate::commands::extract::stop::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
-use thingsvision::advice::{hint_of, text_of};
+use thingsvision::error::{hint_of, text_of};
+use thingsvision::observer::{Observer, Progress, Stage};
 
 /// Prints, or keeps quiet.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,46 @@ impl Printer {
     }
 }
 
+impl Observer for Printer {
+    fn note(&self, text: &str) {
+        Printer::note(self, text);
+    }
+
+    fn begin(&self, stage: Stage, total: Option<usize>) -> Box<dyn Progress + '_> {
+        let bar = match stage {
+            Stage::Fetch(name) => return Box::new(Fetching(std::sync::Mutex::new(self.download(name)))),
+            Stage::Extract => self.progress("extract", total.unwrap_or(0)),
+        };
+        Box::new(Extracting(bar))
+    }
+
+    fn stopped(&self) -> Option<&'static str> {
+        Stop::listen().interrupted().map(|interrupted| interrupted.text())
+    }
+}
+
+struct Fetching(std::sync::Mutex<Download>);
+
+impl Progress for Fetching {
+    fn at(&self, done: u64, total: Option<u64>) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).at(done, total);
+    }
+
+    fn add(&self, _units: u64) {}
+}
+
+struct Extracting(ProgressBar);
+
+impl Progress for Extracting {
+    fn at(&self, done: u64, _total: Option<u64>) {
+        self.0.set_position(done);
+    }
+
+    fn add(&self, units: u64) {
+        self.0.inc(units);
+    }
+}
+
 /// The progress of a download, drawn from its first byte on.
 pub struct Download {
     bar: ProgressBar,
@@ -126,14 +168,4 @@ pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// `26107` as `26,107`.
-pub fn count(number: impl TryInto<u64>) -> String {
-    indicatif::HumanCount(number.try_into().unwrap_or(u64::MAX)).to_string()
-}
-
-/// A number of bytes in the unit that suits it, `3.1 MB`.
-pub fn bytes(number: u64) -> String {
-    indicatif::DecimalBytes(number).to_string()
 }

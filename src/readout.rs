@@ -1,6 +1,6 @@
 //! How the activation of an image becomes its row.
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::nn::Channels;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 mod files;
 
-use crate::advice::{Advice, advise, did_you_mean};
+use crate::error::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
 use crate::models::Architecture;
 use crate::readout::{Readout, Tokens};

@@ -1,8 +1,8 @@
 //! Tables of numbers as text: commas, in `.tsv` tabs, in `.txt` spaces. A first row or column that is no number holds names.
 
 use super::{Labelled, array, bytes, kind};
-use crate::advice::advise;
-use crate::whole;
+use crate::atomic_file;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -175,7 +175,7 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
         let name = ids.map(|ids| ids[row].clone());
         writer.write_record(name.into_iter().chain(values.iter().map(f64::to_string)))?;
     }
-    whole::write(path, &writer.into_inner()?)
+    atomic_file::write(path, &writer.into_inner()?)
 }
 
 /// Between the cells of a table at `path`: tabs in `.tsv`, else commas.

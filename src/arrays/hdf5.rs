@@ -1,8 +1,8 @@
 //! HDF5: RDMs as rsatoolbox stores them, MATLAB's `.mat` from version 7.3 on, and any file of arrays.
 
 use super::{Labelled, array, choose};
-use crate::advice::advise;
-use crate::whole;
+use crate::atomic_file;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
@@ -141,7 +141,7 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
         of_stimuli.create_dataset("stimuli").with_strings(&ids)?.with_shape(&[n as u64]);
     }
     file.add_group(of_stimuli.finish());
-    whole::write(path, &file.finish()?)
+    atomic_file::write(path, &file.finish()?)
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
         stimuli.create_dataset("session").with_i64_data(&[1, 1, 2]).with_shape(&[3]);
         stimuli.create_dataset("stim_id").with_i64_data(&[73, 12, 5]).with_shape(&[3]);
         file.add_group(stimuli.finish());
-        whole::write(&path, &file.finish().unwrap()).unwrap();
+        atomic_file::write(&path, &file.finish().unwrap()).unwrap();
         assert_eq!(read(&path, None, Order::C).unwrap().ids.unwrap(), ["73", "12", "5"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The variables of a MATLAB file of level 5 (`save` with `-v6` or `-v7`), as in MathWorks' "MAT-File Format". Arrays of
 //! real numbers are read; what else may lie beside them (text, cells, structures) is known by name alone.
 
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::{Result, anyhow};
 use flate2::read::ZlibDecoder;
 use std::io::Read;

@@ -2,8 +2,8 @@
 
 use super::level5::{self, Content, Variable};
 use super::{Labelled, array, bytes, choose};
-use crate::advice::advise;
-use crate::whole;
+use crate::atomic_file;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use mat5::{DenseMatrix, MatFile, Matrix, NamedArray, Values};
 use std::path::Path;
@@ -54,5 +54,5 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
         header_text: "MATLAB 5.0 MAT-file, written by thingsvision".into(),
         arrays: vec![NamedArray { name: "rdm".into(), matrix }],
     };
-    whole::write(path, &file.write_bytes()?)
+    atomic_file::write(path, &file.write_bytes()?)
 }

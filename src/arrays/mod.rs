@@ -10,7 +10,7 @@ mod npz;
 
 pub use self::csv::delimiter;
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, IxDyn};

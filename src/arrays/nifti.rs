@@ -4,7 +4,7 @@
 //! Values and affines are nibabel's: `get_fdata()` and `get_best_affine()`.
 
 use super::{array, cannot_read};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy::ToF64;
 use anyhow::Result;
 use flate2::bufread::MultiGzDecoder;

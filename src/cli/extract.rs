@@ -3,11 +3,11 @@
 use super::Pixels;
 use std::path::PathBuf;
 use thingsvision::device::{Precision, Request};
-use thingsvision::extract::Shard;
 use thingsvision::images::Reading;
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::OnConstant;
 use thingsvision::readout::{Readout, Tokens};
+use thingsvision::run::Shard;
 use thingsvision::weights;
 
 /// `thingsvision extract`

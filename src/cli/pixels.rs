@@ -1,7 +1,7 @@
 //! What a network is shown of an image: the flags of `extract` and `layers` that override a model's preprocessing.
 
 use anyhow::Result;
-use thingsvision::advice::advise;
+use thingsvision::error::advise;
 use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Size};
 use thingsvision::registry::{Choice, Registry};
 

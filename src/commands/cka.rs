@@ -3,16 +3,17 @@
 use super::outputs;
 use super::rsa::candidates::folder_name;
 use crate::cli::Cka;
-use crate::printer::{Printer, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::{Context, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays;
-use thingsvision::extract::{is_run, read_record};
+use thingsvision::error::advise;
 use thingsvision::npy::{self, Matrix};
+use thingsvision::numbers::count;
 use thingsvision::rdm::ids;
 use thingsvision::rsa::{Alignment, Kernel, Rows, align};
+use thingsvision::run::{is_run, read_record};
 
 /// Compares all layers with each other.
 pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {

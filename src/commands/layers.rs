@@ -1,14 +1,15 @@
 //! `thingsvision layers`
 
-use super::{registry_for, shape};
+use super::registry_for;
 use crate::cli::Layers;
-use crate::printer::{Printer, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
-use thingsvision::advice::advise;
+use thingsvision::error::advise;
 use thingsvision::extract::{Description, Output, describe};
 use thingsvision::nn::Channels;
+use thingsvision::numbers::{count, shape};
 use thingsvision::weights::{self, Store};
 
 /// Lists the layers of a model with the shapes of what they give.

@@ -2,18 +2,20 @@
 
 use super::extract::rdms;
 use crate::cli::Merge;
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
-use thingsvision::extract::{FILES, LayerRecord, Record, RunFolder, Seconds, Shard, file_hash, is_run};
+use thingsvision::error::advise;
+use thingsvision::extract::{Record, RunFolder, Seconds, file_hash};
 use thingsvision::images::Origin;
 use thingsvision::npy::RowFile;
+use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::rdm::ids;
+use thingsvision::run::{FILES, LayerRecord, Shard, is_run};
 
 /// A shard that is whole.
 struct Part {

@@ -20,11 +20,6 @@ use std::path::Path;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{Store, exported_file};
 
-/// `256 × 6 × 6`.
-fn shape(sizes: &[usize]) -> String {
-    if sizes.is_empty() { "one number".into() } else { sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ") }
-}
-
 /// The registry with the networks of `models` that are files, and with what the files of exported ones, fetched if need be,
 /// say of theirs.
 fn registry_for<'a>(

@@ -1,7 +1,7 @@
 //! `thingsvision models`
 
 use crate::cli::Models;
-use crate::printer::{Printer, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use std::path::Path;
 use tch::{Device, Kind};
 use thingsvision::images::Preprocessing;
 use thingsvision::models::{Architecture, Model};
+use thingsvision::numbers::count;
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Entry, Registry};
 use thingsvision::weights::Store;

@@ -3,11 +3,11 @@
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays;
-use thingsvision::extract::{LayerRecord, is_run, read_record};
+use thingsvision::atomic_file::is_same;
+use thingsvision::error::advise;
 use thingsvision::rdm::ids;
-use thingsvision::whole::is_same;
+use thingsvision::run::{LayerRecord, is_run, read_record};
 
 /// `file`, and the IDs beside it.
 pub fn with_ids(file: &Path) -> Vec<PathBuf> {

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use std::path::Path;
-use thingsvision::advice::advise;
-use thingsvision::extract::{Record, is_run};
-use thingsvision::whole::partial;
+use thingsvision::atomic_file::partial;
+use thingsvision::error::advise;
+use thingsvision::extract::Record;
+use thingsvision::run::is_run;
 
 /// The words of the command that began the run in `folder`; the current folder becomes the one in which it was given.
 pub fn words(folder: &Path) -> Result<Vec<String>> {

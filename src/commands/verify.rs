@@ -2,7 +2,7 @@
 
 use super::extract::{Again, Stimuli, again};
 use crate::cli::{Cli, Command, Extract, Verify};
-use crate::printer::{Printer, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use rand::SeedableRng;
@@ -12,11 +12,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::{advise, text_of};
-use thingsvision::extract::{Record, file_hash, is_run, sha256};
+use thingsvision::error::{advise, text_of};
+use thingsvision::extract::{Record, file_hash, sha256};
 use thingsvision::npy::{Dtype, Matrix};
+use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::registry::Registry;
+use thingsvision::run::is_run;
 use thingsvision::weights::Store;
 
 /// What was looked at, and what was found.

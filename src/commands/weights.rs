@@ -5,7 +5,7 @@ use crate::printer::{Printer, columns};
 use anyhow::Result;
 use serde_json::json;
 use std::path::Path;
-use thingsvision::advice::advise;
+use thingsvision::error::advise;
 use thingsvision::registry::{Choice, Registry};
 use thingsvision::weights::Store;
 

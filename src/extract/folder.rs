@@ -4,11 +4,12 @@ use super::claim;
 use super::journal::{self, Done};
 use super::lock::{Lock, gate};
 use super::part::Rows;
-use super::record::{FILE, FILES, LayerRecord, Record, is_run, read_record};
-use crate::advice::{Advice, advise};
+use super::record::Record;
+use crate::atomic_file::{self, partial};
+use crate::error::{Advice, advise};
 use crate::images::Origin;
 use crate::npy::RowFile;
-use crate::whole::{self, partial};
+use crate::run::{FILE, FILES, LayerRecord, is_run, read_record};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -244,7 +245,7 @@ fn done(place: &Path) -> Result<Done> {
 fn write_files(place: &Path, files: &[(&str, String)]) -> Result<()> {
     for (name, text) in files {
         debug_assert!(FILES.contains(name));
-        whole::write(&place.join(name), text.as_bytes())?;
+        atomic_file::write(&place.join(name), text.as_bytes())?;
     }
     Ok(())
 }

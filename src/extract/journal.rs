@@ -5,7 +5,7 @@
 //! that make a run together each has one of its own.
 
 use super::lock::lock;
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
 //! From what a user asks for (names, `name@call`, globs) to calls of the network.
 
-use crate::advice::{advise, did_you_mean};
+use crate::error::{advise, did_you_mean};
 use crate::nn::{Call, Channels, Manifest, ModuleId, Trace};
 use crate::readout::Places;
 use anyhow::Result;
@@ -262,7 +262,7 @@ fn never_called(manifest: &Manifest, name: &str) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::hint_of;
+    use crate::error::hint_of;
     use crate::models::Model;
     use crate::registry::Registry;
 

@@ -16,19 +16,19 @@ mod part;
 mod record;
 mod resources;
 mod sink;
-mod turns;
+mod ticket;
 mod values;
 
 pub use claim::Claim;
 pub use folder::RunFolder;
 pub use journal::{Done, Journal};
 pub use layers::{Description, Layer, Output, describe, resolve};
-pub use part::{Rows, Shard};
-pub use record::{Averaged, FILES, LayerRecord, Record, Seconds, checksums, file_hash, is_run, read_record, sha256};
+pub use part::Rows;
+pub use record::{Averaged, Record, Seconds, checksums, file_hash, sha256};
 pub use resources::{Demand, Resources, per_image};
 pub use sink::Sink;
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
 use crate::nn::{Plan, flush_denormals, rows_stand_alone};
@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
-use turns::{Abandoned, Turns};
+use ticket::{Abandoned, Turns};
 
 /// Batches on a GPU at once: while the results of one are fetched, the kernels of the next are queued.
 const IN_FLIGHT: usize = 2;

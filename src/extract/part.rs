@@ -1,47 +1,10 @@
 //! Which rows a process is to make: all of a run or a shard of it, less what is done; and the batches that give them.
 
 use super::journal::Done;
-use crate::advice::advise;
 use crate::images::Conditions;
+use crate::run::Shard;
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::str::FromStr;
-
-/// One of several parts of a run, that different processes make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// From 1 on.
-    pub number: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
-impl Shard {
-    /// Its part of `count` rows, whole units of `unit` rows; fails if there are more shards than units.
-    pub fn rows(self, count: usize, unit: usize) -> Result<Range<usize>> {
-        let (Shard { number, of }, units) = (self, count.div_ceil(unit));
-        if of > units {
-            let what = if unit == 1 { "rows" } else { "batches" };
-            return Err(advise(format!("{units} {what} cannot be split into {of} shards"), format!("make at most {units}")));
-        }
-        let bound = |number: usize| (units * number / of * unit).min(count);
-        Ok(bound(number - 1)..bound(number))
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    /// `2/8` is the second of eight.
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
-        match parsed {
-            Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
-            _ => Err("write 1/8 to 8/8 for eight shards".into()),
-        }
-    }
-}
 
 /// How the rows of a run come about.
 #[derive(Debug, Clone, Copy)]

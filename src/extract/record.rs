@@ -1,27 +1,19 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
-use super::part::Shard;
-use crate::advice::advise;
+use crate::atomic_file;
 use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
+use crate::run::{FILE, LayerRecord, Shard};
 use crate::weights::Provenance;
-use crate::whole;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-
-/// The name of the file in the run's folder.
-pub(super) const FILE: &str = "run.json";
-
-/// The other files of a run that are no layer's: the IDs of the rows, the hashes of the images, the images of each condition,
-/// what was left out.
-pub const FILES: [&str; 4] = ["images.txt", "images.sha256", "conditions.csv", "skipped.txt"];
 
 /// The record of a run, written when it starts and again when it is whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,28 +113,6 @@ pub struct Averaged {
     pub images: usize,
 }
 
-/// A layer's files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LayerRecord {
-    /// PyTorch's name, with `@k` if a call was named.
-    pub name: String,
-    /// The shape of a row.
-    pub shape: Vec<usize>,
-    /// The file of the rows, `[N, …]`.
-    pub file: String,
-    /// The file of the RDM, `[N, N]`, if there is one.
-    pub rdm: Option<String>,
-    /// The BLAKE3 hash of the file of the rows, when it is whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blake3: Option<String>,
-    /// That of the file of the RDM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rdm_blake3: Option<String>,
-    /// Why there is none though it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub without_rdm: Option<String>,
-}
-
 /// Time spent; the first three summed over the workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
@@ -158,20 +128,18 @@ pub struct Seconds {
     pub wall: f64,
 }
 
-impl LayerRecord {
-    /// What of this layer is not as `there` says in `folder`, or not there.
-    fn lacks(&self, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<String> {
-        if !folder.join(&there.file).is_file() {
-            return Some(format!("`{}`: not there any more", there.file));
-        }
-        match (&self.rdm, &there.rdm, &there.rdm_blake3) {
-            // A shard has no RDMs.
-            (None, ..) => None,
-            _ if in_shard => None,
-            (Some(_), None, _) if there.without_rdm.is_some() => None,
-            (Some(rdm), Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
-            (Some(rdm), ..) => Some(format!("`{rdm}`: not there, or not as it was written")),
-        }
+/// What of the files of a layer, which are to be as `wanted` says, is not as `there` says in `folder`, or not there.
+fn lacks(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<String> {
+    if !folder.join(&there.file).is_file() {
+        return Some(format!("`{}`: not there any more", there.file));
+    }
+    match (&wanted.rdm, &there.rdm, &there.rdm_blake3) {
+        // A shard has no RDMs.
+        (None, ..) => None,
+        _ if in_shard => None,
+        (Some(_), None, _) if there.without_rdm.is_some() => None,
+        (Some(rdm), Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
+        (Some(rdm), ..) => Some(format!("`{rdm}`: not there, or not as it was written")),
     }
 }
 
@@ -187,7 +155,7 @@ impl Seconds {
 impl Record {
     /// Writes it to `folder`.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        whole::write(&folder.join(FILE), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+        atomic_file::write(&folder.join(FILE), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 }
 
@@ -235,7 +203,7 @@ impl Record {
         } else if !unfinished {
             let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
             differences.extend(
-                self.layers.iter().zip(&layers).filter_map(|(wanted, there)| wanted.lacks(there, folder, self.shard.is_some())),
+                self.layers.iter().zip(&layers).filter_map(|(wanted, there)| lacks(wanted, there, folder, self.shard.is_some())),
             );
         }
         Ok(differences)
@@ -275,37 +243,4 @@ impl Record {
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("`{}` is damaged, or by another version", path.display()))
     }
-}
-
-/// The part of a record that later commands read.
-#[derive(Debug, Deserialize)]
-pub struct FinishedRecord {
-    /// Whether every file of the run is whole.
-    pub complete: bool,
-    /// The number of rows.
-    pub images: usize,
-    /// Of images.txt: runs with the same hash have the same images in the same order.
-    pub images_sha256: String,
-    /// Which part of a run this is, if it is a part.
-    #[serde(default)]
-    pub shard: Option<Shard>,
-    /// The layers.
-    pub layers: Vec<LayerRecord>,
-}
-
-/// Whether `folder` holds a run, finished or not.
-pub fn is_run(folder: &Path) -> bool {
-    folder.join(FILE).is_file()
-}
-
-/// Reads the record of the run in `folder`.
-pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
-    let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| {
-        advise(
-            format!("`{}` is damaged: {error}", path.display()),
-            "without it nobody knows what the other files are: remove the folder, and make the run again",
-        )
-    })
 }

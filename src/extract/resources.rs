@@ -1,6 +1,6 @@
 //! How the work is divided among cores: the size of batches, and how many workers there are batches and memory for.
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::memory::available;
 use crate::nn::Trace;
 use anyhow::Result;

@@ -2,7 +2,7 @@
 
 use super::means::Means;
 use super::values;
-use crate::advice::advise;
+use crate::error::advise;
 use crate::images::Conditions;
 use crate::npy::{Dtype, RowFile};
 use anyhow::Result;

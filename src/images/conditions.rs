@@ -1,6 +1,6 @@
 //! Images that stand for one thing: the conditions of an experiment, of which each has several images.
 
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

@@ -6,7 +6,7 @@ use super::pnm::Pnm;
 use super::rgb::{Rgb, Window};
 use super::tiff::Tiff;
 use super::{gif, jpeg, raster};
-use crate::advice::{advise, text_of};
+use crate::error::{advise, text_of};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageError};

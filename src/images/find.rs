@@ -1,7 +1,7 @@
 //! Where images are looked for: in folders, or in a list of paths.
 
 use super::decode::FORMATS;
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};

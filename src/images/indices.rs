@@ -1,7 +1,7 @@
 //! Which images of a stack are wanted, by their numbers from 0.
 
 use super::stack::is_npy;
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy;
 use anyhow::{Context, Result, bail};
 use ndarray::Array1;

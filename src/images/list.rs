@@ -6,7 +6,7 @@ use super::indices;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
-use crate::advice::{Advice, advise, hint_of, text_of};
+use crate::error::{Advice, advise, hint_of, text_of};
 use crate::parallel::parallel;
 use anyhow::Result;
 use indicatif::HumanCount;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
 use super::rgb::Rgb;
-use crate::advice::{advise, text_of};
+use crate::error::{advise, text_of};
 use anyhow::{Context, Result, bail};
 use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
 use memmap2::Mmap;

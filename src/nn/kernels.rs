@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // calls into C++, reasoned at each
 
 use super::{Conv, Flow, Halt, Parameter};
-use crate::advice::text_of_cpp;
+use crate::error::text_of_cpp;
 use anyhow::anyhow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::LazyLock;

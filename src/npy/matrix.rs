@@ -3,7 +3,7 @@
 
 use super::element::{F16, ToF64};
 use super::{cannot_open, read};
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 use bytemuck::Pod;
 use memmap2::Mmap;

@@ -7,8 +7,8 @@ mod rows;
 pub use matrix::Matrix;
 pub use rows::{Dtype, RowFile};
 
-use crate::advice::advise;
-use crate::whole;
+use crate::atomic_file;
+use crate::error::advise;
 use anyhow::Result;
 use element::F16;
 pub(crate) use element::ToF64;
@@ -21,7 +21,7 @@ use std::path::Path;
 
 /// Writes `array` so that its name never stands for half of it.
 pub fn write<A: WritableElement>(path: &Path, array: &ArrayD<A>) -> Result<()> {
-    whole::write_with(path, |file| {
+    atomic_file::write_with(path, |file| {
         let mut buffer = BufWriter::new(file);
         array.write_npy(&mut buffer)?;
         Ok(buffer.flush()?)

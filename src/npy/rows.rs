@@ -1,7 +1,7 @@
 //! A file whose rows are written in any order.
 
 use super::element::F16;
-use crate::whole::partial;
+use crate::atomic_file::partial;
 use anyhow::{Context, Result};
 use ndarray::IxDyn;
 use ndarray_npy::write_zeroed_npy;

@@ -1,6 +1,6 @@
 //! Pixels as PNG: of whole pictures, drawn from their SVG so that both agree, and of the rasters in them.
 
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::{Context, Result};
 use png::{BitDepth, ColorType, Encoder};
 use resvg::tiny_skia::{Pixmap, Transform};

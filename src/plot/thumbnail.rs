@@ -2,7 +2,7 @@
 
 use super::picture::Raster;
 use super::png;
-use crate::advice::advise;
+use crate::error::advise;
 use crate::images::{Interpolation, Preprocessing, Reading, Size, decode};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};

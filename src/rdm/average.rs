@@ -1,7 +1,7 @@
 //! The mean RDM of subjects, in units in which subjects count alike.
 
 use super::{Rdms, varies};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::ranks::ranks;
 use anyhow::Result;
 

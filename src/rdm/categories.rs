@@ -3,8 +3,8 @@
 use super::design::Labels;
 use super::file::pairs_of;
 use super::ids;
-use crate::advice::advise;
 use crate::arrays;
+use crate::error::advise;
 use anyhow::Result;
 use std::path::Path;
 

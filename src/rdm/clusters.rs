@@ -1,7 +1,7 @@
 //! Clusters of stimuli, and the order of stimuli in which they stand side by side.
 
 use super::{Rdms, kmeans, pair};
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 use kodama::{Method, linkage};
 

@@ -2,7 +2,7 @@
 
 use super::points::Row;
 use super::{OnConstant, scale};
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 
 /// A row varies if its deviation is more than this share of its mean (SciPy's rule for a nearly constant input):

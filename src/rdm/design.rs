@@ -1,6 +1,6 @@
 //! Which rows of features belong together: repeats of a condition, and the partitions (sessions, runs) they come from.
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
 use std::path::Path;

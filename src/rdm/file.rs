@@ -1,8 +1,8 @@
 //! RDMs from a file, with the mistakes that are easily made with such files.
 
 use super::{Rdms, ids, varies};
-use crate::advice::advise;
 use crate::arrays;
+use crate::error::advise;
 use crate::memory::available;
 use anyhow::Result;
 use ndarray::{ArrayD, ArrayView2, Axis, Ix2};

@@ -1,7 +1,7 @@
 //! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
 
-use crate::advice::advise;
-use crate::{arrays, whole};
+use crate::error::advise;
+use crate::{arrays, atomic_file};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub fn order(common: &[String], own: &[String]) -> Option<Vec<usize>> {
 pub fn write(path: &Path, ids: Option<&[String]>) -> Result<bool> {
     let beside = beside(path);
     match ids {
-        Some(ids) => whole::write(&beside, whole::lines(ids).as_bytes()).map(|()| false),
+        Some(ids) => atomic_file::write(&beside, atomic_file::lines(ids).as_bytes()).map(|()| false),
         None if beside.is_file() => {
             std::fs::remove_file(&beside).with_context(|| format!("cannot remove `{}`", beside.display()))?;
             Ok(true)

@@ -1,7 +1,7 @@
 //! A `.npy` file of float32 that is filled where it lies, so that a matrix larger than memory can be written.
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
-use crate::whole::partial;
+use crate::atomic_file::partial;
 use anyhow::{Context, Result};
 use memmap2::MmapMut;
 use ndarray::IxDyn;

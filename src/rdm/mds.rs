@@ -1,7 +1,7 @@
 //! Classical multidimensional scaling (Torgerson 1952): points in the plane whose distances are near the dissimilarities.
 
 use super::{Rdms, pair};
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 use tch::{Device, Tensor};
 

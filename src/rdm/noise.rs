@@ -5,7 +5,7 @@
 
 use super::constant;
 use super::design::{Labels, deviations};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
@@ -162,7 +162,7 @@ fn shrunk(x: &Tensor, freedom: usize) -> Result<Tensor> {
 
 fn factor(covariance: &Tensor) -> Result<Tensor> {
     covariance.f_linalg_cholesky(false).context("the noise covariance cannot be inverted").map_err(|error| {
-        error.context(crate::advice::Advice {
+        error.context(crate::error::Advice {
             problem:
                 "the noise covariance cannot be inverted: too few residuals for so many units, units that repeat, or no noise"
                     .into(),

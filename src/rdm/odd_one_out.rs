@@ -7,7 +7,7 @@
 
 use super::points::Points;
 use super::products;
-use crate::advice::advise;
+use crate::error::advise;
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

@@ -3,7 +3,7 @@
 
 use super::Metric;
 use super::points::Points;
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
 use ndarray::Array2;

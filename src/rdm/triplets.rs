@@ -2,7 +2,7 @@
 //! the other two together, as in the triplets of THINGS (Hebart et al. 2020) and the files of SPoSE and VICE.
 
 use super::{Rdms, pair};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::{arrays, npy};
 use anyhow::Result;
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Networks that PyTorch exported: those that users give as files, and what files say of those that the registry lists.
 
 use super::{Choice, Entry, Registry, Weights, same_name};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::models::{Architecture, Card};
 use crate::readout::Readout;
 use anyhow::Result;

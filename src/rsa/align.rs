@@ -1,6 +1,6 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::rdm::{Rdms, pair};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};

@@ -2,7 +2,7 @@
 
 use super::Comparison;
 use super::ceiling::{Ceiling, ceiling};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
 

@@ -3,10 +3,10 @@
 //! Stimuli are drawn with replacement; pairs of two copies of one stimulus are left out, for their distance of 0 would
 //! raise every score. Draws of fewer than three different stimuli are drawn again (as in rsatoolbox and Nili et al. 2014).
 
-use super::drawn::Prepared;
 use super::random::{Purpose, generator, multiplicities};
+use super::resample::Prepared;
 use super::{Analysis, Comparison};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, StudentsT};

@@ -1,7 +1,7 @@
 //! Linear centred kernel alignment of features (Kornblith, Norouzi, Lee & Hinton 2019), and its unbiased estimate (Song
 //! et al. 2012; Nguyen, Raghu & Kornblith 2021).
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};

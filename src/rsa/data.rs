@@ -3,7 +3,7 @@
 use super::align::aligned;
 use super::analysis::pick;
 use super::{Analysis, Comparison, Model, Target};
-use crate::advice::advise;
+use crate::error::advise;
 use crate::rdm::{missing, varies};
 use anyhow::Result;
 

@@ -14,14 +14,14 @@ mod comparison;
 mod correction;
 mod data;
 mod difference;
-mod drawn;
 mod explain;
 mod form;
 mod kendall;
-mod moved;
 mod pearson;
 mod permutation;
 mod random;
+mod relabel;
+mod resample;
 mod table;
 mod tree;
 

@@ -5,8 +5,8 @@
 //! the distribution by which p-values are corrected for their number (Nichols & Holmes 2002).
 
 use super::Analysis;
-use super::moved::Relabelled;
 use super::random::{Purpose, generator, shuffled};
+use super::relabel::Relabelled;
 use crate::parallel::parallel;
 use anyhow::Result;
 

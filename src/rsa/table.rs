@@ -1,9 +1,9 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
 use super::{Analysis, Bootstrap, Ceiling, Difference, Permuted, benjamini_hochberg, holm};
-use crate::advice::advise;
+use crate::atomic_file;
+use crate::error::advise;
 use crate::npy;
-use crate::whole;
 use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -124,14 +124,14 @@ impl Table {
         let values: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
         let layers = values.len() / self.targets;
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
-        whole::write(&paths[1], &csv(&self.scores)?)?;
-        whole::write(&paths[2], self.json()?.as_bytes())?;
+        atomic_file::write(&paths[1], &csv(&self.scores)?)?;
+        atomic_file::write(&paths[2], self.json()?.as_bytes())?;
         let differences = &Self::files(prefix, true)[3];
         if self.differences.is_empty() {
             // Those there may be are of other scores.
             std::fs::remove_file(differences).ok();
         } else {
-            whole::write(differences, &csv(&self.differences)?)?;
+            atomic_file::write(differences, &csv(&self.differences)?)?;
         }
         Ok(paths)
     }

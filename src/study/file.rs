@@ -1,6 +1,6 @@
 //! `study.toml`: which networks, which images, which targets.
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::rsa::{Comparison, Over};
 use anyhow::{Context, Result};
 use clap::ValueEnum;

@@ -4,7 +4,7 @@
 //! TorchScript archives only the tensors are taken. Tensors are read one by one and only if they are wanted, so memory
 //! holds the weights once and the largest tensor twice.
 
-use crate::advice::{Advice, advise};
+use crate::error::{Advice, advise};
 use crate::nn::StateDict;
 use crate::torchscript::{Script, archive, on_large_stack};
 use anyhow::{Context, Result, bail};

@@ -9,7 +9,7 @@ pub use checkpoint::Checkpoint;
 pub use download::{Patience, Progress, download};
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
-use crate::advice::advise;
+use crate::error::advise;
 use crate::models::{Card, Model};
 use crate::nn::StateDict;
 use crate::registry::{Choice, Entry, Registry};

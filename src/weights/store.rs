@@ -2,9 +2,9 @@
 
 use super::download::{Patience, Progress, download};
 use super::sha256;
-use crate::advice::{Advice, advise};
+use crate::atomic_file::{self, partial};
+use crate::error::{Advice, advise};
 use crate::registry::Choice;
-use crate::whole::{self, partial};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::env;
@@ -139,7 +139,7 @@ impl Store {
             return Err(unexpected(choice, source, &sha256));
         }
         File::open(&arrived)?.sync_all()?;
-        whole::write(&record(place), format!("{sha256}\n").as_bytes())?;
+        atomic_file::write(&record(place), format!("{sha256}\n").as_bytes())?;
         fs::rename(&arrived, place).with_context(|| format!("cannot write `{}`", place.display()))?;
         Ok(Found { path: place.to_owned(), sha256 })
     }

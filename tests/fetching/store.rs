@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 use tempfile::TempDir;
+use thingsvision::atomic_file::partial;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{Found, Store};
-use thingsvision::whole::partial;
 
 /// A registry with one model whose weights are published by `server`.
 struct Publisher {

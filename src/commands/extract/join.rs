@@ -4,7 +4,6 @@ use super::runs::begin;
 use super::stop::Stop;
 use super::wanted::Wanted;
 use super::{Making, Work, go_on, layer_without_rdm, took};
-use crate::printer::count;
 use anyhow::Result;
 use indicatif::ProgressBar;
 use std::ops::Range;
@@ -13,6 +12,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use thingsvision::extract::{Claim, Done, Journal, Record, Resources, Rows, Run, RunFolder, Seconds, Sink};
 use thingsvision::models::Model;
+use thingsvision::numbers::count;
 
 /// So long a process that finds nothing to do waits before it looks again: another may die and leave something.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -9,9 +9,9 @@ mod stimuli;
 pub mod stop;
 mod wanted;
 
-use super::{registry_for, shape};
+use super::registry_for;
 use crate::cli::Extract;
-use crate::printer::{Printer, bytes, count};
+use crate::printer::Printer;
 pub use again::{Again, again};
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
@@ -24,13 +24,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 pub use stimuli::Stimuli;
 use stop::{Interrupted, Stop};
-use thingsvision::advice::{Advice, advise};
 use thingsvision::device;
-use thingsvision::extract::{
-    Done, Extraction, Journal, Layer, Record, Resources, Rows, Run, RunFolder, Seconds, Shard, Sink, Worked, is_run, read_record,
-};
+use thingsvision::error::{Advice, advise};
+use thingsvision::extract::{Done, Extraction, Journal, Layer, Record, Resources, Rows, Run, RunFolder, Seconds, Sink, Worked};
 use thingsvision::images::ImageList;
+use thingsvision::numbers::{bytes, count, count_of, shape};
 use thingsvision::registry::Registry;
+use thingsvision::run::{Shard, is_run, read_record};
 use thingsvision::weights::Store;
 use wanted::{Space, Wanted, choices, resources, wanted};
 
@@ -318,8 +318,4 @@ fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
         sum(|seconds| seconds.network),
         sum(|seconds| seconds.writing)
     )
-}
-
-fn count_of(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

@@ -7,10 +7,10 @@ use crate::cli::Extract;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::PathBuf;
-use thingsvision::advice::advise;
 use thingsvision::device;
-use thingsvision::extract::{is_run, read_record};
+use thingsvision::error::advise;
 use thingsvision::registry::Registry;
+use thingsvision::run::{is_run, read_record};
 use thingsvision::weights::{Store, identify};
 
 /// A run of one model that has not begun.

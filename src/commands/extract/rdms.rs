@@ -1,13 +1,15 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
-use thingsvision::extract::{LayerRecord, Record, Seconds, file_hash};
+use thingsvision::extract::{Record, Seconds, file_hash};
 use thingsvision::npy::Matrix;
+use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::rdm::{Job, Metric, OnConstant, Shape, ids};
+use thingsvision::run::LayerRecord;
 
 /// Computes the RDMs of a run in `folder` that are not there yet, and completes its record with the hashes of all files. Returns
 /// why a layer has none. A shard has no RDMs.

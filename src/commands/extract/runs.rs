@@ -8,13 +8,14 @@ use anyhow::Result;
 use std::ops::Range;
 use std::path::Path;
 use tch::Device;
+use thingsvision::atomic_file;
 use thingsvision::device;
-use thingsvision::extract::{self, Averaged, Layer, LayerRecord, Record, Resources, Run, Sink};
+use thingsvision::extract::{self, Averaged, Layer, Record, Resources, Run, Sink};
 use thingsvision::models::Model;
 use thingsvision::npy::RowFile;
 use thingsvision::registry::Registry;
+use thingsvision::run::LayerRecord;
 use thingsvision::weights::{self, Provenance, Store};
-use thingsvision::whole;
 
 /// Where networks run, and how the work is divided there.
 pub struct Machine {
@@ -78,7 +79,7 @@ pub fn record(arguments: &Extract, wanted: &Wanted, machine: &Machine, stimuli: 
         max_pixels: stimuli.images.reading.max_pixels,
         skip_unreadable: arguments.images.skip_unreadable,
         images: stimuli.rows(),
-        images_sha256: extract::sha256(&whole::lines(stimuli.row_ids())),
+        images_sha256: extract::sha256(&atomic_file::lines(stimuli.row_ids())),
         contents_sha256: extract::sha256(&stimuli.checksums),
         averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
         skipped_images: stimuli.images.skipped.clone(),

@@ -2,9 +2,9 @@
 
 use crate::cli::{AverageBy, Extract};
 use anyhow::Result;
+use thingsvision::atomic_file;
 use thingsvision::extract::checksums;
 use thingsvision::images::{Conditions, ImageList, Reading, Wanted};
-use thingsvision::whole;
 
 /// The images, and the conditions that they stand for.
 pub struct Stimuli {
@@ -53,13 +53,13 @@ impl Stimuli {
 
     /// What stands beside the layers in the folder of a run.
     pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut files = vec![("images.txt", whole::lines(self.row_ids())), ("images.sha256", self.checksums.clone())];
+        let mut files = vec![("images.txt", atomic_file::lines(self.row_ids())), ("images.sha256", self.checksums.clone())];
         if let Some(conditions) = &self.conditions {
             files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
         }
         if !self.images.skipped.is_empty() {
             let lines: Vec<_> = self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
-            files.push(("skipped.txt", whole::lines(&lines)));
+            files.push(("skipped.txt", atomic_file::lines(&lines)));
         }
         Ok(files)
     }

@@ -19,7 +19,13 @@ pub struct Interrupted(pub i32);
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(if self.0 == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
+        f.write_str(self.text())
+    }
+}
+
+impl Interrupted {
+    pub fn text(self) -> &'static str {
+        if self.0 == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" }
     }
 }
 

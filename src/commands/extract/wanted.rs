@@ -2,19 +2,21 @@
 
 use super::stimuli::Stimuli;
 use crate::cli::{Extract, RdmOption};
-use crate::printer::{Printer, bytes};
+use crate::printer::Printer;
 use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
-use thingsvision::extract::{self, Demand, Layer, Resources, Shard, resolve};
+use thingsvision::atomic_file;
+use thingsvision::error::advise;
+use thingsvision::extract::{self, Demand, Layer, Resources, resolve};
 use thingsvision::images::{ImageList, Preprocessing};
 use thingsvision::models::Model;
 use thingsvision::nn::{Plan, Trace, rows_stand_alone};
+use thingsvision::numbers::bytes;
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::registry::{Choice, Registry};
+use thingsvision::run::Shard;
 use thingsvision::weights::{self, Store, Weights};
-use thingsvision::whole;
 
 /// A model and what is wanted of it.
 pub struct Wanted<'a> {
@@ -187,10 +189,11 @@ impl Space {
     /// Fails if the disk has no room for all runs.
     pub fn check(arguments: &Extract, wanted: &[Wanted], rows: usize) -> Result<Space> {
         let out = &arguments.out;
-        let free = whole::free_space(out)?;
+        let free = atomic_file::free_space(out)?;
         // What an unfinished run takes already is not needed again.
-        let of_run =
-            |wanted: &Wanted| size(arguments, &wanted.shapes, rows).saturating_sub(occupied(&whole::partial(&wanted.folder)));
+        let of_run = |wanted: &Wanted| {
+            size(arguments, &wanted.shapes, rows).saturating_sub(occupied(&atomic_file::partial(&wanted.folder)))
+        };
         let needed = wanted.iter().map(of_run).sum();
         if needed > free {
             return Err(advise(

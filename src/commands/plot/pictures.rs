@@ -4,9 +4,9 @@ use crate::commands::outputs;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
+use thingsvision::error::advise;
 use thingsvision::plot::{Picture, draw, lacks_letters, svg};
-use thingsvision::{arrays, whole};
+use thingsvision::{arrays, atomic_file};
 
 /// Pixels of the PNG for each unit of the picture.
 pub const SCALE: f64 = 2.0;
@@ -58,8 +58,8 @@ impl Files {
         let svg = svg(picture, title);
         for path in &self.pictures {
             match arrays::kind(path).as_str() {
-                "svg" => whole::write(path, svg.as_bytes())?,
-                _ => whole::write(path, &draw(&svg, SCALE)?)?,
+                "svg" => atomic_file::write(path, svg.as_bytes())?,
+                _ => atomic_file::write(path, &draw(&svg, SCALE)?)?,
             }
         }
         Ok(&self.pictures)

@@ -4,13 +4,14 @@ use super::pictures::Files;
 use super::sources::Sources;
 use super::stimuli::Drawn;
 use crate::cli::{PlotMds, PlotRdm, Shown};
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::Result;
 use std::path::PathBuf;
-use thingsvision::advice::advise;
+use thingsvision::atomic_file;
+use thingsvision::error::advise;
+use thingsvision::numbers::count;
 use thingsvision::plot::{MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
 use thingsvision::rdm::{Plane, Rdms, plane};
-use thingsvision::whole;
 
 /// Panels in a row unless asked otherwise.
 const IN_A_ROW: usize = 9;
@@ -38,7 +39,7 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
         notes: &drawn.notes,
     }
     .picture()?;
-    whole::write(&table, &drawn.csv(&[])?)?;
+    atomic_file::write(&table, &drawn.csv(&[])?)?;
     let what = format!("{number_of_rdms} of {} stimuli", count(drawn.rows.len()));
     printer.note(&format!("{what}; their order is in {}", table.display()));
     files.write(&picture, &format!("Representational dissimilarity matrices: {what}"), printer)
@@ -67,7 +68,7 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
         let name = format!("{} {}", map.title, map.subtitle);
         ["x", "y"].into_iter().enumerate().map(move |(k, letter)| (format!("{} {letter}", name.trim_end()), axis(map, k)))
     });
-    whole::write(&table, &drawn.csv(&coordinates.collect::<Vec<_>>())?)?;
+    atomic_file::write(&table, &drawn.csv(&coordinates.collect::<Vec<_>>())?)?;
     let shares: Vec<&Plane> = maps.iter().map(|map| &map.plane).collect();
     let smallest = shares.iter().map(|plane| plane.shares[0] + plane.shares[1]).fold(1.0, f64::min);
     let what = format!("{} of {} stimuli", number(maps.len(), "map"), count(stimuli));

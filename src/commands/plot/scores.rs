@@ -2,10 +2,11 @@
 
 use super::pictures::Files;
 use crate::cli::PlotScores;
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use thingsvision::numbers::count;
 use thingsvision::plot::{Picture, bars as bar_picture, profiles};
 use thingsvision::rsa::{Comparison, Score, Table};
 

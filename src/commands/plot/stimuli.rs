@@ -2,7 +2,7 @@
 
 use super::sources::Sources;
 use crate::cli::Shown;
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use thingsvision::advice::advise;
+use thingsvision::error::advise;
+use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::plot::{Groups, MOST_GROUPS, Raster, thumbnail};
 use thingsvision::rdm::{Categories, Clustering, Clusters, Labels, Rdms};

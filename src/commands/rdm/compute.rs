@@ -4,14 +4,15 @@ use super::features::Features;
 use super::subject::{self, Subject};
 use crate::cli::Rdm;
 use crate::commands::outputs;
-use crate::printer::{Printer, bytes, count};
+use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::atomic_file::free_space;
+use thingsvision::error::advise;
 use thingsvision::npy::Matrix;
+use thingsvision::numbers::{bytes, count};
 use thingsvision::rdm::{Job, Shape, Stack, ids};
-use thingsvision::whole::free_space;
 
 /// Checks everything, then computes, and prints where the RDM is.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {

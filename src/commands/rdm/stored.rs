@@ -1,12 +1,13 @@
 //! `thingsvision rdm check | average | convert | categories`: what is done with RDMs that are there.
 
 use crate::commands::outputs;
-use crate::printer::{Printer, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays::{self, Labelled};
+use thingsvision::error::advise;
+use thingsvision::numbers::count;
 use thingsvision::rdm::{self, Categories, Pooling, Rdms, ids};
 use thingsvision::rsa::{align_files, aligned};
 

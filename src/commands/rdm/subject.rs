@@ -4,8 +4,8 @@ use crate::cli::Rdm;
 use crate::commands::outputs;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::error::advise;
 
 /// The files of a subject.
 #[derive(Debug, Clone, Copy)]

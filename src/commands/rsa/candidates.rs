@@ -4,10 +4,10 @@ use super::stem;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
-use thingsvision::extract::{is_run, read_record};
+use thingsvision::atomic_file::is_same;
+use thingsvision::error::advise;
 use thingsvision::rdm::{Rdms, says_nothing};
-use thingsvision::whole::is_same;
+use thingsvision::run::{is_run, read_record};
 
 /// Where runs are looked for when none is named: the default of `extract --out`.
 const RUNS: &str = "activations";

@@ -6,14 +6,15 @@ mod text;
 
 use crate::cli::Rsa;
 use crate::commands::outputs;
-use crate::printer::{Printer, count};
+use crate::printer::Printer;
 use anyhow::Result;
 use candidates::Candidate;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use targets::Wanted;
-use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::error::advise;
+use thingsvision::numbers::count;
 use thingsvision::rsa::{
     Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Permuted, Table, Target, align_files, aligned, bootstrap,
     differences, permute,

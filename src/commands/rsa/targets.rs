@@ -4,8 +4,8 @@ use super::stem;
 use crate::cli::Rsa;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use thingsvision::advice::advise;
 use thingsvision::arrays;
+use thingsvision::error::advise;
 use thingsvision::rdm::Rdms;
 
 /// A target, with one file or more.

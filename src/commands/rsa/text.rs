@@ -1,7 +1,8 @@
 //! The table of scores on the terminal, and the notes below it.
 
 use crate::cli::Rsa;
-use crate::printer::{columns, count};
+use crate::printer::columns;
+use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
 use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table, model_name};
 

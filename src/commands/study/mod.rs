@@ -15,11 +15,11 @@ use passes::{extract_missing, prepare};
 use plan::Plan;
 use record::Inputs;
 use std::path::{Path, PathBuf};
+use thingsvision::atomic_file;
 use thingsvision::registry::Registry;
 use thingsvision::rsa::{Score, Table};
 use thingsvision::study::{Figure, Scene, Study, Summary, figures, results_csv, summary_csv};
 use thingsvision::weights::Store;
-use thingsvision::whole;
 
 /// Plans, extracts what is missing, compares, draws, and prints where the report is.
 pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, registry: Option<&Path>, store: &Store, printe
     let mut files = write_tables(&study.out, &results, &summaries)?;
     files.extend(plan.datasets.iter().flat_map(|set| Table::files(&set.rsa.out, false)));
     files.extend(write_figures(&study.out, &drawn)?);
-    whole::write(&report, html.as_bytes())?;
+    atomic_file::write(&report, html.as_bytes())?;
     files.push(report.clone());
     inputs.write(&study.out, &files)?;
     printer.note(&format!("wrote results.csv, summary.csv, {} figures as PNG and SVG, and the report", drawn.len()));
@@ -70,9 +70,9 @@ fn from_here(path: &Path) -> String {
 
 fn write_tables(out: &Path, results: &[(String, Vec<Score>)], summaries: &[Summary]) -> Result<Vec<PathBuf>> {
     let files = ["results.csv", "summary.csv", "summary.json"].map(|name| out.join(name));
-    whole::write(&files[0], &results_csv(results)?)?;
-    whole::write(&files[1], &summary_csv(summaries)?)?;
-    whole::write(&files[2], (serde_json::to_string_pretty(summaries)? + "\n").as_bytes())?;
+    atomic_file::write(&files[0], &results_csv(results)?)?;
+    atomic_file::write(&files[1], &summary_csv(summaries)?)?;
+    atomic_file::write(&files[2], (serde_json::to_string_pretty(summaries)? + "\n").as_bytes())?;
     Ok(files.to_vec())
 }
 

@@ -6,7 +6,7 @@ use crate::commands::extract::{Finished, extract};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::time::Instant;
-use thingsvision::advice::text_of;
+use thingsvision::error::text_of;
 use thingsvision::registry::Registry;
 use thingsvision::weights::{self, Store, Weights};
 

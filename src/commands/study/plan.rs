@@ -5,21 +5,22 @@ use crate::commands::extract::Stimuli;
 use crate::commands::extract::planned::{Planned, State, plan};
 use crate::commands::plot::stimuli::categories;
 use crate::commands::rsa::targets;
-use crate::printer::{Printer, bytes, columns, count};
+use crate::printer::{Printer, columns};
 use anyhow::{Context, Result};
 use clap::Parser;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
-use thingsvision::advice::advise;
+use thingsvision::atomic_file;
+use thingsvision::error::advise;
+use thingsvision::numbers::{bytes, count};
 use thingsvision::parallel::parallel;
 use thingsvision::rdm::ids::check_unique;
 use thingsvision::registry::Registry;
 use thingsvision::rsa::{NoDraws, Rows, align, cannot_draw};
 use thingsvision::study::{Dataset, Network, Study, Weights};
 use thingsvision::weights::Store;
-use thingsvision::whole;
 
 /// All that a study will do.
 pub struct Plan {
@@ -91,7 +92,7 @@ impl Plan {
         }
         if missing > 0 {
             let needed = self.missing().map(|pass| pass.planned.bytes).sum();
-            let free = whole::free_space(&study.out).map_or_else(|_| "?".into(), bytes);
+            let free = atomic_file::free_space(&study.out).map_or_else(|_| "?".into(), bytes);
             printer.fact("writes", &format!("{} to {} ({free} free)", bytes(needed), study.out.display()));
             let seconds = self.missing().map(|pass| self.seconds(pass)).sum();
             printer.fact(
@@ -123,7 +124,7 @@ impl Plan {
     /// Fails if the disk has no room for what is missing.
     pub fn check_space(&self, study: &Study) -> Result<()> {
         let needed: u64 = self.missing().map(|pass| pass.planned.bytes).sum();
-        let free = whole::free_space(&study.out)?;
+        let free = atomic_file::free_space(&study.out)?;
         if needed <= free {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
-use thingsvision::whole;
+use thingsvision::atomic_file;
 
 /// The name of the file.
 const FILE: &str = "study.json";
@@ -69,7 +69,7 @@ impl Inputs {
         }
         let files = files.iter().map(|file| file.strip_prefix(out).unwrap_or(file).to_owned()).collect();
         let text = serde_json::to_string_pretty(&Inputs { files, ..self })? + "\n";
-        whole::write(&out.join(FILE), text.as_bytes())
+        atomic_file::write(&out.join(FILE), text.as_bytes())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::analysis::Compared;
 use super::plan::Plan;
-use crate::printer::count;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::Path;
+use thingsvision::numbers::count;
 use thingsvision::registry::Registry;
 use thingsvision::study::{Figure, Report, Section, Study, Summary};
 

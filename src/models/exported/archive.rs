@@ -1,7 +1,7 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
 use super::dry_run::NOT_TWO;
-use crate::advice::{Advice, advise, text_of};
+use crate::error::{Advice, advise, text_of};
 use crate::torchscript::{self, Script};
 use anyhow::{Context, Error, Result};
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! What `examples/export_model.py` stores in a file beside the network.
 
-use crate::advice::{Advice, advise};
+use crate::error::{Advice, advise};
 use crate::images::Preprocessing;
 use crate::readout::{Readout, Tokens};
 use crate::torchscript;

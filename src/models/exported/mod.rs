@@ -10,7 +10,7 @@ mod dry_run;
 pub use card::Card;
 
 use super::model::Network;
-use crate::advice::advise;
+use crate::error::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};
 use anyhow::{Context, Result, anyhow, ensure};

@@ -4,7 +4,7 @@ use super::analysis::{Analysis, pick};
 use super::comparison::Comparison;
 use super::form::{dot, rho_a_scale};
 use super::kendall::{Kendall, Order, Sequence, difference, pairs};
-use super::moved::tau;
+use super::relabel::tau;
 use super::tree::Tree;
 
 /// Models and targets prepared for draws of stimuli.

@@ -1,0 +1,105 @@
+//! The folder of a run as later commands read it: its record `run.json`, the layers that it holds, and which part of a run it is.
+
+use crate::error::advise;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+
+/// The name of the file in the run's folder.
+pub const FILE: &str = "run.json";
+
+/// The other files of a run that are no layer's: the IDs of the rows, the hashes of the images, the images of each condition,
+/// what was left out.
+pub const FILES: [&str; 4] = ["images.txt", "images.sha256", "conditions.csv", "skipped.txt"];
+
+/// The part of a record that later commands read.
+#[derive(Debug, Deserialize)]
+pub struct FinishedRecord {
+    /// Whether every file of the run is whole.
+    pub complete: bool,
+    /// The number of rows.
+    pub images: usize,
+    /// Of images.txt: runs with the same hash have the same images in the same order.
+    pub images_sha256: String,
+    /// Which part of a run this is, if it is a part.
+    #[serde(default)]
+    pub shard: Option<Shard>,
+    /// The layers.
+    pub layers: Vec<LayerRecord>,
+}
+
+/// Whether `folder` holds a run, finished or not.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join(FILE).is_file()
+}
+
+/// Reads the record of the run in `folder`.
+pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
+    let path = folder.join(FILE);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        advise(
+            format!("`{}` is damaged: {error}", path.display()),
+            "without it nobody knows what the other files are: remove the folder, and make the run again",
+        )
+    })
+}
+
+/// A layer's files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// PyTorch's name, with `@k` if a call was named.
+    pub name: String,
+    /// The shape of a row.
+    pub shape: Vec<usize>,
+    /// The file of the rows, `[N, …]`.
+    pub file: String,
+    /// The file of the RDM, `[N, N]`, if there is one.
+    pub rdm: Option<String>,
+    /// The BLAKE3 hash of the file of the rows, when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// That of the file of the RDM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdm_blake3: Option<String>,
+    /// Why there is none though it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_rdm: Option<String>,
+}
+
+/// One of several parts of a run, that different processes make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 1 on.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Its part of `count` rows, whole units of `unit` rows; fails if there are more shards than units.
+    pub fn rows(self, count: usize, unit: usize) -> Result<Range<usize>> {
+        let (Shard { number, of }, units) = (self, count.div_ceil(unit));
+        if of > units {
+            let what = if unit == 1 { "rows" } else { "batches" };
+            return Err(advise(format!("{units} {what} cannot be split into {of} shards"), format!("make at most {units}")));
+        }
+        let bound = |number: usize| (units * number / of * unit).min(count);
+        Ok(bound(number - 1)..bound(number))
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    /// `2/8` is the second of eight.
+    fn from_str(text: &str) -> Result<Shard, String> {
+        let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parsed {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+            _ => Err("write 1/8 to 8/8 for eight shards".into()),
+        }
+    }
+}
