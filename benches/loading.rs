@@ -9,7 +9,7 @@ use std::time::Instant;
 use tch::Device;
 use thingsvision::models::Model;
 use thingsvision::registry::Registry;
-use thingsvision::weights::{Store, Weights, load};
+use thingsvision::weights::{Located, Store, Weights};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..6 {
         let start = Instant::now();
-        let (weights, _) = load(&registry, &store, &choice, &source, 0, &mut |_, _| {})?;
+        let (weights, _) = Located::find(&store, choice, &source, 0)?.load(&registry)?;
         Model::new(&choice.entry.architecture, weights, Device::Cpu)?;
         seconds.push(start.elapsed().as_secs_f64());
     }

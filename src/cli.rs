@@ -6,7 +6,7 @@ mod plot;
 mod rdm;
 mod rsa;
 
-pub use extract::{AverageBy, Extract, RdmOption};
+pub use extract::Extract;
 pub use pixels::Pixels;
 pub use plot::{Plot, PlotCommand, PlotMds, PlotRdm, PlotScores, Shown};
 pub use rdm::{Rdm, RdmCommand};
@@ -14,6 +14,7 @@ pub use rsa::{Cka, Rsa};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use thingsvision::extract::Request;
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
 ///
@@ -44,6 +45,13 @@ pub struct Cli {
     /// Never use the network (also: THINGSVISION_OFFLINE=1)
     #[arg(long, global = true)]
     pub offline: bool,
+}
+
+impl Cli {
+    /// Where networks and their weights are looked for.
+    pub fn places(&self) -> Request {
+        Request { registry: self.registry.clone(), cache: self.cache.clone(), offline: self.offline, ..Request::default() }
+    }
 }
 
 /// The subcommands.

@@ -8,14 +8,17 @@ use crate::error::advise;
 use crate::nn::allow_tf32;
 use anyhow::{Context, Result, anyhow};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tch::{Cuda, Device, Kind};
 
-/// The value of `--device`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+/// Where a network is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Preference {
     /// CUDA where it works, else the CPU.
+    #[default]
     Auto,
     /// The CPU.
     Cpu,
@@ -23,22 +26,42 @@ pub enum Request {
     Cuda(usize),
 }
 
-impl FromStr for Request {
+impl FromStr for Preference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            None if text == "auto" => Ok(Request::Auto),
-            None if text == "cpu" => Ok(Request::Cpu),
-            None if text == "cuda" => Ok(Request::Cuda(0)),
-            Some(("cuda", number)) => number.parse().map(Request::Cuda).map_err(|_| format!("`{number}` is not a device number")),
+            None if text == "auto" => Ok(Preference::Auto),
+            None if text == "cpu" => Ok(Preference::Cpu),
+            None if text == "cuda" => Ok(Preference::Cuda(0)),
+            Some(("cuda", number)) => {
+                number.parse().map(Preference::Cuda).map_err(|_| format!("`{number}` is not a device number"))
+            }
             _ => Err("expected auto, cpu, cuda or cuda:N".into()),
         }
     }
 }
 
+impl TryFrom<String> for Preference {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Preference> for String {
+    fn from(preference: Preference) -> String {
+        match preference {
+            Preference::Auto => "auto".into(),
+            Preference::Cpu => "cpu".into(),
+            Preference::Cuda(number) => format!("cuda:{number}"),
+        }
+    }
+}
+
 /// The value of `--precision`: how a network computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// float32 throughout
@@ -67,6 +90,14 @@ impl Precision {
     }
 }
 
+/// What a record calls a device: `cpu`, `cuda:0`.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".into(),
+    }
+}
+
 /// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
 pub const TORCH: &str = "THINGSVISION_TORCH";
 
@@ -76,14 +107,14 @@ pub const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
 
-/// The device for `request`. `auto` never fails: without CUDA it is the CPU, and if there is an NVIDIA driver all the
+/// The device for `preference`. `auto` never fails: without CUDA it is the CPU, and if there is an NVIDIA driver all the
 /// same, the reason comes with it.
-pub fn open(request: Request) -> Result<(Device, Option<String>)> {
-    match request {
-        Request::Cpu => Ok((Device::Cpu, None)),
-        Request::Auto if driver().is_err() => Ok((Device::Cpu, None)),
-        Request::Auto => Ok(cuda(0).map_or_else(|reason| (Device::Cpu, Some(format!("{reason:#}"))), |cuda| (cuda, None))),
-        Request::Cuda(number) => cuda(number).map(|cuda| (cuda, None)).map_err(|error| {
+pub fn open(preference: Preference) -> Result<(Device, Option<String>)> {
+    match preference {
+        Preference::Cpu => Ok((Device::Cpu, None)),
+        Preference::Auto if driver().is_err() => Ok((Device::Cpu, None)),
+        Preference::Auto => Ok(cuda(0).map_or_else(|reason| (Device::Cpu, Some(format!("{reason:#}"))), |cuda| (cuda, None))),
+        Preference::Cuda(number) => cuda(number).map(|cuda| (cuda, None)).map_err(|error| {
             let hint = format!(
                 "CUDA needs an NVIDIA driver and the libraries of torch 2.11.0: name an installation by\n      \
                  {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu"

@@ -33,6 +33,6 @@ pub mod readout;
 pub mod registry;
 pub mod rsa;
 pub mod run;
-pub mod study;
+//pub mod study;
 mod torchscript;
 pub mod weights;

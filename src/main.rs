@@ -4,61 +4,67 @@
 mod allocator;
 mod cli;
 mod commands;
+mod interrupt;
 mod printer;
 mod sigbus;
 
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use cli::{Cli, Command};
-use commands::extract::stop::Interrupted;
 use printer::Printer;
 use std::process::ExitCode;
-use thingsvision::weights::Store;
+use thingsvision::extract::{Request, resume};
+use thingsvision::observer::Stopped;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     sigbus::report();
     let printer = Printer::new(cli.quiet);
-    // What cannot be written down cannot be repeated by `resume`.
-    let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<Vec<_>>>().unwrap_or_default();
-    exit_code(run(cli, words, printer))
+    exit_code(run(&cli, printer))
 }
 
-/// Does what the command line asks for; `words` are recorded where they may be repeated.
-fn run(cli: Cli, words: Vec<String>, printer: Printer) -> anyhow::Result<()> {
-    let registry = cli.registry.as_deref();
-    let store = || Store::open(cli.cache.as_deref(), cli.offline);
-    match cli.command {
-        Command::Models(arguments) => commands::models::run(&arguments, registry, &store()?, printer),
-        Command::Layers(arguments) => commands::layers::run(&arguments, registry, &store()?, printer),
+/// Does what the command line asks for.
+fn run(cli: &Cli, printer: Printer) -> Result<()> {
+    let places = cli.places();
+    match &cli.command {
+        Command::Models(arguments) => commands::models::run(arguments, &places, printer),
+        Command::Layers(arguments) => commands::layers::run(arguments, &places, printer),
         Command::Extract(arguments) => {
-            let arguments = cli::Extract { command: words, ..*arguments };
-            commands::extract::run(&arguments, registry, &store()?, printer)
+            // What cannot be written down is not recorded.
+            let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<_>>().unwrap_or_default();
+            commands::extract::run(&Request { command: words, ..arguments.request(&places) }, printer)
         }
-        Command::Resume(arguments) => {
-            let words = commands::resume::words(&arguments.run)?;
-            run(Cli::try_parse_from(&words)?, words, printer)
-        }
-        Command::Merge(arguments) => commands::merge::run(&arguments, printer),
-        Command::Verify(arguments) => commands::verify::run(&arguments, printer),
-        Command::Weights(arguments) => store().and_then(|store| commands::weights::run(&arguments, registry, &store, printer)),
-        Command::Rdm(arguments) => commands::rdm::run(&arguments, printer),
-        Command::Rsa(arguments) => commands::rsa::run(&arguments, printer),
-        Command::Cka(arguments) => commands::cka::run(&arguments, printer),
-        Command::Plot(arguments) => commands::plot::run(&arguments, printer),
-        Command::Study(arguments) => store().and_then(|store| commands::study::run(&arguments, registry, &store, printer)),
+        Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &read_command)?, printer),
+        Command::Merge(arguments) => commands::merge::run(arguments, printer),
+        Command::Verify(arguments) => commands::verify::run(arguments, &read_command, printer),
+        Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),
+        Command::Rdm(arguments) => commands::rdm::run(arguments, printer),
+        Command::Rsa(arguments) => commands::rsa::run(arguments, printer),
+        Command::Cka(arguments) => commands::cka::run(arguments, printer),
+        Command::Plot(arguments) => commands::plot::run(arguments, printer),
+        Command::Study(_) => todo!(),
     }
 }
 
-fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+/// What the words of a command line ask for, which is all that records of version 0.1 hold.
+fn read_command(words: &[String]) -> Result<Request> {
+    let first_line = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let cli = Cli::try_parse_from(words).map_err(|error| anyhow::anyhow!(first_line(error)));
+    let cli = cli.context("the recorded command cannot be read")?;
+    match &cli.command {
+        Command::Extract(arguments) => Ok(arguments.request(&cli.places())),
+        _ => bail!("the recorded command is no `extract`"),
+    }
+}
+
+fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);
-            match error.downcast_ref::<Interrupted>() {
-                Some(Interrupted(signal)) => ExitCode::from(128 + *signal as u8),
-                None => ExitCode::FAILURE,
-            }
+            let signal = interrupt::signal().filter(|_| error.is::<Stopped>());
+            signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal as u8))
         }
     }
 }

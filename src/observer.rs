@@ -21,6 +21,11 @@ pub trait Observer: Sync {
     }
 }
 
+/// Why a job ended before its work was done: it was asked to, by [`Observer::stopped`].
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub &'static str);
+
 /// What takes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage<'a> {

@@ -119,10 +119,15 @@ impl Entry {
     }
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
     /// Whether it is a network that PyTorch exported, which has its weights in its file.
     pub fn is_exported(&self) -> bool {
         matches!(self.entry.architecture, Architecture::Exported)
+    }
+
+    /// The file on this machine that the registry names, or where that of an exported network was found.
+    pub fn file(&self) -> Option<&'a Path> {
+        self.weights.file.as_deref().or(self.weights.found.as_deref())
     }
 
     /// `resnet50`, or `resnet50.imagenet1k_v2` if the tag was given.

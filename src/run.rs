@@ -2,6 +2,7 @@
 
 use crate::error::advise;
 use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
@@ -35,8 +36,8 @@ pub fn is_run(folder: &Path) -> bool {
     folder.join(FILE).is_file()
 }
 
-/// Reads the record of the run in `folder`.
-pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
+/// Reads the record of the run in `folder`, or a part of it.
+pub fn read<T: DeserializeOwned>(folder: &Path) -> Result<T> {
     let path = folder.join(FILE);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
@@ -45,6 +46,11 @@ pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
             "without it nobody knows what the other files are: remove the folder, and make the run again",
         )
     })
+}
+
+/// Reads what later commands need of the record of the run in `folder`.
+pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
+    read(folder)
 }
 
 /// A layer's files.
@@ -79,6 +85,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// What the name of its folder ends in.
+    pub fn ending(self) -> String {
+        format!(".shard-{}-of-{}", self.number, self.of)
+    }
+
     /// Its part of `count` rows, whole units of `unit` rows; fails if there are more shards than units.
     pub fn rows(self, count: usize, unit: usize) -> Result<Range<usize>> {
         let (Shard { number, of }, units) = (self, count.div_ceil(unit));

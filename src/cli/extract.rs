@@ -2,16 +2,17 @@
 
 use super::Pixels;
 use std::path::PathBuf;
-use thingsvision::device::{Precision, Request};
-use thingsvision::images::Reading;
+use thingsvision::device::{Precision, Preference};
+use thingsvision::extract::{Request, RunRdm};
+use thingsvision::images::{AverageBy, Reading};
 use thingsvision::npy::Dtype;
 use thingsvision::rdm::OnConstant;
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::run::Shard;
-use thingsvision::weights;
+use thingsvision::weights::Weights;
 
 /// `thingsvision extract`
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Extract {
     /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Or a file: a
     /// network that PyTorch exported (examples/export_model.py). Repeat for more: images are then decoded once for all
@@ -26,7 +27,7 @@ pub struct Extract {
 
     /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
     #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
-    pub weights: weights::Weights,
+    pub weights: Weights,
 
     /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
     #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
@@ -54,8 +55,8 @@ pub struct Extract {
     pub average_by: Option<AverageBy>,
 
     /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
-    #[arg(long, value_enum, default_value_t = RdmOption::Correlation)]
-    pub rdm: RdmOption,
+    #[arg(long, value_enum, default_value_t)]
+    pub rdm: RunRdm,
 
     /// What to do about images for which a layer gives the same value everywhere, so that no correlation is defined
     #[arg(long, value_enum, default_value_t)]
@@ -63,7 +64,7 @@ pub struct Extract {
 
     /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
-    pub device: Request,
+    pub device: Preference,
 
     /// How the network computes. On the CPU fp32 only; the others are faster on a GPU, and rougher
     #[arg(long, value_enum, default_value_t)]
@@ -96,10 +97,6 @@ pub struct Extract {
     #[arg(long, conflicts_with_all = ["force", "shard"])]
     pub join: bool,
 
-    /// The words of the command, for the record.
-    #[arg(skip)]
-    pub command: Vec<String>,
-
     // Last, for what follows would get their headings.
     /// Which images, in which order
     #[command(flatten)]
@@ -111,7 +108,7 @@ pub struct Extract {
 }
 
 /// Which images, in which order.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Images")]
 pub struct Images {
     /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path. Repeat for
@@ -150,23 +147,44 @@ fn parse_max_pixels(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|pixels| *pixels > 0).ok_or_else(|| "a number of pixels is needed".to_owned())
 }
 
-/// The value of `--average-by`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AverageBy {
-    /// The folder that an image lies in
-    Folder,
-}
-
 /// Any seed that PyTorch takes: a negative one stands for the number with the same 64 bits.
 fn parse_seed(text: &str) -> Result<u64, std::num::ParseIntError> {
     text.parse().or_else(|error| text.parse::<i64>().map(|seed| seed as u64).map_err(|_| error))
 }
 
-/// The value of `extract --rdm`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum RdmOption {
-    /// 1 − Pearson's r
-    Correlation,
-    /// No RDM
-    None,
+impl Extract {
+    /// What the flags ask for, of networks and weights from `places`.
+    pub fn request(&self, places: &Request) -> Request {
+        let (flags, images) = (self.clone(), self.images.clone());
+        Request {
+            models: flags.models,
+            layers: flags.layers,
+            weights: flags.weights,
+            seed: flags.seed,
+            out: flags.out,
+            readout: flags.readout,
+            tokens: flags.tokens,
+            dtype: flags.dtype,
+            average_by: flags.average_by,
+            rdm: flags.rdm,
+            on_constant: flags.on_constant,
+            device: flags.device,
+            precision: flags.precision,
+            batch_size: flags.batch_size.map(|size| size as usize),
+            workers: flags.workers.map(|workers| workers as usize),
+            exact: flags.exact,
+            force: flags.force,
+            shard: flags.shard,
+            join: flags.join,
+            images: images.images,
+            image_list: images.image_list,
+            dataset: images.dataset,
+            indices: images.indices,
+            skip_unreadable: images.skip_unreadable,
+            exif_orientation: images.exif_orientation,
+            max_pixels: images.max_pixels,
+            pixels: self.pixels.overrides(),
+            ..places.clone()
+        }
+    }
 }

@@ -1,12 +1,10 @@
 //! What a network is shown of an image: the flags of `extract` and `layers` that override a model's preprocessing.
 
-use anyhow::Result;
-use thingsvision::error::advise;
-use thingsvision::images::{Interpolation, MOST_SHOWN, Pillow, Preprocessing, Size};
-use thingsvision::registry::{Choice, Registry};
+use thingsvision::extract::Overrides;
+use thingsvision::images::{Interpolation, MOST_SHOWN};
 
 /// What overrides the preprocessing that belongs to the weights.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Pixels, where they are to differ from what the weights were trained with")]
 pub struct Pixels {
     /// The length in pixels that the shorter side is resized to
@@ -48,50 +46,19 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// What is left of the preprocessing of `choice`, or of the one that is named.
-    pub fn preprocessing(&self, registry: &Registry, choice: &Choice) -> Result<Preprocessing> {
-        let named = self.preprocess.as_ref().map(|name| registry.preprocessing(name)).transpose()?;
-        let own = match named.or(choice.preprocessing) {
-            Some(own) => own.clone(),
-            None => self.whole().ok_or_else(|| {
-                advise(
-                    format!("`{}` does not say what its network is to be shown of an image", choice.name()),
-                    "say it: --preprocess imagenet, clip or half, or all of --resize, --crop, --mean and --std",
-                )
-            })?,
-        };
-        let preprocessing = self.change(&own);
-        preprocessing.check()?;
-        Ok(preprocessing)
-    }
-
-    /// One that these flags say all about.
-    fn whole(&self) -> Option<Preprocessing> {
-        let resize = if self.squash { self.crop? } else { self.resize? };
-        if !self.no_crop {
-            self.crop?;
+    /// What they change.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            resize: self.resize,
+            crop: self.crop,
+            interpolation: self.interpolation,
+            no_crop: self.no_crop,
+            squash: self.squash,
+            preprocess: self.preprocess.clone(),
+            mean: self.mean.as_ref().map(|mean| mean.0),
+            std: self.std.as_ref().map(|std| std.0),
+            pillow_12: self.pillow_12,
         }
-        let (mean, std) = (self.mean.clone()?.0, self.std.clone()?.0);
-        let interpolation = Interpolation::Bilinear;
-        Some(Preprocessing { resize: Size::Shorter(resize), interpolation, crop: self.crop, mean, std, pillow: Pillow::From13 })
-    }
-
-    fn change(&self, own: &Preprocessing) -> Preprocessing {
-        let mut preprocessing = own.clone();
-        preprocessing.mean = self.mean.as_ref().map_or(own.mean, |mean| mean.0);
-        preprocessing.std = self.std.as_ref().map_or(own.std, |std| std.0);
-        if let Some(side) = self.resize {
-            preprocessing.resize = Size::Shorter(side);
-        }
-        preprocessing.crop = if self.no_crop { None } else { self.crop.or(own.crop) };
-        if self.squash
-            && let Some(side) = preprocessing.crop.take()
-        {
-            preprocessing.resize = Size::Exactly([side, side]);
-        }
-        preprocessing.interpolation = self.interpolation.unwrap_or(own.interpolation);
-        preprocessing.pillow = if self.pillow_12 { Pillow::UpTo12 } else { own.pillow };
-        preprocessing
     }
 }
 

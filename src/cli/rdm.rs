@@ -1,8 +1,8 @@
 //! The flags of `thingsvision rdm`.
 
-use super::AverageBy;
 use clap::{ArgGroup, Subcommand};
 use std::path::{Path, PathBuf};
+use thingsvision::images::AverageBy;
 use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
 
 /// `thingsvision rdm`

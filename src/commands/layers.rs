@@ -1,27 +1,24 @@
 //! `thingsvision layers`
 
-use super::registry_for;
 use crate::cli::Layers;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::Path;
 use thingsvision::error::advise;
-use thingsvision::extract::{Description, Output, describe};
+use thingsvision::extract::{Description, Output, Request, Sources, describe};
 use thingsvision::nn::Channels;
 use thingsvision::numbers::{count, shape};
-use thingsvision::weights::{self, Store};
+use thingsvision::weights::outline;
 
 /// Lists the layers of a model with the shapes of what they give.
-pub fn run(arguments: &Layers, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let registry = registry_for([&arguments.model], registry, store, printer)?;
+pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()> {
+    let request = Request { models: vec![arguments.model.clone()], ..places.clone() };
+    let Sources { registry, .. } = Sources::open(&request, &printer)?;
     let choice = registry.choose(&arguments.model)?;
-    let shown = arguments.pixels.preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
+    let shown = arguments.pixels.overrides().preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
         advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")
     })?;
-    let bar = printer.download(&choice.name());
-    let model = weights::outline(store, &choice, &mut |arrived, total| bar.at(arrived, total))?;
-    bar.finish();
+    let model = outline(&choice)?;
     let layers = describe(model.manifest(), &model.trace(shown)?);
     let default = &choice.entry.default_layer;
     if arguments.json {

@@ -5,22 +5,21 @@ use crate::printer::{Printer, columns};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::path::Path;
 use tch::{Device, Kind};
+use thingsvision::extract::{Request, Sources};
 use thingsvision::images::Preprocessing;
 use thingsvision::models::{Architecture, Model};
 use thingsvision::numbers::count;
 use thingsvision::readout::Readout;
 use thingsvision::registry::{Choice, Entry, Registry};
-use thingsvision::weights::Store;
 
 /// What is said of what only the file of an exported network says, which is not fetched.
 const IN_FILE: &str = "in its file";
 
 /// Lists the registry, or one model of it.
-pub fn run(arguments: &Models, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let mut registry = Registry::load(registry)?;
-    registry.add_files(&arguments.model, |choice| store.path(choice))?;
+pub fn run(arguments: &Models, places: &Request, printer: Printer) -> Result<()> {
+    let request = Request { models: arguments.model.iter().cloned().collect(), ..places.clone() };
+    let Sources { registry, .. } = Sources::open_as_they_are(&request)?;
     let models: Vec<&Entry> = match &arguments.model {
         Some(name) => vec![registry.choose(name)?.entry],
         None => registry.models.iter().collect(),

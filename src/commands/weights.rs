@@ -4,21 +4,21 @@ use crate::cli::{Weights, WeightsCommand};
 use crate::printer::{Printer, columns};
 use anyhow::Result;
 use serde_json::json;
-use std::path::Path;
 use thingsvision::error::advise;
+use thingsvision::extract::{Request, Sources};
 use thingsvision::registry::{Choice, Registry};
-use thingsvision::weights::Store;
+use thingsvision::weights::{Store, fetch};
 
 /// Lists, fetches, checks and imports published weights.
-pub fn run(arguments: &Weights, registry: Option<&Path>, store: &Store, printer: Printer) -> Result<()> {
-    let registry = Registry::load(registry)?;
+pub fn run(arguments: &Weights, places: &Request, printer: Printer) -> Result<()> {
+    let Sources { registry, store } = Sources::open_as_they_are(places)?;
     match &arguments.command {
-        WeightsCommand::List { json } => list(&registry, store, *json, printer),
+        WeightsCommand::List { json } => list(&registry, &store, *json, printer),
         WeightsCommand::Fetch { models } => models.iter().try_for_each(|name| {
             let choice = registry.choose(name)?;
-            Ok(printer.data(&fetch(store, &choice, printer)?)?)
+            Ok(printer.data(&fetch(&store, &choice, &printer)?.path.display().to_string())?)
         }),
-        WeightsCommand::Verify { models } => verify(&registry, store, models, printer),
+        WeightsCommand::Verify { models } => verify(&registry, &store, models, printer),
         WeightsCommand::Path { model } => {
             let choice = registry.choose(model)?;
             let found = store.find(&choice)?.ok_or_else(|| not_here(&choice))?;
@@ -29,13 +29,6 @@ pub fn run(arguments: &Weights, registry: Option<&Path>, store: &Store, printer:
             Ok(printer.data(&found.path.display().to_string())?)
         }
     }
-}
-
-fn fetch(store: &Store, choice: &Choice, printer: Printer) -> Result<String> {
-    let bar = printer.download(&choice.name());
-    let found = store.fetch(choice, &mut |arrived, total| bar.at(arrived, total))?;
-    bar.finish();
-    Ok(found.path.display().to_string())
 }
 
 fn not_here(choice: &Choice) -> anyhow::Error {

@@ -1,6 +1,7 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
 use super::claim;
+use super::difference::{Difference, in_words};
 use super::journal::{self, Done};
 use super::lock::{Lock, gate};
 use super::part::Rows;
@@ -138,7 +139,7 @@ impl RunFolder {
         if is_run(&place) {
             let done = done(&place)?;
             let mut differences = record.differences(&place, true)?;
-            let replaced = differences.iter().all(|text| text.starts_with("contents sha256:"));
+            let replaced = differences.iter().all(|difference| matches!(difference, Difference::Contents(_)));
             if replaced && rows.is_some_and(|rows| only_other_images(&place, files, rows, &done)) {
                 write_files(&place, files)?;
                 record.write(&place)?;
@@ -266,9 +267,9 @@ fn can_go_on(record: &Record, place: &Path) -> bool {
     record.layers.iter().all(is_there)
 }
 
-fn other_run(place: &Path, differences: &[String]) -> anyhow::Error {
+fn other_run(place: &Path, differences: &[Difference]) -> anyhow::Error {
     advise(
-        format!("`{}` holds an unfinished run that is not the same: {}", place.display(), differences.join("; ")),
+        format!("`{}` holds an unfinished run that is not the same: {}", place.display(), in_words(differences)),
         "go on with it by its own command or by `thingsvision resume`, start anew with --force, or name another place with --out",
     )
 }

@@ -1,6 +1,6 @@
 //! Keeps what was done: brings rows to the disk now and then, and only then notes them in the journals.
 
-use super::Run;
+use super::batches::Run;
 use super::journal::Journal;
 use super::sink::Sink;
 use anyhow::Result;

@@ -1,16 +1,16 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
+use super::request::Request;
 use crate::atomic_file;
 use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::npy::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
-use crate::run::{FILE, LayerRecord, Shard};
+use crate::run::{self, FILE, LayerRecord, Shard};
 use crate::weights::Provenance;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,12 @@ pub struct Record {
     pub libtorch: String,
     /// Whether every file of the run is whole.
     pub complete: bool,
-    /// The command line that `thingsvision resume` repeats; empty if it cannot.
+    /// The command line that asked for it; empty if none did.
     pub command: Vec<String>,
-    /// Where it was given.
+    /// What was asked for; none in records of version 0.1, which have the command line alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// Where relative paths in it begin.
     pub directory: PathBuf,
     /// Which part of a run this is, if it is a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,21 +131,6 @@ pub struct Seconds {
     pub wall: f64,
 }
 
-/// What of the files of a layer, which are to be as `wanted` says, is not as `there` says in `folder`, or not there.
-fn lacks(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<String> {
-    if !folder.join(&there.file).is_file() {
-        return Some(format!("`{}`: not there any more", there.file));
-    }
-    match (&wanted.rdm, &there.rdm, &there.rdm_blake3) {
-        // A shard has no RDMs.
-        (None, ..) => None,
-        _ if in_shard => None,
-        (Some(_), None, _) if there.without_rdm.is_some() => None,
-        (Some(rdm), Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
-        (Some(rdm), ..) => Some(format!("`{rdm}`: not there, or not as it was written")),
-    }
-}
-
 impl Seconds {
     /// Adds the time of another run of the same kind.
     pub fn add(&mut self, other: &Seconds) {
@@ -153,94 +141,13 @@ impl Seconds {
 }
 
 impl Record {
+    /// Reads the record of the run in `folder`.
+    pub fn read(folder: &Path) -> Result<Record> {
+        run::read(folder)
+    }
+
     /// Writes it to `folder`.
     pub fn write(&self, folder: &Path) -> Result<()> {
         atomic_file::write(&folder.join(FILE), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
-    }
-}
-
-/// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
-/// happened on the way.
-const INCIDENTAL: [&str; 10] = [
-    "complete",
-    "command",
-    "directory",
-    "image_origin",
-    "batch_size",
-    "max_pixels",
-    "skip_unreadable",
-    "damaged_images",
-    "layers",
-    "seconds",
-];
-
-impl Record {
-    /// What is different in the record at `folder`, which a run like this one would replace, in words: "weights: …, was …".
-    /// Empty if its files hold what this run would write.
-    ///
-    /// Of an unfinished run the size of batches counts too, and RDMs do not.
-    pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<String>> {
-        let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let was: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
-        let is = serde_json::to_value(self)?;
-        let mut differences = Vec::new();
-        let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
-        for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
-            let before = &was[part];
-            if without_path(value) != without_path(before) {
-                let text = format!("{}: {}, was {}", part.replace('_', " "), in_words(part, value), in_words(part, before));
-                differences.push(text);
-            }
-        }
-        let names = |layers: &Value| -> String {
-            let layer = |layer: &Value| format!("{} {}", layer["name"].as_str().unwrap_or_default(), layer["shape"]);
-            layers.as_array().into_iter().flatten().map(layer).collect::<Vec<_>>().join(", ")
-        };
-        let (new, old) = (names(&is["layers"]), names(&was["layers"]));
-        if new != old {
-            differences.push(format!("layers: {}, was {}", short(&new.into()), short(&old.into())));
-        } else if !unfinished {
-            let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
-            differences.extend(
-                self.layers.iter().zip(&layers).filter_map(|(wanted, there)| lacks(wanted, there, folder, self.shard.is_some())),
-            );
-        }
-        Ok(differences)
-    }
-}
-
-/// What matters of a part of a record: weights are the same wherever their file is.
-fn without_path(part: &Value) -> Value {
-    let mut part = part.clone();
-    part.as_object_mut().map(|fields| fields.remove("path"));
-    part
-}
-
-/// A part of a record for a message.
-fn in_words(part: &str, value: &Value) -> String {
-    let words = match part {
-        "weights" => Provenance::deserialize(value).map(|weights| weights.describe()).ok(),
-        "preprocessing" => Preprocessing::deserialize(value).map(|preprocessing| preprocessing.describe()).ok(),
-        _ => None,
-    };
-    words.unwrap_or_else(|| short(value))
-}
-
-/// A value of a record, cut.
-fn short(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
-}
-
-impl Record {
-    /// Reads the record of the run in `folder`.
-    pub fn read(folder: &Path) -> Result<Record> {
-        let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged, or by another version", path.display()))
     }
 }

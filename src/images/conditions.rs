@@ -2,8 +2,17 @@
 
 use crate::error::advise;
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+
+/// What the images of a condition have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AverageBy {
+    /// The folder that an image lies in
+    Folder,
+}
 
 /// Which images stand for which condition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// What a user asks for.
+/// Which images a user asks for.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted<'a> {
+pub struct Selection<'a> {
     /// Folders, or one stack; with a list, the folder that its paths begin at.
     pub images: &'a [PathBuf],
     /// A list of paths.
@@ -93,7 +93,7 @@ impl ImageList {
     ///
     /// Hidden files and folders are left out and counted. Any other file that is not an image, or that cannot be read, is an
     /// error, unless such files are to be left out: then every image is decoded once to be sure.
-    pub fn find(wanted: &Wanted) -> Result<ImageList> {
+    pub fn find(wanted: &Selection) -> Result<ImageList> {
         let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
         if let ([one], None) = (wanted.images, wanted.list)
             && (stack::is_stack(one) || must_be_stack && !one.is_dir())
@@ -125,7 +125,7 @@ impl ImageList {
         }
     }
 
-    fn of_stack(path: &Path, wanted: &Wanted) -> Result<ImageList> {
+    fn of_stack(path: &Path, wanted: &Selection) -> Result<ImageList> {
         let stack = Stack::open(path, wanted.dataset)?;
         wanted.reading.check_size(stack.width, stack.height)?;
         let indices = match wanted.indices {
@@ -143,7 +143,7 @@ impl ImageList {
         })
     }
 
-    fn of_files(found: Found, origin: Origin, wanted: &Wanted) -> Result<ImageList> {
+    fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
         let Found { places, faults, hidden } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
         let bad = faults.len() + checks.iter().filter(|check| check.is_err()).count();

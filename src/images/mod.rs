@@ -20,9 +20,9 @@ mod summary;
 mod tiff;
 mod vector;
 
-pub use conditions::Conditions;
+pub use conditions::{AverageBy, Conditions};
 pub use decode::{FORMATS, Format, Header, Reading, decode, decode_bytes};
-pub use list::{ImageList, Origin, Skipped, Wanted};
+pub use list::{ImageList, Origin, Selection, Skipped};
 pub use preprocess::{MOST_SHOWN, Preprocessing, Size};
 pub use resize::{Interpolation, Pillow, Resize};
 pub use rgb::{Pixel, Rgb, Window};

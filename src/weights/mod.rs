@@ -12,19 +12,20 @@ pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 use crate::error::advise;
 use crate::models::{Card, Model};
 use crate::nn::StateDict;
+use crate::observer::{Observer, Stage};
 use crate::registry::{Choice, Entry, Registry};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fit::fit;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use tch::{Device, Kind};
 
-/// The value of `--weights`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whose weights a network is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Weights {
     /// The published ones.
     Pretrained,
@@ -51,15 +52,24 @@ impl Weights {
     }
 }
 
-impl FromStr for Weights {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
+/// `pretrained`, `random`, or a path.
+impl From<String> for Weights {
+    fn from(text: String) -> Weights {
+        match text.as_str() {
             "pretrained" => Weights::Pretrained,
             "random" => Weights::Random,
-            path => Weights::File(path.into()),
-        })
+            _ => Weights::File(text.into()),
+        }
+    }
+}
+
+impl From<Weights> for String {
+    fn from(weights: Weights) -> String {
+        match weights {
+            Weights::Pretrained => "pretrained".into(),
+            Weights::Random => "random".into(),
+            Weights::File(path) => path.display().to_string(),
+        }
     }
 }
 
@@ -128,48 +138,116 @@ impl Provenance {
     }
 }
 
-/// The network of `choice` for a dry run: with zeros for weights, or from its file, which is fetched if need be.
-pub fn outline(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<Model> {
-    if choice.is_exported() {
-        return Model::exported(&exported_file(store, choice, progress)?, Device::Cpu, Kind::Float);
+/// The network of `choice` for a dry run: with zeros for weights, or from its file.
+pub fn outline(choice: &Choice) -> Result<Model> {
+    match choice.is_exported() {
+        true => Model::exported(exported_file(choice)?, Device::Cpu, Kind::Float),
+        false => Model::without_weights(&choice.entry.architecture),
     }
-    Model::without_weights(&choice.entry.architecture)
 }
 
-/// The network of `choice` on a device, with weights from `source` as numbers of this kind; published ones are looked for in
-/// `store` and fetched if need be. An exported network that is on the CPU already, as its [`outline`], is that.
-pub fn network(
-    registry: &Registry,
-    store: &Store,
-    choice: &Choice,
-    (source, seed): (&Weights, u64),
-    (device, kind): (Device, Kind),
-    outline: &Model,
-    progress: &mut Progress,
-) -> Result<(Model, Provenance)> {
-    if choice.is_exported() {
-        let path = exported_file(store, choice, progress)?;
+/// The file of an exported network; an error if it is not on this machine.
+fn exported_file<'a>(choice: &Choice<'a>) -> Result<&'a Path> {
+    choice.file().ok_or_else(|| {
+        advise(
+            format!("`{}` is an exported network, and its layers are not known before it is fetched", choice.name()),
+            format!("thingsvision weights fetch {}", choice.name()),
+        )
+    })
+}
+
+/// The weights of a model, looked for once.
+pub struct Located<'a> {
+    choice: Choice<'a>,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    Random {
+        seed: u64,
+    },
+    /// Of the registry's own, the beginning of its SHA-256 is expected, if it is known.
+    File {
+        path: PathBuf,
+        expected: Option<&'a str>,
+    },
+    /// None if they have to be fetched.
+    Published(Option<Found>),
+    Exported,
+}
+
+impl<'a> Located<'a> {
+    /// Looks where `source` says; for published ones in `store`.
+    pub fn find(store: &Store, choice: Choice<'a>, source: &Weights, seed: u64) -> Result<Located<'a>> {
+        let place = match (source, &choice.weights.file) {
+            _ if choice.is_exported() => Place::Exported,
+            (Weights::Random, _) => Place::Random { seed },
+            (Weights::File(path), _) => Place::File { path: path.clone(), expected: None },
+            (Weights::Pretrained, Some(path)) => Place::File { path: path.clone(), expected: choice.weights.sha256.as_deref() },
+            (Weights::Pretrained, None) => Place::Published(store.find(&choice)?),
+        };
+        Ok(Located { choice, place })
+    }
+
+    /// Fetches them if they are not on this machine.
+    pub fn fetch(&mut self, store: &Store, observer: &dyn Observer) -> Result<()> {
+        if let Place::Published(found @ None) = &mut self.place {
+            *found = Some(fetch(store, &self.choice, observer)?);
+        }
+        Ok(())
+    }
+
+    /// What [`Located::network`] would load; `None` if that has to be fetched first.
+    pub fn provenance(&self) -> Result<Option<Provenance>> {
+        Ok(match &self.place {
+            Place::Random { seed } => Some(Provenance::Random { seed: *seed }),
+            Place::File { path, .. } => Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }),
+            Place::Published(found) => found.as_ref().map(|found| published(&self.choice, &found.sha256)),
+            Place::Exported => Some(exported(&self.choice)?),
+        })
+    }
+
+    /// The weights of a network that is built here.
+    pub fn load(&self, registry: &Registry) -> Result<(StateDict, Provenance)> {
+        let choice = &self.choice;
+        match &self.place {
+            Place::Random { seed } => Ok((choice.entry.architecture.seeded_weights(*seed)?, Provenance::Random { seed: *seed })),
+            Place::File { path, expected } => load_file(registry, choice, path, *expected),
+            Place::Published(found) => {
+                let Found { path, sha256 } = found.as_ref().context("weights are fetched before they are loaded")?;
+                Ok((read(registry, choice, path, &Checkpoint::open(path)?)?, published(choice, sha256)))
+            }
+            Place::Exported => bail!("an exported network has its weights in its file"),
+        }
+    }
+
+    /// The network on a device, with these weights as numbers of this kind. An exported network that is on the CPU already, as
+    /// its [`outline`], is that.
+    pub fn network(&self, registry: &Registry, (device, kind): (Device, Kind), outline: &Model) -> Result<(Model, Provenance)> {
+        let choice = &self.choice;
+        if !choice.is_exported() {
+            let (weights, provenance) = self.load(registry)?;
+            return Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance));
+        }
         let is_there = (device, kind) == (Device::Cpu, Kind::Float);
-        let model = if is_there { outline.clone() } else { Model::exported(&path, device, kind)? };
-        let provenance = exported(choice, &path)?;
+        let model = if is_there { outline.clone() } else { Model::exported(exported_file(choice)?, device, kind)? };
+        let provenance = exported(choice)?;
         // It was hashed as it was opened, or this fails.
         model.check_file()?;
-        return Ok((model, provenance));
-    }
-    let (weights, provenance) = load(registry, store, choice, source, seed, progress)?;
-    Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance))
-}
-
-/// The file of an exported network, fetched if need be.
-pub fn exported_file(store: &Store, choice: &Choice, progress: &mut Progress) -> Result<PathBuf> {
-    match store.path(choice)? {
-        Some(path) => Ok(path),
-        None => Ok(store.fetch(choice, progress)?.path),
+        Ok((model, provenance))
     }
 }
 
-/// The provenance of an exported network in the file at `path`.
-fn exported(choice: &Choice, path: &Path) -> Result<Provenance> {
+/// The published file of `choice`, fetched if it is not on this machine.
+pub fn fetch(store: &Store, choice: &Choice, observer: &dyn Observer) -> Result<Found> {
+    let name = choice.name();
+    let progress = observer.begin(Stage::Fetch(&name), None);
+    store.fetch(choice, &mut |arrived, total| progress.at(arrived, total))
+}
+
+/// The provenance of an exported network.
+fn exported(choice: &Choice) -> Result<Provenance> {
+    let path = exported_file(choice)?;
     let (Choice { entry, weights, .. }, card) = (choice, Card::read(path)?);
     let sha256 = sha256(path)?;
     check_hash(path, &sha256, weights.sha256.as_deref())?;
@@ -184,53 +262,15 @@ fn exported(choice: &Choice, path: &Path) -> Result<Provenance> {
     })
 }
 
-/// The weights of `choice`, a network that is built here, from `source`.
-pub fn load(
-    registry: &Registry,
-    store: &Store,
-    choice: &Choice,
-    source: &Weights,
-    seed: u64,
-    progress: &mut Progress,
-) -> Result<(StateDict, Provenance)> {
-    match source {
-        Weights::Random => Ok((choice.entry.architecture.seeded_weights(seed)?, Provenance::Random { seed })),
-        Weights::File(path) => load_file(registry, choice, path, None),
-        Weights::Pretrained => match &choice.weights.file {
-            Some(path) => load_file(registry, choice, path, choice.weights.sha256.as_deref()),
-            None => load_published(registry, store, choice, progress),
-        },
-    }
-}
-
-/// What [`network`] would load; `None` if that has to be fetched first.
-pub fn identify(store: &Store, choice: &Choice, source: &Weights, seed: u64) -> Result<Option<Provenance>> {
-    if choice.is_exported() {
-        return store.path(choice)?.map(|path| exported(choice, &path)).transpose();
-    }
-    let file = |path: &Path| Ok(Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }));
-    match (source, &choice.weights.file) {
-        (Weights::Random, _) => Ok(Some(Provenance::Random { seed })),
-        (Weights::File(path), _) | (Weights::Pretrained, Some(path)) => file(path),
-        (Weights::Pretrained, None) => Ok(store.find(choice)?.map(|found| published(choice, found.sha256))),
-    }
-}
-
-fn load_published(
-    registry: &Registry,
-    store: &Store,
-    choice: &Choice,
-    progress: &mut Progress,
-) -> Result<(StateDict, Provenance)> {
-    let Found { path, sha256 } = store.fetch(choice, progress)?;
-    let weights = read(registry, choice, &path, &Checkpoint::open(&path)?)?;
-    Ok((weights, published(choice, sha256)))
-}
-
-fn published(choice: &Choice, sha256: String) -> Provenance {
+fn published(choice: &Choice, sha256: &str) -> Provenance {
     let Choice { entry, weights, .. } = choice;
-    let (licence, citation) = (entry.licence.clone(), entry.citation.clone());
-    Provenance::Published { tag: weights.tag.clone(), url: weights.url.clone(), sha256, licence, citation }
+    Provenance::Published {
+        tag: weights.tag.clone(),
+        url: weights.url.clone(),
+        sha256: sha256.to_owned(),
+        licence: entry.licence.clone(),
+        citation: entry.citation.clone(),
+    }
 }
 
 /// `expected` is the beginning of the file's SHA-256, if it is known.

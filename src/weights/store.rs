@@ -85,8 +85,8 @@ impl Store {
 
     /// The file of `choice` if it is on this machine: the one that the registry names, or that found by [`find`](Self::find).
     pub fn path(&self, choice: &Choice) -> Result<Option<PathBuf>> {
-        match choice.weights.file.as_ref().or(choice.weights.found.as_ref()) {
-            Some(path) => Ok(Some(path.clone())),
+        match choice.file() {
+            Some(path) => Ok(Some(path.to_owned())),
             None => Ok(self.find(choice)?.map(|found| found.path)),
         }
     }

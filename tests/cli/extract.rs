@@ -104,6 +104,54 @@ fn the_record_says_how_it_was_made() {
         "--out",
         "o"
       ],
+      "request": {
+        "models": [
+          "alexnet"
+        ],
+        "layers": [
+          "avgpool"
+        ],
+        "weights": "random",
+        "seed": 3,
+        "out": "o",
+        "readout": "max",
+        "tokens": null,
+        "dtype": "f16",
+        "average_by": null,
+        "rdm": "none",
+        "on_constant": "error",
+        "device": "auto",
+        "precision": "fp32",
+        "batch_size": null,
+        "workers": null,
+        "exact": false,
+        "force": false,
+        "shard": null,
+        "join": false,
+        "images": [
+          "images"
+        ],
+        "image_list": null,
+        "dataset": null,
+        "indices": null,
+        "skip_unreadable": false,
+        "exif_orientation": false,
+        "max_pixels": 178956970,
+        "pixels": {
+          "resize": null,
+          "crop": null,
+          "interpolation": null,
+          "no_crop": false,
+          "squash": false,
+          "preprocess": null,
+          "mean": null,
+          "std": null,
+          "pillow_12": false
+        },
+        "registry": null,
+        "cache": null,
+        "offline": false
+      },
       "directory": "…",
       "model": "alexnet",
       "weights": {

@@ -55,7 +55,7 @@ pub fn assert_same(lab: &Lab, one: &str, other: &str) {
         if name == "run.json" {
             let record = |bytes: &[u8]| {
                 let mut record: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-                for part in ["seconds", "command", "directory", "image_origin"] {
+                for part in ["seconds", "command", "request", "directory", "image_origin"] {
                     record[part].take();
                 }
                 record

@@ -1,12 +1,12 @@
 //! The features of a subject, and what is known of their rows.
 
 use super::subject::Subject;
-use crate::cli::{AverageBy, Rdm};
+use crate::cli::Rdm;
 use anyhow::Result;
 use std::path::Path;
 use thingsvision::arrays::{self, nifti};
 use thingsvision::error::advise;
-use thingsvision::images::Conditions;
+use thingsvision::images::{AverageBy, Conditions};
 use thingsvision::npy::Matrix;
 use thingsvision::rdm::{Labels, Metric, Noise, ids, means};
 

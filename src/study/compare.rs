@@ -1,49 +1,42 @@
 //! The comparison of a dataset's runs with its targets, and what figures need of it.
 
+use super::figure::Scene;
 use super::plan::{Plan, Set};
-use crate::cli::Rsa;
-use crate::commands::plot::stimuli::categories;
-use crate::commands::rsa::{Analysed, analyse, explained};
-use crate::printer::Printer;
+use crate::observer::Observer;
+use crate::plot::{Groups, Panel, categories};
+use crate::rdm::{Pooling, Rdms, average};
+use crate::rsa::{self, Analysed, Target, analyse};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
-use thingsvision::plot::{Groups, Panel};
-use thingsvision::rdm::{Pooling, Rdms, average};
-use thingsvision::rsa::Target;
-use thingsvision::study::Scene;
 
 /// A dataset and what was found of it.
-pub struct Compared<'a> {
-    pub set: &'a Set,
-    pub found: Analysed,
+pub(super) struct Compared<'a> {
+    pub(super) set: &'a Set<'a>,
+    pub(super) found: Analysed,
     /// How it was compared, in sentences.
-    pub explained: String,
+    pub(super) explained: String,
 }
 
 /// Compares the runs of a dataset with its targets, and writes the tables of `rsa`.
-pub fn compare<'a>(set: &'a Set, plan: &Plan, printer: Printer) -> Result<Compared<'a>> {
+pub(super) fn compare<'a>(set: &'a Set, plan: &Plan, observer: &dyn Observer) -> Result<Compared<'a>> {
     let of_set = plan.passes.iter().filter(|pass| std::ptr::eq(&plan.datasets[pass.set], set));
-    let models = of_set.map(|pass| pass.planned.folder.clone()).collect();
-    let rsa = &set.rsa;
-    let arguments = Rsa { models, behavior: rsa.behavior.clone(), fmri: rsa.fmri.clone(), out: rsa.out.clone(), ..*rsa };
-    let found = analyse(&arguments, printer).with_context(|| format!("dataset `{}`", set.dataset.name))?;
-    found.table.write(&arguments.out)?;
-    let explained = explained(&arguments, &found.analysis, found.permuted.as_ref(), found.bootstrap.as_ref());
-    printer.fact(
-        "compare",
-        &format!("{}: {} scores of {} stimuli", set.dataset.name, found.analysis.tests(), found.analysis.stimuli),
-    );
-    found.few.iter().for_each(|text| printer.fact("few", &format!("{text}.")));
+    let request = rsa::Request { models: of_set.map(|pass| pass.folder.clone()).collect(), ..set.comparison.clone() };
+    let found = analyse(&request, observer).with_context(|| format!("dataset `{}`", set.dataset.name))?;
+    found.write()?;
+    let explained = found.explained();
+    let (scores, stimuli) = (found.analysis.tests(), found.analysis.stimuli);
+    observer.fact("compare", &format!("{}: {scores} scores of {stimuli} stimuli", set.dataset.name));
+    found.few.iter().for_each(|text| observer.fact("few", &format!("{text}.")));
     Ok(Compared { set, found, explained })
 }
 
 /// What figures show of a dataset.
-pub fn scene(compared: &Compared, printer: Printer) -> Result<Scene> {
+pub(super) fn scene(compared: &Compared, observer: &dyn Observer) -> Result<Scene> {
     let Compared { set, found, .. } = compared;
     let analysis = &found.analysis;
     let stimuli = analysis.stimuli;
     let categories = match (&set.dataset.categories, &found.ids) {
-        (Some(named), Some(ids)) => Some(groups(named, set.stimuli.row_ids(), ids, printer)?),
+        (Some(named), Some(ids)) => Some(groups(named, set.stimuli.row_ids(), ids, observer)?),
         _ => None,
     };
     Ok(Scene {
@@ -61,8 +54,8 @@ pub fn scene(compared: &Compared, printer: Printer) -> Result<Scene> {
 }
 
 /// The categories of the stimuli that were compared, `ids`, some of `all`.
-fn groups(named: &str, all: &[String], ids: &[String], printer: Printer) -> Result<Groups> {
-    let labels = categories(named, Some(all), all.len(), printer)?;
+fn groups(named: &str, all: &[String], ids: &[String], observer: &dyn Observer) -> Result<Groups> {
+    let labels = categories(named, Some(all), all.len(), observer)?;
     let places: HashMap<&String, usize> = all.iter().zip(labels.of_row).collect();
     Ok(Groups { names: labels.names, of: ids.iter().map(|id| places[id]).collect(), grey: false })
 }

@@ -1,36 +1,28 @@
 //! The images of a run, and what rows they make.
 
-use crate::cli::{AverageBy, Extract};
+use super::record::checksums;
+use super::request::Request;
+use crate::atomic_file::lines;
+use crate::images::{AverageBy, Conditions, ImageList};
 use anyhow::Result;
-use thingsvision::atomic_file;
-use thingsvision::extract::checksums;
-use thingsvision::images::{Conditions, ImageList, Reading, Wanted};
 
 /// The images, and the conditions that they stand for.
 pub struct Stimuli {
+    /// In the order of their rows.
     pub images: ImageList,
     /// If a row is the mean of several images.
     pub conditions: Option<Conditions>,
     /// Conditions of which no image can be read.
-    pub lost: Vec<String>,
+    pub(super) lost: Vec<String>,
     /// The text of images.sha256.
-    pub checksums: String,
+    pub(super) checksums: String,
 }
 
 impl Stimuli {
-    /// All of them, found and checked.
-    pub fn find(arguments: &Extract) -> Result<Stimuli> {
-        let images = &arguments.images;
-        let reading = Reading { max_pixels: images.max_pixels, upright: images.exif_orientation };
-        let mut images = ImageList::find(&Wanted {
-            images: &images.images,
-            list: images.image_list.as_deref(),
-            dataset: images.dataset.as_deref(),
-            indices: images.indices.as_deref(),
-            reading,
-            skip_unreadable: images.skip_unreadable,
-        })?;
-        let conditions = match arguments.average_by {
+    /// All that `request` asks for, found and checked.
+    pub fn find(request: &Request) -> Result<Stimuli> {
+        let mut images = ImageList::find(&request.selection())?;
+        let conditions = match request.average_by {
             Some(AverageBy::Folder) => Some(Conditions::by_folder(&images.ids)?),
             None => None,
         };
@@ -46,20 +38,21 @@ impl Stimuli {
         self.conditions.as_ref().map_or(&self.images.ids, |conditions| &conditions.ids)
     }
 
-    /// Their number.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.row_ids().len()
     }
 
     /// What stands beside the layers in the folder of a run.
-    pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut files = vec![("images.txt", atomic_file::lines(self.row_ids())), ("images.sha256", self.checksums.clone())];
+    pub(super) fn files(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut files = vec![("images.txt", lines(self.row_ids())), ("images.sha256", self.checksums.clone())];
         if let Some(conditions) = &self.conditions {
             files.push(("conditions.csv", conditions.csv(&self.images.ids)?));
         }
         if !self.images.skipped.is_empty() {
-            let lines: Vec<_> = self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
-            files.push(("skipped.txt", atomic_file::lines(&lines)));
+            let skipped: Vec<_> =
+                self.images.skipped.iter().map(|skipped| format!("{}\t{}", skipped.id, skipped.reason)).collect();
+            files.push(("skipped.txt", lines(&skipped)));
         }
         Ok(files)
     }

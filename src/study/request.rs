@@ -1,11 +1,18 @@
-//! `study.toml`: which networks, which images, which targets.
+//! `study.toml`: which networks, which images, which targets; and the requests that it stands for.
 
+use crate::device::Preference;
 use crate::error::advise;
-use crate::rsa::{Comparison, Over};
+use crate::extract::{self, Overrides};
+use crate::images::AverageBy;
+use crate::readout::{Readout, Tokens};
+use crate::rsa::{self, Comparison, Over};
+use crate::weights::Weights;
 use anyhow::{Context, Result};
-use clap::ValueEnum;
-use serde::de::{DeserializeOwned, Error};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 /// A study as its file describes it; paths begin where the file lies.
@@ -19,18 +26,18 @@ pub struct Study {
     pub models: Vec<Network>,
     /// Their weights, unless a network has its own.
     #[serde(default = "pretrained", deserialize_with = "one_or_more")]
-    pub weights: Vec<Weights>,
+    pub weights: Vec<Initial>,
     /// How RDMs are compared.
-    #[serde(default, deserialize_with = "by_name")]
+    #[serde(default)]
     pub compare: Comparison,
-    /// Relabellings of the stimuli in the test; 0 for no test.
+    /// Permutations of the stimuli in the test; 0 for no test.
     #[serde(default = "thousand")]
     pub permutations: u32,
     /// Bootstraps for intervals; 0 for none.
     #[serde(default = "thousand")]
     pub bootstrap: u32,
     /// To what intervals generalise.
-    #[serde(default, deserialize_with = "by_name")]
+    #[serde(default)]
     pub over: Over,
     /// Of permutations and bootstraps.
     #[serde(default)]
@@ -38,84 +45,56 @@ pub struct Study {
     /// By so many clusters of the first target stimuli are ordered in pictures.
     #[serde(default = "five")]
     pub clusters: usize,
-    /// Where networks run, as `extract --device`.
-    #[serde(default = "auto")]
-    pub device: String,
+    /// Where networks run.
+    #[serde(default)]
+    pub device: Preference,
     /// The image sets.
     #[serde(rename = "dataset")]
     pub datasets: Vec<Dataset>,
 }
 
-/// A network and the layers that are wanted of it.
-#[derive(Debug, Clone, PartialEq)]
+/// A network and what is wanted of it, each as in [`extract::Request`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Network {
     /// As `thingsvision models` lists it.
     pub model: String,
-    /// As `extract --layer`; empty for the default layer.
+    /// Empty for the default layer.
+    #[serde(default, deserialize_with = "one_or_more")]
     pub layers: Vec<String>,
-    /// As `extract --readout`.
-    pub readout: Option<String>,
-    /// As `extract --preprocess`.
+    /// What is kept of each activation.
+    pub readout: Option<Readout>,
+    /// The name of another preprocessing.
     pub preprocess: Option<String>,
-    /// As `extract --tokens`.
-    pub tokens: Option<String>,
+    /// Which tokens are special.
+    pub tokens: Option<Tokens>,
     /// Instead of those of the study.
-    pub weights: Option<Vec<Weights>>,
+    #[serde(default, deserialize_with = "some_or_more")]
+    pub weights: Option<Vec<Initial>>,
 }
 
-impl<'de> Deserialize<'de> for Network {
-    /// A name, or a table.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            model: String,
-            #[serde(default, deserialize_with = "one_or_more")]
-            layers: Vec<String>,
-            readout: Option<String>,
-            preprocess: Option<String>,
-            tokens: Option<String>,
-            #[serde(default, deserialize_with = "some_or_more")]
-            weights: Option<Vec<Weights>>,
-        }
-        match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(model) => {
-                Ok(Network { model, layers: Vec::new(), readout: None, preprocess: None, tokens: None, weights: None })
-            }
-            table => {
-                let table: Table = table.try_into().map_err(D::Error::custom)?;
-                let Table { model, layers, readout, preprocess, tokens, weights } = table;
-                Ok(Network { model, layers, readout, preprocess, tokens, weights })
-            }
-        }
-    }
-}
-
-/// Which weights a network has.
+/// Which weights a network has: some, or those of several seeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Weights {
-    /// The published ones.
-    Pretrained,
+pub enum Initial {
+    /// The published ones, or a checkpoint.
+    Trained(Weights),
     /// Drawn at random, with the seeds 0, 1, … of so many networks.
     Random(u64),
-    /// A checkpoint.
-    File(String),
 }
 
-impl<'de> Deserialize<'de> for Weights {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Weights, D::Error> {
+impl<'de> Deserialize<'de> for Initial {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Initial, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.strip_prefix("random") {
-            Some("") => Ok(Weights::Random(1)),
+            Some("") => Ok(Initial::Random(1)),
             Some(rest) if rest.starts_with(':') => match rest[1..].parse() {
-                Ok(count) if count > 0 => Ok(Weights::Random(count)),
+                Ok(count) if count > 0 => Ok(Initial::Random(count)),
                 _ => Err(D::Error::custom(format!("`{text}` is no number of random networks: write \"random:5\""))),
             },
-            _ if text == "pretrained" => Ok(Weights::Pretrained),
             Some(_) if !text.contains(['.', '/']) => {
                 Err(D::Error::custom(format!("`{text}` is no kind of weights: write \"random:5\", or the name of a file")))
             }
-            _ => Ok(Weights::File(text)),
+            _ => Ok(Initial::Trained(text.into())),
         }
     }
 }
@@ -126,24 +105,24 @@ impl<'de> Deserialize<'de> for Weights {
 pub struct Dataset {
     /// The name in tables and figures.
     pub name: String,
-    /// As `extract --images`.
+    /// A folder or a stack.
     pub images: Option<PathBuf>,
-    /// As `extract --image-list`.
+    /// A list of them.
     pub image_list: Option<PathBuf>,
-    /// As `extract --average-by`.
-    pub average_by: Option<String>,
-    /// RDMs of behaviour, as `rsa --behavior`.
+    /// Over which images the rows are means.
+    pub average_by: Option<AverageBy>,
+    /// RDMs of behaviour, as in [`rsa::Request`].
     #[serde(default, deserialize_with = "one_or_more")]
     pub behavior: Vec<String>,
-    /// RDMs of brain areas, as `rsa --fmri`.
+    /// RDMs of brain areas.
     #[serde(default, deserialize_with = "one_or_more")]
     pub fmri: Vec<String>,
-    /// As `plot rdm --categories`.
+    /// `folder`, or a table of stimuli and their categories.
     pub categories: Option<String>,
 }
 
-fn pretrained() -> Vec<Weights> {
-    vec![Weights::Pretrained]
+fn pretrained() -> Vec<Initial> {
+    vec![Initial::Trained(Weights::Pretrained)]
 }
 
 fn thousand() -> u32 {
@@ -154,30 +133,83 @@ fn five() -> usize {
     5
 }
 
-fn auto() -> String {
-    "auto".into()
+/// One value, or a list of them. (An untagged enum would lose what is wrong, and where.)
+fn one_or_more<'de, D: Deserializer<'de>, T: OneOf<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_any(OneOrMore(PhantomData))
 }
 
-/// A value of an enum by the name that it has on the command line.
-fn by_name<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<T, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    T::from_str(&text, false).map_err(|_| {
-        let names = T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()));
-        D::Error::custom(format!("`{text}` is none of {}", names.collect::<Vec<_>>().join(", ")))
-    })
-}
-
-/// One value, or a list of them.
-fn one_or_more<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let values = match toml::Value::deserialize(deserializer)? {
-        toml::Value::Array(values) => values,
-        one => vec![one],
-    };
-    values.into_iter().map(|value| value.try_into().map_err(D::Error::custom)).collect()
-}
-
-fn some_or_more<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+fn some_or_more<'de, D: Deserializer<'de>, T: OneOf<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
     one_or_more(deserializer).map(Some)
+}
+
+/// What may stand in a list or alone.
+trait OneOf<'de>: Deserialize<'de> {
+    /// A text that stands for it.
+    fn of_text<E: Error>(text: &str) -> Result<Self, E> {
+        Self::deserialize(text.into_deserializer())
+    }
+}
+
+impl OneOf<'_> for String {}
+
+impl OneOf<'_> for Initial {}
+
+impl OneOf<'_> for Network {
+    fn of_text<E: Error>(text: &str) -> Result<Network, E> {
+        Ok(Network { model: text.to_owned(), layers: Vec::new(), readout: None, preprocess: None, tokens: None, weights: None })
+    }
+}
+
+struct One<T>(PhantomData<T>);
+
+impl<'de, T: OneOf<'de>> Visitor<'de> for One<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a text or a table")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::of_text(text)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+impl<'de, T: OneOf<'de>> DeserializeSeed<'de> for One<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+struct OneOrMore<T>(PhantomData<T>);
+
+impl<'de, T: OneOf<'de>> Visitor<'de> for OneOrMore<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a text, a table, or a list of them")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
+        One(PhantomData).visit_str(text).map(|one| vec![one])
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+        One(PhantomData).visit_map(map).map(|one| vec![one])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = list.next_element_seed(One(PhantomData))? {
+            all.push(one);
+        }
+        Ok(all)
+    }
 }
 
 impl Study {
@@ -200,12 +232,62 @@ impl Study {
         Ok(study)
     }
 
+    /// The comparison of a dataset, without runs.
+    pub(super) fn comparison(&self, dataset: &Dataset) -> rsa::Request {
+        rsa::Request {
+            behavior: dataset.behavior.clone(),
+            fmri: dataset.fmri.clone(),
+            compare: self.compare,
+            permutations: self.permutations,
+            bootstrap: self.bootstrap,
+            over: self.over,
+            seed: self.seed,
+            out: self.out.join(&dataset.name).join("rsa"),
+            ..rsa::Request::default()
+        }
+    }
+
+    /// The images of a dataset.
+    pub(super) fn images(&self, dataset: &Dataset) -> extract::Request {
+        extract::Request {
+            out: self.out.join("activations").join(&dataset.name),
+            average_by: dataset.average_by,
+            device: self.device,
+            force: true,
+            images: dataset.images.iter().cloned().collect(),
+            image_list: dataset.image_list.clone(),
+            ..extract::Request::default()
+        }
+    }
+
+    /// The extractions of a network on a dataset, one for each of its weights, with networks from `places`.
+    pub(super) fn extractions(&self, dataset: &Dataset, network: &Network, places: &extract::Request) -> Vec<extract::Request> {
+        let extract::Request { registry, cache, offline, .. } = places.clone();
+        let common = extract::Request {
+            models: vec![network.model.clone()],
+            layers: network.layers.clone(),
+            readout: network.readout,
+            tokens: network.tokens,
+            pixels: Overrides { preprocess: network.preprocess.clone(), ..Overrides::default() },
+            registry,
+            cache,
+            offline,
+            ..self.images(dataset)
+        };
+        let request = |weights: Weights, seed: u64| extract::Request { weights, seed, ..common.clone() };
+        let all = self.weights_of(network).iter().flat_map(|initial| match initial {
+            Initial::Trained(weights) => vec![request(weights.clone(), 0)],
+            Initial::Random(seeds) => (0..*seeds).map(|seed| request(Weights::Random, seed)).collect(),
+        });
+        all.collect()
+    }
+
     fn below(mut self, folder: &Path) -> Study {
         self.out = folder.join(&self.out);
         for weights in [&mut self.weights].into_iter().chain(self.models.iter_mut().filter_map(|model| model.weights.as_mut())) {
             for file in weights.iter_mut() {
-                if let Weights::File(path) = file {
-                    *path = below(folder, path);
+                if let Initial::Trained(Weights::File(path)) = file {
+                    *path = folder.join(&path);
                 }
             }
         }
@@ -249,7 +331,7 @@ impl Study {
     }
 
     /// The weights of `network`.
-    pub fn weights_of<'a>(&'a self, network: &'a Network) -> &'a [Weights] {
+    pub fn weights_of<'a>(&'a self, network: &'a Network) -> &'a [Initial] {
         network.weights.as_deref().unwrap_or(&self.weights)
     }
 }
@@ -270,13 +352,7 @@ impl Dataset {
         if self.behavior.is_empty() && self.fmri.is_empty() {
             return Err(advise(format!("dataset `{name}` has nothing to compare with"), "give `behavior` or `fmri`, RDM files"));
         }
-        match self.average_by.as_deref() {
-            None | Some("folder") => Ok(()),
-            Some(other) => Err(advise(
-                format!("dataset `{name}`: `average_by = \"{other}\"` is not known"),
-                "images can be averaged by \"folder\"",
-            )),
-        }
+        Ok(())
     }
 }
 
@@ -307,7 +383,7 @@ mod tests {
         assert_eq!(study.out, Path::new("/lab/o"));
         assert_eq!(study.datasets[0].fmri, ["IT=/lab/s1.npy,/lab/s2.npy"]);
         assert_eq!(study.datasets[0].behavior, ["/lab/b.npy"]);
-        assert_eq!(study.weights_of(&study.models[0]), [Weights::Pretrained, Weights::Random(5)]);
+        assert_eq!(study.weights_of(&study.models[0]), [Initial::Trained(Weights::Pretrained), Initial::Random(5)]);
         assert_eq!((study.compare, study.permutations, study.clusters), (Comparison::Pearson, 1000, 5));
         assert_eq!(study.models[1].layers, ["layer4.*"]);
     }
@@ -323,6 +399,15 @@ mod tests {
             problem(&format!("out = \"o\"\nmodels = [\"a\"]\nweights = [\"random:x\"]\n{DATASET}"))
                 .contains("no number of random networks")
         );
+        let network = |fields: &str| problem(&format!("out = \"o\"\nmodels = [\n\"b\",\n{{ model = \"a\", {fields} }}]\n{DATASET}"));
+        let readout = network("readout = \"meen\"");
+        assert!(readout.contains("line 4, column 28") && readout.contains("unknown variant `meen`"), "{readout}");
+        assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));
+        assert!(network("layer = \"x\"").contains("unknown field `layer`"));
+        let device = problem(&format!("out = \"o\"\nmodels = [\"a\"]\ndevice = \"gpu\"\n{DATASET}"));
+        assert!(device.contains("line 3, column 10") && device.contains("expected auto, cpu, cuda or cuda:N"), "{device}");
+        let average = problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}average_by = \"concept\""));
+        assert!(average.contains("unknown variant `concept`"), "{average}");
         assert!(problem(&format!("out = \"o\"\nmodel = [\"a\"]\n{DATASET}")).contains("unknown field `model`"));
         assert!(problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}{DATASET}")).contains("two datasets are called `a`"));
         let lonely = "[[dataset]]\nname = \"a\"\nimages = \"i\"\n";

@@ -1,18 +1,19 @@
 //! `study.json`: from what the figures and the report were made, so that they are made again only if that has changed.
 
 use super::plan::Plan;
+use crate::rsa::read_targets;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
-use thingsvision::atomic_file;
+use crate::atomic_file;
 
 /// The name of the file.
 const FILE: &str = "study.json";
 
 /// A hash of all that figures and tables are made from.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Inputs {
+pub(super) struct Inputs {
     program: String,
     /// Of the study's file, the records of its runs, and its targets.
     sha256: String,
@@ -23,15 +24,15 @@ pub struct Inputs {
 
 impl Inputs {
     /// As they are now.
-    pub fn of(file: &Path, plan: &Plan) -> Result<Inputs> {
+    pub(super) fn of(file: &Path, plan: &Plan) -> Result<Inputs> {
         let mut hash = Sha256::new();
         update(&mut hash, file)?;
         for pass in &plan.passes {
-            update(&mut hash, &pass.planned.folder.join("run.json"))?;
+            update(&mut hash, &pass.folder.join("run.json"))?;
         }
         for set in &plan.datasets {
             // As they are read, so with the IDs beside them.
-            for target in crate::commands::rsa::targets::read(&set.rsa)? {
+            for target in read_targets(&set.comparison)? {
                 hash.update(format!("{} {} {}\n", target.name, target.kind, target.files.len()));
                 for (_, rdms) in target.files {
                     hash.update(format!("{} {:?}\n", rdms.stimuli, rdms.ids));
@@ -43,12 +44,12 @@ impl Inputs {
                 update(&mut hash, Path::new(path))?;
             }
         }
-        let program = format!("thingsvision {}", env!("CARGO_PKG_VERSION"));
+        let program = concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned();
         Ok(Inputs { program, sha256: format!("{:x}", hash.finalize()), files: Vec::new() })
     }
 
     /// Whether all in the folder `out` was made from them.
-    pub fn are_those_of(&self, out: &Path) -> bool {
+    pub(super) fn are_those_of(&self, out: &Path) -> bool {
         let Ok(text) = std::fs::read_to_string(out.join(FILE)) else { return false };
         let there: Option<Inputs> = serde_json::from_str(&text).ok();
         there.is_some_and(|there| {
@@ -59,7 +60,7 @@ impl Inputs {
 
     /// Writes that `files` were made from them, and removes what was made before and is not among them, such as figures of a
     /// dataset that has another name now.
-    pub fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
+    pub(super) fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
         let before = std::fs::read_to_string(out.join(FILE)).ok().and_then(|text| serde_json::from_str::<Inputs>(&text).ok());
         for old in before.map(|before| before.files).unwrap_or_default() {
             let is_plain = old.is_relative() && !old.components().any(|part| part == Component::ParentDir);

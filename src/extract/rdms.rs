@@ -1,24 +1,24 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use crate::printer::Printer;
+use super::record::{Record, Seconds, file_hash};
+use crate::npy::Matrix;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::parallel::parallel;
+use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
+use crate::run::LayerRecord;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
-use thingsvision::extract::{Record, Seconds, file_hash};
-use thingsvision::npy::Matrix;
-use thingsvision::numbers::count;
-use thingsvision::parallel::parallel;
-use thingsvision::rdm::{Job, Metric, OnConstant, Shape, ids};
-use thingsvision::run::LayerRecord;
 
 /// Computes the RDMs of a run in `folder` that are not there yet, and completes its record with the hashes of all files. Returns
 /// why a layer has none. A shard has no RDMs.
-pub fn finish(
+pub(super) fn finish(
     folder: &Path,
     mut record: Record,
     seconds: Seconds,
     rows: &[String],
-    printer: Printer,
+    observer: &dyn Observer,
 ) -> Result<Option<anyhow::Error>> {
     let start = Instant::now();
     let without = match record.shard {
@@ -29,7 +29,7 @@ pub fn finish(
     let written = record.layers.iter().filter(|layer| layer.rdm.is_some()).count();
     if written > 0 && record.shard.is_none() {
         let n = count(rows.len());
-        printer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
+        observer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
     }
     checksum(folder, &mut record)?;
     record.complete = true;

@@ -1,24 +1,25 @@
 //! What the report of a study says of its methods, networks and datasets.
 
-use super::analysis::Compared;
+use super::compare::Compared;
 use super::plan::Plan;
-use anyhow::{Context, Result};
+use super::request::Study;
+use super::{Figure, Report, Section, Summary};
+use crate::numbers::{count, count_of};
+use crate::run;
+use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
-use thingsvision::numbers::count;
-use thingsvision::registry::Registry;
-use thingsvision::study::{Figure, Report, Section, Study, Summary};
+
 
 /// The HTML of the report.
-pub fn html(
-    study: &Study,
+pub(super) fn html(
     plan: &Plan,
-    registry: &Registry,
     compared: &[Compared],
     figures: &[Figure],
     summaries: &[Summary],
     file: &Path,
 ) -> Result<String> {
+    let study = plan.study;
     let title = study.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let sets: Vec<String> =
         compared.iter().map(|c| format!("{} ({} stimuli)", c.set.dataset.name, count(c.found.analysis.stimuli))).collect();
@@ -31,27 +32,17 @@ pub fn html(
     let summary = format!(
         "{} in {}, compared with {targets} on {}. Made by `thingsvision study {}`; all numbers are in results.csv and \
          summary.csv beside this file.",
-        number(study.models.len(), "network"),
-        number(plan.passes.len(), "run"),
+        count_of(study.models.len(), "network"),
+        count_of(plan.passes.len(), "run"),
         sets.join(", "),
         file.file_name().unwrap_or_default().to_string_lossy()
     );
-    let records = plan.passes.iter().map(|pass| record(&pass.planned.folder)).collect::<Result<Vec<_>>>()?;
+    let records = plan.passes.iter().map(|pass| run::read(&pass.folder)).collect::<Result<Vec<Value>>>()?;
     let sections =
-        [methods(study, compared, &records), networks(plan, &records), citations(registry, plan)?, datasets(plan, &records)];
+        [methods(study, compared, &records), networks(plan, &records), citations(plan)?, datasets(plan, &records)];
     // The last figure is the others together.
     let figures = &figures[..figures.len() - 1];
     Ok(Report { title: &title, summary: &summary, figures, scores: summaries, sections: &sections }.html())
-}
-
-fn number(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
-}
-
-fn record(folder: &Path) -> Result<Value> {
-    let path = folder.join("run.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))
 }
 
 fn methods(study: &Study, compared: &[Compared], records: &[Value]) -> Section {
@@ -142,7 +133,7 @@ fn networks(plan: &Plan, records: &[Value]) -> Section {
             pixels["std"]
         );
         let readout = record["readout"].as_str().unwrap_or_default().to_owned();
-        table.push(vec![pass.name(plan), pass.planned.layers.join(", "), readout, weights, preprocessing]);
+        table.push(vec![pass.name(plan), pass.layers.join(", "), readout, weights, preprocessing]);
         let layers = record["layers"].as_array().into_iter().flatten();
         for layer in layers.filter(|layer| layer["without_rdm"].is_string()) {
             let (name, reason) = (layer["name"].as_str().unwrap_or_default(), layer["without_rdm"].as_str().unwrap_or_default());
@@ -153,10 +144,10 @@ fn networks(plan: &Plan, records: &[Value]) -> Section {
 }
 
 /// Licences, and the papers to cite.
-fn citations(registry: &Registry, plan: &Plan) -> Result<Section> {
+fn citations(plan: &Plan) -> Result<Section> {
     let mut table = vec![["network", "licence of code and weights", "please cite"].map(String::from).to_vec()];
     for pass in &plan.passes {
-        let entry = registry.choose(&pass.arguments.models[0])?.entry;
+        let entry = plan.sources.registry.choose(&pass.request.models[0])?.entry;
         let line = vec![entry.name.clone(), entry.licence.clone(), entry.citation.clone()];
         if !table.contains(&line) {
             table.push(line);
@@ -170,7 +161,7 @@ fn datasets(plan: &Plan, records: &[Value]) -> Section {
     for (number, set) in plan.datasets.iter().enumerate() {
         let record = plan.passes.iter().zip(records).find(|(pass, _)| pass.set == number).map(|(_, record)| record);
         let hash = record.and_then(|record| record["contents_sha256"].as_str()).unwrap_or_default();
-        let names = set.rsa.behavior.iter().chain(&set.rsa.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
+        let names = set.comparison.behavior.iter().chain(&set.comparison.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
         table.push(vec![
             set.dataset.name.clone(),
             count(set.stimuli.images.len()),

@@ -1,0 +1,140 @@
+//! What is different between a run that is there and one that is asked for.
+
+use super::record::{Record, file_hash};
+use crate::images::Preprocessing;
+use crate::run::{self, LayerRecord};
+use crate::weights::Provenance;
+use anyhow::Result;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// Why files that are there are not those that a run would write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Difference {
+    /// Another program, which is to give the same rows.
+    #[error("{0}")]
+    Program(Change),
+    /// Images have other contents.
+    #[error("{0}")]
+    Contents(Change),
+    /// Another part of the record decides what is in the files.
+    #[error("{0}")]
+    Setting(Change),
+    /// The file of a layer's activations.
+    #[error("`{0}`: not there any more")]
+    Gone(String),
+    /// The file of an RDM.
+    #[error("`{0}`: not there, or not as it was written")]
+    Changed(String),
+}
+
+/// A part of a record as it is now and as it was, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{part}: {now}, was {was}")]
+pub struct Change {
+    part: String,
+    now: String,
+    was: String,
+}
+
+/// All of them in a sentence.
+pub(super) fn in_words(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
+/// happened on the way.
+const INCIDENTAL: [&str; 11] = [
+    "complete",
+    "command",
+    "request",
+    "directory",
+    "image_origin",
+    "batch_size",
+    "max_pixels",
+    "skip_unreadable",
+    "damaged_images",
+    "layers",
+    "seconds",
+];
+
+impl Record {
+    /// What is different in the record at `folder`, which a run like this one would replace. Empty if its files hold what this
+    /// run would write.
+    ///
+    /// Of an unfinished run the size of batches counts too, and RDMs do not.
+    pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<Difference>> {
+        let was: Value = run::read(folder)?;
+        let is = serde_json::to_value(self)?;
+        let mut differences = Vec::new();
+        let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
+        for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
+            if without_path(value) != without_path(&was[part]) {
+                differences.push(of_part(part, described(part, value), described(part, &was[part])));
+            }
+        }
+        let names = |layers: &Value| -> String {
+            let layer = |layer: &Value| format!("{} {}", layer["name"].as_str().unwrap_or_default(), layer["shape"]);
+            layers.as_array().into_iter().flatten().map(layer).collect::<Vec<_>>().join(", ")
+        };
+        let (new, old) = (names(&is["layers"]), names(&was["layers"]));
+        if new != old {
+            differences.push(of_part("layers", short(&new.into()), short(&old.into())));
+        } else if !unfinished {
+            let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
+            let pairs = self.layers.iter().zip(&layers);
+            differences.extend(pairs.filter_map(|(wanted, there)| of_files(wanted, there, folder, self.shard.is_some())));
+        }
+        Ok(differences)
+    }
+}
+
+fn of_part(part: &str, now: String, was: String) -> Difference {
+    let change = Change { part: part.replace('_', " "), now, was };
+    match part {
+        "program" | "libtorch" => Difference::Program(change),
+        "contents_sha256" => Difference::Contents(change),
+        _ => Difference::Setting(change),
+    }
+}
+
+/// What of the files of a layer, which are to be as `wanted` says, is not as `there` says.
+fn of_files(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<Difference> {
+    if !folder.join(&there.file).is_file() {
+        return Some(Difference::Gone(there.file.clone()));
+    }
+    // A shard has no RDMs.
+    let rdm = wanted.rdm.as_ref().filter(|_| !in_shard)?;
+    match (&there.rdm, &there.rdm_blake3) {
+        (None, _) if there.without_rdm.is_some() => None,
+        (Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
+        _ => Some(Difference::Changed(rdm.clone())),
+    }
+}
+
+/// What matters of a part of a record: weights are the same wherever their file is.
+fn without_path(part: &Value) -> Value {
+    let mut part = part.clone();
+    part.as_object_mut().map(|fields| fields.remove("path"));
+    part
+}
+
+/// A part of a record for a message.
+fn described(part: &str, value: &Value) -> String {
+    let words = match part {
+        "weights" => Provenance::deserialize(value).map(|weights| weights.describe()).ok(),
+        "preprocessing" => Preprocessing::deserialize(value).map(|preprocessing| preprocessing.describe()).ok(),
+        _ => None,
+    };
+    words.unwrap_or_else(|| short(value))
+}
+
+/// A value of a record, cut.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
+}

@@ -1,0 +1,179 @@
+//! Shards to one run: the same bytes as if one process had made it, RDMs included.
+
+use super::difference::in_words;
+use super::folder::RunFolder;
+use super::make::Finished;
+use super::rdms;
+use super::record::{Record, Seconds, file_hash};
+use super::request::Request;
+use crate::error::advise;
+use crate::images::Origin;
+use crate::npy::RowFile;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::parallel::parallel;
+use crate::rdm::ids;
+use crate::run::{FILES, LayerRecord, Shard, is_run};
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A shard that is whole.
+struct Part {
+    folder: PathBuf,
+    shard: Shard,
+    record: Record,
+    /// Its rows in the whole run.
+    rows: Range<usize>,
+}
+
+/// Checks that the `shards` are all of one run, joins them, computes the RDMs, and says where the run is. One that is there is
+/// replaced if `force` says so.
+pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result<Finished> {
+    let parts = parts(shards)?;
+    let folder = whole_folder(&parts[0])?;
+    let record = whole_record(&parts);
+    observer.note(&format!("{} shards of {}: {} rows", parts.len(), record.model, count(record.images)));
+    let files = FILES.iter().filter_map(|name| Some((*name, std::fs::read_to_string(parts[0].folder.join(name)).ok()?)));
+    let files: Vec<(&str, String)> = files.collect();
+    RunFolder::check(&folder, &Origin::Folders(Vec::new()), force)?;
+    let unfinished = RunFolder::begin(&folder, force, &record, &files, None)?;
+    let place = unfinished.place();
+    parallel(record.layers.len(), &|layer| join(&parts, &record, layer, &place))?;
+    let rows = ids::read(&place.join("images.txt"))?;
+    let (seconds, skipped) = (record.seconds.unwrap_or_default(), record.skipped_images.len());
+    let without_rdm = rdms::finish(&place, record, seconds, &rows, observer)?;
+    unfinished.finish()?;
+    Ok(Finished { folders: vec![folder], without_rdm, skipped })
+}
+
+/// The shards in their order: all of one run, each once.
+fn parts(folders: &[PathBuf]) -> Result<Vec<Part>> {
+    let mut parts = folders.iter().map(|folder| part(folder)).collect::<Result<Vec<_>>>()?;
+    parts.sort_by_key(|part| part.rows.start);
+    let number = |part: &Part| part.shard.number;
+    let of = parts[0].shard.of;
+    for part in &parts[1..] {
+        let alike = Record { shard: Some(part.shard), ..parts[0].record.clone() };
+        let differences = alike.differences(&part.folder, true)?;
+        if part.shard.of != of || !differences.is_empty() {
+            let of_other = format!("shards of {of}, shards of {}", part.shard.of);
+            let why = if differences.is_empty() { of_other } else { in_words(&differences) };
+            return Err(advise(
+                format!("`{}` and `{}` are not parts of one run: {why}", parts[0].folder.display(), part.folder.display()),
+                "name the shards that one command made, each with its own --shard I/K",
+            ));
+        }
+    }
+    if let Some(two) = parts.windows(2).find(|two| number(&two[0]) == number(&two[1])) {
+        return Err(advise(
+            format!("`{}` and `{}` are both shard {}", two[0].folder.display(), two[1].folder.display(), number(&two[0])),
+            "name each shard once",
+        ));
+    }
+    let missing: Vec<String> =
+        (1..=of).filter(|n| parts.iter().all(|part| number(part) != *n)).map(|n| format!("{n}/{of}")).collect();
+    if !missing.is_empty() {
+        return Err(advise(
+            format!("shards are missing: {}", missing.join(", ")),
+            "compute them with --shard, and name all of them",
+        ));
+    }
+    Ok(parts)
+}
+
+/// A shard, whole and as it was recorded.
+fn part(folder: &Path) -> Result<Part> {
+    if !is_run(folder) {
+        return Err(advise(
+            format!("there is no finished shard in `{}`", folder.display()),
+            "name the folders that `thingsvision extract --shard I/K` printed; an unfinished one goes on by the same command",
+        ));
+    }
+    let record = Record::read(folder)?;
+    let Some(shard) = record.shard.filter(|_| record.complete) else {
+        return Err(advise(format!("`{}` is not a shard, or not finished", folder.display()), "name shards: --shard I/K"));
+    };
+    let unit = if record.averaged.is_some() { 1 } else { record.batch_size };
+    let rows = shard.rows(record.images, unit)?;
+    for layer in &record.layers {
+        let file = folder.join(&layer.file);
+        if Some(file_hash(&file)?) != layer.blake3 {
+            return Err(advise(
+                format!("`{}` is not as it was written: its hash differs from the record", file.display()),
+                "it was changed or damaged; compute this shard again with --force",
+            ));
+        }
+    }
+    Ok(Part { folder: folder.to_owned(), shard, record, rows })
+}
+
+/// The folder of the shard without its ending.
+fn whole_folder(Part { folder, shard, .. }: &Part) -> Result<PathBuf> {
+    let absolute = folder.canonicalize()?;
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let ending = shard.ending();
+    let whole = name.strip_suffix(&*ending).with_context(|| format!("`{}` does not end in `{ending}`", folder.display()))?;
+    let beside = folder.parent().filter(|_| folder.file_name().is_some()).unwrap_or(Path::new("."));
+    Ok(beside.join(whole))
+}
+
+fn whole_record(parts: &[Part]) -> Record {
+    let mut record = parts[0].record.clone();
+    let mut words = Vec::new();
+    let mut old = record.command.into_iter();
+    while let Some(word) = old.next() {
+        match word.as_str() {
+            "--shard" => drop(old.next()),
+            word if word.starts_with("--shard=") => {}
+            _ => words.push(word),
+        }
+    }
+    record.command = words;
+    record.request = record.request.map(|request| Request { shard: None, ..request });
+    (record.shard, record.complete) = (None, false);
+    let mut seconds = Seconds::default();
+    let mut damaged: Vec<String> = Vec::new();
+    for Part { record, .. } in parts {
+        seconds.add(&record.seconds.unwrap_or_default());
+        damaged.extend(record.damaged_images.iter().cloned());
+    }
+    damaged.sort();
+    damaged.dedup();
+    record.damaged_images = damaged;
+    record.seconds = Some(seconds);
+    record.layers.iter_mut().for_each(|layer| (layer.blake3, layer.rdm_blake3) = (None, None));
+    record
+}
+
+/// Copies the rows of a layer from all shards to their places.
+fn join(parts: &[Part], record: &Record, layer: usize, place: &Path) -> Result<()> {
+    let LayerRecord { file, shape, .. } = &record.layers[layer];
+    let to = RowFile::open(&place.join(file), record.images, shape, record.dtype, false)?;
+    let mut room = vec![0; to.row_bytes() * (PIECE / to.row_bytes()).max(1)];
+    for part in parts {
+        let from = part.folder.join(file);
+        let mut copy = || -> Result<()> {
+            let mut from = File::open(&from)?;
+            let bytes = (part.rows.len() * to.row_bytes()) as u64;
+            let start = from.metadata()?.len().checked_sub(bytes).context("it is too short")?;
+            from.seek(SeekFrom::Start(start))?;
+            let mut row = part.rows.start;
+            while row < part.rows.end {
+                let rows = (room.len() / to.row_bytes()).min(part.rows.end - row);
+                let bytes = &mut room[..rows * to.row_bytes()];
+                from.read_exact(bytes)?;
+                to.write(row, bytes)?;
+                row += rows;
+            }
+            Ok(())
+        };
+        copy().with_context(|| format!("cannot copy `{}`", from.display()))?;
+    }
+    to.finish()
+}
+
+/// Bytes that are copied at a time, about.
+const PIECE: usize = 8 << 20;

@@ -1,0 +1,281 @@
+//! What a request comes to on this machine: every name, file, shape and folder resolved once, before anything is written.
+
+use super::difference::Difference;
+use super::layers::{Layer, resolve};
+use super::part::Rows;
+use super::record::{Averaged, Record, sha256};
+use super::request::{Request, RunRdm};
+use super::resources::{Demand, Resources, per_image};
+use super::sources::Sources;
+use super::stimuli::Stimuli;
+use crate::atomic_file::lines;
+use crate::device::{self, LIBTORCH_VERSION};
+use crate::error::advise;
+use crate::images::Preprocessing;
+use crate::models::Model;
+use crate::nn::{self, Trace, rows_stand_alone};
+use crate::readout::{Readout, Tokens};
+use crate::registry::Choice;
+use crate::run::{LayerRecord, is_run, read_record};
+use crate::weights::{Located, Provenance, outline};
+use anyhow::Result;
+use std::ops::Range;
+use std::path::PathBuf;
+use tch::{Device, Kind};
+
+/// The runs of a request, each of one model, that have not begun.
+pub struct Plan<'a> {
+    /// What was asked for.
+    pub request: &'a Request,
+    pub(super) sources: &'a Sources,
+    /// The images.
+    pub stimuli: &'a Stimuli,
+    /// One for each model.
+    pub runs: Vec<PlannedRun<'a>>,
+    pub(super) device: Device,
+    /// Why that is not CUDA though there is a driver.
+    pub(super) no_cuda: Option<String>,
+    /// Of weights and activations.
+    pub(super) kind: Kind,
+    pub(super) resources: Resources,
+    /// The rows that are made.
+    pub(super) part: Range<usize>,
+}
+
+/// A model, and what is wanted of it.
+pub struct PlannedRun<'a> {
+    /// The model.
+    pub choice: Choice<'a>,
+    /// Its weights.
+    pub weights: Located<'a>,
+    /// Where the run goes.
+    pub folder: PathBuf,
+    /// What is kept, in the order in which the network computes it.
+    pub layers: Vec<Layer>,
+    /// The shape of a row of each layer, after the readout.
+    pub shapes: Vec<Vec<usize>>,
+    /// Multiplications for each image, up to the last layer.
+    pub multiplications: f64,
+    /// The network that was followed in a dry run: of a built-in one without weights.
+    pub(super) outline: Model,
+    pub(super) preprocessing: Preprocessing,
+    /// Height and width of what the network is shown.
+    pub(super) shown: [usize; 2],
+    pub(super) calls: nn::Plan,
+    pub(super) readout: Readout,
+    /// Which tokens are special, if that is known.
+    tokens: Option<Tokens>,
+    /// What an image takes in a pass.
+    bytes_per_image: usize,
+}
+
+/// What is in the place of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// All that it would write.
+    Done,
+    /// Nothing that counts.
+    Missing,
+    /// Nothing, and the weights have to be fetched.
+    Unfetched,
+    /// A run that differs in this.
+    Changed(Vec<Difference>),
+}
+
+impl<'a> Plan<'a> {
+    /// Resolves `request` with networks from `sources`, for `stimuli`.
+    pub fn new(request: &'a Request, sources: &'a Sources, stimuli: &'a Stimuli) -> Result<Plan<'a>> {
+        let choices = sources.choices(request)?.into_iter();
+        let runs: Vec<PlannedRun> =
+            choices.map(|(choice, folder)| PlannedRun::new(request, sources, stimuli, choice, folder)).collect::<Result<_>>()?;
+        let (device, no_cuda) = device::open(request.device)?;
+        let resources = resources(request, &runs, stimuli)?;
+        let kind = request.precision.prepare(device)?;
+        let mut plan = Plan { request, sources, stimuli, runs, device, no_cuda, kind, resources, part: 0..0 };
+        plan.part = plan.rows().of_shard(request.shard)?;
+        Ok(plan)
+    }
+
+    /// How images make rows.
+    pub(super) fn rows(&self) -> Rows<'a> {
+        let conditions = self.stimuli.conditions.as_ref();
+        Rows { images: self.stimuli.images.len(), batch_size: self.resources.batch_size, conditions }
+    }
+
+    /// What is in the place of a run.
+    pub fn state(&self, run: &PlannedRun) -> Result<State> {
+        let Some(weights) = run.weights.provenance()? else { return Ok(State::Unfetched) };
+        if !is_run(&run.folder) || !read_record(&run.folder)?.complete {
+            return Ok(State::Missing);
+        }
+        let differences = self.record(run, weights).differences(&run.folder, false)?;
+        Ok(if differences.is_empty() { State::Done } else { State::Changed(differences) })
+    }
+
+    /// What a run will write, in bytes.
+    pub fn size(&self, run: &PlannedRun) -> u64 {
+        let (rows, values) = (self.part.len(), run.shapes.iter().map(|shape| shape.iter().product::<usize>()).sum::<usize>());
+        let rdm = if self.request.rdm == RunRdm::None { 0 } else { rows * rows * 4 };
+        (rows * values * self.request.dtype.bytes() + rdm * run.shapes.len()) as u64
+    }
+
+    /// The beginning of the record of a run with weights of this provenance.
+    pub(super) fn record(&self, run: &PlannedRun, weights: Provenance) -> Record {
+        let Plan { request, stimuli, .. } = *self;
+        Record {
+            program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
+            libtorch: LIBTORCH_VERSION.to_owned(),
+            complete: false,
+            command: request.command.clone(),
+            request: Some(request.clone()),
+            directory: std::env::current_dir().unwrap_or_default(),
+            shard: request.shard,
+            model: run.choice.name(),
+            weights,
+            preprocessing: run.preprocessing.clone(),
+            readout: run.readout,
+            tokens: run.tokens,
+            dtype: request.dtype,
+            device: device::name(self.device),
+            batch_size: self.resources.batch_size,
+            precision: request.precision,
+            exact: run.is_exact(request),
+            image_origin: stimuli.images.origin.clone(),
+            exif_orientation: stimuli.images.reading.upright,
+            max_pixels: stimuli.images.reading.max_pixels,
+            skip_unreadable: request.skip_unreadable,
+            images: stimuli.rows(),
+            images_sha256: sha256(&lines(stimuli.row_ids())),
+            contents_sha256: sha256(&stimuli.checksums),
+            averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
+            skipped_images: stimuli.images.skipped.clone(),
+            damaged_images: Vec::new(),
+            on_constant: request.on_constant,
+            layers: run.layers.iter().zip(&run.shapes).map(|(layer, shape)| layer_record(request.rdm, layer, shape)).collect(),
+            seconds: None,
+        }
+    }
+}
+
+fn layer_record(rdm: RunRdm, layer: &Layer, shape: &[usize]) -> LayerRecord {
+    LayerRecord {
+        name: layer.name.clone(),
+        shape: shape.to_vec(),
+        file: format!("{}.npy", layer.name),
+        rdm: (rdm == RunRdm::Correlation).then(|| format!("{}.rdm.npy", layer.name)),
+        blake3: None,
+        rdm_blake3: None,
+        without_rdm: None,
+    }
+}
+
+impl<'a> PlannedRun<'a> {
+    fn new(
+        request: &Request,
+        sources: &Sources,
+        stimuli: &Stimuli,
+        choice: Choice<'a>,
+        folder: PathBuf,
+    ) -> Result<PlannedRun<'a>> {
+        let preprocessing = request.pixels.preprocessing(&sources.registry, &choice)?;
+        let shown = stimuli.images.shown(&preprocessing)?;
+        let outline = outline(&choice)?;
+        let trace = outline.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        let default = [choice.entry.default_layer.clone()];
+        let (names, readout) = match request.layers.as_slice() {
+            [] => (&default[..], choice.entry.default_readout),
+            layers => (layers, Readout::None),
+        };
+        let readout = request.readout.unwrap_or(readout);
+        let mut layers = resolve(&asked(&choice), outline.manifest(), &trace, names)?;
+        let tokens = request.tokens.or(choice.entry.tokens);
+        layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
+        if request.tokens.is_none() && readout.reads_tokens() {
+            check_tokens(&layers, &trace)?;
+        }
+        let shape = |layer: &Layer| readout.shape(&layer.name, &layer.shape, layer.places);
+        let shapes: Vec<Vec<usize>> = layers.iter().map(shape).collect::<Result<_>>()?;
+        check_rdm(request.rdm, &layers, &shapes)?;
+        let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
+        let last = calls.iter().max().map_or(0, |last| last + 1);
+        Ok(PlannedRun {
+            weights: Located::find(&sources.store, choice, &request.weights, request.seed)?,
+            multiplications: outline.manifest().multiplications(&trace.calls[..last]),
+            calls: nn::Plan::new(&trace, &calls),
+            bytes_per_image: per_image(&trace),
+            choice,
+            folder,
+            layers,
+            shapes,
+            outline,
+            preprocessing,
+            shown,
+            readout,
+            tokens,
+        })
+    }
+
+    /// Whether each module is computed by itself, in PyTorch's order of operations: an exported network always is.
+    fn is_exact(&self, request: &Request) -> bool {
+        request.exact || self.choice.is_exported()
+    }
+}
+
+/// Fails if a layer of which an RDM is wanted gives a single number.
+fn check_rdm(rdm: RunRdm, layers: &[Layer], shapes: &[Vec<usize>]) -> Result<()> {
+    match layers.iter().zip(shapes).find(|(_, shape)| shape.is_empty() && rdm != RunRdm::None) {
+        Some((layer, _)) => Err(advise(
+            format!("`{}` gives one number for each image, which has no RDM", layer.name),
+            "extract it without: --rdm none",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Fails if a layer has as many tokens less than others as are special: it is one where they have not come in yet.
+fn check_tokens(layers: &[Layer], trace: &Trace) -> Result<()> {
+    for Layer { name, shape, places, .. } in layers {
+        let (&[number, _], Some(tokens)) = (&shape[..], places.tokens.filter(|tokens| tokens.number() > 0)) else { continue };
+        let with = number + tokens.number();
+        if trace.calls.iter().any(|call| call.shape.len() == 3 && call.shape[1] == with as i64) {
+            return Err(advise(
+                format!("`{name}` has {number} tokens where other layers have {with}: those of `{tokens}` are not among them"),
+                "give it a run of its own with --tokens none, or take --readout none",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Why a network could not be traced, if it was to see another size than it was made for.
+fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
+    let Some(own) = choice.preprocessing.filter(|own| own.shown_always() != Some([height, width])) else { return error };
+    let own = own.describe();
+    advise(
+        format!("`{}` cannot take images of {width} × {height} pixels", choice.entry.name),
+        format!("its own preprocessing is: {own}; many networks take this size only"),
+    )
+}
+
+/// The name of a model as a user may give it again.
+fn asked(choice: &Choice) -> String {
+    let file = choice.weights.file.as_ref().filter(|_| choice.is_exported() && choice.entry.aliases.len() == 1);
+    file.map_or_else(|| choice.name(), |file| file.display().to_string())
+}
+
+/// How the work is divided.
+fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Result<Resources> {
+    let row = |run: &PlannedRun| run.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
+    let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * runs.iter().map(row).sum::<usize>());
+    let parameters = |run: &PlannedRun| run.outline.manifest().parameters() as usize;
+    let demand = Demand {
+        images: stimuli.images.len(),
+        per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),
+        beside: runs.iter().map(|run| parameters(run) * 4).sum::<usize>().saturating_add(sums),
+        exact: runs.iter().any(|run| run.is_exact(request)),
+        rows_stand_alone: rows_stand_alone(),
+        batch_size: request.batch_size,
+        workers: request.workers,
+    };
+    demand.meet()
+}

@@ -1,0 +1,70 @@
+//! What a run says of itself before its first batch and after its last.
+
+use super::journal::Done;
+use super::make::Loaded;
+use super::plan::Plan;
+use super::record::Seconds;
+use super::resources::Resources;
+use super::space::Space;
+use crate::numbers::{bytes, count, count_of, shape};
+use crate::observer::Observer;
+use crate::run::Shard;
+
+/// The facts that change results, what is written, and how the work is divided.
+pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Observer) {
+    let Plan { request, stimuli, resources, .. } = plan;
+    for run in runs {
+        observer.fact("model", &format!("{}, weights {}", run.record.model, run.record.weights.describe()));
+        observer.fact("pixels", &run.record.preprocessing.describe());
+        observer.fact("layers", &layers(run));
+    }
+    observer.fact("images", &stimuli.images.summary());
+    if let Some(conditions) = &stimuli.conditions {
+        observer.fact("rows", &format!("{}, the mean of each folder", count_of(conditions.ids.len(), "condition")));
+    }
+    if let Some(first) = stimuli.lost.first() {
+        observer
+            .fact("", &format!("no image can be read of {}, among them `{first}`", count_of(stimuli.lost.len(), "condition")));
+    }
+    stimuli.images.notes().iter().for_each(|note| observer.fact("", note));
+    observer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), request.out.display(), bytes(space.free)));
+    let Resources { batch_size, workers, threads } = *resources;
+    let workers = count_of(workers, "worker");
+    let threads = if threads > 1 { format!(" of {threads} threads") } else { String::new() };
+    observer.fact("runs on", &format!("{}, {workers}{threads}, batches of {batch_size}", runs[0].record.device));
+    if let Some(reason) = &plan.no_cuda {
+        observer.fact("", &format!("not on CUDA: {reason}"));
+    }
+}
+
+fn layers(run: &Loaded) -> String {
+    match (&run.planned.layers[..], &run.planned.shapes[..]) {
+        ([layer], [sizes]) => format!("{} ({})", layer.name, shape(sizes)),
+        (layers, _) => format!("{} in one pass, which stops after {}", layers.len(), layers[layers.len() - 1].name),
+    }
+}
+
+/// Which part is made, and what of it is there already.
+pub(super) fn say_part(plan: &Plan, done: &Done, batches: &[usize], observer: &dyn Observer) {
+    if let Some(Shard { number, of }) = plan.request.shard {
+        let first = &plan.stimuli.row_ids()[plan.part.start];
+        observer.fact("shard", &format!("{number} of {of}: {} rows from `{first}` on", count(plan.part.len())));
+    }
+    if !done.rows.is_empty() {
+        let all = plan.rows().batches(&plan.part, &Done::default()).len();
+        let kept = count_of(done.rows.len(), "row");
+        observer.fact("goes on", &format!("{kept} from before; {} of {all} batches are left", batches.len()));
+    }
+}
+
+/// Where the time went.
+pub(super) fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
+    let sum = |part: fn(&Seconds) -> f64| seconds.iter().map(part).sum::<f64>();
+    format!(
+        "{wall:.1} s, {:.1} images/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
+        images as f64 / wall,
+        seconds[0].decoding,
+        sum(|seconds| seconds.network),
+        sum(|seconds| seconds.writing)
+    )
+}

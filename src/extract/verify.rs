@@ -1,0 +1,241 @@
+//! Is a run what its record says, and does it come out again?
+
+use super::difference::Difference;
+use super::plan::Plan;
+use super::recompute::{Recomputed, recompute};
+use super::record::{Record, file_hash, sha256};
+use super::request::Request;
+use super::resume::ReadCommand;
+use super::sources::Sources;
+use super::stimuli::Stimuli;
+use crate::error::{advise, text_of};
+use crate::npy::{Dtype, Matrix};
+use crate::numbers::{count, count_of};
+use crate::observer::{Observer, ProgressOnly, Stopped};
+use crate::parallel::parallel;
+use crate::run::is_run;
+use anyhow::{Context, Result, bail};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What was looked at, and what was found.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// In a word.
+    pub subject: &'static str,
+    /// Whether it is not as it should be.
+    pub fault: bool,
+    /// In a sentence.
+    pub text: String,
+}
+
+/// Rows that differ by no more than this share of the layer's largest value differ in their last digits: another processor.
+const LAST_DIGITS: f64 = 1e-4;
+
+/// Looks at the files of the run in `folder`, at its images, and at some rows computed anew, drawn by `seed`.
+pub fn verify(
+    folder: &Path,
+    (rows, seed): (usize, u64),
+    read_command: ReadCommand,
+    observer: &dyn Observer,
+) -> Result<Vec<Check>> {
+    if !is_run(folder) {
+        return Err(advise(
+            format!("there is no run in `{}`", folder.display()),
+            "name the folder that `thingsvision extract` printed",
+        ));
+    }
+    let record = Record::read(folder)?;
+    let mut checks = vec![files_of_images(folder, &record)];
+    checks.extend(layers(folder, &record)?);
+    if !record.complete {
+        checks.push(fault("record", "the run was not finished".into()));
+        return Ok(checks);
+    }
+    let chosen = drawn(&record, rows, seed);
+    match anew(folder, &record, &chosen, read_command, &ProgressOnly(observer)) {
+        Ok(more) => checks.extend(more),
+        Err(error) if error.is::<Stopped>() => return Err(error),
+        Err(error) => checks.push(fault("again", text_of(&error))),
+    }
+    Ok(checks)
+}
+
+fn fine(subject: &'static str, text: String) -> Check {
+    Check { subject, fault: false, text }
+}
+
+fn fault(subject: &'static str, text: String) -> Check {
+    Check { subject, fault: true, text }
+}
+
+/// images.txt and images.sha256 are those of the record.
+fn files_of_images(folder: &Path, record: &Record) -> Check {
+    let hash = |name: &str| fs::read_to_string(folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
+    let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
+    let changed: Vec<&str> =
+        files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect();
+    match &changed[..] {
+        [] => fine("images", format!("{} rows, named in images.txt", count(record.images))),
+        changed => fault("images", format!("{} changed since the run", changed.join(" and "))),
+    }
+}
+
+/// The files of all layers are whole and have their hashes.
+fn layers(folder: &Path, record: &Record) -> Result<Vec<Check>> {
+    let check = |file: &str, hash: &Option<String>| match (file_hash(&folder.join(file)), hash) {
+        (Err(error), _) => Some(text_of(&error)),
+        (Ok(found), Some(hash)) if found == *hash => None,
+        (Ok(_), Some(_)) => Some(format!("`{file}` is not as it was written")),
+        (Ok(_), None) => Some(format!("`{file}` has no hash in the record")),
+    };
+    let of_layer = |number: usize| -> Result<Vec<String>> {
+        let layer = &record.layers[number];
+        let rdm = layer.rdm.as_ref().filter(|_| record.shard.is_none());
+        let rdm = rdm.and_then(|rdm| check(rdm, &layer.rdm_blake3));
+        Ok(check(&layer.file, &layer.blake3).into_iter().chain(rdm).collect())
+    };
+    let faults = parallel(record.layers.len(), &of_layer)?.concat();
+    Ok(match faults.is_empty() {
+        true => vec![fine("files", format!("{} as written", count_of(record.layers.len(), "layer")))],
+        false => faults.into_iter().map(|text| fault("files", text)).collect(),
+    })
+}
+
+/// Rows drawn at random, in order.
+fn drawn(record: &Record, number: usize, seed: u64) -> Vec<usize> {
+    if record.shard.is_some() {
+        return Vec::new();
+    }
+    let mut rows: Vec<usize> = (0..record.images).collect();
+    rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    rows.truncate(number);
+    rows.sort_unstable();
+    rows
+}
+
+/// The run as its request makes it now: images, weights, program; and the rows `chosen`.
+fn anew(
+    folder: &Path,
+    record: &Record,
+    chosen: &[usize],
+    read_command: ReadCommand,
+    observer: &dyn Observer,
+) -> Result<Vec<Check>> {
+    let Some(request) = record.request(read_command)? else {
+        bail!("the record does not say by which command the run was made");
+    };
+    let request = Request { offline: true, ..request };
+    let sources = Sources::open_as_they_are(&request)?;
+    let request = Request { models: vec![record.model.clone()], ..request };
+    let stimuli = match Stimuli::find(&request) {
+        Ok(stimuli) => stimuli,
+        Err(error) => return Ok(vec![fault("images", format!("cannot be looked at again: {}", text_of(&error)))]),
+    };
+    let plan = Plan::new(&request, &sources, &stimuli)?;
+    let place = Place::beside(folder)?;
+    let Recomputed { differences, rows, record: now } = recompute(&plan, folder, chosen, &place.0, observer)?;
+    let mut checks: Vec<Check> = differences.iter().map(|difference| of_difference(folder, &stimuli, difference)).collect();
+    if checks.is_empty() {
+        checks.push(fine("made by", "the same images, weights, preprocessing and program as now".into()));
+    }
+    if !rows.is_empty() {
+        checks.push(compare(folder, record, &now, &rows, &place.0)?);
+    }
+    Ok(checks)
+}
+
+/// A difference; of images the first that is another, not there any more, or new.
+fn of_difference(folder: &Path, stimuli: &Stimuli, difference: &Difference) -> Check {
+    match difference {
+        Difference::Program(_) => fine("made by", difference.to_string()),
+        Difference::Contents(_) => fault("images", changed_images(folder, stimuli)),
+        Difference::Setting(_) | Difference::Gone(_) | Difference::Changed(_) => fault("made by", difference.to_string()),
+    }
+}
+
+fn changed_images(folder: &Path, stimuli: &Stimuli) -> String {
+    let before = fs::read_to_string(folder.join("images.sha256")).unwrap_or_default();
+    let by_name = |lines: &str| -> BTreeMap<String, String> {
+        let parts = lines.lines().filter_map(|line| line.split_once("  "));
+        parts.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()
+    };
+    let (before, now) = (by_name(&before), by_name(&stimuli.checksums));
+    let names = |all: &BTreeMap<String, String>, is_it: &dyn Fn(&String, &String) -> bool| -> Vec<String> {
+        all.iter().filter(|(name, hash)| is_it(name, hash)).map(|(name, _)| name.clone()).collect()
+    };
+    let kinds = [
+        ("changed since the run", names(&now, &|name, hash| before.get(name).is_some_and(|was| was != hash))),
+        ("not there any more", names(&before, &|name, _| !now.contains_key(name))),
+        ("new", names(&now, &|name, _| !before.contains_key(name))),
+    ];
+    let of_kind = |(what, names): &(&str, Vec<String>)| {
+        names.first().map(|first| format!("{} {what}, the first is `{first}`", count(names.len())))
+    };
+    let said: Vec<_> = kinds.iter().filter_map(of_kind).collect();
+    if said.is_empty() { "in another order than in the run".into() } else { said.join("; ") }
+}
+
+/// Compares rows of all layers.
+fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: &Path) -> Result<Check> {
+    let mut worst = 0.0f64;
+    for (layer, other) in record.layers.iter().zip(&now.layers) {
+        let (stored, computed) = (Matrix::open(&folder.join(&layer.file))?, Matrix::open(&place.join(&other.file))?);
+        let share = largest_difference(&stored, &computed, rows);
+        let allowed = if record.dtype == Dtype::F16 { 1e-2 } else { LAST_DIGITS };
+        if share > allowed {
+            let text = format!("`{}` differs by {share:.1e} of its largest value in {} rows", layer.name, rows.len());
+            return Ok(fault("again", text));
+        }
+        worst = worst.max(share);
+    }
+    let number = count(rows.len());
+    Ok(match worst {
+        0.0 => fine("again", format!("{number} rows of every layer come out the same, to the bit")),
+        worst => fine("again", format!("{number} rows of every layer come out the same but for the last digits ({worst:.1e})")),
+    })
+}
+
+/// As a share of the largest value in `rows`.
+fn largest_difference(stored: &Matrix, computed: &Matrix, rows: &[usize]) -> f64 {
+    let values = |matrix: &Matrix, row: usize| {
+        let mut values = Vec::with_capacity(matrix.columns);
+        matrix.append(row, 0..matrix.columns, &mut values);
+        values
+    };
+    let (mut scale, mut largest) = (0.0f64, 0.0f64);
+    for &row in rows {
+        for (a, b) in values(stored, row).into_iter().zip(values(computed, row)) {
+            scale = scale.max(a.abs());
+            if a.to_bits() != b.to_bits() {
+                let difference = (a - b).abs();
+                largest = if difference.is_nan() { f64::INFINITY } else { largest.max(difference) };
+            }
+        }
+    }
+    if largest == 0.0 { 0.0 } else { largest / scale.max(f64::MIN_POSITIVE) }
+}
+
+/// A folder for a while.
+struct Place(PathBuf);
+
+impl Place {
+    fn beside(folder: &Path) -> Result<Place> {
+        let mut name = folder.canonicalize()?.into_os_string();
+        name.push(format!(".verify-{}", std::process::id()));
+        let place = Place(name.into());
+        fs::create_dir(&place.0).with_context(|| format!("cannot write beside `{}`", folder.display()))?;
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
