@@ -15,7 +15,8 @@ pub trait Observer: Sync {
         Box::new(Unseen)
     }
 
-    /// Why the job is to stop, as soon as it can without losing anything: "stopped by Ctrl-C".
+    /// Why the job is to stop, as soon as it can without losing anything: "stopped by Ctrl-C". First asked when there is something to
+    /// lose; whoever stops a job by a signal may begin to listen then.
     fn stopped(&self) -> Option<&'static str> {
         None
     }

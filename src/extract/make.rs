@@ -84,6 +84,10 @@ impl Plan<'_> {
         planned.iter_mut().try_for_each(|run| run.weights.fetch(&self.sources.store, observer))?;
         let loaded = planned.iter().map(|run| self.load(run)).collect::<Result<Vec<_>>>()?;
         summary::say(self, &loaded, &space, observer);
+        // From here on there is something to lose.
+        if let Some(reason) = observer.stopped() {
+            return Err(Stopped(reason).into());
+        }
         if self.request.join {
             return loaded.into_iter().next().map_or(Ok(None), |only| self.join(only, observer));
         }

@@ -7,37 +7,32 @@ use anyhow::Result;
 
 /// What was found of a dataset: RDMs of the same stimuli in the same order, and scores.
 #[derive(Debug, Clone)]
-pub struct Scene {
-    /// The name of the dataset.
-    pub dataset: String,
-    /// The number of stimuli.
-    pub stimuli: usize,
-    /// The targets, of subjects their mean.
-    pub targets: Vec<Panel>,
+pub(super) struct Scene {
+    pub(super) dataset: String,
+    pub(super) stimuli: usize,
+    /// Of subjects their mean.
+    pub(super) targets: Vec<Panel>,
     /// `run`, `layer`, pairs.
-    pub models: Vec<Panel>,
-    /// The categories of the stimuli, in their order.
-    pub categories: Option<Groups>,
+    pub(super) models: Vec<Panel>,
+    pub(super) categories: Option<Groups>,
     /// Of all models and targets.
-    pub scores: Vec<Score>,
+    pub(super) scores: Vec<Score>,
 }
 
 /// A picture, and what it shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Figure {
-    /// The name of its files, `B-behavior`.
-    pub name: String,
-    /// In a few words.
-    pub title: String,
+pub(super) struct Figure {
+    /// Of its files, `B-behavior`.
+    pub(super) name: String,
+    pub(super) title: String,
     /// What has to be known to read it.
-    pub caption: String,
-    /// The picture.
-    pub picture: Picture,
+    pub(super) caption: String,
+    pub(super) picture: Picture,
 }
 
 /// All figures; the last one holds the others. Stimuli are ordered by `clusters` clusters of the first target; `measure`
 /// names what scores are.
-pub fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<Figure>> {
+pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (number, scene) in scenes.iter().enumerate() {
         let letter = if scenes.len() > 1 { format!("A{}", number + 1) } else { "A".to_owned() };

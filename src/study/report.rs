@@ -6,28 +6,24 @@ use std::fmt::Write;
 
 /// A heading and what stands below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
-    /// The heading.
-    pub title: String,
-    /// Paragraphs.
-    pub paragraphs: Vec<String>,
-    /// The cells of a table, the first line its header.
-    pub table: Vec<Vec<String>>,
+pub(super) struct Section {
+    pub(super) title: String,
+    pub(super) paragraphs: Vec<String>,
+    /// The first line is the header.
+    pub(super) table: Vec<Vec<String>>,
 }
 
 /// All that the report says.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub(super) struct Report<'a> {
     /// The name of the study.
-    pub title: &'a str,
+    pub(super) title: &'a str,
     /// What was compared, in a sentence or two.
-    pub summary: &'a str,
-    /// In their order.
-    pub figures: &'a [Figure],
-    /// The scores.
-    pub scores: &'a [Summary],
+    pub(super) summary: &'a str,
+    pub(super) figures: &'a [Figure],
+    pub(super) scores: &'a [Summary],
     /// Methods, networks, datasets, versions.
-    pub sections: &'a [Section],
+    pub(super) sections: &'a [Section],
 }
 
 const STYLE: &str = "\
@@ -45,7 +41,7 @@ td { max-width: 28rem; overflow-wrap: break-word; } td:first-child { white-space
 
 impl Report<'_> {
     /// The text of the file.
-    pub fn html(&self) -> String {
+    pub(super) fn html(&self) -> String {
         let title = escaped(self.title);
         let mut html = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

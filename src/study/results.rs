@@ -16,39 +16,32 @@ struct Row<'a> {
 
 /// A layer of a network against a target, over all its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
-    /// Of images.
-    pub dataset: String,
-    /// The name of the behavioural or fMRI RDM.
-    pub target: String,
+pub(super) struct Summary {
+    pub(super) dataset: String,
+    pub(super) target: String,
     /// `behavior` or `fmri`.
-    pub kind: String,
-    /// The network.
-    pub model: String,
-    /// Its layer.
-    pub layer: String,
+    pub(super) kind: String,
+    pub(super) model: String,
+    pub(super) layer: String,
     /// `trained` or `random`.
-    pub weights: &'static str,
+    pub(super) weights: &'static str,
     /// How many networks were drawn; 1 if none was.
-    pub seeds: usize,
-    /// The mean score over seeds.
-    pub mean: f64,
+    pub(super) seeds: usize,
+    /// Over seeds.
+    pub(super) mean: f64,
     /// The standard deviation over seeds.
-    pub deviation: Option<f64>,
+    pub(super) deviation: Option<f64>,
     /// The 95 % interval of a single network.
-    pub low: Option<f64>,
-    /// Its upper end.
-    pub high: Option<f64>,
+    pub(super) low: Option<f64>,
+    pub(super) high: Option<f64>,
     /// The largest p of its seeds, corrected by the maximum over all tests of the dataset.
-    pub p_family: Option<f64>,
-    /// The noise ceiling of the target.
-    pub ceiling_lower: Option<f64>,
-    /// Its upper bound.
-    pub ceiling_upper: Option<f64>,
+    pub(super) p_family: Option<f64>,
+    pub(super) ceiling_lower: Option<f64>,
+    pub(super) ceiling_upper: Option<f64>,
 }
 
 /// `(dataset, its scores)` as a table with a line a score.
-pub fn results_csv(results: &[(String, Vec<Score>)]) -> Result<Vec<u8>> {
+pub(super) fn results_csv(results: &[(String, Vec<Score>)]) -> Result<Vec<u8>> {
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let mut headed = false;
     for (dataset, scores) in results {
@@ -82,7 +75,7 @@ fn weights(seed: Option<u64>) -> &'static str {
 
 impl Summary {
     /// Of all scores, in their order.
-    pub fn of(results: &[(String, Vec<Score>)]) -> Vec<Summary> {
+    pub(super) fn of(results: &[(String, Vec<Score>)]) -> Vec<Summary> {
         let mut groups: Vec<(&str, &str, Option<u64>, Vec<&Score>)> = Vec::new();
         for (dataset, scores) in results {
             for score in scores {
@@ -126,7 +119,7 @@ impl Summary {
 }
 
 /// The summaries as a table.
-pub fn summary_csv(summaries: &[Summary]) -> Result<Vec<u8>> {
+pub(super) fn summary_csv(summaries: &[Summary]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     summaries.iter().try_for_each(|summary| csv.serialize(summary))?;
     Ok(csv.into_inner()?)
