@@ -25,6 +25,7 @@ pub mod nn;
 pub mod npy;
 pub mod numbers;
 pub mod observer;
+pub mod output;
 pub mod parallel;
 pub mod plot;
 pub mod ranks;

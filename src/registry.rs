@@ -122,7 +122,7 @@ impl Entry {
 impl<'a> Choice<'a> {
     /// Whether it is a network that PyTorch exported, which has its weights in its file.
     pub fn is_exported(&self) -> bool {
-        matches!(self.entry.architecture, Architecture::Exported)
+        self.entry.architecture.is_exported()
     }
 
     /// The file on this machine that the registry names, or where that of an exported network was found.
@@ -192,7 +192,7 @@ impl Registry {
                     bail!("the name `{name}` is that of `{}`", other.name);
                 }
             }
-            let is_exported = matches!(entry.architecture, Architecture::Exported);
+            let is_exported = entry.architecture.is_exported();
             if !is_exported {
                 ensure!(!entry.default_layer.is_empty(), "model `{name}` has no default_layer");
                 entry.tokens.get_or_insert(Tokens::CLASS);

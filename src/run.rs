@@ -75,6 +75,31 @@ pub struct LayerRecord {
     pub without_rdm: Option<String>,
 }
 
+impl LayerRecord {
+    /// A layer that is to be written in the form of output with this ending, perhaps with its RDM.
+    pub(crate) fn new(name: &str, shape: &[usize], ending: &str, with_rdm: bool) -> LayerRecord {
+        LayerRecord {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            file: format!("{name}.{ending}"),
+            rdm: with_rdm.then(|| rdm_file(name)),
+            blake3: None,
+            rdm_blake3: None,
+            without_rdm: None,
+        }
+    }
+}
+
+/// The name of the file of a layer's RDM.
+pub fn rdm_file(layer: &str) -> String {
+    format!("{layer}.rdm.npy")
+}
+
+/// The name of the file of the IDs of its stimuli, if it has not all.
+pub(crate) fn rdm_ids_file(layer: &str) -> String {
+    format!("{layer}.rdm.ids.txt")
+}
+
 /// One of several parts of a run, that different processes make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thingsvision::device::{Precision, Preference};
 use thingsvision::extract::{Request, RunRdm};
 use thingsvision::images::{AverageBy, Reading};
-use thingsvision::npy::Dtype;
+use thingsvision::output::Dtype;
 use thingsvision::rdm::OnConstant;
 use thingsvision::readout::{Readout, Tokens};
 use thingsvision::run::Shard;

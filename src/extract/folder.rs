@@ -9,8 +9,8 @@ use super::record::Record;
 use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
 use crate::images::Origin;
-use crate::npy::RowFile;
-use crate::run::{FILE, FILES, LayerRecord, is_run, read_record};
+use crate::output::RowFile;
+use crate::run::{FILE, FILES, LayerRecord, is_run, rdm_file, rdm_ids_file, read_record};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -295,7 +295,7 @@ fn check_vacant(folder: &Path, replace: bool) -> Result<()> {
 /// Removes the files of the run in `folder`, and the folder if nothing else is in it.
 fn remove(folder: &Path) -> Result<()> {
     let run = read_record(folder)?;
-    let rdms = run.layers.iter().flat_map(|layer| ["npy", "ids.txt"].map(|ending| format!("{}.rdm.{ending}", layer.name)));
+    let rdms = run.layers.iter().flat_map(|layer| [rdm_file(&layer.name), rdm_ids_file(&layer.name)]);
     let features = run.layers.iter().map(|layer| layer.file.clone());
     // The record goes last: without it nobody knows what the other files are.
     for file in features.chain(rdms).chain(FILES.map(str::to_owned)).chain([FILE.to_owned()]) {

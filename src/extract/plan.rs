@@ -14,6 +14,7 @@ use crate::error::advise;
 use crate::images::Preprocessing;
 use crate::models::Model;
 use crate::nn::{self, Trace, rows_stand_alone};
+use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
 use crate::registry::Choice;
 use crate::run::{LayerRecord, is_run, read_record};
@@ -122,6 +123,8 @@ impl<'a> Plan<'a> {
     /// The beginning of the record of a run with weights of this provenance.
     pub(super) fn record(&self, run: &PlannedRun, weights: Provenance) -> Record {
         let Plan { request, stimuli, .. } = *self;
+        let with_rdm = request.rdm == RunRdm::Correlation;
+        let layer = |(layer, shape): (&Layer, &Vec<usize>)| LayerRecord::new(&layer.name, shape, FORMS[0].ending(), with_rdm);
         Record {
             program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
             libtorch: LIBTORCH_VERSION.to_owned(),
@@ -151,21 +154,9 @@ impl<'a> Plan<'a> {
             skipped_images: stimuli.images.skipped.clone(),
             damaged_images: Vec::new(),
             on_constant: request.on_constant,
-            layers: run.layers.iter().zip(&run.shapes).map(|(layer, shape)| layer_record(request.rdm, layer, shape)).collect(),
+            layers: run.layers.iter().zip(&run.shapes).map(layer).collect(),
             seconds: None,
         }
-    }
-}
-
-fn layer_record(rdm: RunRdm, layer: &Layer, shape: &[usize]) -> LayerRecord {
-    LayerRecord {
-        name: layer.name.clone(),
-        shape: shape.to_vec(),
-        file: format!("{}.npy", layer.name),
-        rdm: (rdm == RunRdm::Correlation).then(|| format!("{}.rdm.npy", layer.name)),
-        blake3: None,
-        rdm_blake3: None,
-        without_rdm: None,
     }
 }
 

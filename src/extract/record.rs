@@ -4,7 +4,7 @@ use super::request::Request;
 use crate::atomic_file;
 use crate::device::Precision;
 use crate::images::{Origin, Preprocessing, Skipped};
-use crate::npy::Dtype;
+use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::run::{self, FILE, LayerRecord, Shard};

@@ -4,7 +4,7 @@ use super::overrides::Overrides;
 use crate::device::{Precision, Preference};
 use crate::error::advise;
 use crate::images::{AverageBy, Reading, Selection};
-use crate::npy::Dtype;
+use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::run::Shard;

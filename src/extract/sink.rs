@@ -4,7 +4,7 @@ use super::means::Means;
 use super::values;
 use crate::error::advise;
 use crate::images::Conditions;
-use crate::npy::{Dtype, RowFile};
+use crate::output::{Dtype, RowFile};
 use anyhow::Result;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};

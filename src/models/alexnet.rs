@@ -3,13 +3,12 @@
 //!
 //! Names, order and constants are those of torchvision's `models/alexnet.py`.
 
-use super::imagenet_classes;
+use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -18,8 +17,23 @@ pub struct Config {
     pub classes: i64,
 }
 
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        at_least_one([self.classes])
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(AlexNet::new(s, self)?))
+    }
+
+    /// Every layer's own default, in order.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        init.modules().iter().try_for_each(|module| init.reset(module))
+    }
+}
+
 /// Five convolutions, three fully connected layers.
-pub struct AlexNet {
+struct AlexNet {
     id: ModuleId,
     features: Sequential,
     avgpool: AdaptiveAvgPool2d,
@@ -27,8 +41,7 @@ pub struct AlexNet {
 }
 
 impl AlexNet {
-    /// The network at `s`.
-    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         Ok(Self {
             id: s.register("AlexNet"),
             features: features(&(&s / "features"))?,
@@ -74,9 +87,4 @@ impl Module for AlexNet {
         let y = run(pass, x, &[&self.features, &self.avgpool])?;
         self.classifier.forward(pass, &flatten(&y)?)
     }
-}
-
-/// Every layer's own default, in order.
-pub fn initialise(init: &mut Init) -> Result<()> {
-    init.modules().iter().try_for_each(|module| init.reset(module))
 }

@@ -1,7 +1,7 @@
 //! Networks whose families are written here.
 
 use super::Architecture;
-use super::model::Network;
+use super::network::Network;
 use crate::nn::{self, Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace};
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
@@ -18,7 +18,7 @@ impl BuiltIn {
     /// With the tensors of `weights`, or with shapes alone.
     pub fn new(architecture: &Architecture, weights: Option<StateDict>, (kind, device): (Kind, Device)) -> Result<BuiltIn> {
         let can_fuse = weights.is_some() && device == Device::Cpu && kind == Kind::Float && nn::can_fuse();
-        let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.construct(s))?;
+        let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.family()?.construct(s))?;
         Ok(BuiltIn { root, manifest, device, can_fuse })
     }
 

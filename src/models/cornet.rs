@@ -4,13 +4,12 @@
 //! Z is feed-forward, S, R and RT call an area several times: `V4.output@0` is its first output. Written from the papers
 //! and from the names, shapes and order of the published networks, not from their code.
 
-use super::imagenet_classes;
+use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -35,13 +34,40 @@ pub enum Variant {
     RT,
 }
 
-/// The network at `s`.
-pub fn new(s: Scope, config: &Config) -> Result<Box<dyn Module>> {
-    Ok(match config.variant {
-        Variant::S => Box::new(cornet_s(&s, config.classes)?),
-        Variant::Z => Box::new(cornet_z(&s, config.classes)?),
-        Variant::R | Variant::RT => Box::new(RecurrentCornet::new(s, config)?),
-    })
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        at_least_one([self.classes])
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(match self.variant {
+            Variant::S => Box::new(cornet_s(&s, self.classes)?),
+            Variant::Z => Box::new(cornet_z(&s, self.classes)?),
+            Variant::R | Variant::RT => Box::new(RecurrentCornet::new(s, self)?),
+        })
+    }
+
+    /// Every layer's own default, in order; then, in S, all convolutions normal with deviation `√(2 / (k² · c_out))`, and in
+    /// Z, all weights Xavier uniform and all biases 0.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        modules.iter().try_for_each(|module| init.reset(module))?;
+        for module in modules {
+            let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
+            match (self.variant, module.class.as_str()) {
+                (Variant::S, "Conv2d") => {
+                    let fan_out = init.fans(&weight)?.1;
+                    init.normal(&weight, 0.0, (2.0 / fan_out).sqrt())?;
+                }
+                (Variant::Z, "Conv2d" | "Linear") => {
+                    init.xavier_uniform(&weight)?;
+                    init.fill(&bias, 0.0)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 fn cornet_s(s: &Scope, classes: i64) -> Result<Sequential> {
@@ -267,26 +293,4 @@ impl BlockR {
         pass.visit(self.id, &y)?;
         Ok(y)
     }
-}
-
-/// Every layer's own default, in order; then, in S, all convolutions normal with deviation `√(2 / (k² · c_out))`, and in
-/// Z, all weights Xavier uniform and all biases 0.
-pub fn initialise(init: &mut Init, config: &Config) -> Result<()> {
-    let modules = init.modules();
-    modules.iter().try_for_each(|module| init.reset(module))?;
-    for module in modules {
-        let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
-        match (config.variant, module.class.as_str()) {
-            (Variant::S, "Conv2d") => {
-                let fan_out = init.fans(&weight)?.1;
-                init.normal(&weight, 0.0, (2.0 / fan_out).sqrt())?;
-            }
-            (Variant::Z, "Conv2d" | "Linear") => {
-                init.xavier_uniform(&weight)?;
-                init.fill(&bias, 0.0)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -3,42 +3,72 @@
 //! A family's file reads like its Python source: the constructor mirrors `__init__`, `compute` mirrors `forward`,
 //! `initialise` replays the constructor's random draws.
 
-pub mod alexnet;
+mod alexnet;
 mod built_in;
-pub mod clip;
-pub mod cornet;
+mod clip;
+mod cornet;
 mod exported;
 mod model;
-pub mod resnet;
-pub mod vgg;
-pub mod vit;
+mod network;
+mod resnet;
+mod vgg;
+mod vit;
 
 pub use exported::{Card, Exported};
 pub use model::Model;
 
 use crate::nn::{Init, Manifest, Module, Scope, StateDict};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 use tch::{Device, Kind};
 
-/// A family of networks and the numbers that single one out, as written in `models.toml`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "family", rename_all = "lowercase")]
-pub enum Architecture {
-    /// [`alexnet`]
-    Alexnet(alexnet::Config),
-    /// [`clip`]
-    Clip(clip::Config),
-    /// [`cornet`]
-    Cornet(cornet::Config),
-    /// [`resnet`]
-    Resnet(resnet::Config),
-    /// [`vgg`]
-    Vgg(vgg::Config),
-    /// [`vit`]
-    Vit(vit::Config),
-    /// Whatever the weights file holds: it is a network that PyTorch exported ([`Exported`]).
-    Exported,
+/// What the networks of a family have in common; implemented by the numbers that single one out.
+trait Family {
+    /// Fails if no network can have these numbers.
+    fn check(&self) -> Result<()>;
+
+    /// The network at `s`.
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>>;
+
+    /// Draws all weights in the order of the upstream constructor.
+    fn initialise(&self, init: &mut Init) -> Result<()>;
+
+    /// What the keys of a whole checkpoint begin with that belong to this network.
+    fn prefix(&self) -> &'static str {
+        ""
+    }
+}
+
+/// Declares the families by their files; in `models.toml` they are called so.
+macro_rules! families {
+    ($($name:ident: $file:ident,)*) => {
+        /// A family of networks and the numbers that single one out, as written in `models.toml`.
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(tag = "family", rename_all = "lowercase")]
+        pub enum Architecture {
+            $(#[doc = concat!("`", stringify!($file), ".rs`")] $name($file::Config),)*
+            /// Whatever the weights file holds: it is a network that PyTorch exported ([`Exported`]).
+            Exported,
+        }
+
+        impl Architecture {
+            fn family(&self) -> Result<&dyn Family> {
+                match self {
+                    $(Architecture::$name(config) => Ok(config),)*
+                    Architecture::Exported => bail!("an exported network is not built, but read from its file"),
+                }
+            }
+        }
+    };
+}
+
+families! {
+    Alexnet: alexnet,
+    Clip: clip,
+    Cornet: cornet,
+    Resnet: resnet,
+    Vgg: vgg,
+    Vit: vit,
 }
 
 fn at_least_one(numbers: impl IntoIterator<Item = i64>) -> Result<()> {
@@ -54,66 +84,32 @@ fn imagenet_classes() -> i64 {
 }
 
 impl Architecture {
-    /// Fails if no network can have these numbers.
-    pub fn check(&self) -> Result<()> {
-        match self {
-            Architecture::Alexnet(alexnet::Config { classes }) | Architecture::Cornet(cornet::Config { classes, .. }) => {
-                at_least_one([*classes])
-            }
-            Architecture::Clip(config) => clip::check(config),
-            Architecture::Resnet(config) => {
-                at_least_one([config.groups, config.width_per_group, config.classes + 1])?;
-                at_least_one(config.depths.map(|depth| depth as i64))
-            }
-            Architecture::Vgg(config) => at_least_one([config.classes]),
-            Architecture::Vit(vit::Config { patch, resolution, heads, width, mlp_width, classes, .. }) => {
-                at_least_one([*patch, *resolution, *heads, *width, *mlp_width, *classes])?;
-                ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
-                Ok(())
-            }
-            Architecture::Exported => Ok(()),
-        }
+    /// Whether it is a network that PyTorch exported.
+    pub fn is_exported(&self) -> bool {
+        matches!(self, Architecture::Exported)
     }
 
-    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
-        Ok(match self {
-            Architecture::Alexnet(config) => Box::new(alexnet::AlexNet::new(s, config)?),
-            Architecture::Clip(config) => clip::new(s, config)?,
-            Architecture::Cornet(config) => cornet::new(s, config)?,
-            Architecture::Resnet(config) => Box::new(resnet::ResNet::new(s, config)?),
-            Architecture::Vgg(config) => Box::new(vgg::Vgg::new(s, config)?),
-            Architecture::Vit(config) => Box::new(vit::VisionTransformer::new(s, config)?),
-            Architecture::Exported => bail!("an exported network is not built, but read from its file"),
-        })
+    /// Fails if no network can have these numbers.
+    pub fn check(&self) -> Result<()> {
+        if self.is_exported() { Ok(()) } else { self.family()?.check() }
     }
 
     /// The modules and tensors, without allocating the latter.
     pub fn manifest(&self) -> Result<Manifest> {
-        let (_, manifest) = Scope::build(None, (Kind::Float, Device::Cpu), |s| self.construct(s))?;
+        let (_, manifest) = Scope::build(None, (Kind::Float, Device::Cpu), |s| self.family()?.construct(s))?;
         Ok(manifest)
     }
 
     /// What the keys of a whole checkpoint begin with that belong to this network: of CLIP only the image tower does.
-    pub fn scope(&self) -> &'static str {
-        match self {
-            Architecture::Clip(_) => "visual.",
-            _ => "",
-        }
+    pub fn prefix(&self) -> &'static str {
+        self.family().map_or("", Family::prefix)
     }
 
     /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor.
     pub fn seeded_weights(&self, seed: u64) -> Result<StateDict> {
         let manifest = self.manifest()?;
         let mut init = Init::new(&manifest, seed)?;
-        match self {
-            Architecture::Alexnet(_) => alexnet::initialise(&mut init)?,
-            Architecture::Clip(config) => clip::initialise(&mut init, config)?,
-            Architecture::Cornet(config) => cornet::initialise(&mut init, config)?,
-            Architecture::Resnet(_) => resnet::initialise(&mut init)?,
-            Architecture::Vgg(_) => vgg::initialise(&mut init)?,
-            Architecture::Vit(_) => vit::initialise(&mut init)?,
-            Architecture::Exported => {}
-        }
+        self.family()?.initialise(&mut init)?;
         init.finish()
     }
 }

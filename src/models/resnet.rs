@@ -5,13 +5,12 @@
 //! Names, order and constants are those of torchvision's `models/resnet.py`; the stride of a bottleneck is on its
 //! 3×3 convolution ("version 1.5").
 
-use super::imagenet_classes;
+use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -57,8 +56,36 @@ impl Block {
     }
 }
 
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        at_least_one([self.groups, self.width_per_group, self.classes + 1])?;
+        at_least_one(self.depths.map(|depth| depth as i64))
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(ResNet::new(s, self)?))
+    }
+
+    /// Every layer's own default, but a block's `downsample` is made before the block that it is handed to; then all
+    /// convolutions anew, in the order of `modules()`.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        for module in modules {
+            let first = format!("{}.downsample.", module.name);
+            modules.iter().filter(|module| module.name.starts_with(&first)).try_for_each(|module| init.reset(module))?;
+            if !module.name.contains(".downsample.") {
+                init.reset(module)?;
+            }
+        }
+        for module in modules.iter().filter(|module| module.class == "Conv2d") {
+            init.kaiming_normal_fan_out(&format!("{}.weight", module.name))?;
+        }
+        Ok(())
+    }
+}
+
 /// A stem, four layers of residual blocks, a classifier.
-pub struct ResNet {
+struct ResNet {
     id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
@@ -73,8 +100,7 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// The network at `s`.
-    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         let Config { depths, classes, .. } = *config;
         let expansion = config.block.expansion();
         Ok(Self {
@@ -217,21 +243,4 @@ fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flo
         Some(downsample) => downsample.forward(pass, x),
         None => Ok(x.shallow_clone()),
     }
-}
-
-/// Every layer's own default, but a block's `downsample` is made before the block that it is handed to; then all
-/// convolutions anew, in the order of `modules()`.
-pub fn initialise(init: &mut Init) -> Result<()> {
-    let modules = init.modules();
-    for module in modules {
-        let first = format!("{}.downsample.", module.name);
-        modules.iter().filter(|module| module.name.starts_with(&first)).try_for_each(|module| init.reset(module))?;
-        if !module.name.contains(".downsample.") {
-            init.reset(module)?;
-        }
-    }
-    for module in modules.iter().filter(|module| module.class == "Conv2d") {
-        init.kaiming_normal_fan_out(&format!("{}.weight", module.name))?;
-    }
-    Ok(())
 }

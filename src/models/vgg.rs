@@ -3,13 +3,12 @@
 //!
 //! Names, order and constants are those of torchvision's `models/vgg.py`.
 
-use super::imagenet_classes;
+use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -23,8 +22,34 @@ pub struct Config {
     pub classes: i64,
 }
 
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        at_least_one([self.classes])
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(Vgg::new(s, self)?))
+    }
+
+    /// Every layer's own default, in order; then all convolutions and linear layers anew.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        modules.iter().try_for_each(|module| init.reset(module))?;
+        for module in modules {
+            let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
+            match module.class.as_str() {
+                "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
+                "Linear" => init.normal(&weight, 0.0, 0.01)?,
+                _ => continue,
+            }
+            init.fill(&bias, 0.0)?;
+        }
+        Ok(())
+    }
+}
+
 /// 3×3 convolutions in five stages, three fully connected layers.
-pub struct Vgg {
+struct Vgg {
     id: ModuleId,
     features: Sequential,
     avgpool: AdaptiveAvgPool2d,
@@ -32,8 +57,7 @@ pub struct Vgg {
 }
 
 impl Vgg {
-    /// The network at `s`.
-    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         Ok(Self {
             id: s.register("VGG"),
             features: features(&(&s / "features"), config)?,
@@ -80,20 +104,4 @@ impl Module for Vgg {
         let y = run(pass, x, &[&self.features, &self.avgpool])?;
         self.classifier.forward(pass, &flatten(&y)?)
     }
-}
-
-/// Every layer's own default, in order; then all convolutions and linear layers anew.
-pub fn initialise(init: &mut Init) -> Result<()> {
-    let modules = init.modules();
-    modules.iter().try_for_each(|module| init.reset(module))?;
-    for module in modules {
-        let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
-        match module.class.as_str() {
-            "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
-            "Linear" => init.normal(&weight, 0.0, 0.01)?,
-            _ => continue,
-        }
-        init.fill(&bias, 0.0)?;
-    }
-    Ok(())
 }

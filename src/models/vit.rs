@@ -3,16 +3,15 @@
 //! Names, order and constants are those of torchvision's `models/vision_transformer.py`. Tokens are `[N, L, D]`, the class
 //! token first.
 
-use super::imagenet_classes;
+use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use tch::Tensor;
 
 /// torchvision's, not PyTorch's default.
 const EPS: f64 = 1e-6;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -33,8 +32,41 @@ pub struct Config {
     pub classes: i64,
 }
 
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        let Config { patch, resolution, heads, width, mlp_width, classes, .. } = *self;
+        at_least_one([patch, resolution, heads, width, mlp_width, classes])?;
+        ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
+        Ok(())
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(VisionTransformer::new(s, self)?))
+    }
+
+    /// Every layer's own default as it is made; a block's perceptron draws anew at once, the patches at the end.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        init.fill("class_token", 0.0)?;
+        for module in modules {
+            init.reset(module)?;
+            match module.class.as_str() {
+                "Encoder" => init.normal("encoder.pos_embedding", 0.0, 0.02)?,
+                // The last module of a perceptron: both of its linear layers are there.
+                "Dropout" if module.name.ends_with("mlp.4") => redraw(init, module.name.trim_end_matches(".4"))?,
+                _ => {}
+            }
+        }
+        let fan_in = init.fans("conv_proj.weight")?.0;
+        init.trunc_normal("conv_proj.weight", (1.0 / fan_in).sqrt())?;
+        init.fill("conv_proj.bias", 0.0)?;
+        init.fill("heads.head.weight", 0.0)?;
+        init.fill("heads.head.bias", 0.0)
+    }
+}
+
 /// Patches to tokens, an encoder, a classifier of the class token.
-pub struct VisionTransformer {
+struct VisionTransformer {
     id: ModuleId,
     class_token: Parameter,
     conv_proj: Conv2d,
@@ -43,8 +75,7 @@ pub struct VisionTransformer {
 }
 
 impl VisionTransformer {
-    /// The network at `s`.
-    pub fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         Ok(Self {
             id: s.register("VisionTransformer"),
             class_token: s.tensor("class_token", &[1, 1, config.width])?,
@@ -158,26 +189,6 @@ impl Module for EncoderBlock {
         let x = add(run(pass, x, &[&self.ln_1, &self.self_attention, &self.dropout])?, x)?;
         add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)
     }
-}
-
-/// Every layer's own default as it is made; a block's perceptron draws anew at once, the patches at the end.
-pub fn initialise(init: &mut Init) -> Result<()> {
-    let modules = init.modules();
-    init.fill("class_token", 0.0)?;
-    for module in modules {
-        init.reset(module)?;
-        match module.class.as_str() {
-            "Encoder" => init.normal("encoder.pos_embedding", 0.0, 0.02)?,
-            // The last module of a perceptron: both of its linear layers are there.
-            "Dropout" if module.name.ends_with("mlp.4") => redraw(init, module.name.trim_end_matches(".4"))?,
-            _ => {}
-        }
-    }
-    let fan_in = init.fans("conv_proj.weight")?.0;
-    init.trunc_normal("conv_proj.weight", (1.0 / fan_in).sqrt())?;
-    init.fill("conv_proj.bias", 0.0)?;
-    init.fill("heads.head.weight", 0.0)?;
-    init.fill("heads.head.bias", 0.0)
 }
 
 fn redraw(init: &mut Init, mlp: &str) -> Result<()> {

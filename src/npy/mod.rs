@@ -1,11 +1,9 @@
-//! NumPy's `.npy` files, on top of `ndarray-npy`: rows written in place as they come, any numeric array read.
+//! NumPy's `.npy` files, on top of `ndarray-npy`: any numeric array read, parts of large ones looked at where they lie.
 
 mod element;
 mod matrix;
-mod rows;
 
 pub use matrix::Matrix;
-pub use rows::{Dtype, RowFile};
 
 use crate::atomic_file;
 use crate::error::advise;

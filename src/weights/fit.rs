@@ -58,7 +58,7 @@ mod tests {
 
     fn fit_to(registry: &Registry, model: &str, file: &[(String, Vec<i64>)]) -> Result<HashMap<String, String>, String> {
         let architecture = &registry.choose(model).unwrap().entry.architecture;
-        fit(&architecture.manifest().unwrap(), architecture.scope(), file, &registry.checkpoints)
+        fit(&architecture.manifest().unwrap(), architecture.prefix(), file, &registry.checkpoints)
     }
 
     type Rename = fn(&str) -> String;

@@ -301,7 +301,7 @@ fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) ->
     let tensors = file.tensors()?;
     let fit_to = |entry: &Entry| -> Result<_> {
         let architecture = &entry.architecture;
-        Ok(fit(&architecture.manifest()?, architecture.scope(), &tensors, &registry.checkpoints))
+        Ok(fit(&architecture.manifest()?, architecture.prefix(), &tensors, &registry.checkpoints))
     };
     let names = match fit_to(choice.entry)? {
         Ok(names) => names,

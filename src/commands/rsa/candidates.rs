@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thingsvision::atomic_file::is_same;
 use thingsvision::error::advise;
 use thingsvision::rdm::{Rdms, says_nothing};
-use thingsvision::run::{is_run, read_record};
+use thingsvision::run::{is_run, rdm_file, read_record};
 
 /// Where runs are looked for when none is named: the default of `extract --out`.
 const RUNS: &str = "activations";
@@ -103,7 +103,7 @@ pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Res
     let model = folder_name(folder)?;
     let mut candidates = Vec::new();
     for layer in record.layers {
-        let path = folder.join(layer.rdm.unwrap_or_else(|| format!("{}.rdm.npy", layer.name)));
+        let path = folder.join(layer.rdm.unwrap_or_else(|| rdm_file(&layer.name)));
         if let (Some(reason), false) = (layer.without_rdm, path.exists()) {
             printer.note(&format!("left out `{}` of `{}`: {reason}", layer.name, folder.display()));
             continue;

@@ -7,12 +7,11 @@
 mod resnet;
 mod vit;
 
-use super::at_least_one;
+use super::Family;
 use crate::nn::{Init, Module, Scope};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::Deserialize;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "tower", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Config {
@@ -22,34 +21,30 @@ pub enum Config {
     Vit(vit::Config),
 }
 
-/// Fails if no tower can have these numbers.
-pub fn check(config: &Config) -> Result<()> {
-    match config {
-        Config::Resnet(resnet::Config { depths, width, resolution, outputs, text_width }) => {
-            at_least_one([*width / 2, *resolution / 32, *outputs, *text_width])?;
-            at_least_one(depths.map(|depth| depth as i64))
-        }
-        Config::Vit(vit::Config { patch, resolution, width, head_width, outputs, .. }) => {
-            at_least_one([*patch, *resolution, *width, *head_width, *outputs])?;
-            ensure!(width % head_width == 0, "{width} features cannot be split among heads of {head_width}");
-            Ok(())
+impl Config {
+    fn tower(&self) -> &dyn Family {
+        match self {
+            Config::Resnet(config) => config,
+            Config::Vit(config) => config,
         }
     }
 }
 
-/// The tower at `s`.
-pub fn new(s: Scope, config: &Config) -> Result<Box<dyn Module>> {
-    let s = &s / "visual";
-    Ok(match config {
-        Config::Resnet(config) => Box::new(resnet::ModifiedResNet::new(s, config)?),
-        Config::Vit(config) => Box::new(vit::VisionTransformer::new(s, config)?),
-    })
-}
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        self.tower().check()
+    }
 
-/// As the constructor of the whole model draws: the image tower, then the text tower, which is not kept.
-pub fn initialise(init: &mut Init, config: &Config) -> Result<()> {
-    match config {
-        Config::Resnet(config) => resnet::initialise(init, config),
-        Config::Vit(config) => vit::initialise(init, config),
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        self.tower().construct(&s / "visual")
+    }
+
+    /// As the constructor of the whole model draws: the image tower, then the text tower, which is not kept.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        self.tower().initialise(init)
+    }
+
+    fn prefix(&self) -> &'static str {
+        "visual."
     }
 }

@@ -1,12 +1,12 @@
 //! CLIP's ResNet: a stem of three convolutions, anti-aliased strides (average pooling), attention instead of the last
 //! pooling.
 
+use crate::models::{Family, at_least_one};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -29,9 +29,41 @@ impl Config {
     }
 }
 
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        let Config { depths, width, resolution, outputs, text_width } = *self;
+        at_least_one([width / 2, resolution / 32, outputs, text_width])?;
+        at_least_one(depths.map(|depth| depth as i64))
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(ModifiedResNet::new(s, self)?))
+    }
+
+    /// Every layer's own default, the text tower, then the attention pooling anew; each block begins as the identity.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        let d = self.embedding() as f64;
+        for module in modules {
+            if module.class == "AttentionPool2d" {
+                init.randn("visual.attnpool.positional_embedding", |randn| randn.f_div_scalar(d.sqrt()))?;
+            }
+            init.reset(module)?;
+        }
+        skip_text_tower(init, self.text_width)?;
+        for projection in ["q_proj", "k_proj", "v_proj", "c_proj"] {
+            init.normal(&format!("visual.attnpool.{projection}.weight"), 0.0, d.powf(-0.5))?;
+        }
+        for module in modules.iter().filter(|module| module.name.starts_with("visual.layer") && module.name.ends_with("bn3")) {
+            init.fill(&format!("{}.weight", module.name), 0.0)?;
+        }
+        Ok(())
+    }
+}
+
 const EXPANSION: i64 = 4;
 
-pub(super) struct ModifiedResNet {
+struct ModifiedResNet {
     id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
@@ -51,7 +83,7 @@ pub(super) struct ModifiedResNet {
 }
 
 impl ModifiedResNet {
-    pub(super) fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         let w = config.width;
         let [depth1, depth2, depth3, depth4] = config.depths;
         Ok(Self {
@@ -217,26 +249,6 @@ impl Module for AttentionPool2d {
 const TEXT_LAYERS: usize = 12;
 const VOCABULARY: i64 = 49_408;
 const CONTEXT: i64 = 77;
-
-/// Every layer's own default, the text tower, then the attention pooling anew; each block begins as the identity.
-pub(super) fn initialise(init: &mut Init, config: &Config) -> Result<()> {
-    let modules = init.modules();
-    let d = config.embedding() as f64;
-    for module in modules {
-        if module.class == "AttentionPool2d" {
-            init.randn("visual.attnpool.positional_embedding", |randn| randn.f_div_scalar(d.sqrt()))?;
-        }
-        init.reset(module)?;
-    }
-    skip_text_tower(init, config.text_width)?;
-    for projection in ["q_proj", "k_proj", "v_proj", "c_proj"] {
-        init.normal(&format!("visual.attnpool.{projection}.weight"), 0.0, d.powf(-0.5))?;
-    }
-    for module in modules.iter().filter(|module| module.name.starts_with("visual.layer") && module.name.ends_with("bn3")) {
-        init.fill(&format!("{}.weight", module.name), 0.0)?;
-    }
-    Ok(())
-}
 
 /// What the constructor of the text tower draws, and the first draws of `initialize_parameters`.
 fn skip_text_tower(init: &mut Init, width: i64) -> Result<()> {

@@ -1,11 +1,11 @@
 //! CLIP's vision transformer.
 
+use crate::models::{Family, at_least_one};
 use crate::nn::*;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What may vary.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -42,7 +42,34 @@ pub enum Activation {
     Gelu,
 }
 
-pub(super) struct VisionTransformer {
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        let Config { patch, resolution, width, head_width, outputs, .. } = *self;
+        at_least_one([patch, resolution, width, head_width, outputs])?;
+        ensure!(width % head_width == 0, "{width} features cannot be split among heads of {head_width}");
+        Ok(())
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(VisionTransformer::new(s, self)?))
+    }
+
+    /// In the order of the constructor; the text tower comes after and changes nothing here.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let scale = (self.width as f64).powf(-0.5);
+        let scaled = |randn: &Tensor| randn.f_mul_scalar(scale);
+        for module in init.modules() {
+            init.reset(module)?;
+            if module.name == "visual.conv1" {
+                init.randn("visual.class_embedding", scaled)?;
+                init.randn("visual.positional_embedding", scaled)?;
+            }
+        }
+        init.randn("visual.proj", scaled)
+    }
+}
+
+struct VisionTransformer {
     id: ModuleId,
     class_embedding: Parameter,
     positional_embedding: Parameter,
@@ -54,7 +81,7 @@ pub(super) struct VisionTransformer {
 }
 
 impl VisionTransformer {
-    pub(super) fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Self> {
         let d = config.width;
         let tokens = (config.resolution / config.patch).pow(2) + 1;
         Ok(Self {
@@ -154,18 +181,4 @@ impl Module for ResidualAttentionBlock {
         let x = add(run(pass, x, &[&self.ln_1, &self.attn])?, x)?;
         add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)
     }
-}
-
-/// In the order of the constructor; the text tower comes after and changes nothing here.
-pub(super) fn initialise(init: &mut Init, config: &Config) -> Result<()> {
-    let scale = (config.width as f64).powf(-0.5);
-    let scaled = |randn: &Tensor| randn.f_mul_scalar(scale);
-    for module in init.modules() {
-        init.reset(module)?;
-        if module.name == "visual.conv1" {
-            init.randn("visual.class_embedding", scaled)?;
-            init.randn("visual.positional_embedding", scaled)?;
-        }
-    }
-    init.randn("visual.proj", scaled)
 }

@@ -1,10 +1,13 @@
-//! A file whose rows are written in any order.
+//! Files that take the rows of a layer as they come, in any order.
+//!
+//! A form of output says what stands before and after the rows, so that the place of each is known beforehand. A new one is a file here
+//! and an entry of [`FORMS`].
 
-use super::element::F16;
+mod npy;
+
 use crate::atomic_file::partial;
 use anyhow::{Context, Result};
-use ndarray::IxDyn;
-use ndarray_npy::write_zeroed_npy;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,30 @@ impl Dtype {
     }
 }
 
+/// A form of output.
+pub trait Form: Sync {
+    /// What the names of its files end in.
+    fn ending(&self) -> &'static str;
+
+    /// What stands before the rows of an array `[rows, …]`.
+    fn header(&self, shape: &[usize], dtype: Dtype) -> Vec<u8>;
+
+    /// What stands after them.
+    fn trailer(&self, _shape: &[usize], _dtype: Dtype) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// All of them; the first is what is written unless another is asked for.
+pub const FORMS: [&dyn Form; 1] = [&npy::Npy];
+
+/// The form of the file at `path`, by its ending.
+fn form(path: &Path) -> Result<&'static dyn Form> {
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    let found = FORMS.into_iter().find(|form| form.ending() == ending);
+    found.with_context(|| format!("`{}` has no ending of a form of output", path.display()))
+}
+
 /// A file of `[rows, …]` whose rows are written in any order, by any thread.
 ///
 /// It is called `<path>.partial` until [`RowFile::finish`]: what has its final name is whole.
@@ -37,16 +64,23 @@ impl Dtype {
 pub struct RowFile {
     file: File,
     path: PathBuf,
+    /// Where the rows begin and end.
     start: u64,
+    end: u64,
     row_bytes: usize,
+    trailer: Vec<u8>,
 }
 
 impl RowFile {
-    /// Creates the file with a header for `[rows, shape…]` and room for all rows; one that is there already and has them is
-    /// opened as it is if it is to be kept.
+    /// Creates the file for `[rows, shape…]` with room for all rows; one that is there already and has them is opened as it is if
+    /// it is to be kept.
     pub fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype, keep: bool) -> Result<Self> {
-        let row_bytes = shape.iter().product::<usize>() * dtype.bytes();
+        let form = form(path)?;
         let all: Vec<_> = [rows].iter().chain(shape).copied().collect();
+        let row_bytes = shape.iter().product::<usize>() * dtype.bytes();
+        let (header, trailer) = (form.header(&all, dtype), form.trailer(&all, dtype));
+        let start = header.len() as u64;
+        let end = start + (rows * row_bytes) as u64;
         let partial = partial(path);
         let open = || -> Result<File> {
             if keep {
@@ -57,15 +91,12 @@ impl RowFile {
                 return Ok(File::options().write(true).open(&partial)?);
             }
             let file = File::create(&partial)?;
-            match dtype {
-                Dtype::F16 => write_zeroed_npy::<F16, _>(&file, IxDyn(&all))?,
-                Dtype::F32 => write_zeroed_npy::<f32, _>(&file, IxDyn(&all))?,
-            }
+            file.set_len(end + trailer.len() as u64)?;
+            file.write_all_at(&header, 0)?;
             Ok(file)
         };
         let file = open().with_context(|| format!("cannot write `{}`", partial.display()))?;
-        let start = file.metadata()?.len() - (rows * row_bytes) as u64;
-        Ok(Self { file, path: path.to_owned(), start, row_bytes })
+        Ok(Self { file, path: path.to_owned(), start, end, row_bytes, trailer })
     }
 
     /// Brings to the disk what was written.
@@ -80,12 +111,16 @@ impl RowFile {
 
     /// Writes whole rows, in the file's element type, from row `first` on.
     pub fn write(&self, first: usize, rows: &[u8]) -> Result<()> {
-        let offset = self.start + (first * self.row_bytes) as u64;
-        self.file.write_all_at(rows, offset).with_context(|| format!("cannot write `{}`", partial(&self.path).display()))
+        self.put(rows, self.start + (first * self.row_bytes) as u64)
+    }
+
+    fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(bytes, offset).with_context(|| format!("cannot write `{}`", partial(&self.path).display()))
     }
 
     /// Gives the file its name, after all rows were written.
     pub fn finish(self) -> Result<()> {
+        self.put(&self.trailer, self.end)?;
         self.sync()?;
         std::fs::rename(partial(&self.path), &self.path).with_context(|| format!("cannot write `{}`", self.path.display()))
     }
