@@ -3,8 +3,7 @@
 
 mod csv;
 mod hdf5;
-mod level5;
-mod mat;
+mod mat5;
 pub mod nifti;
 mod npz;
 
@@ -37,7 +36,7 @@ pub fn read(path: &Path) -> Result<Labelled> {
         "npz" => npz::read(&file, name.as_deref()),
         "csv" | "tsv" | "txt" => csv::read(&file),
         "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
-        "mat" => mat::read(&file, name.as_deref()),
+        "mat" => mat5::read(&file, name.as_deref()),
         "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),
         _ => Ok(Labelled { values: npy::read(path)?, ids: None, of_pairs: false }),
     }
@@ -49,7 +48,7 @@ pub fn write(path: &Path, array: &Labelled) -> Result<()> {
     match kind(path).as_str() {
         "npy" => npy::write(path, &array.values),
         "csv" | "tsv" => csv::write(path, array),
-        "mat" => mat::write(path, array),
+        "mat" => mat5::write(path, array),
         "h5" | "hdf5" => hdf5::write(path, array),
         _ => Err(advise(
             format!("`{}` has no ending that says in which format to write", path.display()),

@@ -1,7 +1,8 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
-use super::decode::{self, FORMATS, Header, Reading};
+use super::decode::{self, Header, formats};
 use super::find::{self, Found, Place};
+use super::format::Reading;
 use super::indices;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
@@ -172,7 +173,7 @@ impl ImageList {
         skipped.sort_by(|a, b| a.id.cmp(&b.id));
         if ids.is_empty() {
             let reason = &skipped[0].reason;
-            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {FORMATS} files")));
+            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {} files", formats())));
         }
         Ok(ImageList {
             ids,

@@ -3,7 +3,7 @@
 use super::ifd;
 use super::rgb::Rgb;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, RgbaImage};
+use image::{DynamicImage, RgbaImage};
 
 /// As an EXIF block says it, or else an XMP packet.
 pub fn of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
@@ -13,12 +13,6 @@ pub fn of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
 }
 
 const TAG: u16 = 274;
-
-/// As a decoder of the `image` crate finds it.
-pub fn of_decoder(decoder: &mut impl ImageDecoder) -> Orientation {
-    let (exif, xmp) = (decoder.exif_metadata().ok().flatten(), decoder.xmp_metadata().ok().flatten());
-    of(exif.as_deref(), xmp.as_deref())
-}
 
 /// The first `tiff:Orientation="6"` or `<tiff:Orientation>6<`, which is what Pillow looks for.
 fn in_xmp(xmp: &[u8]) -> Option<u32> {

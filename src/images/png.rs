@@ -2,33 +2,41 @@
 //!
 //! Pillow is strict about the check sums before the picture and lenient about all that follows its data.
 
-use super::decode::{Reading, Source};
+use super::format::{Format, LookedAt, Picture, Reading, Source};
+use super::orientation;
 use super::rgb::{Pixel, Rgb};
 use anyhow::{Context, Result, bail, ensure};
+use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Transformations};
 use std::io::Cursor;
 
-pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub(super) const FORMAT: Format = Format {
+    name: "PNG",
+    begins: |bytes| bytes.starts_with(SIGNATURE),
+    open: |source, reading| Ok(Box::new(Png::new(source, reading)?)),
+    late_orientation: true,
+    upright: false,
+};
+
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Length, name and check sum of a chunk.
 const AROUND: usize = 12;
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
 /// The parts of a file that matter.
 #[derive(Default)]
-pub struct Png<'a> {
+struct Png<'a> {
     header: &'a [u8],
     palette: Option<&'a [u8]>,
     transparency: Option<&'a [u8]>,
     data: Vec<u8>,
-    /// The EXIF block.
-    pub exif: Option<&'a [u8]>,
-    /// The XMP packet.
-    pub xmp: Option<&'a [u8]>,
+    exif: Option<&'a [u8]>,
+    xmp: Option<&'a [u8]>,
 }
 
 impl<'a> Png<'a> {
     /// Walks through the chunks; `source` may be the beginning of a file.
-    pub fn new(source: Source<'a>) -> Result<Png<'a>> {
+    fn new(source: Source<'a>, reading: &Reading) -> Result<Png<'a>> {
         let mut png = Png::default();
         let mut rest = &source.bytes[SIGNATURE.len()..];
         let mut is_after_data = false;
@@ -57,6 +65,8 @@ impl<'a> Png<'a> {
             rest = rest.get(length.saturating_add(AROUND)..).unwrap_or_default();
         }
         ensure!(png.header.len() >= 13, "there is no header in it");
+        let (width, height) = png.size();
+        reading.check_size(width, height)?;
         Ok(png)
     }
 
@@ -72,18 +82,6 @@ impl<'a> Png<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Width and height.
-    pub fn size(&self, reading: &Reading) -> Result<(usize, usize)> {
-        let number = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| self.header[at + i])) as usize;
-        reading.check_size(number(0), number(4))?;
-        Ok((number(0), number(4)))
-    }
-
-    /// Whether it is gray in 16 bits, of which Pillow clips most; gray with alpha is not.
-    pub fn is_clipped(&self) -> bool {
-        self.header[8..10] == [16, 0]
     }
 
     /// A file of these parts alone.
@@ -115,10 +113,25 @@ impl<'a> Png<'a> {
         add(b"IEND", &[]);
         Ok(bytes)
     }
+}
 
-    /// The pixels.
-    pub fn decode(&self, reading: &Reading) -> Result<Rgb> {
-        let (width, height) = self.size(reading)?;
+impl Picture for Png<'_> {
+    fn size(&self) -> (usize, usize) {
+        let number = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| self.header[at + i])) as usize;
+        (number(0), number(4))
+    }
+
+    fn orientation(&mut self) -> Orientation {
+        orientation::of(self.exif, self.xmp)
+    }
+
+    /// Gray with alpha is not.
+    fn is_clipped(&self) -> bool {
+        self.header[8..10] == [16, 0]
+    }
+
+    fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
+        let (width, height) = self.size();
         let mut options = DecodeOptions::default();
         options.set_ignore_crc(true);
         options.set_ignore_adler32(false);

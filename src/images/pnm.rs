@@ -1,11 +1,18 @@
 //! PBM, PGM and PPM, text and binary, by Pillow's rules.
 
-use super::decode::Reading;
+use super::format::{Format, LookedAt, Picture, Reading};
 use super::rgb::Rgb;
 use anyhow::{Context, Result, bail, ensure};
 
-/// What the header says.
-pub struct Pnm<'a> {
+pub(super) const FORMAT: Format = Format {
+    name: "PNM",
+    begins: |bytes| matches!(bytes, [b'P', b'1'..=b'6', space, ..] if space.is_ascii_whitespace() || *space == b'#'),
+    open: |source, reading| Ok(Box::new(Pnm::new(source.bytes, reading)?)),
+    late_orientation: true,
+    upright: false,
+};
+
+struct Pnm<'a> {
     width: usize,
     height: usize,
     channels: usize,
@@ -25,8 +32,7 @@ enum Encoding {
 }
 
 impl<'a> Pnm<'a> {
-    /// Reads the header.
-    pub fn new(bytes: &'a [u8]) -> Result<Pnm<'a>> {
+    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Pnm<'a>> {
         let (encoding, channels) = match bytes[1] {
             b'1' => (Encoding::TextBits, 1),
             b'2' => (Encoding::Text, 1),
@@ -40,34 +46,8 @@ impl<'a> Pnm<'a> {
         let has_maximum = matches!(encoding, Encoding::Text | Encoding::Bytes);
         let maximum = if has_maximum { words.number()? } else { 1 };
         ensure!((1..65_536).contains(&maximum), "its largest value is {maximum} and not one of 1 to 65,535");
+        reading.check_size(width, height)?;
         Ok(Pnm { width, height, channels, maximum, encoding, data: words.rest })
-    }
-
-    /// Width and height.
-    pub fn size(&self, reading: &Reading) -> Result<(usize, usize)> {
-        reading.check_size(self.width, self.height)?;
-        Ok((self.width, self.height))
-    }
-
-    /// Whether it is gray of more than 8 bits, which Pillow widens to 16 and then clips.
-    pub fn is_clipped(&self) -> bool {
-        self.channels == 1 && self.maximum > 255
-    }
-
-    /// The pixels.
-    pub fn decode(&self, reading: &Reading) -> Result<Rgb> {
-        let (width, height) = self.size(reading)?;
-        let count = width * height * self.channels;
-        let samples = match self.encoding {
-            Encoding::TextBits => self.text_bits(count)?,
-            Encoding::Text => self.text(count)?,
-            Encoding::Bits => self.bits()?,
-            Encoding::Bytes => self.bytes(count)?,
-        };
-        let pixel = |sample: &[u8]| {
-            if self.channels == 1 { [sample[0], sample[0], sample[0], 0] } else { [sample[0], sample[1], sample[2], 0] }
-        };
-        Ok(Rgb::new(width, height, samples.chunks_exact(self.channels).map(pixel).collect()))
     }
 
     /// A 1 is black; they need not stand apart.
@@ -118,6 +98,31 @@ impl<'a> Pnm<'a> {
         let largest = if self.is_clipped() { 65_535.0 } else { 255.0 };
         let scaled = (f64::from(value) / f64::from(self.maximum) * largest).round_ties_even();
         scaled.min(255.0) as u8
+    }
+}
+
+impl Picture for Pnm<'_> {
+    fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// Pillow widens gray of more than 8 bits to 16, and then clips.
+    fn is_clipped(&self) -> bool {
+        self.channels == 1 && self.maximum > 255
+    }
+
+    fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
+        let count = self.width * self.height * self.channels;
+        let samples = match self.encoding {
+            Encoding::TextBits => self.text_bits(count)?,
+            Encoding::Text => self.text(count)?,
+            Encoding::Bits => self.bits()?,
+            Encoding::Bytes => self.bytes(count)?,
+        };
+        let pixel = |sample: &[u8]| {
+            if self.channels == 1 { [sample[0], sample[0], sample[0], 0] } else { [sample[0], sample[1], sample[2], 0] }
+        };
+        Ok(Rgb::new(self.width, self.height, samples.chunks_exact(self.channels).map(pixel).collect()))
     }
 }
 

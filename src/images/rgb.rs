@@ -47,6 +47,11 @@ pub(super) fn of_cmyk([c, m, y, k]: [u8; 4]) -> Pixel {
     [channel(c), channel(m), channel(y), 0]
 }
 
+/// The number of four bytes at `at`, the lowest first; 0 after the end.
+pub(super) fn little_endian(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |four| u32::from_le_bytes(*four))
+}
+
 /// A picture of 8-bit RGB pixels, or as much of it as was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rgb {
@@ -71,6 +76,12 @@ impl Rgb {
     /// A whole picture from `[height, width, 3]` bytes.
     pub fn from_bytes(width: usize, height: usize, bytes: &[u8]) -> Rgb {
         Rgb::new(width, height, bytes.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 0]).collect())
+    }
+
+    /// All of a picture of the `image` crate; alpha is dropped.
+    pub(super) fn from_image(image: image::DynamicImage) -> Rgb {
+        let image = image.into_rgb8();
+        Rgb::from_bytes(image.width() as usize, image.height() as usize, image.as_raw())
     }
 
     /// The bytes of the window, `[rows, columns, 3]`.

@@ -1,6 +1,6 @@
 //! What is said of the images of a run before it begins.
 
-use super::decode::Format;
+use super::decode::FORMATS;
 use super::list::{ImageList, Origin, Pixels};
 use super::stack::Stack;
 use indicatif::HumanCount;
@@ -16,9 +16,9 @@ impl ImageList {
             Pixels::Files { headers, .. } => headers,
             Pixels::Stack { stack, indices } => return stack_summary(stack, indices.len()),
         };
-        let mut formats = BTreeMap::<Format, usize>::new();
-        headers.iter().for_each(|header| *formats.entry(header.format).or_default() += 1);
-        let formats: Vec<_> = formats.iter().map(|(format, count)| format!("{} {format}", number(*count))).collect();
+        let count = |name: &str| headers.iter().filter(|header| header.format == name).count();
+        let counts = FORMATS.iter().map(|format| (count(format.name), format.name)).filter(|(count, _)| *count > 0);
+        let formats: Vec<_> = counts.map(|(count, name)| format!("{} {name}", number(count))).collect();
         let place = match &self.origin {
             Origin::List { file, .. } => format!(" named by {}", file.file_name().unwrap_or_default().display()),
             _ => self.folders(),

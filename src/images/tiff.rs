@@ -1,6 +1,6 @@
 //! The first page of a TIFF, through the `tiff` crate: gray, palette, RGB and CMYK of 8 bits, and of 16 as Pillow has them.
 
-use super::decode::{Reading, Unsupported};
+use super::format::{Format, LookedAt, Picture, Reading, Unreadable};
 use super::ifd;
 use super::rgb::{Pixel, Rgb, of_cmyk};
 use anyhow::{Context, Result, bail, ensure};
@@ -11,8 +11,15 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-/// An opened file.
-pub struct Tiff<'a> {
+pub(super) const FORMAT: Format = Format {
+    name: "TIFF",
+    begins: |bytes| bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*") || bytes.starts_with(b"II+\0"),
+    open: |source, reading| Ok(Box::new(Tiff::new(source.bytes, reading)?)),
+    late_orientation: true,
+    upright: true,
+};
+
+struct Tiff<'a> {
     decoder: Decoder<Cursor<Cow<'a, [u8]>>>,
     color: ColorType,
     width: usize,
@@ -38,7 +45,7 @@ const UINT: u16 = 1;
 
 impl<'a> Tiff<'a> {
     /// Reads the directory of the first page.
-    pub fn new(bytes: &'a [u8], reading: &Reading) -> Result<Tiff<'a>> {
+    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Tiff<'a>> {
         let indices = as_gray(bytes);
         let has_palette = indices.is_some();
         let bytes = indices.map_or(Cow::Borrowed(bytes), Cow::Owned);
@@ -51,35 +58,6 @@ impl<'a> Tiff<'a> {
         reading.check_size(width as usize, height as usize)?;
         let palette = has_palette.then(|| decoder.get_tag_u16_vec(Tag::ColorMap)).transpose()?;
         Ok(Tiff { color: decoder.colortype()?, decoder, width: width as usize, height: height as usize, palette })
-    }
-
-    /// Width and height as stored.
-    pub fn size(&self) -> (usize, usize) {
-        (self.width, self.height)
-    }
-
-    /// Which Pillow applies by itself, in this format only.
-    pub fn orientation(&mut self) -> Orientation {
-        let number = self.decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
-        number.and_then(|number| Orientation::from_exif(u8::try_from(number).ok()?)).unwrap_or(Orientation::NoTransforms)
-    }
-
-    /// Whether it is gray in 16 bits.
-    pub fn is_clipped(&self) -> bool {
-        self.color == ColorType::Gray(16)
-    }
-
-    /// The pixels.
-    pub fn decode(&mut self) -> Result<Rgb> {
-        let (width, height) = self.size();
-        let (kind, count, bits) = self.kind()?;
-        let samples = self.samples(count, bits)?;
-        ensure!(samples.len() == width * height * count, "it has {} samples and not {}", samples.len(), width * height * count);
-        let pixels = match &self.palette {
-            None => samples.chunks_exact(count).map(|sample| pixel(kind, sample)).collect(),
-            Some(palette) => samples.iter().map(|&index| color(palette, index.into())).collect(),
-        };
-        Ok(Rgb::new(width, height, pixels))
     }
 
     /// What the samples are, how many a pixel has, and of how many bits.
@@ -102,7 +80,7 @@ impl<'a> Tiff<'a> {
             ColorType::CMYK(bits @ (8 | 16)) => Some((Kind::Cmyk, 4, bits)),
             _ => None,
         };
-        found.with_context(|| Unsupported(format!("a TIFF of the kind {:?}", self.color)))
+        found.with_context(|| Unreadable::Unsupported(format!("a TIFF of the kind {:?}", self.color)))
     }
 
     /// Of 8 bits each, `[height, width, count]`.
@@ -115,7 +93,7 @@ impl<'a> Tiff<'a> {
             DecodingResult::U8(samples) => samples,
             DecodingResult::U16(samples) if clipped => samples.iter().map(|&sample| sample.min(255) as u8).collect(),
             DecodingResult::U16(samples) => samples.iter().map(|&sample| (sample >> 8) as u8).collect(),
-            _ => bail!(Unsupported("a TIFF of other numbers than bytes".to_owned())),
+            _ => bail!(Unreadable::Unsupported("a TIFF of other numbers than bytes".to_owned())),
         };
         if layout.planes == 1 {
             return Ok(samples);
@@ -136,6 +114,33 @@ impl<'a> Tiff<'a> {
             ((row[x / each] >> shift) & largest) * step
         };
         rows.chunks_exact(stride).flat_map(|row| (0..self.width).map(move |x| sample(row, x))).collect()
+    }
+}
+
+impl Picture for Tiff<'_> {
+    fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    fn orientation(&mut self) -> Orientation {
+        let number = self.decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
+        number.and_then(|number| Orientation::from_exif(u8::try_from(number).ok()?)).unwrap_or(Orientation::NoTransforms)
+    }
+
+    fn is_clipped(&self) -> bool {
+        self.color == ColorType::Gray(16)
+    }
+
+    fn decode(mut self: Box<Self>, _: LookedAt) -> Result<Rgb> {
+        let (width, height) = self.size();
+        let (kind, count, bits) = self.kind()?;
+        let samples = self.samples(count, bits)?;
+        ensure!(samples.len() == width * height * count, "it has {} samples and not {}", samples.len(), width * height * count);
+        let pixels = match &self.palette {
+            None => samples.chunks_exact(count).map(|sample| pixel(kind, sample)).collect(),
+            Some(palette) => samples.iter().map(|&index| color(palette, index.into())).collect(),
+        };
+        Ok(Rgb::new(width, height, pixels))
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // calls into C, reasoned at each
 
 use super::idct::inverse_dct;
-use crate::images::decode::Unsupported;
+use crate::images::format::Unreadable;
 use anyhow::{Result, bail};
 use std::ffi::{CStr, c_char, c_int, c_long};
 
@@ -130,7 +130,7 @@ fn call(function: impl FnOnce(*mut c_char) -> c_int) -> Result<()> {
     let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libjpeg gave up");
     let text = text.to_string_lossy();
     match text.strip_prefix("Unsupported ") {
-        Some(what) => bail!(Unsupported(what.to_owned())),
+        Some(what) => bail!(Unreadable::Unsupported(what.to_owned())),
         None => bail!("{text}"),
     }
 }

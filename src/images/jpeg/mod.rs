@@ -7,42 +7,56 @@ mod idct;
 mod libjpeg;
 mod ycc;
 
-use super::decode::Reading;
+use super::format::{Format, LookedAt, Picture, Reading};
 use super::orientation;
-use super::rgb::{Pixel, Rgb, Window, of_cmyk};
+use super::rgb::{Pixel, Rgb, of_cmyk};
 use anyhow::{Result, bail};
 use image::metadata::Orientation;
 use libjpeg::Header;
 
-/// Width and height of the JPEG in `bytes`, in pixels.
-pub fn size(bytes: &[u8], reading: &Reading) -> Result<(usize, usize)> {
-    let header = header(bytes, reading)?;
-    Ok((header.width as usize, header.height as usize))
+pub(super) const FORMAT: Format = Format {
+    name: "JPEG",
+    begins: |bytes| bytes.starts_with(b"\xff\xd8\xff"),
+    open: |source, reading| Ok(Box::new(Jpeg::new(source.bytes, reading)?)),
+    late_orientation: false,
+    upright: false,
+};
+
+struct Jpeg<'a> {
+    bytes: &'a [u8],
+    header: Header,
 }
 
-/// Decodes what `looked_at` names, given width and height; of unusual files all.
-pub fn decode(bytes: &[u8], reading: &Reading, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
-    let header = header(bytes, reading)?;
-    let (width, height) = (header.width as usize, header.height as usize);
-    if let Some(sampling) = ycc::Sampling::of(&header) {
-        let window = looked_at(width, height);
-        let (planes, damaged) = libjpeg::planes(bytes, &header, &sampling.regions(&window))?;
-        let pixels = sampling.pixels(&planes, &window);
-        return Ok(Rgb { width, height, window, pixels, damaged });
+impl<'a> Jpeg<'a> {
+    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Jpeg<'a>> {
+        let header = libjpeg::header(bytes)?;
+        reading.check_size(header.width as usize, header.height as usize)?;
+        Ok(Jpeg { bytes, header })
     }
-    let (pixels, damaged) = unusual(bytes, &header)?;
-    Ok(Rgb { damaged, ..Rgb::new(width, height, pixels) })
 }
 
-fn header(bytes: &[u8], reading: &Reading) -> Result<Header> {
-    let header = libjpeg::header(bytes)?;
-    reading.check_size(header.width as usize, header.height as usize)?;
-    Ok(header)
-}
+impl Picture for Jpeg<'_> {
+    fn size(&self) -> (usize, usize) {
+        (self.header.width as usize, self.header.height as usize)
+    }
 
-/// As its EXIF block or XMP packet says.
-pub fn orientation(bytes: &[u8]) -> Orientation {
-    orientation::of(segment(bytes, b"Exif\0\0"), segment(bytes, b"http://ns.adobe.com/xap/1.0/\0"))
+    /// As its EXIF block or XMP packet says.
+    fn orientation(&mut self) -> Orientation {
+        orientation::of(segment(self.bytes, b"Exif\0\0"), segment(self.bytes, b"http://ns.adobe.com/xap/1.0/\0"))
+    }
+
+    /// Of unusual files all.
+    fn decode(self: Box<Self>, looked_at: LookedAt) -> Result<Rgb> {
+        let (width, height) = self.size();
+        if let Some(sampling) = ycc::Sampling::of(&self.header) {
+            let window = looked_at(width, height);
+            let (planes, damaged) = libjpeg::planes(self.bytes, &self.header, &sampling.regions(&window))?;
+            let pixels = sampling.pixels(&planes, &window);
+            return Ok(Rgb { width, height, window, pixels, damaged });
+        }
+        let (pixels, damaged) = unusual(self.bytes, &self.header)?;
+        Ok(Rgb { damaged, ..Rgb::new(width, height, pixels) })
+    }
 }
 
 /// The first application segment (APP1) that begins with `name`, without it. Every segment has a marker and its length.

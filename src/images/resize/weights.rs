@@ -5,6 +5,8 @@ use std::ops::Range;
 
 /// Of the weights.
 pub const FRACTION_BITS: u32 = 22;
+/// Half a unit, by which sums are rounded.
+pub const HALF: i32 = 1 << (FRACTION_BITS - 1);
 /// In which a weight is split: `weight = high · 2¹¹ + low`.
 pub const LOW_BITS: i32 = 11;
 
@@ -58,12 +60,12 @@ impl Axis {
     }
 
     /// The weights of a range of outputs.
-    pub fn weights(&self, outputs: &Range<usize>) -> Weights {
+    pub fn weights(&self, outputs: &Range<usize>) -> Kernel {
         let taps = outputs.clone().map(|output| self.inputs(output).len()).max().unwrap_or(1);
         let needed = self.all_inputs(outputs);
         // An even number suits the vector instructions.
         let taps = taps.next_multiple_of(2).min(needed.len());
-        let mut all = Weights { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
+        let mut all = Kernel { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
         let mut weights = Vec::new();
         for output in outputs.clone() {
             let inputs = self.inputs(output);
@@ -83,7 +85,7 @@ impl Axis {
 }
 
 /// For each of a range of outputs the first of its inputs, and the weights of as many inputs for each.
-pub struct Weights {
+pub struct Kernel {
     pub outputs: Range<usize>,
     pub taps: usize,
     pub firsts: Vec<usize>,

@@ -1,20 +1,58 @@
-//! The variables of a MATLAB file of level 5 (`save` with `-v6` or `-v7`), as in MathWorks' "MAT-File Format". Arrays of
-//! real numbers are read; what else may lie beside them (text, cells, structures) is known by name alone.
+//! MATLAB's `.mat` of level 5 (`save` with `-v6` or `-v7`), as in MathWorks' "MAT-File Format". Arrays of real numbers are read and
+//! written; what else may lie beside them (text, cells, structures) is known by name alone. Files of version 7.3 are HDF5.
 
+use super::{Labelled, array, bytes, choose};
+use crate::atomic_file;
 use crate::error::advise;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
+use flate2::Compression;
 use flate2::read::ZlibDecoder;
-use std::io::Read;
+use flate2::write::ZlibEncoder;
+use std::io::{Read, Write};
+use std::path::Path;
 
-/// A variable in the file.
-pub(super) struct Variable {
-    pub(super) name: String,
-    /// Its sizes as MATLAB has them; at least two.
-    pub(super) sizes: Vec<usize>,
-    pub(super) content: Content,
+/// The array of numbers `name`, or the only one; axes of size 1 are left out.
+pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
+    let variables = variables(&bytes(path)?).with_context(|| format!("cannot read `{}`", path.display()))?;
+    if let Some((name, what)) = name.and_then(|name| not_numbers(&variables, name)) {
+        return Err(advise(
+            format!("`{name}` in `{}` is {what}, not an array of real numbers", path.display()),
+            "save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell",
+        ));
+    }
+    let of_numbers = |variable: &Variable| {
+        matches!(&variable.content, Content::Numbers(values) if values.len() > 1).then(|| variable.name.clone())
+    };
+    let names: Vec<String> = variables.iter().filter_map(of_numbers).collect();
+    let name = choose(path, &names, name)?.to_owned();
+    let found = variables.into_iter().find(|variable| variable.name == name);
+    let Some(Variable { sizes, content: Content::Numbers(values), .. }) = found else { unreachable!("chosen of these") };
+    // Column by column in the file.
+    let mut shape: Vec<usize> = sizes.into_iter().filter(|&size| size != 1).rev().collect();
+    if shape.is_empty() {
+        shape.push(1);
+    }
+    let values = array(&shape, values, path)?.reversed_axes().as_standard_layout().into_owned();
+    Ok(Labelled { values, ids: None, of_pairs: false })
 }
 
-pub(super) enum Content {
+/// What the variable `name` is, if not numbers.
+fn not_numbers<'a>(variables: &'a [Variable], name: &str) -> Option<(&'a str, &'static str)> {
+    variables.iter().find(|variable| variable.name == name).and_then(|variable| match variable.content {
+        Content::Other(what) => Some((variable.name.as_str(), what)),
+        Content::Numbers(_) => None,
+    })
+}
+
+/// A variable in the file.
+struct Variable {
+    name: String,
+    /// Its sizes as MATLAB has them; at least two.
+    sizes: Vec<usize>,
+    content: Content,
+}
+
+enum Content {
     /// Column by column.
     Numbers(Vec<f64>),
     /// What cannot be read, in a word.
@@ -22,8 +60,10 @@ pub(super) enum Content {
 }
 
 /// Kinds of elements.
+const INT8: u32 = 1;
 const INT32: u32 = 5;
 const UINT32: u32 = 6;
+const DOUBLE: u32 = 9;
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
 
@@ -31,7 +71,7 @@ const COMPRESSED: u32 = 15;
 const HEADER: usize = 128;
 
 /// Reads all variables with names.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Variable>> {
+fn variables(bytes: &[u8]) -> Result<Vec<Variable>> {
     // Level 4 begins with small numbers, the later ones with text.
     if bytes.iter().take(4).any(|&byte| byte == 0) {
         return Err(advise("it is of MATLAB's old level 4", "save it again with `-v7`"));
@@ -147,18 +187,56 @@ macro_rules! numbers {
 /// MATLAB stores numbers in the smallest type that holds them all, whatever the class of the array.
 fn values((kind, bytes): (u32, &[u8]), big: bool) -> Result<Vec<f64>> {
     Ok(match kind {
-        1 => numbers!(i8, bytes, big),
+        INT8 => numbers!(i8, bytes, big),
         2 => numbers!(u8, bytes, big),
         3 => numbers!(i16, bytes, big),
         4 => numbers!(u16, bytes, big),
         INT32 => numbers!(i32, bytes, big),
         UINT32 => numbers!(u32, bytes, big),
         7 => numbers!(f32, bytes, big),
-        9 => numbers!(f64, bytes, big),
+        DOUBLE => numbers!(f64, bytes, big),
         12 => numbers!(i64, bytes, big),
         13 => numbers!(u64, bytes, big),
         _ => return Err(damaged()),
     })
+}
+
+/// Writes the matrix `rdm`, a vector as one row, compressed as `save` with `-v7` does.
+pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
+    let values = &labelled.values;
+    let [rows, columns] = match *values.shape() {
+        [rows, columns] => [rows, columns],
+        _ => [1, values.len()],
+    };
+    if values.len() * size_of::<f64>() > MOST {
+        return Err(advise("a MATLAB file of this kind holds at most 4 GB", "write .h5, or --condensed"));
+    }
+    const DOUBLES: u32 = 6;
+    let by_column: Vec<u8> = values.t().iter().flat_map(|value| value.to_le_bytes()).collect();
+    let words = |words: [u32; 2]| words.map(u32::to_le_bytes).concat();
+    let parts = [
+        element(UINT32, &words([DOUBLES, 0])),
+        element(INT32, &words([rows as u32, columns as u32])),
+        element(INT8, b"rdm"),
+        element(DOUBLE, &by_column),
+    ];
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&element(MATRIX, &parts.concat()))?;
+    let packed = packed.finish()?;
+    let mut file = format!("{:<116}", "MATLAB 5.0 MAT-file, written by thingsvision").into_bytes();
+    file.extend(b"\0\0\0\0\0\0\0\0\x00\x01IM");
+    file.extend(words([COMPRESSED, packed.len() as u32]));
+    file.extend(packed);
+    atomic_file::write(path, &file)
+}
+
+/// Sizes are numbers of 32 bits.
+const MOST: usize = (u32::MAX - 1024) as usize;
+
+/// A kind and its bytes, up to a multiple of eight.
+fn element(kind: u32, bytes: &[u8]) -> Vec<u8> {
+    let padding = vec![0; bytes.len().wrapping_neg() % 8];
+    [&kind.to_le_bytes()[..], &(bytes.len() as u32).to_le_bytes(), bytes, &padding].concat()
 }
 
 #[cfg(test)]
@@ -170,8 +248,8 @@ mod tests {
     }
 
     fn element(kind: u32, bytes: &[u8], big: bool) -> Vec<u8> {
-        let padding = vec![0; bytes.len().wrapping_neg() % 8];
-        [&number(kind, big), &number(bytes.len() as u32, big), bytes, &padding].concat()
+        let little = super::element(kind, bytes);
+        if big { [&number(kind, big), &number(bytes.len() as u32, big), &little[8..]].concat() } else { little }
     }
 
     fn numbers(kind: u32, numbers: &[u32], big: bool) -> Vec<u8> {
@@ -195,7 +273,7 @@ mod tests {
     #[test]
     fn both_orders_of_bytes_are_read_and_objects_skipped() {
         for big in [false, true] {
-            let variables = read(&file(big)).unwrap();
+            let variables = variables(&file(big)).unwrap();
             let [Variable { name, sizes, content: Content::Numbers(values) }] = &variables[..] else { panic!("one variable") };
             assert_eq!((name.as_str(), &sizes[..], &values[..]), ("x", &[2, 3][..], &[1., -2., 3., 4., 5., 6.][..]));
         }
@@ -204,7 +282,7 @@ mod tests {
     #[test]
     fn no_part_of_a_file_is_taken_for_all() {
         let file = file(false);
-        let whole_at = |end: usize| read(&file[..end]).is_ok_and(|variables| !variables.is_empty());
+        let whole_at = |end: usize| variables(&file[..end]).is_ok_and(|variables| !variables.is_empty());
         assert!((HEADER..file.len() - 4).all(|end| !whole_at(end)));
     }
 }

@@ -1,0 +1,105 @@
+//! BMP through the `image` crate, and where its pixels differ from Pillow's, by Pillow's rules.
+
+use super::format::{Format, LookedAt, Picture, Reading, Unreadable};
+use super::rgb::{Rgb, little_endian};
+use anyhow::{Result, bail};
+use image::codecs::bmp::BmpDecoder;
+use image::{DynamicImage, ImageDecoder};
+use std::io::Cursor;
+
+pub(super) const FORMAT: Format = Format {
+    name: "BMP",
+    begins: |bytes| bytes.starts_with(b"BM"),
+    open: |source, reading| Ok(Box::new(Bmp::new(source.bytes, reading)?)),
+    late_orientation: true,
+    upright: false,
+};
+
+struct Bmp<'a> {
+    bytes: &'a [u8],
+    decoder: BmpDecoder<Cursor<&'a [u8]>>,
+    /// How many bits red, green and blue have in a picture of 16 bits a pixel.
+    bits: Option<[u32; 3]>,
+}
+
+impl<'a> Bmp<'a> {
+    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Bmp<'a>> {
+        let bits = steps(bytes)?;
+        if little_endian(bytes, 10) == 0 {
+            bail!(Unreadable::Unsupported("a BMP that does not say where its pixels begin".to_owned()));
+        }
+        let decoder = BmpDecoder::new(Cursor::new(bytes))?;
+        let (width, height) = decoder.dimensions();
+        reading.check_size(width as usize, height as usize)?;
+        Ok(Bmp { bytes, decoder, bits })
+    }
+}
+
+impl Picture for Bmp<'_> {
+    fn size(&self) -> (usize, usize) {
+        let (width, height) = self.decoder.dimensions();
+        (width as usize, height as usize)
+    }
+
+    fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
+        check_runs(self.bytes, self.decoder.dimensions())?;
+        let mut rgb = Rgb::from_image(DynamicImage::from_decoder(self.decoder)?);
+        if let Some(bits) = self.bits {
+            // Pillow widens 5 and 6 bits as `v · 255 / 31`, rounded down.
+            let widen = |value: u8, bits: u32| {
+                let largest = (1u32 << bits) - 1;
+                ((u32::from(value) >> (8 - bits)) * 255 / largest) as u8
+            };
+            for pixel in &mut rgb.pixels {
+                *pixel = [widen(pixel[0], bits[0]), widen(pixel[1], bits[1]), widen(pixel[2], bits[2]), 0];
+            }
+        }
+        Ok(rgb)
+    }
+}
+
+/// How many bits red, green and blue have in a picture of 16 bits a pixel; `None` for others. Fails for arrangements that
+/// Pillow refuses.
+fn steps(bytes: &[u8]) -> Result<Option<[u32; 3]>> {
+    const BITFIELDS: u32 = 3;
+    let number = |at| little_endian(bytes, at);
+    let (header, bits, compression) = (number(14), number(26) >> 16, number(30));
+    if header < 40 || compression != BITFIELDS && bits != 16 {
+        return Ok(None);
+    }
+    let masks = if compression == BITFIELDS { [number(54), number(58), number(62)] } else { [0x7c00, 0x3e0, 0x1f] };
+    match (bits, masks) {
+        (16, [0xf800, 0x7e0, 0x1f]) => Ok(Some([5, 6, 5])),
+        (16, [0x7c00, 0x3e0, 0x1f]) => Ok(Some([5, 5, 5])),
+        (24 | 32, masks) if masks.iter().all(|mask| matches!(mask, 0xff | 0xff00 | 0xff_0000 | 0xff00_0000)) => Ok(None),
+        _ => bail!(Unreadable::Unsupported(format!("a BMP with colours at the bits {masks:x?}"))),
+    }
+}
+
+/// Fails if the runs of a run-length encoded BMP leave gaps, which every program fills in its own way.
+fn check_runs(bytes: &[u8], (width, height): (u32, u32)) -> Result<()> {
+    let per_byte = match (little_endian(bytes, 14), little_endian(bytes, 30)) {
+        (40.., 1) => 1,
+        (40.., 2) => 2,
+        _ => return Ok(()),
+    };
+    let gap = || Unreadable::Unsupported("a BMP whose runs leave gaps".to_owned());
+    let mut runs = bytes.get(little_endian(bytes, 10) as usize..).unwrap_or_default();
+    let (mut x, mut rows) = (0, 0);
+    while let [count, value, rest @ ..] = runs {
+        runs = rest;
+        match (*count, *value) {
+            (0, 0 | 1) if x < width && rows < height && !(x == 0 && rows > 0 && *value == 0) => bail!(gap()),
+            (0, 0) => (x, rows) = (0, rows + 1),
+            (0, 1) => break,
+            (0, 2) => bail!(gap()),
+            (0, literals) => {
+                x += u32::from(literals);
+                let bytes = usize::from(literals).div_ceil(per_byte);
+                runs = runs.get(bytes + bytes % 2..).unwrap_or_default();
+            }
+            (count, _) => x += u32::from(count),
+        }
+    }
+    Ok(())
+}
