@@ -42,7 +42,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Rsa(arguments) => commands::rsa::run(arguments, printer),
         Command::Cka(arguments) => commands::cka::run(arguments, printer),
         Command::Plot(arguments) => commands::plot::run(arguments, printer),
-        Command::Study(_) => todo!(),
+        Command::Study(arguments) => commands::study::run(arguments, &places, printer),
     }
 }
 

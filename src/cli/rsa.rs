@@ -1,7 +1,7 @@
 //! The flags of `thingsvision rsa` and `thingsvision cka`.
 
 use std::path::PathBuf;
-use thingsvision::rsa::{Comparison, Over};
+use thingsvision::rsa::{Comparison, Over, Request};
 
 /// `thingsvision rsa`
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,25 @@ pub struct Rsa {
     /// Print JSON instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+impl Rsa {
+    /// What the flags ask for.
+    pub fn request(&self) -> Request {
+        Request {
+            models: self.models.clone(),
+            behavior: self.behavior.clone(),
+            fmri: self.fmri.clone(),
+            compare: self.compare,
+            intersect: self.intersect,
+            permutations: self.permutations.unwrap_or(0),
+            bootstrap: self.bootstrap.unwrap_or(0),
+            over: self.over,
+            differences: self.differences,
+            seed: self.seed,
+            out: self.out.clone(),
+        }
+    }
 }
 
 /// `thingsvision cka`

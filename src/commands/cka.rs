@@ -1,7 +1,5 @@
 //! `thingsvision cka`
 
-use super::outputs;
-use super::rsa::candidates::folder_name;
 use crate::cli::Cka;
 use crate::printer::{Printer, columns};
 use anyhow::{Context, Result};
@@ -11,8 +9,9 @@ use thingsvision::arrays;
 use thingsvision::error::advise;
 use thingsvision::npy::{self, Matrix};
 use thingsvision::numbers::count;
+use thingsvision::outputs;
 use thingsvision::rdm::ids;
-use thingsvision::rsa::{Alignment, Kernel, Rows, align};
+use thingsvision::rsa::{Alignment, Kernel, Rows, align, folder_name};
 use thingsvision::run::{is_run, read_record};
 
 /// Compares all layers with each other.

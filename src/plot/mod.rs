@@ -5,7 +5,9 @@
 
 mod axis;
 mod bars;
+mod categories;
 mod colours;
+mod files;
 mod font;
 mod heatmap;
 #[cfg(test)]
@@ -21,13 +23,14 @@ mod svg;
 mod thumbnail;
 
 pub use bars::bars;
+pub use categories::categories;
 pub use colours::{Colour, Scale};
+pub use files::Files;
 pub use font::lacks_letters;
 pub use heatmap::Values;
 pub use map::{Map, MapPlot};
 pub use names::display_names;
 pub use picture::{Anchor, Picture, Raster, Shape, Text};
-pub use png::draw;
 pub use profiles::profiles;
 pub use rdms::{Groups, MOST_GROUPS, MOST_THUMBNAILS, Panel, RdmPlot};
 pub use svg::{escaped, svg};

@@ -9,10 +9,12 @@ use super::{Analysis, Comparison};
 use crate::error::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// What is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Over {
     /// To other stimuli, of these subjects
     #[default]

@@ -4,9 +4,11 @@ use super::form::Form;
 use super::kendall::kendall;
 use super::pearson::pearson;
 use crate::ranks::ranks;
+use serde::{Deserialize, Serialize};
 
 /// How two RDMs x and y are compared, over their m pairs of stimuli.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Comparison {
     /// Pearson's r, Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
     #[default]

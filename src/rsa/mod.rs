@@ -1,12 +1,14 @@
 //! Representational similarity analysis: how well the RDM of a layer agrees with those from behaviour or fMRI, and how
 //! sure that is.
 //!
-//! An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
+//! A [`Request`] says what is wanted, and [`analyse`] does it. An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
 //! tests them, [`bootstrap()`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
 
 mod align;
+mod analyse;
 mod analysis;
 mod bootstrap;
+mod candidates;
 mod ceiling;
 mod centring;
 mod cka;
@@ -21,13 +23,17 @@ mod pearson;
 mod permutation;
 mod random;
 mod relabel;
+mod request;
 mod resample;
 mod table;
+mod targets;
 mod tree;
 
 pub use align::{Alignment, Rows, align, align_files, aligned};
+pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
+pub use candidates::{Candidate, candidates, folder_name, layers_of_run, run_and_layer};
 pub use ceiling::{Ceiling, ceiling};
 pub use cka::Kernel;
 pub use comparison::Comparison;
@@ -38,4 +44,6 @@ pub use explain::Explained;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
+pub use request::Request;
 pub use table::{Score, Table, mean_and_deviation, of_run};
+pub use targets::{Named, NamedTarget, read_targets};

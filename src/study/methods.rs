@@ -10,15 +10,8 @@ use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
 
-
 /// The HTML of the report.
-pub(super) fn html(
-    plan: &Plan,
-    compared: &[Compared],
-    figures: &[Figure],
-    summaries: &[Summary],
-    file: &Path,
-) -> Result<String> {
+pub(super) fn html(plan: &Plan, compared: &[Compared], figures: &[Figure], summaries: &[Summary], file: &Path) -> Result<String> {
     let study = plan.study;
     let title = study.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let sets: Vec<String> =
@@ -38,8 +31,7 @@ pub(super) fn html(
         file.file_name().unwrap_or_default().to_string_lossy()
     );
     let records = plan.passes.iter().map(|pass| run::read(&pass.folder)).collect::<Result<Vec<Value>>>()?;
-    let sections =
-        [methods(study, compared, &records), networks(plan, &records), citations(plan)?, datasets(plan, &records)];
+    let sections = [methods(study, compared, &records), networks(plan, &records), citations(plan)?, datasets(plan, &records)];
     // The last figure is the others together.
     let figures = &figures[..figures.len() - 1];
     Ok(Report { title: &title, summary: &summary, figures, scores: summaries, sections: &sections }.html())
@@ -161,7 +153,8 @@ fn datasets(plan: &Plan, records: &[Value]) -> Section {
     for (number, set) in plan.datasets.iter().enumerate() {
         let record = plan.passes.iter().zip(records).find(|(pass, _)| pass.set == number).map(|(_, record)| record);
         let hash = record.and_then(|record| record["contents_sha256"].as_str()).unwrap_or_default();
-        let names = set.comparison.behavior.iter().chain(&set.comparison.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
+        let names =
+            set.comparison.behavior.iter().chain(&set.comparison.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
         table.push(vec![
             set.dataset.name.clone(),
             count(set.stimuli.images.len()),

@@ -69,7 +69,7 @@ fn write_tables(out: &Path, results: &[(String, Vec<Score>)], summaries: &[Summa
 fn write_figures(out: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for figure in figures {
-        files.extend_from_slice(Files::new(&out.join(&figure.name))?.put(&figure.picture, &figure.title)?);
+        files.extend_from_slice(Files::new(&out.join(&figure.name))?.write(&figure.picture, &figure.title)?);
     }
     Ok(files)
 }

@@ -1,12 +1,12 @@
 //! `study.json`: from what the figures and the report were made, so that they are made again only if that has changed.
 
 use super::plan::Plan;
+use crate::atomic_file;
 use crate::rsa::read_targets;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
-use crate::atomic_file;
 
 /// The name of the file.
 const FILE: &str = "study.json";

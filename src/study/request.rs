@@ -399,7 +399,8 @@ mod tests {
             problem(&format!("out = \"o\"\nmodels = [\"a\"]\nweights = [\"random:x\"]\n{DATASET}"))
                 .contains("no number of random networks")
         );
-        let network = |fields: &str| problem(&format!("out = \"o\"\nmodels = [\n\"b\",\n{{ model = \"a\", {fields} }}]\n{DATASET}"));
+        let network =
+            |fields: &str| problem(&format!("out = \"o\"\nmodels = [\n\"b\",\n{{ model = \"a\", {fields} }}]\n{DATASET}"));
         let readout = network("readout = \"meen\"");
         assert!(readout.contains("line 4, column 28") && readout.contains("unknown variant `meen`"), "{readout}");
         assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));

@@ -1,14 +1,14 @@
 //! `thingsvision plot`
 
-pub(super) mod pictures;
 mod rdms;
 mod scores;
 mod sources;
-pub(super) mod stimuli;
+mod stimuli;
 
 use crate::cli::{Plot, PlotCommand};
 use crate::printer::Printer;
 use anyhow::Result;
+use thingsvision::plot::{Files, Picture, lacks_letters};
 
 /// Draws what is wanted, and prints the paths of the pictures.
 pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
@@ -18,4 +18,13 @@ pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
         PlotCommand::Bars(wanted) => scores::bars(wanted, printer),
         PlotCommand::Layers(wanted) => scores::layers(wanted, printer),
     }
+}
+
+/// Writes a picture, which programs call by `title`, and prints where it is.
+fn write(files: &Files, picture: &Picture, title: &str, printer: Printer) -> Result<()> {
+    let paths = files.write(picture, title)?;
+    if let Some(text) = picture.texts().find(|text| lacks_letters(&text.text)) {
+        printer.note(&format!("some letters are not in the font of pictures and are shown as boxes, as in `{}`", text.text));
+    }
+    paths.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
 }

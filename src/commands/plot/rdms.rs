@@ -1,8 +1,8 @@
 //! `thingsvision plot rdm` and `plot mds`.
 
-use super::pictures::Files;
 use super::sources::Sources;
 use super::stimuli::Drawn;
+use super::write;
 use crate::cli::{PlotMds, PlotRdm, Shown};
 use crate::printer::Printer;
 use anyhow::Result;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use thingsvision::atomic_file;
 use thingsvision::error::advise;
 use thingsvision::numbers::count;
-use thingsvision::plot::{MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
+use thingsvision::plot::{Files, MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
 use thingsvision::rdm::{Plane, Rdms, plane};
 
 /// Panels in a row unless asked otherwise.
@@ -42,7 +42,7 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
     atomic_file::write(&table, &drawn.csv(&[])?)?;
     let what = format!("{number_of_rdms} of {} stimuli", count(drawn.rows.len()));
     printer.note(&format!("{what}; their order is in {}", table.display()));
-    files.write(&picture, &format!("Representational dissimilarity matrices: {what}"), printer)
+    write(&files, &picture, &format!("Representational dissimilarity matrices: {what}"), printer)
 }
 
 /// Maps of the stimuli.
@@ -77,7 +77,7 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
         100.0 * smallest,
         table.display()
     ));
-    files.write(&picture, &format!("Multidimensional scaling: {what}"), printer)
+    write(&files, &picture, &format!("Multidimensional scaling: {what}"), printer)
 }
 
 /// All that both need, and where it goes.

@@ -1,13 +1,13 @@
 //! `thingsvision plot bars` and `plot layers`.
 
-use super::pictures::Files;
+use super::write;
 use crate::cli::PlotScores;
 use crate::printer::Printer;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use thingsvision::numbers::count;
-use thingsvision::plot::{Picture, bars as bar_picture, profiles};
+use thingsvision::plot::{Files, Picture, bars as bar_picture, profiles};
 use thingsvision::rsa::{Comparison, Score, Table};
 
 /// Scores as bars.
@@ -35,5 +35,5 @@ fn draw(
     let stimuli = format!("{} stimuli.", count(scores[0].stimuli));
     let title = format!("{measure} of {} targets and their models", scores.len());
     let family = format!("{} tests", count(scores.len()));
-    files.write(&picture(&scores, &measure, &family, &[stimuli]), &title, printer)
+    write(&files, &picture(&scores, &measure, &family, &[stimuli]), &title, printer)
 }

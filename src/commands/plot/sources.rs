@@ -1,17 +1,15 @@
 //! The RDMs that are drawn: read, of subjects their mean, and brought to the same stimuli.
 
 use crate::cli::Shown;
-use crate::commands::outputs;
-use crate::commands::rsa::candidates::{self, Candidate};
-use crate::commands::rsa::targets::Named;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use thingsvision::arrays;
 use thingsvision::numbers::count;
+use thingsvision::outputs;
 use thingsvision::plot::Panel;
 use thingsvision::rdm::{Pooling, Rdms, average};
-use thingsvision::rsa::{align_files, aligned};
+use thingsvision::rsa::{Candidate, Named, align_files, aligned, candidates, layers_of_run, run_and_layer};
 
 /// An RDM that is drawn.
 struct Source {
@@ -40,7 +38,7 @@ impl Sources {
     /// Reads and aligns what is to be shown.
     pub fn read(shown: &Shown, printer: Printer) -> Result<Sources> {
         let mut sources: Vec<Source> = match &shown.rdms[..] {
-            [] => candidates::find(&[], printer)?.into_iter().map(Source::of_layer).collect(),
+            [] => candidates(&[], &printer)?.into_iter().map(Source::of_layer).collect(),
             named => {
                 let read: Vec<Vec<Source>> = named.iter().map(|text| read(text, printer)).collect::<Result<_>>()?;
                 read.into_iter().flatten().collect()
@@ -75,7 +73,7 @@ impl Sources {
 /// What `[NAME=]RDM` or `RUN_DIR` names.
 fn read(text: &str, printer: Printer) -> Result<Vec<Source>> {
     if Path::new(text).is_dir() {
-        return Ok(candidates::layers_of_run(Path::new(text), printer)?.into_iter().map(Source::of_layer).collect());
+        return Ok(layers_of_run(Path::new(text), &printer)?.into_iter().map(Source::of_layer).collect());
     }
     let named = Named::parse(text, "")?;
     Ok(vec![Source::of_file(named.name, named.files)?])
@@ -97,7 +95,7 @@ impl Source {
         let number = subjects.len();
         let all = Rdms { stimuli: rdms[0].stimuli, ids: alignment.ids, subjects };
         let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
-        let (title, layer) = candidates::names(&files[0])?;
+        let (title, layer) = run_and_layer(&files[0])?;
         let subtitle = if number > 1 { format!("mean of {number} subjects") } else { layer };
         let rdm = Rdms { subjects: vec![mean], ..all };
         Ok(Source { title: name.unwrap_or(title), subtitle, path: arrays::split(&files[0]).0, rdm })

@@ -7,16 +7,14 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use thingsvision::error::advise;
 use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
-use thingsvision::plot::{Groups, MOST_GROUPS, Raster, thumbnail};
-use thingsvision::rdm::{Categories, Clustering, Clusters, Labels, Rdms};
-use thingsvision::rsa::aligned;
-use thingsvision::{images::Conditions, plot::display_names};
+use thingsvision::plot::{Groups, Raster, categories, display_names, thumbnail};
+use thingsvision::rdm::{Clustering, Clusters, Labels, Rdms};
+use thingsvision::rsa::{aligned, run_and_layer};
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
 pub struct Drawn {
@@ -44,7 +42,7 @@ impl Drawn {
         let categories = shown
             .categories
             .as_deref()
-            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, printer))
+            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, &printer))
             .transpose()?;
         let clusters = sources.reference.as_ref().map(|reference| clusters(shown, reference, &chosen)).transpose()?;
         let of = |labels: &Labels| chosen.iter().map(|&row| labels.of_row[row]).collect::<Vec<_>>();
@@ -133,61 +131,12 @@ fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Cluster
     Clusters::find(&rdms, shown.clustering, wanted, shown.seed)
 }
 
-/// The category of each of so many `stimuli`, by `folder` or a table.
-pub fn categories(named: &str, ids: Option<&[String]>, stimuli: usize, printer: Printer) -> Result<Labels> {
-    let unnamed = || {
-        advise(
-            "it is not known which stimuli the rows stand for, so they cannot be found among the categories",
-            "put their IDs, one a line, into a file beside the RDM that ends in .ids.txt",
-        )
-    };
-    if named == "folder" {
-        let conditions = Conditions::by_folder(ids.ok_or_else(unnamed)?)?;
-        return checked(Labels { names: conditions.ids, of_row: conditions.of_image });
-    }
-    let read = Categories::read(Path::new(named))?;
-    if let Some(header) = &read.header {
-        printer.note(&format!("took the first line of `{named}` for a header: `{header}`"));
-    }
-    let Some(labelled) = read.ids else {
-        if read.labels.of_row.len() != stimuli {
-            return Err(advise(
-                format!("`{named}` has the categories of {} stimuli, but there are {stimuli}", read.labels.of_row.len()),
-                "give one category a line in the order of the rows, or lines of `ID,category`",
-            ));
-        }
-        return checked(read.labels);
-    };
-    let places: HashMap<&String, usize> = labelled.iter().zip(read.labels.of_row.iter().copied()).collect();
-    let own = ids.ok_or_else(unnamed)?;
-    let of = |id: &String| {
-        places.get(id).map(|&label| read.labels.names[label].clone()).ok_or_else(|| {
-            advise(
-                format!("`{named}` has no category of `{id}`"),
-                "IDs must be written as in the images.txt or .ids.txt of the RDM",
-            )
-        })
-    };
-    checked(Labels::new(&own.iter().map(of).collect::<Result<Vec<_>>>()?))
-}
-
-fn checked(labels: Labels) -> Result<Labels> {
-    if labels.names.len() > MOST_GROUPS {
-        return Err(advise(
-            format!("{} categories cannot be told apart by colour", labels.names.len()),
-            format!("give at most {MOST_GROUPS}, in a table of `ID,category`"),
-        ));
-    }
-    Ok(labels)
-}
-
 fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
     if shown.keep_order {
         return None;
     }
     if let Some(reference) = &shown.cluster {
-        let name = crate::commands::rsa::candidates::names(reference)
-            .map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
+        let name = run_and_layer(reference).map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
         let how = match shown.clustering {
             Clustering::Average => "hierarchical, average linkage".to_owned(),
             Clustering::Kmeans => format!("k-means of the rows of the RDM, seed {}", shown.seed),

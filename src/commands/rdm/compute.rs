@@ -3,7 +3,6 @@
 use super::features::Features;
 use super::subject::{self, Subject};
 use crate::cli::Rdm;
-use crate::commands::outputs;
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use thingsvision::atomic_file::free_space;
 use thingsvision::error::advise;
 use thingsvision::npy::Matrix;
 use thingsvision::numbers::{bytes, count};
+use thingsvision::outputs;
 use thingsvision::rdm::{Job, Shape, Stack, ids};
 
 /// Checks everything, then computes, and prints where the RDM is.
@@ -27,7 +27,7 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
         [only] => one(only, arguments, shape, &out, printer)?,
         _ => several(&subjects, arguments, shape, &out, printer)?,
     };
-    outputs::write_ids(&out, ids.as_deref(), printer)?;
+    outputs::write_ids(&out, ids.as_deref(), &printer)?;
     Ok(printer.data(&out.display().to_string())?)
 }
 

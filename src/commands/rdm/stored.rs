@@ -1,6 +1,5 @@
 //! `thingsvision rdm check | average | convert | categories`: what is done with RDMs that are there.
 
-use crate::commands::outputs;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thingsvision::arrays::{self, Labelled};
 use thingsvision::error::advise;
 use thingsvision::numbers::count;
+use thingsvision::outputs;
 use thingsvision::rdm::{self, Categories, Pooling, Rdms, ids};
 use thingsvision::rsa::{align_files, aligned};
 
@@ -80,7 +80,7 @@ pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Resu
     }
     outputs::check_ids(out, rdms.ids.as_deref())?;
     arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), of_pairs: condensed })?;
-    outputs::write_ids(out, rdms.ids.as_deref(), printer)?;
+    outputs::write_ids(out, rdms.ids.as_deref(), &printer)?;
     Ok(printer.data(&out.display().to_string())?)
 }
 

@@ -1,11 +1,11 @@
 //! What is read for each subject: the file of features, and those that say what its rows are.
 
 use crate::cli::Rdm;
-use crate::commands::outputs;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use thingsvision::arrays;
 use thingsvision::error::advise;
+use thingsvision::outputs;
 
 /// The files of a subject.
 #[derive(Debug, Clone, Copy)]

@@ -2,12 +2,12 @@
 
 use super::{stored, subject};
 use crate::cli::Rdm;
-use crate::commands::outputs;
 use crate::printer::Printer;
 use anyhow::Result;
 use std::path::Path;
 use thingsvision::arrays;
 use thingsvision::numbers::count;
+use thingsvision::outputs;
 use thingsvision::rdm::{Triplets, ids};
 
 /// Reads the judgements, says how many there are, and writes the RDM.

@@ -1,10 +1,9 @@
 //! The table of scores on the terminal, and the notes below it.
 
-use crate::cli::Rsa;
 use crate::printer::columns;
 use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
-use thingsvision::rsa::{Analysis, Over, Permuted, Score, Table, model_name};
+use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, model_name};
 
 /// What a column of the table says of a score.
 type Cell = fn(&Score) -> Option<String>;
@@ -91,15 +90,8 @@ pub fn differences(table: &Table) -> String {
 }
 
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.
-pub fn notes(
-    arguments: &Rsa,
-    analysis: &Analysis,
-    table: &Table,
-    by_name: bool,
-    assumed: bool,
-    permuted: Option<&Permuted>,
-    few: &[String],
-) -> Vec<String> {
+pub fn notes(analysed: &Analysed) -> Vec<String> {
+    let Analysed { request, analysis, table, .. } = analysed;
     let pairs: Vec<usize> = analysis.targets.iter().map(|target| analysis.kept(target).len()).collect();
     let pairs = if pairs.iter().all(|count| *count == pairs[0]) {
         let all = analysis.stimuli * (analysis.stimuli - 1) / 2;
@@ -108,16 +100,17 @@ pub fn notes(
     } else {
         "pairs as listed".into()
     };
-    let order = match (by_name, assumed) {
+    let order = match (analysed.ids.is_some(), analysed.assumed) {
         (true, false) => "matched by name",
         (true, true) => "without names on one side, so taken to be in the same order",
         (false, _) => "taken to be in the same order on both sides",
     };
     let title = capital(analysis.comparison.title());
     let mut notes = vec![format!("{title} of RDMs: {} stimuli, {pairs}, {order}.", count(analysis.stimuli))];
-    notes.extend(permuted.map(|permuted| null(permuted, analysis.tests())));
-    if let Some(draws) = arguments.bootstrap {
-        let over = match arguments.over {
+    notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
+    if request.bootstrap > 0 {
+        let draws = request.bootstrap;
+        let over = match request.over {
             Over::Stimuli => "stimuli",
             Over::Subjects => "subjects",
             Over::Both => "stimuli and subjects",
@@ -125,30 +118,8 @@ pub fn notes(
         notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
         notes.extend(left_out(table, draws));
     }
-    notes.extend(few.iter().map(|sentence| format!("few: {sentence}.")));
+    notes.extend(analysed.few.iter().map(|sentence| format!("few: {sentence}.")));
     notes.extend(ties(analysis));
-    notes
-}
-
-/// Stimuli or subjects of which fewer are few.
-const FEW: usize = 20;
-
-/// Warnings of tests and intervals that say little.
-pub fn few(arguments: &Rsa, analysis: &Analysis) -> Vec<String> {
-    let mut notes = Vec::new();
-    if analysis.stimuli < FEW && (arguments.permutations.is_some() || arguments.bootstrap.is_some()) {
-        notes.push(format!("with fewer than {FEW} stimuli tests find little, and intervals are unsure"));
-    }
-    let smallest = analysis.targets.iter().min_by_key(|target| target.subjects.len());
-    if let (Some(_), Over::Subjects, Some(target)) = (arguments.bootstrap, arguments.over, smallest)
-        && target.subjects.len() < FEW
-    {
-        let subjects = target.subjects.len();
-        notes.push(format!(
-            "`{}` has {subjects} subjects, over which intervals are too narrow (with 12, 91 % and not 95 % held the truth)",
-            target.name
-        ));
-    }
     notes
 }
 

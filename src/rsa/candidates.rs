@@ -1,41 +1,45 @@
 //! The models of an analysis: layers of runs, and RDM files.
 
-use super::stem;
-use crate::printer::Printer;
+use super::targets::stem;
+use crate::atomic_file::is_same;
+use crate::error::advise;
+use crate::observer::Observer;
+use crate::rdm::{Rdms, says_nothing};
+use crate::run::{is_run, rdm_file, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::atomic_file::is_same;
-use thingsvision::error::advise;
-use thingsvision::rdm::{Rdms, says_nothing};
-use thingsvision::run::{is_run, rdm_file, read_record};
 
 /// Where runs are looked for when none is named: the default of `extract --out`.
 const RUNS: &str = "activations";
 
 /// The RDM of a layer, with the names that it has in the table.
 pub struct Candidate {
+    /// The run, as its folder is called, or the file.
     pub model: String,
+    /// Empty for a file outside of runs.
     pub layer: String,
+    /// Of the RDM.
     pub path: PathBuf,
+    /// Of one subject.
     pub rdm: Rdms,
 }
 
-/// Those that were named, or all finished runs.
-pub fn find(named: &[PathBuf], printer: Printer) -> Result<Vec<Candidate>> {
-    let paths = if named.is_empty() { finished_runs(printer)? } else { named.to_vec() };
-    let mut candidates = Vec::new();
+/// The RDMs of the runs and files that were named, or of all finished runs.
+pub fn candidates(named: &[PathBuf], observer: &dyn Observer) -> Result<Vec<Candidate>> {
+    let paths = if named.is_empty() { finished_runs(observer)? } else { named.to_vec() };
+    let mut found = Vec::new();
     for path in &paths {
         if path.is_dir() {
-            candidates.extend(layers_of_run(path, printer)?);
+            found.extend(layers_of_run(path, observer)?);
         } else {
-            candidates.push(named_file(path)?);
+            found.push(named_file(path)?);
         }
     }
-    if candidates.is_empty() {
+    if found.is_empty() {
         return Err(advise("no layer is left to compare", "extract layers that have RDMs"));
     }
-    name_apart(&mut candidates);
-    Ok(candidates)
+    name_apart(&mut found);
+    Ok(found)
 }
 
 /// An RDM file that the user named: a layer if it lies in a run, else something of its own.
@@ -47,19 +51,19 @@ fn named_file(path: &Path) -> Result<Candidate> {
             "average them: thingsvision rdm average; or give them as a target",
         ));
     }
-    let (model, layer) = names(path)?;
+    let (model, layer) = run_and_layer(path)?;
     Ok(Candidate { model, layer, path: path.to_owned(), rdm })
 }
 
 /// What the RDM at `path` is called: the run and the layer if it lies in a run, else the file's name.
-pub(in crate::commands) fn names(path: &Path) -> Result<(String, String)> {
+pub fn run_and_layer(path: &Path) -> Result<(String, String)> {
     match std::path::absolute(path)?.parent().filter(|folder| is_run(folder)) {
         Some(run) => Ok((folder_name(run)?, stem(path))),
         None => Ok((stem(path), String::new())),
     }
 }
 
-fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
+fn finished_runs(observer: &dyn Observer) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     let folders = std::fs::read_dir(RUNS).map(|folders| folders.filter_map(|folder| Some(folder.ok()?.path())).collect());
     let mut folders: Vec<_> = folders.unwrap_or_default();
@@ -67,11 +71,11 @@ fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
     for folder in folders.into_iter().filter(|folder| is_run(folder)) {
         let record = read_record(&folder)?;
         if record.shard.is_some() {
-            printer.note(&format!("left out `{}`: it is a part of a run", folder.display()));
+            observer.note(&format!("left out `{}`: it is a part of a run", folder.display()));
         } else if record.complete {
             runs.push(folder);
         } else {
-            printer.note(&format!("left out `{}`: the run was not finished", folder.display()));
+            observer.note(&format!("left out `{}`: the run was not finished", folder.display()));
         }
     }
     if runs.is_empty() {
@@ -83,7 +87,8 @@ fn finished_runs(printer: Printer) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Result<Vec<Candidate>> {
+/// The RDMs of all layers of the run in `folder` that have one.
+pub fn layers_of_run(folder: &Path, observer: &dyn Observer) -> Result<Vec<Candidate>> {
     if !is_run(folder) {
         return Err(advise(
             format!("`{}` is not the folder of a run: it has no run.json", folder.display()),
@@ -105,7 +110,7 @@ pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Res
     for layer in record.layers {
         let path = folder.join(layer.rdm.unwrap_or_else(|| rdm_file(&layer.name)));
         if let (Some(reason), false) = (layer.without_rdm, path.exists()) {
-            printer.note(&format!("left out `{}` of `{}`: {reason}", layer.name, folder.display()));
+            observer.note(&format!("left out `{}` of `{}`: {reason}", layer.name, folder.display()));
             continue;
         }
         if !path.exists() {
@@ -118,7 +123,7 @@ pub(in crate::commands) fn layers_of_run(folder: &Path, printer: Printer) -> Res
             Ok(rdm) => candidates.push(Candidate { model: model.clone(), layer: layer.name, path, rdm }),
             // A layer that is the same for all images.
             Err(fault) if !says_nothing(&fault) => return Err(fault),
-            Err(fault) => printer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
+            Err(fault) => observer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
         }
     }
     Ok(candidates)
@@ -134,6 +139,7 @@ fn name_apart(candidates: &mut [Candidate]) {
     }
 }
 
-pub(in crate::commands) fn folder_name(folder: &Path) -> Result<String> {
+/// What the run in `folder` is called.
+pub fn folder_name(folder: &Path) -> Result<String> {
     Ok(folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
 }

@@ -1,31 +1,35 @@
-//! The targets of an analysis, as they are named on the command line: `[NAME=]FILE[,FILE…]`, or a glob for files.
+//! The targets of a request: `[NAME=]FILE[,FILE…]`, or a glob for files.
 
-use super::stem;
-use crate::cli::Rsa;
+use super::request::Request;
+use crate::arrays;
+use crate::error::advise;
+use crate::rdm::Rdms;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use thingsvision::arrays;
-use thingsvision::error::advise;
-use thingsvision::rdm::Rdms;
 
-/// A target, with one file or more.
-pub struct Wanted {
+/// A target that was read.
+pub struct NamedTarget {
+    /// In tables.
     pub name: String,
+    /// `behavior` or `fmri`.
     pub kind: &'static str,
+    /// One or more, each with the RDM of a subject or of several.
     pub files: Vec<(PathBuf, Rdms)>,
 }
 
 /// A target as it was asked for.
-pub(in crate::commands) struct Named {
+pub struct Named {
+    /// If one was given.
     pub name: Option<String>,
     kind: &'static str,
+    /// That the text names or matches.
     pub files: Vec<PathBuf>,
 }
 
-/// Reads all targets.
-pub fn read(arguments: &Rsa) -> Result<Vec<Wanted>> {
-    let behavior = arguments.behavior.iter().map(|text| Named::parse(text, "behavior"));
-    let fmri = arguments.fmri.iter().map(|text| Named::parse(text, "fmri"));
+/// Reads all targets of a request.
+pub fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
+    let behavior = request.behavior.iter().map(|text| Named::parse(text, "behavior"));
+    let fmri = request.fmri.iter().map(|text| Named::parse(text, "fmri"));
     let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
     let names = distinct_names(&all);
     all.into_iter().zip(names).map(|(named, name)| named.read(name)).collect()
@@ -53,10 +57,18 @@ impl Named {
         self.name.clone().unwrap_or_else(of_files)
     }
 
-    fn read(self, name: String) -> Result<Wanted> {
+    fn read(self, name: String) -> Result<NamedTarget> {
         let read = |file: PathBuf| Rdms::read(&file).map(|rdms| (file, rdms));
-        Ok(Wanted { name, kind: self.kind, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+        Ok(NamedTarget { name, kind: self.kind, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
     }
+}
+
+/// A file's name without folder and endings, `.rdm.npy` counted as one.
+pub(super) fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let endings = [".npy", ".npz", ".csv", ".tsv", ".mat", ".hdf5", ".h5"];
+    let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    name.strip_suffix(".rdm").unwrap_or(name).to_owned()
 }
 
 /// The file, or those that the glob matches, in the order of their names.

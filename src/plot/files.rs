@@ -1,15 +1,15 @@
 //! The files of a picture: PNG and SVG, or the one that was named.
 
-use crate::commands::outputs;
-use crate::printer::Printer;
+use super::picture::Picture;
+use super::png::draw;
+use super::svg::svg;
+use crate::error::advise;
+use crate::{arrays, atomic_file, outputs};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::error::advise;
-use thingsvision::plot::{Picture, draw, lacks_letters, svg};
-use thingsvision::{arrays, atomic_file};
 
 /// Pixels of the PNG for each unit of the picture.
-pub const SCALE: f64 = 2.0;
+const SCALE: f64 = 2.0;
 
 /// Where a picture goes.
 pub struct Files {
@@ -44,17 +44,8 @@ impl Files {
         outputs::check(&[&self.pictures[..], others].concat(), inputs)
     }
 
-    /// Writes the picture, which programs call by `title`, and prints where it is.
-    pub fn write(&self, picture: &Picture, title: &str, printer: Printer) -> Result<()> {
-        self.put(picture, title)?;
-        if let Some(text) = picture.texts().find(|text| lacks_letters(&text.text)) {
-            printer.note(&format!("some letters are not in the font of pictures and are shown as boxes, as in `{}`", text.text));
-        }
-        self.pictures.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
-    }
-
-    /// Writes the picture, and returns where.
-    pub fn put(&self, picture: &Picture, title: &str) -> Result<&[PathBuf]> {
+    /// Writes the picture, which programs call by `title`, and says where.
+    pub fn write(&self, picture: &Picture, title: &str) -> Result<&[PathBuf]> {
         let svg = svg(picture, title);
         for path in &self.pictures {
             match arrays::kind(path).as_str() {

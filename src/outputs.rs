@@ -1,13 +1,13 @@
-//! What a command is about to write: it must not be what it reads, nor a format under another's name.
+//! What is about to be written: it must not be what it reads, nor a format under another's name.
 
-use crate::printer::Printer;
+use crate::arrays;
+use crate::atomic_file::is_same;
+use crate::error::advise;
+use crate::observer::Observer;
+use crate::rdm::ids;
+use crate::run::{LayerRecord, is_run, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::arrays;
-use thingsvision::atomic_file::is_same;
-use thingsvision::error::advise;
-use thingsvision::rdm::ids;
-use thingsvision::run::{LayerRecord, is_run, read_record};
 
 /// `file`, and the IDs beside it.
 pub fn with_ids(file: &Path) -> Vec<PathBuf> {
@@ -100,9 +100,9 @@ pub fn check_ids(output: &Path, ids: Option<&[String]>) -> Result<()> {
 }
 
 /// Writes the IDs of `output` beside it, or removes those of what was there before.
-pub fn write_ids(output: &Path, ids: Option<&[String]>, printer: Printer) -> Result<()> {
+pub fn write_ids(output: &Path, ids: Option<&[String]>, observer: &dyn Observer) -> Result<()> {
     if ids::write(output, ids)? {
-        printer.note(&format!("removed `{}`, which named the stimuli of what was there before", ids::beside(output).display()));
+        observer.note(&format!("removed `{}`, which named the stimuli of what was there before", ids::beside(output).display()));
     }
     Ok(())
 }
