@@ -1,9 +1,9 @@
 //! The flags of `thingsvision rdm`.
 
 use clap::{ArgGroup, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thingsvision::images::AverageBy;
-use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling};
+use thingsvision::rdm::{Metric, NoiseModel, OnConstant, Pooling, Request};
 
 /// `thingsvision rdm`
 #[derive(Debug, clap::Args)]
@@ -87,15 +87,25 @@ pub struct Rdm {
 }
 
 impl Rdm {
-    /// The files that RDMs are made of, one of each subject.
-    pub fn sources(&self) -> Vec<&Path> {
-        self.features.iter().chain(&self.from_embedding).chain(&self.nifti).map(PathBuf::as_path).collect()
-    }
-
-    /// The metric, where none is named that of the source.
-    pub fn metric(&self) -> Metric {
-        let of_source = if self.from_embedding.is_some() { Metric::Euclidean } else { Metric::Correlation };
-        self.metric.unwrap_or(of_source)
+    /// What the flags ask for.
+    pub fn request(&self) -> Request {
+        Request {
+            features: self.features.clone(),
+            from_embedding: self.from_embedding.clone(),
+            nifti: self.nifti.clone(),
+            mask: self.mask.clone(),
+            from_triplets: self.from_triplets.clone(),
+            metric: self.metric,
+            on_constant: self.on_constant,
+            out: self.out.clone(),
+            condensed: self.condensed,
+            ids: self.ids.clone(),
+            conditions: self.conditions.clone(),
+            average_by: self.average_by,
+            partitions: self.partitions.clone(),
+            noise: self.noise,
+            residuals: self.residuals.clone(),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use thingsvision::error::advise;
 use thingsvision::npy::{self, Matrix};
 use thingsvision::numbers::count;
 use thingsvision::outputs;
-use thingsvision::rdm::ids;
-use thingsvision::rsa::{Alignment, Kernel, Rows, align, folder_name};
+use thingsvision::rdm::{Alignment, Rows, align, ids};
+use thingsvision::rsa::{Kernel, folder_name};
 use thingsvision::run::{is_run, read_record};
 
 /// Compares all layers with each other.

@@ -1,7 +1,8 @@
 //! Representational dissimilarity matrices: how different each pair of stimuli is to a layer, a brain area, a person.
 //!
-//! A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`] were read, with the IDs of their stimuli.
+//! A [`Request`] says what is wanted, and [`run`] does it. A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`] were read, with the IDs of their stimuli.
 
+mod align;
 mod angles;
 mod average;
 mod bands;
@@ -26,11 +27,14 @@ mod odd_one_out;
 mod points;
 mod products;
 mod ranked;
+mod request;
 mod scale;
 mod stack;
+pub mod stored;
 mod tiles;
 mod triplets;
 
+pub use align::{Alignment, Rows, align, align_files, aligned};
 pub use average::{Pooling, average};
 pub use bands::Shape;
 pub use categories::Categories;
@@ -43,6 +47,7 @@ pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
+pub use request::{Request, run};
 pub use stack::Stack;
 pub use triplets::Triplets;
 

@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 
 /// How the covariance of the noise is estimated from residuals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum NoiseModel {
     /// Ledoit & Wolf 2004: the sample covariance, shrunk towards a multiple of the identity as far as it is uncertain
     #[default]

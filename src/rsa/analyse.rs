@@ -3,14 +3,11 @@
 use super::candidates::{Candidate, candidates};
 use super::request::Request;
 use super::targets::{NamedTarget, read_targets};
-use super::{
-    Alignment, Analysis, Bootstrap, Explained, Lacking, Model, Over, Permuted, Table, Target, align_files, aligned, bootstrap,
-    differences, permute,
-};
+use super::{Analysis, Bootstrap, Explained, Lacking, Model, Over, Permuted, Table, Target, bootstrap, differences, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::outputs;
-use crate::rdm::Rdms;
+use crate::rdm::{Alignment, Rdms, align_files, aligned};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::PathBuf;

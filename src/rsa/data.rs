@@ -1,10 +1,9 @@
 //! What an analysis can be made of: the stimuli and pairs that have data, which must suffice for the measure and vary.
 
-use super::align::aligned;
 use super::analysis::pick;
 use super::{Analysis, Comparison, Model, Target};
 use crate::error::advise;
-use crate::rdm::{missing, varies};
+use crate::rdm::{aligned, missing, varies};
 use anyhow::Result;
 
 /// A model or target that has no data at all of some stimuli.

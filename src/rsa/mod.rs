@@ -4,7 +4,6 @@
 //! A [`Request`] says what is wanted, and [`analyse`] does it. An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
 //! tests them, [`bootstrap()`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
 
-mod align;
 mod analyse;
 mod analysis;
 mod bootstrap;
@@ -29,7 +28,6 @@ mod table;
 mod targets;
 mod tree;
 
-pub use align::{Alignment, Rows, align, align_files, aligned};
 pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};

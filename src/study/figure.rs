@@ -1,8 +1,8 @@
 //! The figures of a study: RDMs, bars of scores, profiles along layers; each by itself, and all in one.
 
 use crate::plot::{Groups, Panel, Picture, RdmPlot, Scale, Text, Values, bars, profiles};
-use crate::rdm::{Clustering, Clusters, Rdms};
-use crate::rsa::{Score, aligned, of_run};
+use crate::rdm::{Clustering, Clusters, Rdms, aligned};
+use crate::rsa::{Score, of_run};
 use anyhow::Result;
 
 /// What was found of a dataset: RDMs of the same stimuli in the same order, and scores.

@@ -8,8 +8,8 @@ use thingsvision::arrays;
 use thingsvision::numbers::count;
 use thingsvision::outputs;
 use thingsvision::plot::Panel;
-use thingsvision::rdm::{Pooling, Rdms, average};
-use thingsvision::rsa::{Candidate, Named, align_files, aligned, candidates, layers_of_run, run_and_layer};
+use thingsvision::rdm::{Pooling, Rdms, align_files, aligned, average};
+use thingsvision::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 
 /// An RDM that is drawn.
 struct Source {

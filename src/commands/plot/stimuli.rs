@@ -13,8 +13,8 @@ use thingsvision::error::advise;
 use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::plot::{Groups, Raster, categories, display_names, thumbnail};
-use thingsvision::rdm::{Clustering, Clusters, Labels, Rdms};
-use thingsvision::rsa::{aligned, run_and_layer};
+use thingsvision::rdm::{Clustering, Clusters, Labels, Rdms, aligned};
+use thingsvision::rsa::run_and_layer;
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
 pub struct Drawn {

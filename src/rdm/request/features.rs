@@ -1,17 +1,17 @@
 //! The features of a subject, and what is known of their rows.
 
+use super::Request;
 use super::subject::Subject;
-use crate::cli::Rdm;
+use crate::arrays::{self, nifti};
+use crate::error::advise;
+use crate::images::{AverageBy, Conditions};
+use crate::npy::Matrix;
+use crate::rdm::{Labels, Metric, Noise, ids, means};
 use anyhow::Result;
 use std::path::Path;
-use thingsvision::arrays::{self, nifti};
-use thingsvision::error::advise;
-use thingsvision::images::{AverageBy, Conditions};
-use thingsvision::npy::Matrix;
-use thingsvision::rdm::{Labels, Metric, Noise, ids, means};
 
 /// What was read, before repeats are averaged.
-pub struct Features {
+pub(super) struct Features {
     matrix: Matrix,
     ids: Option<Vec<String>>,
     conditions: Option<Labels>,
@@ -20,7 +20,7 @@ pub struct Features {
 
 impl Features {
     /// Reads them all.
-    pub fn read(arguments: &Rdm, subject: &Subject) -> Result<Features> {
+    pub(super) fn read(request: &Request, subject: &Subject) -> Result<Features> {
         let path = subject.source;
         let (matrix, own) = matrix(subject)?;
         let rows = matrix.rows;
@@ -35,7 +35,7 @@ impl Features {
             Some(path) => Some(ids::read_for(path, rows)?),
             None => own.map_or_else(|| ids::of(path, rows), |own| Ok(Some(own)))?,
         };
-        let conditions = match arguments.average_by {
+        let conditions = match request.average_by {
             Some(AverageBy::Folder) => Some(folders(path, ids.as_deref())?),
             None => labels(subject.conditions)?,
         };
@@ -43,8 +43,8 @@ impl Features {
     }
 
     /// The noise covariance, for the metrics that are in units of it.
-    pub fn noise(&self, arguments: &Rdm, subject: &Subject) -> Result<Option<Noise>> {
-        if !matches!(arguments.metric(), Metric::Mahalanobis | Metric::Crossnobis) {
+    pub(super) fn noise(&self, request: &Request, subject: &Subject) -> Result<Option<Noise>> {
+        if !matches!(request.metric(), Metric::Mahalanobis | Metric::Crossnobis) {
             return Ok(None);
         }
         let design = self.conditions.clone().zip(self.partitions.clone());
@@ -53,17 +53,17 @@ impl Features {
                 Some(mask) if nifti::is_called_nifti(path) => of_voxels(path, mask)?,
                 _ => open(path)?.0,
             };
-            return Noise::new(arguments.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
+            return Noise::new(request.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
         }
-        let of_repeats = |conditions| Noise::from_repeats(arguments.noise, &self.matrix, conditions, design);
+        let of_repeats = |conditions| Noise::from_repeats(request.noise, &self.matrix, conditions, design);
         self.conditions.as_ref().map(of_repeats).transpose()
     }
 
     /// The features with a row for each condition, and the IDs of the rows. (Crossnobis averages within partitions.)
-    pub fn of_stimuli(self, arguments: &Rdm) -> (Matrix, Option<Vec<String>>) {
+    pub(super) fn of_stimuli(self, request: &Request) -> (Matrix, Option<Vec<String>>) {
         match self.conditions {
             None => (self.matrix, self.ids),
-            Some(conditions) if arguments.metric() == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
+            Some(conditions) if request.metric() == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
             Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
         }
     }

@@ -1,50 +1,44 @@
 //! What is read for each subject: the file of features, and those that say what its rows are.
 
-use crate::cli::Rdm;
+use super::Request;
+use crate::arrays;
+use crate::error::advise;
+use crate::outputs;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::arrays;
-use thingsvision::error::advise;
-use thingsvision::outputs;
 
 /// The files of a subject.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub(super) struct Subject<'a> {
     /// The features, or an fMRI image.
-    pub source: &'a Path,
+    pub(super) source: &'a Path,
     /// Of an fMRI image the voxels.
-    pub mask: Option<&'a Path>,
-    pub ids: Option<&'a Path>,
-    pub conditions: Option<&'a Path>,
-    pub partitions: Option<&'a Path>,
-    pub residuals: Option<&'a Path>,
+    pub(super) mask: Option<&'a Path>,
+    pub(super) ids: Option<&'a Path>,
+    pub(super) conditions: Option<&'a Path>,
+    pub(super) partitions: Option<&'a Path>,
+    pub(super) residuals: Option<&'a Path>,
 }
 
 /// The subjects in the order in which they are named.
-pub fn all(arguments: &Rdm) -> Result<Vec<Subject<'_>>> {
-    if !arguments.nifti.is_empty() && arguments.mask.is_empty() {
-        return Err(advise(
-            "it is not known which voxels of the image are wanted",
-            "give a 3-D image that is 1 in the voxels of a region, or of the brain, and 0 elsewhere: --mask mask.nii.gz",
-        ));
-    }
-    let sources = arguments.sources();
+pub(super) fn all(request: &Request) -> Result<Vec<Subject<'_>>> {
+    let sources = request.sources();
     let subject = |number: usize| {
         let file = |files, flag| one_of(files, flag, number, sources.len());
         Ok(Subject {
             source: sources[number],
-            mask: file(&arguments.mask, "--mask")?,
-            ids: file(&arguments.ids, "--ids")?,
-            conditions: file(&arguments.conditions, "--conditions")?,
-            partitions: file(&arguments.partitions, "--partitions")?,
-            residuals: file(&arguments.residuals, "--residuals")?,
+            mask: file(&request.mask, "--mask")?,
+            ids: file(&request.ids, "--ids")?,
+            conditions: file(&request.conditions, "--conditions")?,
+            partitions: file(&request.partitions, "--partitions")?,
+            residuals: file(&request.residuals, "--residuals")?,
         })
     };
     (0..sources.len()).map(subject).collect()
 }
 
 /// The file of a subject: the only one, or that at its place.
-pub fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
+pub(super) fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
     match files {
         [] => Ok(None),
         [for_all] => Ok(Some(for_all)),
@@ -58,12 +52,12 @@ pub fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usi
 
 impl Subject<'_> {
     /// The files of numbers, without which nothing begins.
-    pub fn images(&self) -> Vec<PathBuf> {
+    pub(super) fn images(&self) -> Vec<PathBuf> {
         [Some(self.source), self.mask].into_iter().flatten().map(|file| arrays::split(file).0).collect()
     }
 
     /// All files that are read.
-    pub fn reads(&self) -> Vec<PathBuf> {
+    pub(super) fn reads(&self) -> Vec<PathBuf> {
         let beside = [self.mask, self.ids, self.conditions, self.partitions, self.residuals];
         outputs::read_of(self.source).into_iter().chain(beside.into_iter().flatten().map(Path::to_owned)).collect()
     }

@@ -1,30 +1,17 @@
-//! `thingsvision rdm check | average | convert | categories`: what is done with RDMs that are there.
+//! RDM files that are made of other files: the mean of several, another format, categories.
 
-use crate::printer::{Printer, columns};
+use super::{Categories, Pooling, Rdms, align_files, aligned, ids};
+use crate::arrays::{self, Labelled};
+use crate::error::advise;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::outputs;
 use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
-use thingsvision::arrays::{self, Labelled};
-use thingsvision::error::advise;
-use thingsvision::numbers::count;
-use thingsvision::outputs;
-use thingsvision::rdm::{self, Categories, Pooling, Rdms, ids};
-use thingsvision::rsa::{align_files, aligned};
-
-/// Prints what was found; what cannot be read as an RDM is an error that says why.
-pub fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
-    let findings = rdm::check(&Rdms::read(file)?);
-    if json {
-        return Ok(printer.data(&serde_json::to_string_pretty(&findings)?)?);
-    }
-    let mark = |warning: bool| if warning { "look" } else { "fine" }.to_owned();
-    let rows: Vec<Vec<String>> =
-        findings.into_iter().map(|found| vec![mark(found.warning), found.subject.to_owned(), found.text]).collect();
-    Ok(printer.data(&columns(&rows, &[]))?)
-}
 
 /// Writes the mean RDM of all subjects in all files.
-pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -> Result<()> {
+pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Observer) -> Result<()> {
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
     let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
@@ -35,13 +22,13 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, printer: Printer) -
     }
     let rdms = Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects };
     let order = if alignment.assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
-    printer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
-    let pairs = rdm::average(&rdms, pool)?;
+    observer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
+    let pairs = super::average(&rdms, pool)?;
     let lost = pairs.iter().filter(|pair| pair.is_nan()).count();
     if lost > 0 {
-        printer.note(&format!("{} of {} pairs are missing in some RDM and in the mean", count(lost), count(pairs.len())));
+        observer.note(&format!("{} of {} pairs are missing in some RDM and in the mean", count(lost), count(pairs.len())));
     }
-    write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, printer)
+    write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, observer)
 }
 
 fn number_of_rdms(rdms: usize) -> String {
@@ -49,30 +36,30 @@ fn number_of_rdms(rdms: usize) -> String {
 }
 
 /// Writes an RDM, or those of all subjects, in another format.
-pub fn convert(file: &Path, out: &Path, condensed: bool, printer: Printer) -> Result<()> {
+pub fn convert(file: &Path, out: &Path, condensed: bool, observer: &dyn Observer) -> Result<()> {
     outputs::check_folder(out)?;
     // The same IDs beside both may be the same file.
     let own = |path: &PathBuf| *path != ids::beside(file);
     let outputs: Vec<PathBuf> = outputs::with_ids(out).into_iter().filter(own).collect();
     outputs::check(&outputs, outputs::read_of(file))?;
-    write(out, &Rdms::read(file)?, condensed, printer)
+    write(out, &Rdms::read(file)?, condensed, observer)
 }
 
 /// Writes the RDM of categories.
-pub fn categories(labels: &Path, out: &Path, printer: Printer) -> Result<()> {
+pub fn categories(labels: &Path, out: &Path, observer: &dyn Observer) -> Result<()> {
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), [labels.to_owned()])?;
     let categories = Categories::read(labels)?;
     if let Some(header) = &categories.header {
-        printer.note(&format!("took the first line for a header: `{header}`"));
+        observer.note(&format!("took the first line for a header: `{header}`"));
     }
     let stimuli = categories.labels.of_row.len();
-    printer.note(&format!("{} stimuli in {} categories", count(stimuli), categories.labels.names.len()));
-    write(out, &Rdms { stimuli, subjects: vec![categories.rdm()], ids: categories.ids }, false, printer)
+    observer.note(&format!("{} stimuli in {} categories", count(stimuli), categories.labels.names.len()));
+    write(out, &Rdms { stimuli, subjects: vec![categories.rdm()], ids: categories.ids }, false, observer)
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.
-pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Result<()> {
+pub(super) fn write(out: &Path, rdms: &Rdms, condensed: bool, observer: &dyn Observer) -> Result<()> {
     let condensed = condensed || matches!(arrays::kind(out).as_str(), "h5" | "hdf5");
     let values = if condensed { pairs(rdms) } else { squares(rdms) };
     if values.ndim() > 2 && arrays::kind(out) != "npy" {
@@ -80,8 +67,7 @@ pub fn write(out: &Path, rdms: &Rdms, condensed: bool, printer: Printer) -> Resu
     }
     outputs::check_ids(out, rdms.ids.as_deref())?;
     arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), of_pairs: condensed })?;
-    outputs::write_ids(out, rdms.ids.as_deref(), &printer)?;
-    Ok(printer.data(&out.display().to_string())?)
+    outputs::write_ids(out, rdms.ids.as_deref(), observer)
 }
 
 /// `[pairs]`, or `[subjects, pairs]`.
@@ -96,7 +82,7 @@ fn squares(rdms: &Rdms) -> ArrayD<f64> {
     let n = rdms.stimuli;
     let squares = Array::from_shape_fn((rdms.subjects.len(), n, n), |(s, i, j)| match i == j {
         true => 0.0,
-        false => rdms.subjects[s][rdm::pair(n, i, j)],
+        false => rdms.subjects[s][super::pair(n, i, j)],
     });
     match rdms.subjects.len() {
         1 => squares.index_axis_move(ndarray::Axis(0), 0).into_dyn(),

@@ -1,19 +1,18 @@
-//! `thingsvision rdm --from-triplets`: an RDM of odd-one-out judgements.
+//! An RDM of odd-one-out judgements.
 
-use super::{stored, subject};
-use crate::cli::Rdm;
-use crate::printer::Printer;
+use super::{Request, subject};
+use crate::arrays;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::outputs;
+use crate::rdm::{Triplets, ids, stored};
 use anyhow::Result;
-use std::path::Path;
-use thingsvision::arrays;
-use thingsvision::numbers::count;
-use thingsvision::outputs;
-use thingsvision::rdm::{Triplets, ids};
+use std::path::{Path, PathBuf};
 
 /// Reads the judgements, says how many there are, and writes the RDM.
-pub fn run(path: &Path, arguments: &Rdm, printer: Printer) -> Result<()> {
-    let out = arguments.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
-    let ids = subject::one_of(&arguments.ids, "--ids", 0, 1)?;
+pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
+    let out = request.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
+    let ids = subject::one_of(&request.ids, "--ids", 0, 1)?;
     outputs::check_folder(&out)?;
     outputs::check(&outputs::with_ids(&out), [path].into_iter().chain(ids).map(Path::to_owned))?;
     let ids = ids.map(names).transpose()?;
@@ -22,15 +21,16 @@ pub fn run(path: &Path, arguments: &Rdm, printer: Printer) -> Result<()> {
     let pairs = &rdms.subjects[0];
     let missing = pairs.iter().filter(|pair| pair.is_nan()).count();
     if let Some(header) = &triplets.header {
-        printer.note(&format!("took the first line for a header: `{header}`"));
+        observer.note(&format!("took the first line for a header: `{header}`"));
     }
     let (judged, stimuli) = (count(triplets.judgements.len()), count(triplets.stimuli));
     let never = format!("{} of {} pairs were never shown in one", count(missing), count(pairs.len()));
-    printer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
+    observer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
     if triplets.ids.is_none() && !triplets.judgements.iter().flatten().any(|&stimulus| stimulus == 0) {
-        printer.note("no triplet has stimulus 0: if they are numbered from 1, all rows of the RDM are one too far down");
+        observer.note("no triplet has stimulus 0: if they are numbered from 1, all rows of the RDM are one too far down");
     }
-    stored::write(&out, &rdms, arguments.condensed, printer)
+    stored::write(&out, &rdms, request.condensed, observer)?;
+    Ok(out)
 }
 
 fn names(path: &Path) -> Result<Vec<String>> {

@@ -1,7 +1,8 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
+use super::file::pairs_of;
+use super::{Rdms, pair};
 use crate::error::advise;
-use crate::rdm::{Rdms, pair};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -146,7 +147,7 @@ fn places(rows: &Rows, ids: &[String]) -> Vec<usize> {
 /// The pairs of `rows` of an RDM of `n` stimuli, in their order.
 pub fn aligned(n: usize, pairs: &[f64], rows: &[usize]) -> Vec<f64> {
     let of = |(i, j): (usize, usize)| pairs[pair(n, rows[i], rows[j])];
-    super::centring::indices(rows.len()).map(of).collect()
+    pairs_of(rows.len()).map(of).collect()
 }
 
 #[cfg(test)]

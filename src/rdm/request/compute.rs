@@ -1,39 +1,39 @@
-//! `thingsvision rdm FEATURES`: an RDM of features, or one of each subject.
+//! An RDM of features, or one of each subject.
 
+use super::Request;
 use super::features::Features;
 use super::subject::{self, Subject};
-use crate::cli::Rdm;
-use crate::printer::Printer;
+use crate::arrays;
+use crate::atomic_file::free_space;
+use crate::error::advise;
+use crate::npy::Matrix;
+use crate::numbers::{bytes, count};
+use crate::observer::Observer;
+use crate::outputs;
+use crate::rdm::{Job, Shape, Stack, ids};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use thingsvision::arrays;
-use thingsvision::atomic_file::free_space;
-use thingsvision::error::advise;
-use thingsvision::npy::Matrix;
-use thingsvision::numbers::{bytes, count};
-use thingsvision::outputs;
-use thingsvision::rdm::{Job, Shape, Stack, ids};
 
-/// Checks everything, then computes, and prints where the RDM is.
-pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
-    let subjects = subject::all(arguments)?;
-    let out = out(arguments, &subjects)?;
+/// Checks everything, then computes, and says where the RDM is.
+pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
+    let subjects = subject::all(request)?;
+    let out = out(request, &subjects)?;
     outputs::check_folder(&out)?;
     outputs::check_run(&out)?;
     outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
     outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
-    let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };
+    let shape = if request.condensed { Shape::Condensed } else { Shape::Square };
     let ids = match &subjects[..] {
-        [only] => one(only, arguments, shape, &out, printer)?,
-        _ => several(&subjects, arguments, shape, &out, printer)?,
+        [only] => one(only, request, shape, &out, observer)?,
+        _ => several(&subjects, request, shape, &out, observer)?,
     };
-    outputs::write_ids(&out, ids.as_deref(), &printer)?;
-    Ok(printer.data(&out.display().to_string())?)
+    outputs::write_ids(&out, ids.as_deref(), observer)?;
+    Ok(out)
 }
 
 /// What --out says; of one subject `features.npy` to `features.rdm.npy`, `features.mat:x` to `features.x.rdm.npy`.
-fn out(arguments: &Rdm, subjects: &[Subject]) -> Result<PathBuf> {
-    match (&arguments.out, subjects) {
+fn out(request: &Request, subjects: &[Subject]) -> Result<PathBuf> {
+    match (&request.out, subjects) {
         (Some(out), _) => Ok(out.clone()),
         (None, [only]) => {
             let (file, name) = arrays::split(only.source);
@@ -48,8 +48,8 @@ fn out(arguments: &Rdm, subjects: &[Subject]) -> Result<PathBuf> {
 }
 
 /// The RDM of one subject; returns the IDs of its stimuli.
-fn one(subject: &Subject, arguments: &Rdm, shape: Shape, out: &Path, printer: Printer) -> Result<Option<Vec<String>>> {
-    let Planned { job, ids } = Planned::new(subject, arguments, printer)?;
+fn one(subject: &Subject, request: &Request, shape: Shape, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
+    let Planned { job, ids } = Planned::new(subject, request, observer)?;
     check_disk(out, size(shape, job.stimuli()))?;
     outputs::check_ids(out, ids.as_deref())?;
     job.write(out, shape)?;
@@ -57,16 +57,22 @@ fn one(subject: &Subject, arguments: &Rdm, shape: Shape, out: &Path, printer: Pr
 }
 
 /// The RDMs of all subjects in the order of the first, one after the other; returns the IDs of the stimuli.
-fn several(subjects: &[Subject], arguments: &Rdm, shape: Shape, out: &Path, printer: Printer) -> Result<Option<Vec<String>>> {
+fn several(
+    subjects: &[Subject],
+    request: &Request,
+    shape: Shape,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<Option<Vec<String>>> {
     check_files(subjects)?;
-    let first = Planned::new(&subjects[0], arguments, printer)?;
+    let first = Planned::new(&subjects[0], request, observer)?;
     let stimuli = first.job.stimuli();
     check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
     let mut stack = Stack::create(out, subjects.len(), stimuli, shape)?;
     stack.put(0, &first.job)?;
     let mut common = Common::new(&subjects[0], first)?;
     for (number, subject) in subjects.iter().enumerate().skip(1) {
-        let mut planned = Planned::new(subject, arguments, printer)?;
+        let mut planned = Planned::new(subject, request, observer)?;
         if let Some(order) = common.order(subject, &planned)? {
             planned.job.reorder(&order);
         }
@@ -75,7 +81,7 @@ fn several(subjects: &[Subject], arguments: &Rdm, shape: Shape, out: &Path, prin
     outputs::check_ids(out, common.ids.as_deref())?;
     stack.finish()?;
     let order = if common.assumed { ", taken to be in the same order" } else { "" };
-    printer.note(&format!("RDMs of {} subjects, {} stimuli each{order}", count(subjects.len()), count(stimuli)));
+    observer.note(&format!("RDMs of {} subjects, {} stimuli each{order}", count(subjects.len()), count(stimuli)));
     Ok(common.ids)
 }
 
@@ -94,28 +100,28 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(subject: &Subject, arguments: &Rdm, printer: Printer) -> Result<Planned> {
-        let read = Features::read(arguments, subject)?;
-        let noise = read.noise(arguments, subject)?;
-        let (features, ids) = read.of_stimuli(arguments);
+    fn new(subject: &Subject, request: &Request, observer: &dyn Observer) -> Result<Planned> {
+        let read = Features::read(request, subject)?;
+        let noise = read.noise(request, subject)?;
+        let (features, ids) = read.of_stimuli(request);
         if subject.mask.is_some() {
             let constant = constant_units(&features);
             if constant > 0 {
                 let of = format!("{} of {} voxels", count(constant), count(features.columns));
-                printer.note(&format!("{of} have one value in all rows, as outside of the brain; they count: look at the mask"));
+                observer.note(&format!("{of} have one value in all rows, as outside of the brain; they count: look at the mask"));
             }
         }
         let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
-        let shape = if arguments.condensed { Shape::Condensed } else { Shape::Square };
+        let shape = if request.condensed { Shape::Condensed } else { Shape::Square };
         let (n, units) = (count(stimuli), count(features.columns));
-        let of = if arguments.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
-        printer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(shape, stimuli))));
+        let of = if request.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
+        observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(shape, stimuli))));
         // Of crossnobis a row is a measurement, of which there are more than stimuli.
         let named = ids.as_ref().filter(|_| features.rows == stimuli);
         let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
-        let job = Job::new(arguments.metric(), features, noise.as_ref(), arguments.on_constant, &name)
+        let job = Job::new(request.metric(), features, noise.as_ref(), request.on_constant, &name)
             .with_context(|| format!("no RDM of `{}`", subject.source.display()))?;
-        let ids = left(&job, stimuli, ids, printer);
+        let ids = left(&job, stimuli, ids, observer);
         Ok(Planned { job, ids })
     }
 }
@@ -136,9 +142,9 @@ fn constant_units(features: &Matrix) -> usize {
 }
 
 /// The IDs of the stimuli that the RDM has; of dropped rows it must be known which are left.
-fn left(job: &Job, stimuli: usize, ids: Option<Vec<String>>, printer: Printer) -> Option<Vec<String>> {
+fn left(job: &Job, stimuli: usize, ids: Option<Vec<String>>, observer: &dyn Observer) -> Option<Vec<String>> {
     let Some(kept) = job.kept() else { return ids };
-    printer.note(&format!("left out {} without variance", count(stimuli - kept.len())));
+    observer.note(&format!("left out {} without variance", count(stimuli - kept.len())));
     let name = |row: usize| ids.as_ref().map_or_else(|| format!("row {row}"), |ids| ids[row].clone());
     Some(kept.into_iter().map(name).collect())
 }
