@@ -1,7 +1,7 @@
 //! The flags of `thingsvision rsa` and `thingsvision cka`.
 
 use std::path::PathBuf;
-use thingsvision::rsa::{Comparison, Over, Request};
+use thingsvision::rsa::{Comparison, Over, Request, cka};
 
 /// `thingsvision rsa`
 #[derive(Debug, clap::Args)]
@@ -103,4 +103,12 @@ pub struct Cka {
     /// Print JSON instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+impl Cka {
+    /// What the flags ask for.
+    pub fn request(&self) -> cka::Request {
+        let Cka { features, intersect, unbiased, out, json: _ } = self;
+        cka::Request { features: features.clone(), intersect: *intersect, unbiased: *unbiased, out: out.clone() }
+    }
 }

@@ -142,7 +142,7 @@ const FEW: usize = 20;
 /// Warnings of tests and intervals that say little.
 fn few(request: &Request, analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
-    if analysis.stimuli < FEW && request.permutations + request.bootstrap > 0 {
+    if analysis.stimuli < FEW && (request.permutations > 0 || request.bootstrap > 0) {
         notes.push(format!("with fewer than {FEW} stimuli tests find little, and intervals are unsure"));
     }
     let smallest = analysis.targets.iter().min_by_key(|target| target.subjects.len());

@@ -139,7 +139,7 @@ mod tests {
         let kernels: Vec<Kernel> = all.iter().map(|rows| kernel(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())).collect();
         let rdm = |rows: &Vec<Vec<f64>>| -> Vec<f64> {
             let distance = |(i, j): (usize, usize)| rows[i].iter().zip(&rows[j]).map(|(a, b)| (a - b) * (a - b)).sum();
-            super::super::centring::indices(6).map(distance).collect()
+            crate::rsa::centring::indices(6).map(distance).collect()
         };
         for (a, one) in all.iter().enumerate() {
             for (b, other) in all.iter().enumerate() {
