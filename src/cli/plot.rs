@@ -3,7 +3,6 @@
 use clap::Subcommand;
 use std::path::PathBuf;
 use thingsvision::plot::Scale;
-use thingsvision::rdm::Clustering;
 
 /// `thingsvision plot`
 #[derive(Debug, clap::Args)]
@@ -91,17 +90,13 @@ pub struct Shown {
     #[arg(long)]
     pub intersect: bool,
 
-    /// Order the stimuli by clusters of this RDM, the same order in all panels
+    /// Order the stimuli by clusters of this RDM (hierarchical, average linkage), the same order in all panels
     #[arg(long, value_name = "RDM")]
     pub cluster: Option<PathBuf>,
 
     /// Mark so many clusters
     #[arg(long, value_name = "K", requires = "cluster", value_parser = clap::value_parser!(u32).range(1..))]
     pub clusters: Option<u32>,
-
-    /// How clusters are found
-    #[arg(long, value_enum, default_value_t, requires = "cluster")]
-    pub clustering: Clustering,
 
     /// Mark the categories of the stimuli, and order by them if there are no clusters: `folder`, the folder of each image,
     /// or a table of stimulus ID and category
@@ -124,7 +119,7 @@ pub struct Shown {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
     pub max_conditions: Option<u32>,
 
-    /// For --max-conditions and --clustering kmeans
+    /// For --max-conditions
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 

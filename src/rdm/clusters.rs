@@ -1,6 +1,6 @@
 //! Clusters of stimuli, and the order of stimuli in which they stand side by side.
 
-use super::{Rdms, kmeans, pair};
+use super::Rdms;
 use crate::error::advise;
 use anyhow::Result;
 use kodama::{Method, linkage};
@@ -14,20 +14,10 @@ pub struct Clusters {
     pub of: Vec<usize>,
 }
 
-/// How clusters are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Clustering {
-    /// Hierarchical, by the average dissimilarity of two clusters (UPGMA); stimuli in the order of the tree's leaves
-    #[default]
-    Average,
-    /// k-means of the rows of the RDM, the best of 10 starts; stimuli within a cluster in the given order
-    Kmeans,
-}
-
 impl Clusters {
-    /// The `count` clusters of the stimuli of the first RDM in `rdms`; `seed` is for k-means. Fails if a pair is missing,
-    /// or if there are fewer stimuli than clusters.
-    pub fn find(rdms: &Rdms, clustering: Clustering, count: usize, seed: u64) -> Result<Clusters> {
+    /// The `count` clusters of the stimuli of the first RDM in `rdms`, by the average dissimilarity of two clusters (UPGMA);
+    /// stimuli in the order of the tree's leaves. Fails if a pair is missing, or if there are fewer stimuli than clusters.
+    pub fn find(rdms: &Rdms, count: usize) -> Result<Clusters> {
         let (n, pairs) = (rdms.stimuli, &rdms.subjects[0]);
         if !(1..=n).contains(&count) {
             return Err(advise(format!("{n} stimuli cannot be in {count} clusters"), format!("ask for 1 to {n}")));
@@ -38,10 +28,7 @@ impl Clusters {
                 "cluster by another RDM; `thingsvision rdm check` says which pairs are missing",
             ));
         }
-        match clustering {
-            Clustering::Average => Ok(by_average(n, pairs, count)),
-            Clustering::Kmeans => by_means(n, pairs, count, seed),
-        }
+        Ok(by_average(n, pairs, count))
     }
 
     /// Stimuli by the number of their category, otherwise in the given order.
@@ -86,51 +73,34 @@ fn by_average(n: usize, pairs: &[f64], count: usize) -> Clusters {
     Clusters { order, of }
 }
 
-fn by_means(n: usize, pairs: &[f64], count: usize, seed: u64) -> Result<Clusters> {
-    let row = |i: usize| -> Vec<f64> { (0..n).map(|j| if i == j { 0.0 } else { pairs[pair(n, i, j)] }).collect() };
-    let rows: Vec<Vec<f64>> = (0..n).map(row).collect();
-    let found = kmeans::kmeans(&rows, count, seed)?;
-    // Numbered by their first stimulus.
-    let mut numbers: Vec<usize> = Vec::new();
-    for cluster in &found {
-        if !numbers.contains(cluster) {
-            numbers.push(*cluster);
-        }
-    }
-    let number = |cluster: &usize| numbers.iter().position(|other| other == cluster).unwrap_or(0);
-    Ok(Clusters::of_categories(found.iter().map(number).collect()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn find(values: &[f64], count: usize, clustering: Clustering) -> Clusters {
+    fn find(values: &[f64], count: usize) -> Clusters {
         let n = values.len();
         let pairs = super::super::file::pairs_of(n).map(|(i, j)| (values[i] - values[j]).abs()).collect();
-        Clusters::find(&Rdms { stimuli: n, ids: None, subjects: vec![pairs] }, clustering, count, 0).unwrap()
+        Clusters::find(&Rdms { stimuli: n, ids: None, subjects: vec![pairs] }, count).unwrap()
     }
 
     #[test]
     fn points_on_a_line_fall_into_their_groups() {
         let values = [0.0, 10.0, 0.1, 10.3, 5.0, 10.1];
-        for clustering in [Clustering::Average, Clustering::Kmeans] {
-            let clusters = find(&values, 3, clustering);
-            let groups = |stimuli: &[usize]| stimuli.iter().map(|&stimulus| clusters.of[stimulus]).collect::<Vec<_>>();
-            let (low, high) = (groups(&[0, 2]), groups(&[1, 3, 5]));
-            assert!(low[0] == low[1] && high[0] == high[1] && high[0] == high[2], "{clusters:?}");
-            assert_eq!(clusters.count(), 3);
-            let ordered = groups(&clusters.order);
-            assert!(ordered.is_sorted(), "{ordered:?}");
-        }
-        assert_eq!(find(&values, 6, Clustering::Average).count(), 6);
-        assert_eq!(find(&values, 1, Clustering::Average).of, [0; 6]);
+        let clusters = find(&values, 3);
+        let groups = |stimuli: &[usize]| stimuli.iter().map(|&stimulus| clusters.of[stimulus]).collect::<Vec<_>>();
+        let (low, high) = (groups(&[0, 2]), groups(&[1, 3, 5]));
+        assert!(low[0] == low[1] && high[0] == high[1] && high[0] == high[2], "{clusters:?}");
+        assert_eq!(clusters.count(), 3);
+        let ordered = groups(&clusters.order);
+        assert!(ordered.is_sorted(), "{ordered:?}");
+        assert_eq!(find(&values, 6).count(), 6);
+        assert_eq!(find(&values, 1).of, [0; 6]);
     }
 
     #[test]
     fn missing_pairs_and_too_many_clusters_are_refused() {
         let rdms = |pair| Rdms { stimuli: 4, ids: None, subjects: vec![vec![pair, 2., 3., 4., 5., 6.]] };
-        assert!(Clusters::find(&rdms(f64::NAN), Clustering::Average, 2, 0).unwrap_err().to_string().contains("are missing"));
-        assert!(Clusters::find(&rdms(1.0), Clustering::Kmeans, 5, 0).unwrap_err().to_string().contains("cannot be in 5"));
+        assert!(Clusters::find(&rdms(f64::NAN), 2).unwrap_err().to_string().contains("are missing"));
+        assert!(Clusters::find(&rdms(1.0), 5).unwrap_err().to_string().contains("cannot be in 5"));
     }
 }

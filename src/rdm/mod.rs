@@ -18,7 +18,6 @@ mod file;
 
 pub mod ids;
 mod job;
-mod kmeans;
 mod mapped;
 mod mds;
 mod metric;
@@ -39,7 +38,7 @@ pub use average::{Pooling, average};
 pub use bands::Shape;
 pub use categories::Categories;
 pub use check::{Finding, MANY_TIES, check, missing, tied_share};
-pub use clusters::{Clustering, Clusters};
+pub use clusters::Clusters;
 pub use constant::varies;
 pub use design::{Labels, means};
 pub use file::says_nothing;

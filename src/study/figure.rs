@@ -1,7 +1,7 @@
 //! The figures of a study: RDMs, bars of scores, profiles along layers; each by itself, and all in one.
 
 use crate::plot::{Groups, Panel, Picture, RdmPlot, Scale, Text, Values, bars, profiles};
-use crate::rdm::{Clustering, Clusters, Rdms, aligned};
+use crate::rdm::{Clusters, Rdms, aligned};
 use crate::rsa::{Score, of_run};
 use anyhow::Result;
 
@@ -168,7 +168,7 @@ fn order(scene: &Scene, clusters: usize) -> Result<(Vec<usize>, Vec<Groups>, Str
         let note = format!("Stimuli in the given order, for pairs are missing in {}.", reference.title);
         return Ok((order.clone(), categories(&order).into_iter().collect(), note));
     }
-    let found = Clusters::find(&rdms, Clustering::Average, clusters.clamp(1, scene.stimuli), 0)?;
+    let found = Clusters::find(&rdms, clusters.clamp(1, scene.stimuli))?;
     let of_category = categories(&found.order);
     let of_cluster = Groups::of_clusters(&found, &found.order, of_category.is_some());
     let note = format!("Stimuli ordered by {} clusters of {} (average linkage).", found.count(), reference.title);

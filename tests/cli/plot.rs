@@ -96,7 +96,6 @@ fn what_cannot_be_drawn_is_said() {
     let lab = lab();
     let problem = |arguments: &str| lab.fail(arguments).lines().next().unwrap().to_owned();
     assert_eq!(problem("plot rdm d.npy --cluster d.npy --clusters 13"), "error: 12 stimuli cannot be in 13 clusters");
-    assert_eq!(problem("plot rdm d.npy --cluster d.npy --clustering kmeans"), "error: k-means needs the number of clusters");
     assert!(problem("plot rdm d.npy --categories folder").contains("`stimulus-0` lies in no folder"));
     assert_eq!(problem("plot rdm d.npy --thumbnails images"), "error: there is no picture `images/stimulus-0`");
     assert!(problem("plot rdm d.npy activations/alexnet.random-0").contains("are not of the same stimuli"));

@@ -1,9 +1,9 @@
-//! Clusters and maps of stimuli against SciPy, scikit-learn and NumPy.
+//! Clusters and maps of stimuli against SciPy and scikit-learn.
 
 use crate::fixtures;
 use crate::golden::vector;
 use serde_json::Value;
-use thingsvision::rdm::{Clustering, Clusters, Rdms, pair, plane};
+use thingsvision::rdm::{Clusters, Rdms, plane};
 
 fn golden(part: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(fixtures().join("order.json")).unwrap();
@@ -40,7 +40,7 @@ fn the_leaves_and_cuts_of_average_linkage_are_those_of_scipy() {
         let rdms = rdms(&golden);
         for (count, expected) in golden["clusters"].as_object().unwrap() {
             let (count, expected) = (count.parse().unwrap(), numbers(expected));
-            let found = Clusters::find(&rdms, Clustering::Average, count, 0).unwrap();
+            let found = Clusters::find(&rdms, count).unwrap();
             assert_eq!(found.order, numbers(&golden["leaves"]));
             assert_eq!(found.count(), count);
             // Where merges are tied SciPy undoes all or none of them, and we as many as are needed.
@@ -53,36 +53,6 @@ fn the_leaves_and_cuts_of_average_linkage_are_those_of_scipy() {
         }
     }
     assert_eq!(compared, 19);
-}
-
-#[test]
-fn k_means_finds_what_scikit_learn_finds_in_a_hundred_starts() {
-    for golden in golden("means") {
-        let rdms = rdms(&golden);
-        let count = golden["count"].as_u64().unwrap() as usize;
-        for seed in 0..3 {
-            let found = Clusters::find(&rdms, Clustering::Kmeans, count, seed).unwrap();
-            assert_same_partition(&found.of, &numbers(&golden["clusters"]));
-            let inertia = inertia(&rdms, &found.of, count);
-            let expected = golden["inertia"].as_f64().unwrap();
-            assert!((inertia - expected).abs() < 1e-9 * expected, "{inertia}, not {expected}");
-        }
-    }
-}
-
-/// The sum of squared distances of the rows of the RDM from the means of their clusters.
-fn inertia(rdms: &Rdms, of: &[usize], count: usize) -> f64 {
-    let n = rdms.stimuli;
-    let at = |i: usize, j: usize| if i == j { 0.0 } else { rdms.subjects[0][pair(n, i, j)] };
-    let mut sum = 0.0;
-    for cluster in 0..count {
-        let members: Vec<usize> = (0..n).filter(|&stimulus| of[stimulus] == cluster).collect();
-        for column in 0..n {
-            let mean = members.iter().map(|&row| at(row, column)).sum::<f64>() / members.len() as f64;
-            sum += members.iter().map(|&row| (at(row, column) - mean).powi(2)).sum::<f64>();
-        }
-    }
-    sum
 }
 
 #[test]

@@ -13,7 +13,7 @@ use thingsvision::error::advise;
 use thingsvision::numbers::count;
 use thingsvision::parallel::parallel;
 use thingsvision::plot::{Groups, Raster, categories, display_names, thumbnail};
-use thingsvision::rdm::{Clustering, Clusters, Labels, Rdms, aligned};
+use thingsvision::rdm::{Clusters, Labels, Rdms, aligned};
 use thingsvision::rsa::run_and_layer;
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
@@ -122,13 +122,7 @@ fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Cluster
     let n = reference.stimuli;
     let pairs = aligned(n, &reference.subjects[0], chosen);
     let rdms = Rdms { stimuli: chosen.len(), ids: None, subjects: vec![pairs] };
-    let wanted = match (shown.clusters, shown.clustering) {
-        (None, Clustering::Kmeans) => {
-            return Err(advise("k-means needs the number of clusters", "say how many: --clusters 5"));
-        }
-        (wanted, _) => wanted.unwrap_or(1) as usize,
-    };
-    Clusters::find(&rdms, shown.clustering, wanted, shown.seed)
+    Clusters::find(&rdms, shown.clusters.unwrap_or(1) as usize)
 }
 
 fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
@@ -137,12 +131,8 @@ fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
     }
     if let Some(reference) = &shown.cluster {
         let name = run_and_layer(reference).map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
-        let how = match shown.clustering {
-            Clustering::Average => "hierarchical, average linkage".to_owned(),
-            Clustering::Kmeans => format!("k-means of the rows of the RDM, seed {}", shown.seed),
-        };
         let clusters = shown.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
-        return Some(format!("Ordered by {clusters} of {} ({how}).", name.trim_end()));
+        return Some(format!("Ordered by {clusters} of {} (hierarchical, average linkage).", name.trim_end()));
     }
     categories.then(|| "Ordered by category.".to_owned())
 }
