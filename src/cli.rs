@@ -8,7 +8,7 @@ mod rsa;
 
 pub use extract::Extract;
 pub use pixels::Pixels;
-pub use plot::{Plot, PlotCommand, PlotMds, PlotRdm, PlotScores, Shown};
+pub use plot::{Plot, PlotCommand};
 pub use rdm::{Rdm, RdmCommand};
 pub use rsa::{Cka, Rsa};
 

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use std::path::PathBuf;
-use thingsvision::plot::Scale;
+use thingsvision::plot::{Request, Scale};
 
 /// `thingsvision plot`
 #[derive(Debug, clap::Args)]
@@ -54,6 +54,14 @@ pub struct PlotRdm {
     pub out: PathBuf,
 }
 
+impl PlotRdm {
+    /// What the flags ask for.
+    pub fn request(&self) -> Request {
+        let PlotRdm { shown, raw, unit, colours, out } = self;
+        Request { raw: *raw, unit: unit.clone(), colours: *colours, out: Some(out.clone()), ..shown.request() }
+    }
+}
+
 /// `thingsvision plot mds`
 #[derive(Debug, clap::Args)]
 pub struct PlotMds {
@@ -64,6 +72,13 @@ pub struct PlotMds {
     /// Where the pictures go: PREFIX.png and PREFIX.svg, and PREFIX.points.csv; or one file, FILE.png or FILE.svg
     #[arg(long, value_name = "PREFIX|FILE", default_value = "mds")]
     pub out: PathBuf,
+}
+
+impl PlotMds {
+    /// What the flags ask for.
+    pub fn request(&self) -> Request {
+        Request { out: Some(self.out.clone()), ..self.shown.request() }
+    }
 }
 
 /// `thingsvision plot bars` and `layers`
@@ -126,4 +141,23 @@ pub struct Shown {
     /// Panels in a row [default: all, at most 9]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub columns: Option<u32>,
+}
+
+impl Shown {
+    fn request(&self) -> Request {
+        Request {
+            rdms: self.rdms.clone(),
+            intersect: self.intersect,
+            cluster: self.cluster.clone(),
+            clusters: self.clusters,
+            categories: self.categories.clone(),
+            keep_order: self.keep_order,
+            thumbnails: self.thumbnails.clone(),
+            no_names: self.no_names,
+            max_conditions: self.max_conditions,
+            seed: self.seed,
+            columns: self.columns,
+            ..Request::default()
+        }
+    }
 }

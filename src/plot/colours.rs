@@ -18,7 +18,8 @@ pub const FAINT: Colour = [224, 224, 224];
 pub const WHITE: Colour = [255, 255, 255];
 
 /// How dissimilarities become colours. Both scales are perceptually uniform, and read by people who do not see all colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// Blue to yellow
     #[default]

@@ -19,6 +19,7 @@ mod picture;
 mod png;
 mod profiles;
 mod rdms;
+mod request;
 mod svg;
 mod thumbnail;
 
@@ -33,5 +34,6 @@ pub use names::display_names;
 pub use picture::{Anchor, Picture, Raster, Shape, Text};
 pub use profiles::profiles;
 pub use rdms::{Groups, MOST_GROUPS, MOST_THUMBNAILS, Panel, RdmPlot};
+pub use request::{Request, draw_bars, draw_layers, draw_maps, draw_rdms};
 pub use svg::{escaped, svg};
 pub use thumbnail::thumbnail;

@@ -1,68 +1,68 @@
 //! Which stimuli are drawn, in which order, and with which marks, names and thumbnails.
 
+use super::Request;
 use super::sources::Sources;
-use crate::cli::Shown;
-use crate::printer::Printer;
+use crate::error::advise;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::parallel::parallel;
+use crate::plot::{Groups, Raster, categories, display_names, thumbnail};
+use crate::rdm::{Clusters, Labels, Rdms, aligned};
+use crate::rsa::run_and_layer;
 use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use thingsvision::error::advise;
-use thingsvision::numbers::count;
-use thingsvision::parallel::parallel;
-use thingsvision::plot::{Groups, Raster, categories, display_names, thumbnail};
-use thingsvision::rdm::{Clusters, Labels, Rdms, aligned};
-use thingsvision::rsa::run_and_layer;
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
-pub struct Drawn {
+pub(super) struct Drawn {
     /// Their rows in the first RDM.
-    pub rows: Vec<usize>,
+    pub(super) rows: Vec<usize>,
     /// Their IDs, if they are known.
-    pub ids: Option<Vec<String>>,
+    pub(super) ids: Option<Vec<String>>,
     /// Their IDs as people read them.
-    pub names: Option<Vec<String>>,
-    pub clusters: Option<Groups>,
-    pub categories: Option<Groups>,
-    pub thumbnails: Option<Vec<Arc<Raster>>>,
+    pub(super) names: Option<Vec<String>>,
+    pub(super) clusters: Option<Groups>,
+    pub(super) categories: Option<Groups>,
+    pub(super) thumbnails: Option<Vec<Arc<Raster>>>,
     /// How they were chosen, in sentences.
-    pub chosen: Vec<String>,
+    pub(super) chosen: Vec<String>,
     /// And how they were ordered.
-    pub notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Drawn {
     /// Chooses and orders the stimuli of `sources`, all of which are brought into that order.
-    pub fn choose(shown: &Shown, sources: &mut Sources, printer: Printer) -> Result<Drawn> {
+    pub(super) fn choose(request: &Request, sources: &mut Sources, observer: &dyn Observer) -> Result<Drawn> {
         let mut notes = sources.notes.clone();
-        let chosen = sample(shown, sources.stimuli, &mut notes);
+        let chosen = sample(request, sources.stimuli, &mut notes);
         let how_chosen = notes.clone();
-        let categories = shown
+        let categories = request
             .categories
             .as_deref()
-            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, &printer))
+            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, observer))
             .transpose()?;
-        let clusters = sources.reference.as_ref().map(|reference| clusters(shown, reference, &chosen)).transpose()?;
+        let clusters = sources.reference.as_ref().map(|reference| clusters(request, reference, &chosen)).transpose()?;
         let of = |labels: &Labels| chosen.iter().map(|&row| labels.of_row[row]).collect::<Vec<_>>();
         let in_order = match (&clusters, &categories) {
-            _ if shown.keep_order => (0..chosen.len()).collect(),
+            _ if request.keep_order => (0..chosen.len()).collect(),
             (Some(clusters), _) => clusters.order.clone(),
             (None, Some(labels)) => Clusters::of_categories(of(labels)).order,
             (None, None) => (0..chosen.len()).collect(),
         };
-        notes.extend(ordered_by(shown, categories.is_some()));
+        notes.extend(ordered_by(request, categories.is_some()));
         let rows: Vec<usize> = in_order.iter().map(|&place| chosen[place]).collect();
         for panel in &mut sources.panels {
             panel.pairs = aligned(sources.stimuli, &panel.pairs, &rows);
         }
         let ids: Option<Vec<String>> = sources.ids.as_ref().map(|ids| rows.iter().map(|&row| ids[row].clone()).collect());
-        let thumbnails = shown.thumbnails.as_deref().map(|folder| thumbnails(folder, ids.as_deref())).transpose()?;
+        let thumbnails = request.thumbnails.as_deref().map(|folder| thumbnails(folder, ids.as_deref())).transpose()?;
         Ok(Drawn {
-            names: ids.as_deref().filter(|_| !shown.no_names).map(display_names),
+            names: ids.as_deref().filter(|_| !request.no_names).map(display_names),
             clusters: clusters
-                .filter(|_| shown.clusters.is_some())
+                .filter(|_| request.clusters.is_some())
                 .map(|found| Groups::of_clusters(&found, &in_order, categories.is_some())),
             categories: categories.map(|labels| category_groups(labels, &rows)),
             rows: rows.iter().map(|&row| sources.first_rows[row]).collect(),
@@ -74,19 +74,19 @@ impl Drawn {
     }
 
     /// What is to be known of the stimuli in a map, in which order says nothing, but colours may.
-    pub fn map_notes(&self) -> Vec<String> {
+    pub(super) fn map_notes(&self) -> Vec<String> {
         let of_clusters = self.clusters.is_some() && self.categories.is_none();
         let colours = of_clusters.then(|| self.notes.last().map(|note| note.replace("Ordered by", "Colours:"))).flatten();
         self.chosen.iter().cloned().chain(colours).collect()
     }
 
     /// The strips along the edges of RDMs, the outer one last.
-    pub fn groups(&self) -> Vec<Groups> {
+    pub(super) fn groups(&self) -> Vec<Groups> {
         self.clusters.iter().chain(&self.categories).cloned().collect()
     }
 
     /// A table of the stimuli as they are drawn, with `columns` of numbers more.
-    pub fn csv(&self, columns: &[(String, Vec<f64>)]) -> Result<Vec<u8>> {
+    pub(super) fn csv(&self, columns: &[(String, Vec<f64>)]) -> Result<Vec<u8>> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         let groups = [("cluster", &self.clusters), ("category", &self.categories)];
         let groups: Vec<_> = groups.into_iter().filter_map(|(title, groups)| Some((title, groups.as_ref()?))).collect();
@@ -107,31 +107,31 @@ impl Drawn {
 }
 
 /// The stimuli that are drawn, in the given order.
-fn sample(shown: &Shown, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
+fn sample(request: &Request, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
     let mut all: Vec<usize> = (0..stimuli).collect();
-    if let Some(most) = shown.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
-        all.shuffle(&mut ChaCha8Rng::seed_from_u64(shown.seed));
+    if let Some(most) = request.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
+        all.shuffle(&mut ChaCha8Rng::seed_from_u64(request.seed));
         all.truncate(most);
         all.sort_unstable();
-        notes.push(format!("{} of {} stimuli, drawn at random (seed {}).", count(most), count(stimuli), shown.seed));
+        notes.push(format!("{} of {} stimuli, drawn at random (seed {}).", count(most), count(stimuli), request.seed));
     }
     all
 }
 
-fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
+fn clusters(request: &Request, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
     let n = reference.stimuli;
     let pairs = aligned(n, &reference.subjects[0], chosen);
     let rdms = Rdms { stimuli: chosen.len(), ids: None, subjects: vec![pairs] };
-    Clusters::find(&rdms, shown.clusters.unwrap_or(1) as usize)
+    Clusters::find(&rdms, request.clusters.unwrap_or(1) as usize)
 }
 
-fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
-    if shown.keep_order {
+fn ordered_by(request: &Request, categories: bool) -> Option<String> {
+    if request.keep_order {
         return None;
     }
-    if let Some(reference) = &shown.cluster {
+    if let Some(reference) = &request.cluster {
         let name = run_and_layer(reference).map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
-        let clusters = shown.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
+        let clusters = request.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
         return Some(format!("Ordered by {clusters} of {} (hierarchical, average linkage).", name.trim_end()));
     }
     categories.then(|| "Ordered by category.".to_owned())

@@ -1,15 +1,15 @@
 //! The RDMs that are drawn: read, of subjects their mean, and brought to the same stimuli.
 
-use crate::cli::Shown;
-use crate::printer::Printer;
+use super::Request;
+use crate::arrays;
+use crate::numbers::count;
+use crate::observer::Observer;
+use crate::outputs;
+use crate::plot::Panel;
+use crate::rdm::{Pooling, Rdms, align_files, aligned, average};
+use crate::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use thingsvision::arrays;
-use thingsvision::numbers::count;
-use thingsvision::outputs;
-use thingsvision::plot::Panel;
-use thingsvision::rdm::{Pooling, Rdms, align_files, aligned, average};
-use thingsvision::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 
 /// An RDM that is drawn.
 struct Source {
@@ -20,34 +20,34 @@ struct Source {
 }
 
 /// RDMs of the same stimuli in the same order.
-pub struct Sources {
-    pub panels: Vec<Panel>,
-    pub stimuli: usize,
-    pub ids: Option<Vec<String>>,
+pub(super) struct Sources {
+    pub(super) panels: Vec<Panel>,
+    pub(super) stimuli: usize,
+    pub(super) ids: Option<Vec<String>>,
     /// The RDM by which stimuli are ordered.
-    pub reference: Option<Rdms>,
+    pub(super) reference: Option<Rdms>,
     /// Where the first RDM has the stimuli.
-    pub first_rows: Vec<usize>,
+    pub(super) first_rows: Vec<usize>,
     /// What was left out or assumed, in sentences.
-    pub notes: Vec<String>,
+    pub(super) notes: Vec<String>,
     /// All that was read.
-    pub files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Sources {
     /// Reads and aligns what is to be shown.
-    pub fn read(shown: &Shown, printer: Printer) -> Result<Sources> {
-        let mut sources: Vec<Source> = match &shown.rdms[..] {
-            [] => candidates(&[], &printer)?.into_iter().map(Source::of_layer).collect(),
+    pub(super) fn read(request: &Request, observer: &dyn Observer) -> Result<Sources> {
+        let mut sources: Vec<Source> = match &request.rdms[..] {
+            [] => candidates(&[], observer)?.into_iter().map(Source::of_layer).collect(),
             named => {
-                let read: Vec<Vec<Source>> = named.iter().map(|text| read(text, printer)).collect::<Result<_>>()?;
+                let read: Vec<Vec<Source>> = named.iter().map(|text| read(text, observer)).collect::<Result<_>>()?;
                 read.into_iter().flatten().collect()
             }
         };
-        if let Some(path) = &shown.cluster {
+        if let Some(path) = &request.cluster {
             sources.push(Source::of_file(None, vec![path.clone()])?);
         }
-        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], shown.intersect)?;
+        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], request.intersect)?;
         let mut notes = Vec::new();
         if alignment.left_out > 0 {
             notes.push(format!("{} stimuli that are not in all RDMs are left out.", count(alignment.left_out)));
@@ -55,7 +55,7 @@ impl Sources {
         if alignment.assumed && alignment.ids.is_some() {
             notes.push("RDMs without names are taken to be in the order of the others.".into());
         }
-        notes.iter().for_each(|note| printer.note(note));
+        notes.iter().for_each(|note| observer.note(note));
         let first_rows = alignment.rows[0].clone();
         let stimuli = alignment.rows[0].len();
         let files = sources.iter().flat_map(|source| outputs::read_of(&source.path)).collect();
@@ -64,16 +64,16 @@ impl Sources {
             let pairs = aligned(source.rdm.stimuli, &source.rdm.subjects[0], rows);
             panels.push(Panel { title: source.title, subtitle: source.subtitle, pairs });
         }
-        let reference = shown.cluster.as_ref().and_then(|_| panels.pop());
+        let reference = request.cluster.as_ref().and_then(|_| panels.pop());
         let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
         Ok(Sources { panels, stimuli, ids: alignment.ids, reference, first_rows, notes, files })
     }
 }
 
 /// What `[NAME=]RDM` or `RUN_DIR` names.
-fn read(text: &str, printer: Printer) -> Result<Vec<Source>> {
+fn read(text: &str, observer: &dyn Observer) -> Result<Vec<Source>> {
     if Path::new(text).is_dir() {
-        return Ok(layers_of_run(Path::new(text), &printer)?.into_iter().map(Source::of_layer).collect());
+        return Ok(layers_of_run(Path::new(text), observer)?.into_iter().map(Source::of_layer).collect());
     }
     let named = Named::parse(text, "")?;
     Ok(vec![Source::of_file(named.name, named.files)?])

@@ -1,38 +1,37 @@
-//! `thingsvision plot rdm` and `plot mds`.
+//! RDMs as heat maps, and maps of stimuli.
 
 use super::sources::Sources;
 use super::stimuli::Drawn;
-use super::write;
-use crate::cli::{PlotMds, PlotRdm, Shown};
-use crate::printer::Printer;
+use super::{Request, write};
+use crate::atomic_file;
+use crate::error::advise;
+use crate::numbers::{count, count_of};
+use crate::observer::Observer;
+use crate::plot::{Files, MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
+use crate::rdm::{Plane, Rdms, plane};
 use anyhow::Result;
-use std::path::PathBuf;
-use thingsvision::atomic_file;
-use thingsvision::error::advise;
-use thingsvision::numbers::count;
-use thingsvision::plot::{Files, MOST_THUMBNAILS, Map, MapPlot, Panel, RdmPlot, Values};
-use thingsvision::rdm::{Plane, Rdms, plane};
+use std::path::{Path, PathBuf};
 
 /// Panels in a row unless asked otherwise.
 const IN_A_ROW: usize = 9;
 
-/// RDMs as heat maps.
-pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
-    let (files, table, sources, drawn) = read(&wanted.shown, &wanted.out, "order.csv", printer)?;
+/// Draws RDMs side by side, the same stimuli in the same order, and says where the pictures are; the order is beside them.
+pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, table, sources, drawn) = read(request, "rdms", "order.csv", observer)?;
     if drawn.thumbnails.is_some() && drawn.rows.len() > MOST_THUMBNAILS {
         return Err(advise(
             format!("{} stimuli are too many for thumbnails", count(drawn.rows.len())),
             format!("draw at most {MOST_THUMBNAILS}: --max-conditions 100"),
         ));
     }
-    let number_of_rdms = number(sources.panels.len(), "RDM");
-    let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(&wanted.shown)).map(<[Panel]>::to_vec).collect();
+    let number_of_rdms = count_of(sources.panels.len(), "RDM");
+    let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(request)).map(<[Panel]>::to_vec).collect();
     let picture = RdmPlot {
         rows: &rows,
         stimuli: drawn.rows.len(),
-        values: if wanted.raw { Values::Raw } else { Values::Ranks },
-        scale: wanted.colours,
-        unit: wanted.unit.as_deref().unwrap_or("dissimilarity"),
+        values: if request.raw { Values::Raw } else { Values::Ranks },
+        scale: request.colours,
+        unit: request.unit.as_deref().unwrap_or("dissimilarity"),
         names: drawn.names.as_deref(),
         thumbnails: drawn.thumbnails.as_deref(),
         groups: &drawn.groups(),
@@ -41,13 +40,13 @@ pub fn heat_maps(wanted: &PlotRdm, printer: Printer) -> Result<()> {
     .picture()?;
     atomic_file::write(&table, &drawn.csv(&[])?)?;
     let what = format!("{number_of_rdms} of {} stimuli", count(drawn.rows.len()));
-    printer.note(&format!("{what}; their order is in {}", table.display()));
-    write(&files, &picture, &format!("Representational dissimilarity matrices: {what}"), printer)
+    observer.note(&format!("{what}; their order is in {}", table.display()));
+    write(&files, &picture, &format!("Representational dissimilarity matrices: {what}"), observer)
 }
 
-/// Maps of the stimuli.
-pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
-    let (files, table, sources, drawn) = read(&wanted.shown, &wanted.out, "points.csv", printer)?;
+/// Draws maps of the stimuli by classical multidimensional scaling, and says where the pictures are; the points are beside them.
+pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, table, sources, drawn) = read(request, "mds", "points.csv", observer)?;
     let stimuli = drawn.rows.len();
     let mut maps = Vec::new();
     for panel in sources.panels {
@@ -59,7 +58,7 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
         names: drawn.names.as_deref(),
         thumbnails: drawn.thumbnails.as_deref(),
         groups: drawn.categories.as_ref().or(drawn.clusters.as_ref()),
-        columns: columns(&wanted.shown).min(3),
+        columns: columns(request).min(3),
         notes: &drawn.map_notes(),
     }
     .picture();
@@ -71,30 +70,27 @@ pub fn maps(wanted: &PlotMds, printer: Printer) -> Result<()> {
     atomic_file::write(&table, &drawn.csv(&coordinates.collect::<Vec<_>>())?)?;
     let shares: Vec<&Plane> = maps.iter().map(|map| &map.plane).collect();
     let smallest = shares.iter().map(|plane| plane.shares[0] + plane.shares[1]).fold(1.0, f64::min);
-    let what = format!("{} of {} stimuli", number(maps.len(), "map"), count(stimuli));
-    printer.note(&format!(
+    let what = format!("{} of {} stimuli", count_of(maps.len(), "map"), count(stimuli));
+    observer.note(&format!(
         "{what}, which show at least {:.0} % of the variance; the points are in {}",
         100.0 * smallest,
         table.display()
     ));
-    write(&files, &picture, &format!("Multidimensional scaling: {what}"), printer)
+    write(&files, &picture, &format!("Multidimensional scaling: {what}"), observer)
 }
 
 /// All that both need, and where it goes.
-fn read(shown: &Shown, out: &std::path::Path, table: &str, printer: Printer) -> Result<(Files, PathBuf, Sources, Drawn)> {
-    let files = Files::new(out)?;
+fn read(request: &Request, out: &str, table: &str, observer: &dyn Observer) -> Result<(Files, PathBuf, Sources, Drawn)> {
+    request.check()?;
+    let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;
     let table = files.beside(table);
-    let mut sources = Sources::read(shown, printer)?;
-    let categories = shown.categories.iter().map(PathBuf::from);
+    let mut sources = Sources::read(request, observer)?;
+    let categories = request.categories.iter().map(PathBuf::from);
     files.check(std::slice::from_ref(&table), sources.files.iter().cloned().chain(categories))?;
-    let drawn = Drawn::choose(shown, &mut sources, printer)?;
+    let drawn = Drawn::choose(request, &mut sources, observer)?;
     Ok((files, table, sources, drawn))
 }
 
-fn columns(shown: &Shown) -> usize {
-    shown.columns.map_or(IN_A_ROW, |columns| columns as usize)
-}
-
-fn number(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+fn columns(request: &Request) -> usize {
+    request.columns.map_or(IN_A_ROW, |columns| columns as usize)
 }
