@@ -26,7 +26,7 @@ pub mod npy;
 pub mod numbers;
 pub mod observer;
 pub mod output;
-pub mod outputs;
+mod outputs;
 pub mod parallel;
 pub mod plot;
 pub mod ranks;

@@ -14,7 +14,6 @@ pub const GREY: Colour = [120, 120, 120];
 /// Of lines that help the eye.
 pub const FAINT: Colour = [224, 224, 224];
 
-/// The ground.
 pub const WHITE: Colour = [255, 255, 255];
 
 /// How dissimilarities become colours. Both scales are perceptually uniform, and read by people who do not see all colours.

@@ -4,12 +4,6 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
-/// How far letters reach above their line, as a share of the size.
-pub const ASCENT: f64 = 0.73;
-
-/// How far they reach below it.
-pub const DESCENT: f64 = 0.21;
-
 static REGULAR: LazyLock<Face> = LazyLock::new(|| parse(include_bytes!("fonts/LiberationSans-Regular.ttf")));
 static BOLD: LazyLock<Face> = LazyLock::new(|| parse(include_bytes!("fonts/LiberationSans-Bold.ttf")));
 

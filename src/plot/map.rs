@@ -7,29 +7,24 @@ use super::rdms::{Groups, legend, notes};
 use crate::rdm::Plane;
 use std::sync::Arc;
 
-/// A map, with what stands above it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
     /// In bold letters.
     pub title: String,
     /// Below it; may be empty.
     pub subtitle: String,
-    /// Where the stimuli lie.
     pub plane: Plane,
 }
 
-/// What is drawn, and how.
 #[derive(Debug, Clone)]
 pub struct MapPlot<'a> {
-    /// Side by side.
     pub maps: &'a [Map],
     /// The names of the stimuli, which are shown where they fit.
     pub names: Option<&'a [String]>,
     /// A small picture of each stimulus, drawn instead of a point.
     pub thumbnails: Option<&'a [Arc<Raster>]>,
-    /// Colours of the points.
     pub groups: Option<&'a Groups>,
-    /// Maps in a row.
+    /// In a row.
     pub columns: usize,
     /// What else is to be known, below.
     pub notes: &'a [String],
@@ -40,7 +35,6 @@ const SMALL: f64 = 10.0;
 const NAME: f64 = 8.0;
 
 impl MapPlot<'_> {
-    /// The picture.
     pub fn picture(&self) -> Picture {
         let side = if self.maps.len() == 1 { 560.0 } else { 340.0 };
         let panels: Vec<(Picture, usize)> = self.maps.iter().map(|map| self.panel(map, side)).collect();

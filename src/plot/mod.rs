@@ -1,6 +1,6 @@
 //! Pictures: RDMs as heat maps, maps of stimuli, bars and profiles of scores, as SVG and PNG.
 //!
-//! Everything is laid out as a [`Picture`], a list of shapes at known places. SVG is written from it, and PNG drawn from the
+//! A [`Request`] says what is wanted. Everything is laid out as a `Picture`, a list of shapes at known places. SVG is written from it, and PNG drawn from the
 //! SVG, so the two agree.
 
 mod axis;
@@ -23,17 +23,14 @@ mod request;
 mod svg;
 mod thumbnail;
 
-pub use bars::bars;
-pub use categories::categories;
-pub use colours::{Colour, Scale};
-pub use files::Files;
-pub use font::lacks_letters;
-pub use heatmap::Values;
-pub use map::{Map, MapPlot};
-pub use names::display_names;
-pub use picture::{Anchor, Picture, Raster, Shape, Text};
-pub use profiles::profiles;
-pub use rdms::{Groups, MOST_GROUPS, MOST_THUMBNAILS, Panel, RdmPlot};
+pub use colours::Scale;
 pub use request::{Request, draw_bars, draw_layers, draw_maps, draw_rdms};
-pub use svg::{escaped, svg};
-pub use thumbnail::thumbnail;
+
+pub(crate) use bars::bars;
+pub(crate) use categories::categories;
+pub(crate) use files::Files;
+pub(crate) use heatmap::Values;
+pub(crate) use picture::{Picture, Text};
+pub(crate) use profiles::profiles;
+pub(crate) use rdms::{Groups, Panel, RdmPlot};
+pub(crate) use svg::{escaped, svg};

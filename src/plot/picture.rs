@@ -7,72 +7,47 @@ use std::sync::Arc;
 /// Shapes on a white ground, the first at the bottom. Units are CSS pixels, y grows downwards.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Picture {
-    /// The width.
     pub width: f64,
-    /// The height.
     pub height: f64,
-    /// What is drawn.
     pub shapes: Vec<Shape>,
 }
 
-/// Something that is drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// A filled rectangle.
+    /// From the upper left corner.
     Rectangle {
-        /// The left edge.
         x: f64,
-        /// The upper edge.
         y: f64,
-        /// To the right.
         width: f64,
-        /// Downwards.
         height: f64,
-        /// Of the area.
         fill: Colour,
     },
-    /// A line through points.
+    /// Through points `[x, y]`.
     Line {
-        /// `[x, y]` of each.
         points: Vec<[f64; 2]>,
-        /// Of the line.
         colour: Colour,
-        /// How thick it is.
         width: f64,
-        /// Whether it is broken.
         dashed: bool,
     },
-    /// A filled polygon, half transparent.
+    /// A polygon, half transparent.
     Area {
-        /// `[x, y]` of its corners.
         points: Vec<[f64; 2]>,
-        /// Of the area.
         fill: Colour,
     },
-    /// A filled circle with a thin white edge.
+    /// A circle with a thin white edge.
     Dot {
-        /// Of its centre.
         x: f64,
-        /// Of its centre.
         y: f64,
-        /// Of the circle.
         radius: f64,
-        /// Of the area.
         fill: Colour,
     },
-    /// A line of text.
     Text(Text),
-    /// Pixels.
+    /// Pixels, from the upper left corner.
     Raster {
-        /// The left edge.
         x: f64,
-        /// The upper edge.
         y: f64,
-        /// To the right.
         width: f64,
-        /// Downwards.
         height: f64,
-        /// What is shown there.
         raster: Arc<Raster>,
     },
 }
@@ -84,39 +59,29 @@ pub struct Text {
     pub x: f64,
     /// Of the line on which the letters stand.
     pub y: f64,
-    /// The words.
     pub text: String,
-    /// The size of the font.
+    /// Of the font.
     pub size: f64,
-    /// Whether it is bold.
     pub bold: bool,
-    /// Of the letters.
     pub colour: Colour,
-    /// What `x` is.
+    /// Which part of the text stands at `x`.
     pub anchor: Anchor,
     /// In degrees, clockwise, around `x` and `y`.
     pub angle: f64,
 }
 
-/// Which part of a text stands at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// The first letter.
     Start,
-    /// The middle.
     Middle,
-    /// The last letter.
     End,
 }
 
 /// Pixels, written as PNG.
 #[derive(Debug, PartialEq)]
 pub struct Raster {
-    /// The file.
     pub png: Vec<u8>,
-    /// Columns of pixels.
     pub width: usize,
-    /// Rows of pixels.
     pub height: usize,
     /// Whether a pixel that is drawn large is a square with sharp edges.
     pub sharp: bool,
@@ -128,12 +93,10 @@ impl Text {
         Text { x, y, text: text.into(), size, bold: false, colour: INK, anchor: Anchor::Start, angle: 0.0 }
     }
 
-    /// With another anchor.
     pub fn anchored(self, anchor: Anchor) -> Text {
         Text { anchor, ..self }
     }
 
-    /// In bold letters.
     pub fn bold(self) -> Text {
         Text { bold: true, ..self }
     }
@@ -143,12 +106,10 @@ impl Text {
         Text { angle, ..self }
     }
 
-    /// In another colour.
     pub fn coloured(self, colour: Colour) -> Text {
         Text { colour, ..self }
     }
 
-    /// The length of the line.
     pub fn length(&self) -> f64 {
         font::width(&self.text, self.size, self.bold)
     }
@@ -161,34 +122,21 @@ impl Text {
             Anchor::End => -self.length(),
         }
     }
-
-    /// The four corners around it.
-    pub fn corners(&self) -> [[f64; 2]; 4] {
-        let (left, right) = (self.start(), self.start() + self.length());
-        let (top, bottom) = (-font::ASCENT * self.size, font::DESCENT * self.size);
-        let (sin, cos) = self.angle.to_radians().sin_cos();
-        [[left, top], [right, top], [right, bottom], [left, bottom]]
-            .map(|[x, y]| [self.x + x * cos - y * sin, self.y + x * sin + y * cos])
-    }
 }
 
 impl Picture {
-    /// An empty one.
     pub fn new(width: f64, height: f64) -> Picture {
         Picture { width, height, shapes: Vec::new() }
     }
 
-    /// Draws on top.
     pub fn add(&mut self, shape: Shape) {
         self.shapes.push(shape);
     }
 
-    /// Writes on top.
     pub fn write(&mut self, text: Text) {
-        self.shapes.push(Shape::Text(text));
+        self.add(Shape::Text(text));
     }
 
-    /// A straight line.
     pub fn line(&mut self, from: [f64; 2], to: [f64; 2], colour: Colour, width: f64) {
         self.add(Shape::Line { points: vec![from, to], colour, width, dashed: false });
     }
@@ -229,7 +177,6 @@ impl Picture {
         framed
     }
 
-    /// All texts.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
         self.shapes.iter().filter_map(|shape| match shape {
             Shape::Text(text) => Some(text),

@@ -30,16 +30,12 @@ pub struct Groups {
     pub grey: bool,
 }
 
-/// What is drawn, and how.
 #[derive(Debug, Clone)]
 pub struct RdmPlot<'a> {
     /// The RDMs, row by row.
     pub rows: &'a [Vec<Panel>],
-    /// The number of stimuli.
     pub stimuli: usize,
-    /// What is shown of dissimilarities.
     pub values: Values,
-    /// Their colours.
     pub scale: Scale,
     /// The unit of raw values.
     pub unit: &'a str,
@@ -47,7 +43,6 @@ pub struct RdmPlot<'a> {
     pub names: Option<&'a [String]>,
     /// A small picture of each stimulus.
     pub thumbnails: Option<&'a [Arc<Raster>]>,
-    /// Strips along the edges.
     pub groups: &'a [Groups],
     /// What else is to be known, below.
     pub notes: &'a [String],
@@ -83,7 +78,6 @@ struct Grid {
 }
 
 impl RdmPlot<'_> {
-    /// The picture.
     pub fn picture(&self) -> Result<Picture> {
         let grid = self.grid();
         let map = |panel: &Panel| HeatMap::new(self.stimuli, &panel.pairs, self.values, self.scale, grid.block);

@@ -33,7 +33,7 @@ pub mod stored;
 mod tiles;
 mod triplets;
 
-pub use align::{Alignment, Rows, align, align_files, aligned};
+pub use align::Alignment;
 pub use average::{Pooling, average};
 pub use bands::Shape;
 pub use categories::Categories;
@@ -49,6 +49,8 @@ pub use noise::{Noise, NoiseModel};
 pub use request::{Request, run};
 pub use stack::Stack;
 pub use triplets::Triplets;
+
+pub(crate) use align::{Rows, align, align_files, aligned};
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,14 +14,8 @@ use std::path::{Path, PathBuf};
 pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Observer) -> Result<()> {
     outputs::check_folder(out)?;
     outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
-    let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
-    let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), [], false)?;
-    let mut subjects = Vec::new();
-    for (rdms, rows) in all.iter().zip(&alignment.rows) {
-        subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));
-    }
-    let rdms = Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects };
-    let order = if alignment.assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
+    let (rdms, assumed) = of_all_subjects(files)?;
+    let order = if assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
     observer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
     let pairs = super::average(&rdms, pool)?;
     let lost = pairs.iter().filter(|pair| pair.is_nan()).count();
@@ -29,6 +23,17 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Obse
         observer.note(&format!("{} of {} pairs are missing in some RDM and in the mean", count(lost), count(pairs.len())));
     }
     write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, observer)
+}
+
+/// The RDMs of all subjects in all files, and whether one without IDs was taken to be in the order of the others.
+pub(crate) fn of_all_subjects(files: &[PathBuf]) -> Result<(Rdms, bool)> {
+    let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
+    let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), [], false)?;
+    let mut subjects = Vec::new();
+    for (rdms, rows) in all.iter().zip(&alignment.rows) {
+        subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));
+    }
+    Ok((Rdms { stimuli: all[0].stimuli, ids: alignment.ids, subjects }, alignment.assumed))
 }
 
 fn number_of_rdms(rdms: usize) -> String {

@@ -31,7 +31,6 @@ mod tree;
 pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, Model, Target};
 pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
-pub use candidates::{Candidate, candidates, folder_name, layers_of_run, run_and_layer};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};
@@ -43,4 +42,7 @@ pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
 pub use request::Request;
 pub use table::{Score, Table, mean_and_deviation, of_run};
-pub use targets::{Named, NamedTarget, read_targets};
+pub use targets::{NamedTarget, read_targets};
+
+pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
+pub(crate) use targets::Named;

@@ -8,7 +8,8 @@ mod stimuli;
 pub use rdms::{draw_maps, draw_rdms};
 pub use scores::{draw_bars, draw_layers};
 
-use super::{Files, Picture, Scale, lacks_letters};
+use super::font::lacks_letters;
+use super::{Files, Picture, Scale};
 use crate::error::advise;
 use crate::observer::Observer;
 use anyhow::Result;

@@ -6,7 +6,7 @@ use crate::numbers::count;
 use crate::observer::Observer;
 use crate::outputs;
 use crate::plot::Panel;
-use crate::rdm::{Pooling, Rdms, align_files, aligned, average};
+use crate::rdm::{Pooling, Rdms, align_files, aligned, average, stored};
 use crate::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -86,14 +86,8 @@ impl Source {
 
     /// The mean of the subjects in files.
     fn of_file(name: Option<String>, files: Vec<PathBuf>) -> Result<Source> {
-        let rdms = files.iter().map(|file| Rdms::read(file)).collect::<Result<Vec<_>>>()?;
-        let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&rdms), [], false)?;
-        let of_file = |(rdms, rows): (&Rdms, &Vec<usize>)| -> Vec<Vec<f64>> {
-            rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
-        };
-        let subjects: Vec<Vec<f64>> = rdms.iter().zip(&alignment.rows).flat_map(of_file).collect();
-        let number = subjects.len();
-        let all = Rdms { stimuli: rdms[0].stimuli, ids: alignment.ids, subjects };
+        let (all, _) = stored::of_all_subjects(&files)?;
+        let number = all.subjects.len();
         let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
         let (title, layer) = run_and_layer(&files[0])?;
         let subtitle = if number > 1 { format!("mean of {number} subjects") } else { layer };

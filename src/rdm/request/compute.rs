@@ -22,10 +22,9 @@ pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf>
     outputs::check_run(&out)?;
     outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
     outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
-    let shape = if request.condensed { Shape::Condensed } else { Shape::Square };
     let ids = match &subjects[..] {
-        [only] => one(only, request, shape, &out, observer)?,
-        _ => several(&subjects, request, shape, &out, observer)?,
+        [only] => one(only, request, &out, observer)?,
+        _ => several(&subjects, request, &out, observer)?,
     };
     outputs::write_ids(&out, ids.as_deref(), observer)?;
     Ok(out)
@@ -48,25 +47,19 @@ fn out(request: &Request, subjects: &[Subject]) -> Result<PathBuf> {
 }
 
 /// The RDM of one subject; returns the IDs of its stimuli.
-fn one(subject: &Subject, request: &Request, shape: Shape, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
+fn one(subject: &Subject, request: &Request, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
     let Planned { job, ids } = Planned::new(subject, request, observer)?;
-    check_disk(out, size(shape, job.stimuli()))?;
+    check_disk(out, size(request.shape(), job.stimuli()))?;
     outputs::check_ids(out, ids.as_deref())?;
-    job.write(out, shape)?;
+    job.write(out, request.shape())?;
     Ok(ids)
 }
 
 /// The RDMs of all subjects in the order of the first, one after the other; returns the IDs of the stimuli.
-fn several(
-    subjects: &[Subject],
-    request: &Request,
-    shape: Shape,
-    out: &Path,
-    observer: &dyn Observer,
-) -> Result<Option<Vec<String>>> {
+fn several(subjects: &[Subject], request: &Request, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
     check_files(subjects)?;
     let first = Planned::new(&subjects[0], request, observer)?;
-    let stimuli = first.job.stimuli();
+    let (stimuli, shape) = (first.job.stimuli(), request.shape());
     check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
     let mut stack = Stack::create(out, subjects.len(), stimuli, shape)?;
     stack.put(0, &first.job)?;
@@ -112,10 +105,9 @@ impl Planned {
             }
         }
         let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
-        let shape = if request.condensed { Shape::Condensed } else { Shape::Square };
         let (n, units) = (count(stimuli), count(features.columns));
         let of = if request.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
-        observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(shape, stimuli))));
+        observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(request.shape(), stimuli))));
         // Of crossnobis a row is a measurement, of which there are more than stimuli.
         let named = ids.as_ref().filter(|_| features.rows == stimuli);
         let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));

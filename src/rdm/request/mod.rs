@@ -5,7 +5,7 @@ mod features;
 mod subject;
 mod triplets;
 
-use super::{Metric, NoiseModel, OnConstant};
+use super::{Metric, NoiseModel, OnConstant, Shape};
 use crate::error::advise;
 use crate::images::AverageBy;
 use crate::observer::Observer;
@@ -60,6 +60,10 @@ impl Request {
     fn metric(&self) -> Metric {
         let of_source = if self.from_embedding.is_some() { Metric::Euclidean } else { Metric::Correlation };
         self.metric.unwrap_or(of_source)
+    }
+
+    fn shape(&self) -> Shape {
+        if self.condensed { Shape::Condensed } else { Shape::Square }
     }
 
     /// Fails for what contradicts itself.

@@ -2,7 +2,7 @@
 
 mod kernel;
 
-use super::folder_name;
+use super::candidates::folder_name;
 use crate::error::advise;
 use crate::npy::{self, Matrix};
 use crate::numbers::count;
