@@ -393,7 +393,7 @@ mod tests {
         let problem = |text: &str| format!("{:#}", read(text).unwrap_err());
         assert!(
             problem(&format!("out = \"o\"\nmodels = [\"a\"]\ncompare = \"person\"\n{DATASET}"))
-                .contains("`person` is none of pearson")
+                .contains("unknown variant `person`, expected one of")
         );
         assert!(
             problem(&format!("out = \"o\"\nmodels = [\"a\"]\nweights = [\"random:x\"]\n{DATASET}"))
