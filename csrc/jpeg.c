@@ -1,7 +1,7 @@
 /* JPEG to sample planes or to RGB or CMYK rows with libjpeg, accepting and refusing the files that Pillow accepts and refuses.
  *
  * libjpeg reports errors by a function that must not return. Here it jumps back (setjmp) inside C,
- * so nothing unwinds or jumps through Rust. Called by src/images/jpeg/libjpeg.rs, which documents the contract. */
+ * so nothing unwinds or jumps through Rust. Called by src/images/formats/jpeg/libjpeg.rs, which documents the contract. */
 
 #include <setjmp.h>
 #include <stddef.h>
@@ -25,14 +25,13 @@ struct header {
 struct region {
     uint32_t first_column, end_column, first_row, end_row;
 };
-/* The inverse transform of 64 coefficients times their quantisation steps, to 8 rows of 8 samples. */
-typedef void (*transform)(const int16_t *coefficients, const uint16_t *steps, uint8_t *samples);
+/* In Rust: the inverse transform of 64 coefficients times their quantisation steps, to 8 rows of 8 samples. */
+void thingsvision_jpeg_inverse_dct(const int16_t *coefficients, const uint16_t *steps, uint8_t *samples);
 
 struct job {
     struct jpeg_error_mgr manager; /* first: libjpeg hands back a pointer to it */
     jmp_buf back;
     char *message;
-    transform transform;
     const struct region *regions; /* of each component, or NULL for all */
     uint32_t row_of_units;
     int is_complete; /* all rows were decoded */
@@ -88,7 +87,7 @@ static void inverse_dct(j_decompress_ptr info, jpeg_component_info *component, J
     int row;
     if (job->regions && !is_wanted(job, component, column))
         return;
-    job->transform(coefficients, table->quantval, block);
+    thingsvision_jpeg_inverse_dct(coefficients, table->quantval, block);
     for (row = 0; row < DCTSIZE; row++)
         memcpy(output[row] + column, block + row * DCTSIZE, DCTSIZE);
 }
@@ -129,17 +128,16 @@ int thingsvision_jpeg_header(const uint8_t *data, size_t length, struct header *
     return 0;
 }
 
-static void start(struct jpeg_decompress_struct *info, struct job *job, transform transform) {
+static void start(struct jpeg_decompress_struct *info) {
     info->dct_method = JDCT_ISLOW;
-    job->transform = transform;
     jpeg_set_idct_method_selector(info, select_inverse_dct);
     jpeg_start_decompress(info);
 }
 
 /* The samples of each component, not upsampled, `[height, stride]` each; those outside of `regions` are left as they are.
  * Into `warnings` how often damage was read over. Returns as above. */
-int thingsvision_jpeg_planes(const uint8_t *data, size_t length, transform transform, const struct region *regions,
-                             uint8_t *const *planes, long *warnings, char *message) {
+int thingsvision_jpeg_planes(const uint8_t *data, size_t length, const struct region *regions, uint8_t *const *planes,
+                             long *warnings, char *message) {
     struct jpeg_decompress_struct info;
     struct job job;
     JSAMPROW rows[3][MAX_SAMP_FACTOR * DCTSIZE];
@@ -153,7 +151,7 @@ int thingsvision_jpeg_planes(const uint8_t *data, size_t length, transform trans
     read_header(&info, data, length);
     info.raw_data_out = TRUE;
     job.regions = regions;
-    start(&info, &job, transform);
+    start(&info);
     for (; info.output_scanline < info.output_height; job.row_of_units++) {
         for (i = 0; i < info.num_components && i < 3; i++) {
             const jpeg_component_info *component = &info.comp_info[i];
@@ -172,8 +170,8 @@ int thingsvision_jpeg_planes(const uint8_t *data, size_t length, transform trans
 }
 
 /* All rows into `pixels`, by libjpeg's own upsampling: `channels` bytes a pixel, 3 for RGB, 4 for CMYK. Returns as above. */
-int thingsvision_jpeg_pixels(const uint8_t *data, size_t length, transform transform, int channels, uint8_t *pixels,
-                             long *warnings, char *message) {
+int thingsvision_jpeg_pixels(const uint8_t *data, size_t length, int channels, uint8_t *pixels, long *warnings,
+                             char *message) {
     struct jpeg_decompress_struct info;
     struct job job;
     set_up(&info, &job, message);
@@ -183,7 +181,7 @@ int thingsvision_jpeg_pixels(const uint8_t *data, size_t length, transform trans
     }
     read_header(&info, data, length);
     info.out_color_space = channels == 4 ? JCS_CMYK : JCS_RGB;
-    start(&info, &job, transform);
+    start(&info);
     while (info.output_scanline < info.output_height) {
         JSAMPROW row = pixels + (size_t)info.output_scanline * info.output_width * (size_t)channels;
         jpeg_read_scanlines(&info, &row, 1);

@@ -1,13 +1,11 @@
 //! An image file to RGB pixels, equal to `PIL.Image.open(path).convert("RGB")`.
 
-use super::format::{Format, LookedAt, Reading, Source, Unreadable};
+use super::formats::FORMATS;
 use super::orientation::{turned_size, upright};
+use super::reading::{Contents, Format, LookedAt, Opened, Reading, Unreadable};
 use super::rgb::{Rgb, Window};
-use super::{bmp, gif, jpeg, png, pnm, tiff, webp};
 use crate::error::{advise, text_of};
-use ::tiff::TiffError;
-use anyhow::{Context, Result, bail};
-use image::ImageError;
+use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use std::cell::Cell;
 use std::fs::File;
@@ -16,27 +14,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Once;
 
-/// All kinds of files that can be read.
-pub(super) static FORMATS: [Format; 7] =
-    [jpeg::FORMAT, png::FORMAT, webp::FORMAT, bmp::FORMAT, gif::FORMAT, tiff::FORMAT, pnm::FORMAT];
-
-/// Their names, for messages: "JPEG, PNG or PNM".
-pub(super) fn formats() -> String {
-    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    let (last, others) = names.split_last().expect("there are some");
-    format!("{} or {last}", others.join(", "))
-}
-
 /// What the header of an image file says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     /// The name of the format.
-    pub(super) format: &'static str,
-    /// In pixels, as it will be decoded.
-    pub(super) width: usize,
-    pub(super) height: usize,
-    /// Whether it has 16 bits of gray, of which Pillow shows all but the darkest 256 levels as white.
-    pub(super) is_clipped: bool,
+    pub format: &'static str,
+    /// Width and height in pixels, as it will be decoded.
+    pub size: (usize, usize),
+    /// As [`Opened::is_clipped`].
+    pub is_clipped: bool,
 }
 
 /// How many bytes are read for a header at first.
@@ -47,19 +33,15 @@ pub(super) fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
     let mut file = File::open(path).with_context(|| cannot_read(path))?;
     let mut bytes = Vec::new();
     file.by_ref().take(HEADER).read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
-    let format = named_format(path, &bytes)?;
-    let needs_all = reading.upright && format.late_orientation;
-    if needs_all {
-        file.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
-    }
-    let is_whole = needs_all || (bytes.len() as u64) < HEADER;
-    let mut header = guarded(|| header(format, Source { bytes: &bytes, is_whole }, reading));
+    let format = format(path, &bytes)?;
+    let is_whole = (bytes.len() as u64) < HEADER;
+    let mut header = guarded(|| header(format, Contents { bytes: &bytes, is_whole }, reading));
     if header.is_err() && !is_whole {
         // A long preamble, such as an embedded preview, may put the size later; a TIFF may have it at its end.
         file.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
-        header = guarded(|| self::header(format, Source { bytes: &bytes, is_whole: true }, reading));
+        header = guarded(|| self::header(format, Contents { bytes: &bytes, is_whole: true }, reading));
     }
-    header.map_err(|error| unreadable(path, &error))
+    header.map_err(|error| unreadable(path, error))
 }
 
 /// Decodes of the image at `path` what `looked_at` names, given width and height, or more.
@@ -74,32 +56,41 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The same of a file whose `bytes` were read.
 pub(super) fn decode_read(path: &Path, bytes: &[u8], reading: &Reading, looked_at: LookedAt) -> Result<Rgb> {
-    let format = named_format(path, bytes)?;
-    guarded(|| pixels(format, bytes, reading, looked_at)).map_err(|error| unreadable(path, &error))
+    let format = format(path, bytes)?;
+    guarded(|| pixels(format, bytes, reading, looked_at)).map_err(|error| unreadable(path, error))
 }
 
 /// Decodes of the file that holds `bytes` what `looked_at` names, given width and height, or more.
 pub fn decode_bytes(bytes: &[u8], reading: &Reading, looked_at: &dyn Fn(usize, usize) -> Window) -> Result<Rgb> {
-    let format = format(bytes).with_context(|| format!("no {} image", formats()))?;
+    let format = FORMATS.of(bytes).with_context(|| format!("no {FORMATS} image"))?;
     guarded(|| pixels(format, bytes, reading, looked_at))
 }
 
-fn header(format: &'static Format, source: Source, reading: &Reading) -> Result<Header> {
-    let mut picture = (format.open)(source, reading)?;
-    let orientation = if reading.upright || format.upright { picture.orientation() } else { Orientation::NoTransforms };
-    let (width, height) = turned_size(picture.size(), orientation);
-    Ok(Header { format: format.name, width, height, is_clipped: picture.is_clipped() })
+fn open<'a>(format: &Format, contents: Contents<'a>, reading: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    let opened = (format.open)(contents, reading)?;
+    reading.check_size(opened.size())?;
+    Ok(opened)
+}
+
+fn header(format: &Format, contents: Contents, reading: &Reading) -> Result<Header> {
+    let mut opened = open(format, contents, reading)?;
+    let is_known = contents.is_whole || !reading.upright || opened.is_orientation_first();
+    ensure!(is_known, "its orientation may stand behind the pixels");
+    let size = turned_size(opened.size(), turn(&mut *opened, reading));
+    Ok(Header { format: format.name, size, is_clipped: opened.is_clipped() })
 }
 
 fn pixels(format: &Format, bytes: &[u8], reading: &Reading, looked_at: LookedAt) -> Result<Rgb> {
-    let mut picture = (format.open)(Source { bytes, is_whole: true }, reading)?;
-    if !(reading.upright || format.upright) {
-        return picture.decode(looked_at);
+    let mut opened = open(format, Contents { bytes, is_whole: true }, reading)?;
+    match turn(&mut *opened, reading) {
+        Orientation::NoTransforms => opened.decode(looked_at),
+        orientation => Ok(upright(opened.decode(&Window::whole)?, orientation)),
     }
-    match picture.orientation() {
-        Orientation::NoTransforms => picture.decode(looked_at),
-        orientation => Ok(upright(picture.decode(&Window::whole)?, orientation)),
-    }
+}
+
+/// How a picture is turned.
+fn turn(opened: &mut dyn Opened, reading: &Reading) -> Orientation {
+    if reading.upright || opened.is_turned_by_pillow() { opened.orientation() } else { Orientation::NoTransforms }
 }
 
 thread_local! {
@@ -127,28 +118,19 @@ fn cannot_read(path: &Path) -> String {
     format!("cannot read `{}`", path.display())
 }
 
-fn unreadable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
-    let (path, text) = (path.display(), text_of(error));
-    let by_image = matches!(error.downcast_ref(), Some(ImageError::Unsupported(_)));
-    let by_tiff = matches!(error.downcast_ref(), Some(TiffError::UnsupportedError(_)));
-    let (problem, advice) = match error.downcast_ref() {
-        Some(Unreadable::TooLarge(_)) => (format!("`{path}` is too large: {text}"), "accept it with --max-pixels"),
-        Some(Unreadable::Unsupported(_)) => (format!("`{path}` cannot be read: {text}"), CONVERT),
-        None if by_image || by_tiff => (format!("`{path}` cannot be read: {text}"), CONVERT),
-        None => (format!("`{path}` is damaged: {text}"), "replace the file"),
+fn unreadable(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let path = path.display();
+    let (problem, advice) = match Unreadable::from(error) {
+        Unreadable::TooLarge(text) => (format!("`{path}` is too large: {text}"), "accept it with --max-pixels"),
+        Unreadable::Unsupported(text) => (format!("`{path}` cannot be read: {text}"), "convert it to PNG"),
+        Unreadable::Damaged(error) => (format!("`{path}` is damaged: {}", text_of(&error)), "replace the file"),
     };
     advise(problem, format!("{advice}, or leave such files out with --skip-unreadable (they are listed in skipped.txt)"))
 }
 
-const CONVERT: &str = "convert it to PNG";
-
-fn format(bytes: &[u8]) -> Option<&'static Format> {
-    FORMATS.iter().find(|format| (format.begins)(bytes))
-}
-
-fn named_format(path: &Path, bytes: &[u8]) -> Result<&'static Format> {
-    format(bytes).ok_or_else(|| {
-        let what = if bytes.is_empty() { "is empty".to_owned() } else { format!("is not a {} image", formats()) };
+fn format(path: &Path, bytes: &[u8]) -> Result<&'static Format> {
+    FORMATS.of(bytes).ok_or_else(|| {
+        let what = if bytes.is_empty() { "is empty".to_owned() } else { format!("is not a {FORMATS} image") };
         advise(
             format!("`{}` {what}", path.display()),
             "take it out of the folder (or convert it), or leave such files out with --skip-unreadable",

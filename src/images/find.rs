@@ -1,6 +1,6 @@
 //! Where images are looked for: in folders, or in a list of paths.
 
-use super::decode::formats;
+use super::formats::FORMATS;
 use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
         let named: Vec<_> = folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
         return Err(advise(
             format!("there are no images in {}", named.join(", ")),
-            format!("give the folder that holds the {} files; its sub-folders are searched too", formats()),
+            format!("give the folder that holds the {FORMATS} files; its sub-folders are searched too"),
         ));
     }
     found.places.sort_unstable();
@@ -56,7 +56,7 @@ fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
             let problem = if folder.exists() { "is not a folder" } else { "does not exist" };
             return Err(advise(
                 format!("`{}` {problem}", folder.display()),
-                format!("`--images` takes a folder of {} files, or one stack of images (.npy, .hdf5)", formats()),
+                format!("`--images` takes a folder of {FORMATS} files, or one stack of images (.npy, .hdf5)"),
             ));
         }
         let whole = folder.canonicalize().with_context(|| format!("cannot read `{}`", folder.display()))?;

@@ -1,43 +1,40 @@
 //! The first directory of a TIFF file, which is also what an EXIF block is.
 
-/// Where a tag's value lies, if it is one small number.
+/// A tag's value, if it is one small number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// The position of its first byte.
     pub at: usize,
     /// Whether numbers begin with their lowest byte.
     pub is_little: bool,
-    /// The value.
     pub value: u32,
 }
 
 /// The entry of `tag`, whose value is a number of 16 or 32 bits.
-pub fn find(bytes: &[u8], tag: u16) -> Option<Entry> {
-    const SHORT: u16 = 3;
-    const LONG: u16 = 4;
+pub fn find(bytes: &[u8], tag: u16) -> Option<DirectoryEntry> {
+    const SHORT: u32 = 3;
+    const LONG: u32 = 4;
     let is_little = match bytes.get(..4)? {
         b"II*\0" => true,
         b"MM\0*" => false,
         _ => return None,
     };
-    let short = |at: usize| {
-        let pair = *bytes.get(at..)?.first_chunk()?;
-        Some(if is_little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) })
+    let number = |at: usize, size: usize| {
+        let join = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+        let bytes = bytes.get(at..at + size)?.iter();
+        Some(if is_little { bytes.rev().fold(0, join) } else { bytes.fold(0, join) })
     };
-    let long = |at: usize| {
-        let four = *bytes.get(at..)?.first_chunk()?;
-        Some(if is_little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) })
-    };
-    let directory = long(4)? as usize;
-    let mut entries = (0..usize::from(short(directory)?)).map(|i| directory + 2 + 12 * i);
-    let entry = entries.find(|&entry| short(entry) == Some(tag))?;
+    let short = |at| number(at, 2);
+    let directory = number(4, 4)? as usize;
+    let mut entries = (0..short(directory)? as usize).map(|i| directory + 2 + 12 * i);
+    let entry = entries.find(|&entry| short(entry) == Some(tag.into()))?;
     let at = entry + 8;
     let value = match short(entry + 2)? {
-        SHORT => u32::from(short(at)?),
-        LONG => long(at)?,
+        SHORT => short(at)?,
+        LONG => number(at, 4)?,
         _ => return None,
     };
-    Some(Entry { at, is_little, value })
+    Some(DirectoryEntry { at, is_little, value })
 }
 
 #[cfg(test)]
@@ -47,11 +44,11 @@ mod tests {
     #[test]
     fn values_are_found_in_both_byte_orders() {
         let little = b"II*\0\x08\0\0\0\x02\0\x06\x01\x03\0\x01\0\0\0\x02\0\0\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0";
-        assert_eq!(find(little, 274), Some(Entry { at: 30, is_little: true, value: 6 }));
-        assert_eq!(find(little, 262), Some(Entry { at: 18, is_little: true, value: 2 }));
+        assert_eq!(find(little, 274), Some(DirectoryEntry { at: 30, is_little: true, value: 6 }));
+        assert_eq!(find(little, 262), Some(DirectoryEntry { at: 18, is_little: true, value: 2 }));
         assert_eq!(find(little, 263), None);
         let big = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0";
-        assert_eq!(find(big, 274), Some(Entry { at: 18, is_little: false, value: 8 }));
+        assert_eq!(find(big, 274), Some(DirectoryEntry { at: 18, is_little: false, value: 8 }));
         for length in 0..little.len() {
             find(&little[..length], 274);
         }

@@ -1,10 +1,11 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
-use super::decode::{self, Header, formats};
+use super::decode::{self, Header};
 use super::find::{self, Found, Place};
-use super::format::Reading;
+use super::formats::FORMATS;
 use super::indices;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
+use super::reading::Reading;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::error::{Advice, advise, hint_of, text_of};
@@ -128,7 +129,7 @@ impl ImageList {
 
     fn of_stack(path: &Path, wanted: &Selection) -> Result<ImageList> {
         let stack = Stack::open(path, wanted.dataset)?;
-        wanted.reading.check_size(stack.width, stack.height)?;
+        wanted.reading.check_size((stack.width, stack.height))?;
         let indices = match wanted.indices {
             Some(text) => indices::parse(text, stack.len)?,
             None => indices::all(stack.len)?,
@@ -173,7 +174,7 @@ impl ImageList {
         skipped.sort_by(|a, b| a.id.cmp(&b.id));
         if ids.is_empty() {
             let reason = &skipped[0].reason;
-            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {} files", formats())));
+            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {FORMATS} files")));
         }
         Ok(ImageList {
             ids,
@@ -262,7 +263,7 @@ impl ImageList {
     /// Width and height of image `i` in pixels.
     pub(super) fn size(&self, i: usize) -> (usize, usize) {
         match &self.pixels {
-            Pixels::Files { headers, .. } => (headers[i].width, headers[i].height),
+            Pixels::Files { headers, .. } => headers[i].size,
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
         }
     }

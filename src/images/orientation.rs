@@ -29,15 +29,14 @@ pub fn turned_size((width, height): (usize, usize), orientation: Orientation) ->
         Orientation::NoTransforms | Orientation::Rotate180 | Orientation::FlipHorizontal | Orientation::FlipVertical => {
             (width, height)
         }
-        _ => (height, width),
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => {
+            (height, width)
+        }
     }
 }
 
 /// The whole picture `image`, turned.
 pub fn upright(image: Rgb, orientation: Orientation) -> Rgb {
-    if orientation == Orientation::NoTransforms {
-        return image;
-    }
     let (width, height) = (image.width as u32, image.height as u32);
     let buffer = RgbaImage::from_raw(width, height, image.pixels.into_flattened()).expect("a whole picture");
     let mut turned = DynamicImage::ImageRgba8(buffer);

@@ -80,7 +80,7 @@ impl Preprocessing {
         let tables = self.tables();
         let (red, rest) = tensor.split_at_mut(height * width);
         let (green, blue) = rest.split_at_mut(height * width);
-        if window.len() < red.len() {
+        if window.area() < red.len() {
             // A picture smaller than the crop is surrounded by black.
             [&mut *red, green, blue].into_iter().zip(&tables).for_each(|(plane, table)| plane.fill(table[0]));
         }

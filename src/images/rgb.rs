@@ -1,5 +1,6 @@
 //! Decoded pixels.
 
+use image::RgbImage;
 use std::ops::Range;
 
 /// Part of a picture.
@@ -24,18 +25,22 @@ impl Window {
     }
 
     /// The number of pixels.
-    pub fn len(&self) -> usize {
+    pub fn area(&self) -> usize {
         self.columns.len() * self.rows.len()
-    }
-
-    /// Whether it shows nothing.
-    pub fn is_empty(&self) -> bool {
-        self.columns.is_empty() || self.rows.is_empty()
     }
 }
 
 /// Red, green, blue, and a byte that is not looked at, so that a pixel is a machine word.
 pub type Pixel = [u8; 4];
+
+pub(super) fn of_gray(level: u8) -> Pixel {
+    [level, level, level, 0]
+}
+
+/// Of the first three bytes.
+pub(super) fn of_rgb(bytes: &[u8]) -> Pixel {
+    [bytes[0], bytes[1], bytes[2], 0]
+}
 
 /// Pillow's conversion: `(255 − k) − c · (255 − k) / 255`, rounded as Pillow rounds.
 pub(super) fn of_cmyk([c, m, y, k]: [u8; 4]) -> Pixel {
@@ -45,11 +50,6 @@ pub(super) fn of_cmyk([c, m, y, k]: [u8; 4]) -> Pixel {
         (white - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
     };
     [channel(c), channel(m), channel(y), 0]
-}
-
-/// The number of four bytes at `at`, the lowest first; 0 after the end.
-pub(super) fn little_endian(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |four| u32::from_le_bytes(*four))
 }
 
 /// A picture of 8-bit RGB pixels, or as much of it as was asked for.
@@ -75,13 +75,7 @@ impl Rgb {
 
     /// A whole picture from `[height, width, 3]` bytes.
     pub fn from_bytes(width: usize, height: usize, bytes: &[u8]) -> Rgb {
-        Rgb::new(width, height, bytes.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 0]).collect())
-    }
-
-    /// All of a picture of the `image` crate; alpha is dropped.
-    pub(super) fn from_image(image: image::DynamicImage) -> Rgb {
-        let image = image.into_rgb8();
-        Rgb::from_bytes(image.width() as usize, image.height() as usize, image.as_raw())
+        Rgb::new(width, height, bytes.chunks_exact(3).map(of_rgb).collect())
     }
 
     /// The bytes of the window, `[rows, columns, 3]`.
@@ -93,5 +87,11 @@ impl Rgb {
     pub(super) fn row(&self, row: usize) -> &[Pixel] {
         let columns = self.window.columns.len();
         &self.pixels[(row - self.window.rows.start) * columns..][..columns]
+    }
+}
+
+impl From<RgbImage> for Rgb {
+    fn from(image: RgbImage) -> Rgb {
+        Rgb::from_bytes(image.width() as usize, image.height() as usize, image.as_raw())
     }
 }

@@ -1,9 +1,9 @@
 //! What is said of the images of a run before it begins.
 
-use super::decode::FORMATS;
+use super::formats::FORMATS;
 use super::list::{ImageList, Origin, Pixels};
 use super::stack::Stack;
-use indicatif::HumanCount;
+use crate::numbers::count as number;
 use std::collections::BTreeMap;
 
 /// Images with a shorter side below this many pixels are mentioned.
@@ -16,9 +16,9 @@ impl ImageList {
             Pixels::Files { headers, .. } => headers,
             Pixels::Stack { stack, indices } => return stack_summary(stack, indices.len()),
         };
-        let count = |name: &str| headers.iter().filter(|header| header.format == name).count();
-        let counts = FORMATS.iter().map(|format| (count(format.name), format.name)).filter(|(count, _)| *count > 0);
-        let formats: Vec<_> = counts.map(|(count, name)| format!("{} {name}", number(count))).collect();
+        let count = |name| headers.iter().filter(|header| header.format == name).count();
+        let counts = FORMATS.names().map(|name| (name, count(name))).filter(|(_, count)| *count > 0);
+        let formats: Vec<_> = counts.map(|(name, count)| format!("{} {name}", number(count))).collect();
         let place = match &self.origin {
             Origin::List { file, .. } => format!(" named by {}", file.file_name().unwrap_or_default().display()),
             _ => self.folders(),
@@ -76,10 +76,6 @@ fn stack_summary(stack: &Stack, chosen: usize) -> String {
     let dataset = stack.dataset.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let all = if chosen == stack.len { String::new() } else { format!(", chosen from {}", number(stack.len)) };
     format!("{} of {} × {} pixels in {file}{dataset}{all}", number(chosen), stack.width, stack.height)
-}
-
-fn number(number: usize) -> HumanCount {
-    HumanCount(number as u64)
 }
 
 fn of(count: usize, one: &str, many: &str) -> String {

@@ -19,17 +19,17 @@ thread_local! {
     pub(super) static PLAIN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// `vectorised! { pub fn name(x: &[u8]) -> u8 { … } }` is such a function.
+/// `vectorised! { fn name(x: &[u8], y: &mut [u8]) { … } … }` are such functions.
 macro_rules! vectorised {
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$attribute])*
-        $visibility fn $name($($argument: $type),*) $(-> $result)? {
+        fn $name($($argument: $type),*) {
             #[inline(always)]
-            fn plain($($argument: $type),*) $(-> $result)? $body
+            fn plain($($argument: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]
-                fn avx2($($argument: $type),*) $(-> $result)? {
+                fn avx2($($argument: $type),*) {
                     plain($($argument),*)
                 }
                 if $crate::images::vector::has_avx2() {
@@ -40,6 +40,6 @@ macro_rules! vectorised {
             }
             plain($($argument),*)
         }
-    };
+    )*};
 }
 pub(super) use vectorised;

@@ -158,7 +158,7 @@ fn damaged_images_are_errors_and_not_crashes() {
             let looked_at =
                 |width: usize, height: usize| Window { columns: width / 3..width, rows: height / 4..height.div_ceil(2) };
             if let Ok(image) = decode_bytes(&bytes, &reading, &looked_at) {
-                assert_eq!(image.pixels.len(), image.window.len(), "{}", file.display());
+                assert_eq!(image.pixels.len(), image.window.area(), "{}", file.display());
             }
         }
     }

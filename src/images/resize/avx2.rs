@@ -2,13 +2,13 @@
 //!
 //! Those multiply 16 bits, so each weight comes in two parts.
 
-use super::weights::{FRACTION_BITS, HALF, Kernel, LOW_BITS};
+use super::weights::{FRACTION_BITS, FilterWeights, HALF, LOW_BITS};
 use crate::images::rgb::Pixel;
 use std::arch::x86_64::*;
 
 /// `rows` begin at column `offset`; the number of inputs of an output must be even.
 #[target_feature(enable = "avx2")]
-pub fn rows_across(rows: [&[Pixel]; 2], offset: usize, columns: &Kernel, lines: [&mut [Pixel]; 2]) {
+pub fn rows_across(rows: [&[Pixel]; 2], offset: usize, columns: &FilterWeights, lines: [&mut [Pixel]; 2]) {
     let pairs = columns.taps / 2;
     let [line, other_line] = lines;
     let outputs = line.iter_mut().zip(other_line).zip(&columns.firsts).zip(columns.pairs.chunks_exact(pairs));

@@ -13,7 +13,7 @@ mod weights;
 use super::rgb::{Rgb, Window};
 use passes::{across, down};
 use serde::{Deserialize, Serialize};
-use weights::Axis;
+use weights::ResizeAxis;
 
 /// The filter that weighs neighbouring pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -40,15 +40,13 @@ impl Interpolation {
     fn weight(self, x: f64) -> f64 {
         let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
         const A: f64 = -0.5;
+        let distance = x.abs();
         match self {
+            Interpolation::Bilinear if distance < 1.0 => 1.0 - distance,
+            Interpolation::Bicubic if distance < 1.0 => ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0,
+            Interpolation::Bicubic if distance < 2.0 => (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A,
             Interpolation::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
-            Interpolation::Lanczos => 0.0,
-            _ => match (self, x.abs()) {
-                (Interpolation::Bilinear, x) if x < 1.0 => 1.0 - x,
-                (Interpolation::Bicubic, x) if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-                (Interpolation::Bicubic, x) if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-                _ => 0.0,
-            },
+            Interpolation::Bilinear | Interpolation::Bicubic | Interpolation::Lanczos => 0.0,
         }
     }
 }
@@ -60,7 +58,7 @@ pub struct Resize {
     pub from: (usize, usize),
     /// Width and height after.
     pub to: (usize, usize),
-    /// The filter.
+    /// How neighbouring pixels are weighed.
     pub interpolation: Interpolation,
     /// Which Pillow is followed.
     pub pillow: Pillow,
@@ -102,16 +100,16 @@ impl Resize {
     /// The part of the picture before that the `window` of the picture after depends on.
     pub fn looks_at(&self, window: &Window) -> Window {
         Window {
-            columns: Axis::new(self.from.0, self.to.0, self.interpolation).all_inputs(&window.columns),
-            rows: Axis::new(self.from.1, self.to.1, self.interpolation).all_inputs(&window.rows),
+            columns: ResizeAxis::new(self.from.0, self.to.0, self.interpolation).all_inputs(&window.columns),
+            rows: ResizeAxis::new(self.from.1, self.to.1, self.interpolation).all_inputs(&window.rows),
         }
     }
 
     /// The `window` of the picture after, from a picture of which at least what it [looks at](Resize::looks_at) is there.
     pub fn apply(&self, image: &Rgb, window: &Window) -> Rgb {
         debug_assert_eq!((image.width, image.height), self.from);
-        let columns = Axis::new(self.from.0, self.to.0, self.interpolation).weights(&window.columns);
-        let rows = Axis::new(self.from.1, self.to.1, self.interpolation).weights(&window.rows);
+        let columns = ResizeAxis::new(self.from.0, self.to.0, self.interpolation).weights(&window.columns);
+        let rows = ResizeAxis::new(self.from.1, self.to.1, self.interpolation).weights(&window.rows);
         let needed = self.looks_at(window);
         if self.is_vertical_first() {
             across(&down(image, &rows, &needed.columns), &columns, &window.rows)

@@ -1,7 +1,7 @@
 //! The two passes over a picture, each to 8 bits.
 #![allow(unsafe_code)] // one call of what is compiled for AVX2
 
-use super::weights::{FRACTION_BITS, HALF, Kernel};
+use super::weights::{FRACTION_BITS, FilterWeights, HALF};
 use crate::images::rgb::{Pixel, Rgb, Window};
 use crate::images::vector::vectorised;
 use std::ops::Range;
@@ -12,7 +12,7 @@ fn to_byte(sum: i32) -> u8 {
 }
 
 /// The horizontal pass over `rows` of `image`.
-pub fn across(image: &Rgb, columns: &Kernel, rows: &Range<usize>) -> Rgb {
+pub fn across(image: &Rgb, columns: &FilterWeights, rows: &Range<usize>) -> Rgb {
     let width = columns.outputs.len();
     let mut lines = vec![[0; 4]; 2 * width];
     let mut pixels = Vec::with_capacity(rows.len() * width);
@@ -27,7 +27,7 @@ pub fn across(image: &Rgb, columns: &Kernel, rows: &Range<usize>) -> Rgb {
 }
 
 /// `rows` begin at column `offset`.
-fn rows_across(rows: [&[Pixel]; 2], offset: usize, columns: &Kernel, lines: [&mut [Pixel]; 2]) {
+fn rows_across(rows: [&[Pixel]; 2], offset: usize, columns: &FilterWeights, lines: [&mut [Pixel]; 2]) {
     #[cfg(target_arch = "x86_64")]
     if crate::images::vector::has_avx2() && columns.taps.is_multiple_of(2) {
         // SAFETY: the processor has what the function was compiled for.
@@ -39,7 +39,7 @@ fn rows_across(rows: [&[Pixel]; 2], offset: usize, columns: &Kernel, lines: [&mu
 }
 
 /// `row` begins at column `offset`.
-fn row_across(row: &[Pixel], offset: usize, columns: &Kernel, line: &mut [Pixel]) {
+fn row_across(row: &[Pixel], offset: usize, columns: &FilterWeights, line: &mut [Pixel]) {
     let weights = columns.weights.chunks_exact(columns.taps);
     for ((out, first), weights) in line.iter_mut().zip(&columns.firsts).zip(weights) {
         let mut sums = [HALF; 4];
@@ -53,7 +53,7 @@ fn row_across(row: &[Pixel], offset: usize, columns: &Kernel, line: &mut [Pixel]
 }
 
 /// The vertical pass over `columns` of `image`.
-pub fn down(image: &Rgb, rows: &Kernel, columns: &Range<usize>) -> Rgb {
+pub fn down(image: &Rgb, rows: &FilterWeights, columns: &Range<usize>) -> Rgb {
     let mut line = vec![[0; 4]; columns.len()];
     let mut pixels = Vec::with_capacity(rows.outputs.len() * line.len());
     let (left, stride) = (columns.start - image.window.columns.start, image.window.columns.len());

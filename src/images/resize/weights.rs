@@ -5,13 +5,13 @@ use std::ops::Range;
 
 /// Of the weights.
 pub const FRACTION_BITS: u32 = 22;
-/// Half a unit, by which sums are rounded.
+/// Of rounding.
 pub const HALF: i32 = 1 << (FRACTION_BITS - 1);
 /// In which a weight is split: `weight = high · 2¹¹ + low`.
 pub const LOW_BITS: i32 = 11;
 
 /// One direction of a change of size.
-pub struct Axis {
+pub struct ResizeAxis {
     size_in: usize,
     size_out: usize,
     scale: f64,
@@ -19,7 +19,7 @@ pub struct Axis {
     interpolation: Interpolation,
 }
 
-impl Axis {
+impl ResizeAxis {
     pub fn new(size_in: usize, size_out: usize, interpolation: Interpolation) -> Self {
         let scale = size_in as f64 / size_out as f64;
         Self { size_in, size_out, scale, widening: scale.max(1.0), interpolation }
@@ -45,31 +45,27 @@ impl Axis {
     }
 
     /// Their weights.
-    fn weights_of(&self, output: usize, inputs: Range<usize>, weights: &mut Vec<f64>) {
-        weights.clear();
+    fn weights_of(&self, output: usize, inputs: Range<usize>) -> Vec<f64> {
         if self.size_in == self.size_out {
-            weights.push(1.0);
-            return;
+            return vec![1.0];
         }
-        let center = self.center(output);
-        weights.extend(inputs.map(|i| self.interpolation.weight((i as f64 - center + 0.5) * (1.0 / self.widening))));
+        let weight = |i| self.interpolation.weight((i as f64 - self.center(output) + 0.5) * (1.0 / self.widening));
+        let weights: Vec<f64> = inputs.map(weight).collect();
         let sum: f64 = weights.iter().sum();
-        if sum != 0.0 {
-            weights.iter_mut().for_each(|weight| *weight /= sum);
-        }
+        if sum == 0.0 { weights } else { weights.iter().map(|weight| weight / sum).collect() }
     }
 
     /// The weights of a range of outputs.
-    pub fn weights(&self, outputs: &Range<usize>) -> Kernel {
+    pub fn weights(&self, outputs: &Range<usize>) -> FilterWeights {
         let taps = outputs.clone().map(|output| self.inputs(output).len()).max().unwrap_or(1);
         let needed = self.all_inputs(outputs);
         // An even number suits the vector instructions.
         let taps = taps.next_multiple_of(2).min(needed.len());
-        let mut all = Kernel { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
-        let mut weights = Vec::new();
+        let mut all =
+            FilterWeights { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
         for output in outputs.clone() {
             let inputs = self.inputs(output);
-            self.weights_of(output, inputs.clone(), &mut weights);
+            let weights = self.weights_of(output, inputs.clone());
             // As many for each: some get zeros after, or at the end before their own.
             let before = inputs.start - inputs.start.min(needed.end - taps);
             let start = all.weights.len() + before;
@@ -85,7 +81,7 @@ impl Axis {
 }
 
 /// For each of a range of outputs the first of its inputs, and the weights of as many inputs for each.
-pub struct Kernel {
+pub struct FilterWeights {
     pub outputs: Range<usize>,
     pub taps: usize,
     pub firsts: Vec<usize>,

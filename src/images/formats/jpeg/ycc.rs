@@ -1,7 +1,7 @@
 //! From planes of luminance and colour differences to pixels, as libjpeg does it: triangle filters ("fancy upsampling")
 //! for the colour planes of the usual samplings, and the conversion of JFIF in fixed point.
 
-use super::libjpeg::{Header, Layout, Region};
+use super::libjpeg::{FrameHeader, Layout, Region};
 use crate::images::rgb::{Pixel, Window};
 use crate::images::vector::vectorised;
 use std::ops::Range;
@@ -24,7 +24,7 @@ const NARROWEST: u32 = 3;
 
 impl Sampling {
     /// `None` for everything else.
-    pub fn of(header: &Header) -> Option<Sampling> {
+    pub fn of(header: &FrameHeader) -> Option<Sampling> {
         if header.components == 1 {
             return Some(Sampling { layouts: header.layouts[..1].to_vec(), colour: Ratio { across: 1, down: 1 } });
         }
@@ -56,7 +56,7 @@ impl Sampling {
     /// The pixels of `window`.
     pub fn pixels(&self, planes: &[Vec<u8>], window: &Window) -> Vec<Pixel> {
         let columns = window.columns.len();
-        let mut pixels = Vec::with_capacity(window.len());
+        let mut pixels = Vec::with_capacity(window.area());
         let mut colours = [ColourRow::new(columns), ColourRow::new(columns)];
         let mut line = vec![[0; 4]; columns];
         for row in window.rows.clone() {
@@ -103,7 +103,11 @@ impl ColourRow {
         let near = row / ratio.down;
         // The picture is continued by its last rows and columns.
         let above = row.is_multiple_of(2);
-        let far = if above { near.saturating_sub(1) } else { (near + 1).min(layout.rows as usize - 1) };
+        let far = match (ratio.down, above) {
+            (1, _) => near,
+            (_, true) => near.saturating_sub(1),
+            (_, false) => (near + 1).min(layout.rows as usize - 1),
+        };
         match (ratio.across, ratio.down) {
             (1, 1) => &line(near)[columns.clone()],
             (1, _) => {
@@ -117,21 +121,15 @@ impl ColourRow {
                 let last = layout.columns as usize - 1;
                 let inner = first.saturating_sub(1)..(end + 1).min(last + 1);
                 let offset = usize::from(first == 0);
-                let filled = &mut sums[offset..offset + inner.len()];
-                if down == 1 {
-                    widen(&line(near)[inner], filled)
-                } else {
-                    sum(&line(near)[inner.clone()], &line(far)[inner], filled)
-                }
+                sum(&line(near)[inner.clone()], &line(far)[inner.clone()], &mut sums[offset..offset + inner.len()]);
                 if first == 0 {
                     sums[0] = sums[1];
                 }
                 if end > last {
                     sums[end - first + 1] = sums[end - first];
                 }
-                let (bits, left, right) = if down == 1 { (2, 1, 2) } else { (4, 8, 7) };
                 let samples = &mut self.samples[..2 * (end - first)];
-                double(sums, bits, left, right, samples);
+                double(sums, if down == 1 { [4, 8] } else { [8, 7] }, samples);
                 &samples[columns.start - 2 * first..][..columns.len()]
             }
         }
@@ -145,38 +143,24 @@ vectorised! {
             *sample = ((u16::from(near) * 3 + u16::from(far) + bias) >> 2) as u8;
         }
     }
-}
 
-vectorised! {
     /// `3 near + far`.
     fn sum(near: &[u8], far: &[u8], sums: &mut [u16]) {
         for ((sum, &near), &far) in sums.iter_mut().zip(near).zip(far) {
             *sum = u16::from(near) * 3 + u16::from(far);
         }
     }
-}
 
-vectorised! {
-    fn widen(samples: &[u8], wide: &mut [u16]) {
-        for (wide, &sample) in wide.iter_mut().zip(samples) {
-            *wide = u16::from(sample);
-        }
-    }
-}
-
-vectorised! {
     /// From each of the inner `sums` two samples: `3` parts of it and one of its left or right neighbour.
-    fn double(sums: &[u16], bits: u16, left_bias: u16, right_bias: u16, samples: &mut [u8]) {
+    fn double(sums: &[u16], bias: [u16; 2], samples: &mut [u8]) {
         let count = samples.len() / 2;
         let (left, middle, right) = (&sums[..count], &sums[1..][..count], &sums[2..][..count]);
         for (i, pair) in samples.chunks_exact_mut(2).enumerate() {
-            pair[0] = ((middle[i] * 3 + left[i] + left_bias) >> bits) as u8;
-            pair[1] = ((middle[i] * 3 + right[i] + right_bias) >> bits) as u8;
+            pair[0] = ((middle[i] * 3 + left[i] + bias[0]) >> 4) as u8;
+            pair[1] = ((middle[i] * 3 + right[i] + bias[1]) >> 4) as u8;
         }
     }
-}
 
-vectorised! {
     /// `R = Y + 1.402 Cr`, `G = Y − 0.34414 Cb − 0.71414 Cr`, `B = Y + 1.772 Cb` with 16 fractional bits, rounded.
     fn to_rgb(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [Pixel]) {
         const HALF: i32 = 1 << 15;
@@ -188,9 +172,7 @@ vectorised! {
             *pixel = ((red | green << 8 | blue << 16) as u32).to_le_bytes();
         }
     }
-}
 
-vectorised! {
     fn gray_to_rgb(y: &[u8], pixels: &mut [Pixel]) {
         for (pixel, &y) in pixels.iter_mut().zip(y) {
             *pixel = (u32::from(y) * 0x01_01_01).to_le_bytes();
@@ -211,7 +193,7 @@ mod tests {
         };
         let colour = layout(1, 1, 45u32.div_ceil(across), 37u32.div_ceil(down));
         let layouts = [layout(across, down, 45, 37), colour, colour];
-        let header = Header { width: 45, height: 37, components: 3, is_ycc: 1, layouts };
+        let header = FrameHeader { width: 45, height: 37, components: 3, is_ycc: 1, layouts };
         let sample = |plane: usize, i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ plane as u8;
         let plane = |(number, layout): (usize, &Layout)| (0..layout.stride * layout.height).map(|i| sample(number, i)).collect();
         let planes = layouts.iter().enumerate().map(plane).collect();

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // calls into C, reasoned at each
 
 use super::idct::inverse_dct;
-use crate::images::format::Unreadable;
+use crate::images::reading::Unreadable;
 use anyhow::{Result, bail};
 use std::ffi::{CStr, c_char, c_int, c_long};
 
@@ -15,14 +15,11 @@ const LONGEST_MESSAGE: usize = 200;
 // Called from C only; named here so that it is linked.
 use mozjpeg_sys as _;
 
-type Transform = unsafe extern "C" fn(*const [i16; 64], *const [u16; 64], *mut [u8; 64]);
-
 unsafe extern "C" {
-    fn thingsvision_jpeg_header(data: *const u8, length: usize, header: *mut Header, message: *mut c_char) -> c_int;
+    fn thingsvision_jpeg_header(data: *const u8, length: usize, header: *mut FrameHeader, message: *mut c_char) -> c_int;
     fn thingsvision_jpeg_planes(
         data: *const u8,
         length: usize,
-        transform: Transform,
         regions: *const Region,
         planes: *const *mut u8,
         warnings: *mut c_long,
@@ -31,7 +28,6 @@ unsafe extern "C" {
     fn thingsvision_jpeg_pixels(
         data: *const u8,
         length: usize,
-        transform: Transform,
         channels: c_int,
         pixels: *mut u8,
         warnings: *mut c_long,
@@ -57,7 +53,7 @@ pub struct Layout {
 /// What the header of a JPEG says.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     pub width: u32,
     pub height: u32,
     pub components: u32,
@@ -78,8 +74,8 @@ pub struct Region {
 }
 
 /// Reads the header of the JPEG in `data`.
-pub fn header(data: &[u8]) -> Result<Header> {
-    let mut header = Header::default();
+pub fn header(data: &[u8]) -> Result<FrameHeader> {
+    let mut header = FrameHeader::default();
     // SAFETY: the pointers are valid for the lengths that C is told or knows, and C keeps none of them.
     call(|message| unsafe { thingsvision_jpeg_header(data.as_ptr(), data.len(), &mut header, message) })?;
     Ok(header)
@@ -87,7 +83,7 @@ pub fn header(data: &[u8]) -> Result<Header> {
 
 /// The planes `[height, stride]` of the first three components; what lies outside of `regions` is left gray. The second
 /// value is whether damage was read over.
-pub fn planes(data: &[u8], header: &Header, regions: &[Region; 3]) -> Result<(Vec<Vec<u8>>, bool)> {
+pub fn planes(data: &[u8], header: &FrameHeader, regions: &[Region; 3]) -> Result<(Vec<Vec<u8>>, bool)> {
     let layouts = &header.layouts[..header.components.min(3) as usize];
     let mut planes: Vec<_> = layouts.iter().map(|layout| vec![GRAY; layout.stride as usize * layout.height as usize]).collect();
     let pointers: Vec<*mut u8> = planes.iter_mut().map(|plane| plane.as_mut_ptr()).collect();
@@ -95,30 +91,28 @@ pub fn planes(data: &[u8], header: &Header, regions: &[Region; 3]) -> Result<(Ve
     // SAFETY: as above. C reads the same header again, so it writes `height` rows of `stride` samples to each plane.
     call(|message| unsafe {
         let (regions, pointers) = (regions.as_ptr(), pointers.as_ptr());
-        thingsvision_jpeg_planes(data.as_ptr(), data.len(), transform, regions, pointers, &mut warnings, message)
+        thingsvision_jpeg_planes(data.as_ptr(), data.len(), regions, pointers, &mut warnings, message)
     })?;
     Ok((planes, warnings > 0))
 }
 
 /// `[height, width, channels]` as libjpeg upsamples and converts: RGB for 3 `channels`, CMYK for 4. The second value as
 /// above.
-pub fn pixels(data: &[u8], header: &Header, channels: usize) -> Result<(Vec<u8>, bool)> {
+pub fn pixels(data: &[u8], header: &FrameHeader, channels: usize) -> Result<(Vec<u8>, bool)> {
     let mut pixels = vec![0; header.width as usize * header.height as usize * channels];
     let mut warnings = 0;
     // SAFETY: as above. C writes `height` rows of `width · channels` bytes.
     call(|message| unsafe {
         let (channels, pixels) = (channels as c_int, pixels.as_mut_ptr());
-        thingsvision_jpeg_pixels(data.as_ptr(), data.len(), transform, channels, pixels, &mut warnings, message)
+        thingsvision_jpeg_pixels(data.as_ptr(), data.len(), channels, pixels, &mut warnings, message)
     })?;
     Ok((pixels, warnings > 0))
 }
 
-/// # Safety
-///
-/// The pointers must be valid, as those are that C hands over.
-unsafe extern "C" fn transform(coefficients: *const [i16; 64], steps: *const [u16; 64], samples: *mut [u8; 64]) {
-    // SAFETY: C gives one block of each, which nobody else holds.
-    unsafe { inverse_dct(&*coefficients, &*steps, &mut *samples) }
+/// Called by C, with one block of each, which nobody else holds.
+#[unsafe(no_mangle)]
+extern "C" fn thingsvision_jpeg_inverse_dct(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u8; 64]) {
+    inverse_dct(coefficients, steps, samples);
 }
 
 fn call(function: impl FnOnce(*mut c_char) -> c_int) -> Result<()> {
@@ -130,7 +124,7 @@ fn call(function: impl FnOnce(*mut c_char) -> c_int) -> Result<()> {
     let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"libjpeg gave up");
     let text = text.to_string_lossy();
     match text.strip_prefix("Unsupported ") {
-        Some(what) => bail!(Unreadable::Unsupported(what.to_owned())),
+        Some(what) => bail!(Unreadable::unsupported(what)),
         None => bail!("{text}"),
     }
 }

@@ -1,49 +1,37 @@
-//! BMP through the `image` crate, and where its pixels differ from Pillow's, by Pillow's rules.
+//! Windows bitmaps through the `image` crate, and where its pixels differ from Pillow's, by Pillow's rules.
 
-use super::format::{Format, LookedAt, Picture, Reading, Unreadable};
-use super::rgb::{Rgb, little_endian};
+use crate::images::reading::{Contents, LookedAt, Opened, Reading, Unreadable};
+use crate::images::rgb::Rgb;
 use anyhow::{Result, bail};
 use image::codecs::bmp::BmpDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::Cursor;
 
-pub(super) const FORMAT: Format = Format {
-    name: "BMP",
-    begins: |bytes| bytes.starts_with(b"BM"),
-    open: |source, reading| Ok(Box::new(Bmp::new(source.bytes, reading)?)),
-    late_orientation: true,
-    upright: false,
-};
+pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    let bits = bits_of_colours(bytes)?;
+    if number(bytes, 10) == 0 {
+        bail!(Unreadable::unsupported("a BMP that does not say where its pixels begin"));
+    }
+    Ok(Box::new(Bmp { bytes, decoder: BmpDecoder::new(Cursor::new(bytes))?, bits }))
+}
 
 struct Bmp<'a> {
     bytes: &'a [u8],
     decoder: BmpDecoder<Cursor<&'a [u8]>>,
-    /// How many bits red, green and blue have in a picture of 16 bits a pixel.
+    /// Of red, green and blue in a file of 16 bits a pixel.
     bits: Option<[u32; 3]>,
 }
 
-impl<'a> Bmp<'a> {
-    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Bmp<'a>> {
-        let bits = steps(bytes)?;
-        if little_endian(bytes, 10) == 0 {
-            bail!(Unreadable::Unsupported("a BMP that does not say where its pixels begin".to_owned()));
-        }
-        let decoder = BmpDecoder::new(Cursor::new(bytes))?;
-        let (width, height) = decoder.dimensions();
-        reading.check_size(width as usize, height as usize)?;
-        Ok(Bmp { bytes, decoder, bits })
-    }
-}
-
-impl Picture for Bmp<'_> {
+impl Opened for Bmp<'_> {
     fn size(&self) -> (usize, usize) {
         let (width, height) = self.decoder.dimensions();
         (width as usize, height as usize)
     }
 
+    /// Without alpha.
     fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
         check_runs(self.bytes, self.decoder.dimensions())?;
-        let mut rgb = Rgb::from_image(DynamicImage::from_decoder(self.decoder)?);
+        let mut rgb = Rgb::from(DynamicImage::from_decoder(self.decoder)?.into_rgb8());
         if let Some(bits) = self.bits {
             // Pillow widens 5 and 6 bits as `v · 255 / 31`, rounded down.
             let widen = |value: u8, bits: u32| {
@@ -58,11 +46,16 @@ impl Picture for Bmp<'_> {
     }
 }
 
-/// How many bits red, green and blue have in a picture of 16 bits a pixel; `None` for others. Fails for arrangements that
+/// The little-endian number of four bytes at `at`; 0 after the end.
+fn number(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_le_bytes(*four))
+}
+
+/// How many bits red, green and blue have in a BMP of 16 bits a pixel; `None` for others. Fails for arrangements that
 /// Pillow refuses.
-fn steps(bytes: &[u8]) -> Result<Option<[u32; 3]>> {
+fn bits_of_colours(bytes: &[u8]) -> Result<Option<[u32; 3]>> {
     const BITFIELDS: u32 = 3;
-    let number = |at| little_endian(bytes, at);
+    let number = |at| number(bytes, at);
     let (header, bits, compression) = (number(14), number(26) >> 16, number(30));
     if header < 40 || compression != BITFIELDS && bits != 16 {
         return Ok(None);
@@ -72,19 +65,19 @@ fn steps(bytes: &[u8]) -> Result<Option<[u32; 3]>> {
         (16, [0xf800, 0x7e0, 0x1f]) => Ok(Some([5, 6, 5])),
         (16, [0x7c00, 0x3e0, 0x1f]) => Ok(Some([5, 5, 5])),
         (24 | 32, masks) if masks.iter().all(|mask| matches!(mask, 0xff | 0xff00 | 0xff_0000 | 0xff00_0000)) => Ok(None),
-        _ => bail!(Unreadable::Unsupported(format!("a BMP with colours at the bits {masks:x?}"))),
+        _ => bail!(Unreadable::unsupported(format_args!("a BMP with colours at the bits {masks:x?}"))),
     }
 }
 
 /// Fails if the runs of a run-length encoded BMP leave gaps, which every program fills in its own way.
 fn check_runs(bytes: &[u8], (width, height): (u32, u32)) -> Result<()> {
-    let per_byte = match (little_endian(bytes, 14), little_endian(bytes, 30)) {
+    let per_byte = match (number(bytes, 14), number(bytes, 30)) {
         (40.., 1) => 1,
         (40.., 2) => 2,
         _ => return Ok(()),
     };
-    let gap = || Unreadable::Unsupported("a BMP whose runs leave gaps".to_owned());
-    let mut runs = bytes.get(little_endian(bytes, 10) as usize..).unwrap_or_default();
+    let gap = || Unreadable::unsupported("a BMP whose runs leave gaps");
+    let mut runs = bytes.get(number(bytes, 10) as usize..).unwrap_or_default();
     let (mut x, mut rows) = (0, 0);
     while let [count, value, rest @ ..] = runs {
         runs = rest;

@@ -2,26 +2,22 @@
 //!
 //! Pillow is strict about the check sums before the picture and lenient about all that follows its data.
 
-use super::format::{Format, LookedAt, Picture, Reading, Source};
-use super::orientation;
-use super::rgb::{Pixel, Rgb};
+use crate::images::orientation;
+use crate::images::reading::{Contents, LookedAt, Opened, Reading};
+use crate::images::rgb::{Pixel, Rgb, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Transformations};
 use std::io::Cursor;
 
-pub(super) const FORMAT: Format = Format {
-    name: "PNG",
-    begins: |bytes| bytes.starts_with(SIGNATURE),
-    open: |source, reading| Ok(Box::new(Png::new(source, reading)?)),
-    late_orientation: true,
-    upright: false,
-};
-
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Length, name and check sum of a chunk.
 const AROUND: usize = 12;
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
+
+pub fn open<'a>(contents: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    Ok(Box::new(Png::new(contents)?))
+}
 
 /// The parts of a file that matter.
 #[derive(Default)]
@@ -35,10 +31,10 @@ struct Png<'a> {
 }
 
 impl<'a> Png<'a> {
-    /// Walks through the chunks; `source` may be the beginning of a file.
-    fn new(source: Source<'a>, reading: &Reading) -> Result<Png<'a>> {
+    /// Walks through the chunks.
+    fn new(Contents { bytes, is_whole }: Contents<'a>) -> Result<Png<'a>> {
         let mut png = Png::default();
-        let mut rest = &source.bytes[SIGNATURE.len()..];
+        let mut rest = &bytes[SIGNATURE.len()..];
         let mut is_after_data = false;
         while let [a, b, c, d, name @ ..] = rest
             && name.len() >= 4
@@ -55,7 +51,7 @@ impl<'a> Png<'a> {
             }
             if available < length && !(is_data || is_after_data) {
                 // The beginning of a file is enough to know the size.
-                ensure!(!source.is_whole, "the file ends before the picture");
+                ensure!(!is_whole, "the file ends before the picture");
                 break;
             }
             if !is_data && !is_after_data {
@@ -65,8 +61,6 @@ impl<'a> Png<'a> {
             rest = rest.get(length.saturating_add(AROUND)..).unwrap_or_default();
         }
         ensure!(png.header.len() >= 13, "there is no header in it");
-        let (width, height) = png.size();
-        reading.check_size(width, height)?;
         Ok(png)
     }
 
@@ -115,7 +109,7 @@ impl<'a> Png<'a> {
     }
 }
 
-impl Picture for Png<'_> {
+impl Opened for Png<'_> {
     fn size(&self) -> (usize, usize) {
         let number = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| self.header[at + i])) as usize;
         (number(0), number(4))
@@ -142,10 +136,7 @@ impl Picture for Png<'_> {
         let mut bytes = vec![0; reader.output_buffer_size().context("it is too large")?];
         let info = reader.next_frame(&mut bytes)?;
         bytes.truncate(info.buffer_size());
-        let samples = match info.bit_depth {
-            BitDepth::Sixteen => to_8_bits(&bytes, self.is_clipped()),
-            _ => bytes,
-        };
+        let samples = if info.bit_depth == BitDepth::Sixteen { to_8_bits(&bytes, self.is_clipped()) } else { bytes };
         Ok(Rgb::new(width, height, to_rgb(&samples, info.color_type)))
     }
 }
@@ -159,27 +150,19 @@ fn check_sum(rest: &[u8], length: usize) -> Result<()> {
 
 /// Pillow takes the high byte, but clips gray, so that most of such a picture turns white.
 fn to_8_bits(bytes: &[u8], is_clipped: bool) -> Vec<u8> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|[high, low]| {
-            if is_clipped && *high > 0 {
-                255
-            } else if is_clipped {
-                *low
-            } else {
-                *high
-            }
-        })
-        .collect()
+    let to_8_bits = |&[high, low]: &[u8; 2]| match (is_clipped, high) {
+        (false, _) => high,
+        (true, 0) => low,
+        (true, _) => 255,
+    };
+    bytes.as_chunks().0.iter().map(to_8_bits).collect()
 }
 
 /// Alpha is dropped.
 fn to_rgb(samples: &[u8], color: ColorType) -> Vec<Pixel> {
     let pixels = samples.chunks_exact(color.samples());
     match color {
-        ColorType::Grayscale | ColorType::GrayscaleAlpha => pixels.map(|sample| [sample[0], sample[0], sample[0], 0]).collect(),
-        _ => pixels.map(|sample| [sample[0], sample[1], sample[2], 0]).collect(),
+        ColorType::Grayscale | ColorType::GrayscaleAlpha => pixels.map(|sample| of_gray(sample[0])).collect(),
+        ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => pixels.map(of_rgb).collect(),
     }
 }

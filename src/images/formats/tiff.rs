@@ -1,8 +1,8 @@
 //! The first page of a TIFF, through the `tiff` crate: gray, palette, RGB and CMYK of 8 bits, and of 16 as Pillow has them.
 
-use super::format::{Format, LookedAt, Picture, Reading, Unreadable};
-use super::ifd;
-use super::rgb::{Pixel, Rgb, of_cmyk};
+use crate::images::ifd;
+use crate::images::reading::{Contents, LookedAt, Opened, Reading, Unreadable};
+use crate::images::rgb::{Pixel, Rgb, of_cmyk, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use std::borrow::Cow;
@@ -11,13 +11,21 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-pub(super) const FORMAT: Format = Format {
-    name: "TIFF",
-    begins: |bytes| bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*") || bytes.starts_with(b"II+\0"),
-    open: |source, reading| Ok(Box::new(Tiff::new(source.bytes, reading)?)),
-    late_orientation: true,
-    upright: true,
-};
+pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, reading: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    let indices = as_gray(bytes);
+    let has_palette = indices.is_some();
+    let bytes = indices.map_or(Cow::Borrowed(bytes), Cow::Owned);
+    let mut limits = Limits::default();
+    // Eight bytes a pixel are the most; all may be in one strip.
+    limits.decoding_buffer_size = reading.max_pixels.saturating_mul(8);
+    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    let mut decoder = Decoder::new(Cursor::new(bytes))?.with_limits(limits);
+    let (width, height) = decoder.dimensions()?;
+    let (width, height) = (width as usize, height as usize);
+    reading.check_size((width, height))?;
+    let palette = has_palette.then(|| decoder.get_tag_u16_vec(Tag::ColorMap)).transpose()?;
+    Ok(Box::new(Tiff { color: decoder.colortype()?, decoder, width, height, palette }))
+}
 
 struct Tiff<'a> {
     decoder: Decoder<Cursor<Cow<'a, [u8]>>>,
@@ -43,23 +51,7 @@ const REVERSED_BITS: u16 = 2;
 const ASSOCIATED_ALPHA: u16 = 1;
 const UINT: u16 = 1;
 
-impl<'a> Tiff<'a> {
-    /// Reads the directory of the first page.
-    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Tiff<'a>> {
-        let indices = as_gray(bytes);
-        let has_palette = indices.is_some();
-        let bytes = indices.map_or(Cow::Borrowed(bytes), Cow::Owned);
-        let mut limits = Limits::default();
-        // Eight bytes a pixel are the most; all may be in one strip.
-        limits.decoding_buffer_size = reading.max_pixels.saturating_mul(8);
-        limits.intermediate_buffer_size = limits.decoding_buffer_size;
-        let mut decoder = Decoder::new(Cursor::new(bytes))?.with_limits(limits);
-        let (width, height) = decoder.dimensions()?;
-        reading.check_size(width as usize, height as usize)?;
-        let palette = has_palette.then(|| decoder.get_tag_u16_vec(Tag::ColorMap)).transpose()?;
-        Ok(Tiff { color: decoder.colortype()?, decoder, width: width as usize, height: height as usize, palette })
-    }
-
+impl Tiff<'_> {
     /// What the samples are, how many a pixel has, and of how many bits.
     fn kind(&mut self) -> Result<(Kind, usize, u8)> {
         let formats = self.decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?.unwrap_or_default();
@@ -80,7 +72,7 @@ impl<'a> Tiff<'a> {
             ColorType::CMYK(bits @ (8 | 16)) => Some((Kind::Cmyk, 4, bits)),
             _ => None,
         };
-        found.with_context(|| Unreadable::Unsupported(format!("a TIFF of the kind {:?}", self.color)))
+        found.with_context(|| Unreadable::unsupported(format_args!("a TIFF of the kind {:?}", self.color)))
     }
 
     /// Of 8 bits each, `[height, width, count]`.
@@ -93,7 +85,7 @@ impl<'a> Tiff<'a> {
             DecodingResult::U8(samples) => samples,
             DecodingResult::U16(samples) if clipped => samples.iter().map(|&sample| sample.min(255) as u8).collect(),
             DecodingResult::U16(samples) => samples.iter().map(|&sample| (sample >> 8) as u8).collect(),
-            _ => bail!(Unreadable::Unsupported("a TIFF of other numbers than bytes".to_owned())),
+            _ => bail!(Unreadable::unsupported("a TIFF of other numbers than bytes")),
         };
         if layout.planes == 1 {
             return Ok(samples);
@@ -117,7 +109,7 @@ impl<'a> Tiff<'a> {
     }
 }
 
-impl Picture for Tiff<'_> {
+impl Opened for Tiff<'_> {
     fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
@@ -125,6 +117,10 @@ impl Picture for Tiff<'_> {
     fn orientation(&mut self) -> Orientation {
         let number = self.decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
         number.and_then(|number| Orientation::from_exif(u8::try_from(number).ok()?)).unwrap_or(Orientation::NoTransforms)
+    }
+
+    fn is_turned_by_pillow(&self) -> bool {
+        true
     }
 
     fn is_clipped(&self) -> bool {
@@ -166,8 +162,8 @@ fn color(palette: &[u16], index: usize) -> Pixel {
 
 fn pixel(kind: Kind, sample: &[u8]) -> Pixel {
     match kind {
-        Kind::Gray => [sample[0], sample[0], sample[0], 0],
-        Kind::Rgb => [sample[0], sample[1], sample[2], 0],
+        Kind::Gray => of_gray(sample[0]),
+        Kind::Rgb => of_rgb(sample),
         Kind::Cmyk => of_cmyk(std::array::from_fn(|i| sample[i])),
         Kind::Premultiplied => {
             let alpha = u16::from(sample[3]);

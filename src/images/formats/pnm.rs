@@ -1,16 +1,25 @@
 //! PBM, PGM and PPM, text and binary, by Pillow's rules.
 
-use super::format::{Format, LookedAt, Picture, Reading};
-use super::rgb::Rgb;
+use crate::images::reading::{Contents, LookedAt, Opened, Reading};
+use crate::images::rgb::{Rgb, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 
-pub(super) const FORMAT: Format = Format {
-    name: "PNM",
-    begins: |bytes| matches!(bytes, [b'P', b'1'..=b'6', space, ..] if space.is_ascii_whitespace() || *space == b'#'),
-    open: |source, reading| Ok(Box::new(Pnm::new(source.bytes, reading)?)),
-    late_orientation: true,
-    upright: false,
-};
+pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    let (encoding, channels) = match bytes[1] {
+        b'1' => (Encoding::TextBits, 1),
+        b'2' => (Encoding::Text, 1),
+        b'3' => (Encoding::Text, 3),
+        b'4' => (Encoding::Bits, 1),
+        b'5' => (Encoding::Bytes, 1),
+        _ => (Encoding::Bytes, 3),
+    };
+    let mut words = Words { rest: &bytes[2..] };
+    let (width, height) = (words.number()? as usize, words.number()? as usize);
+    let has_maximum = matches!(encoding, Encoding::Text | Encoding::Bytes);
+    let maximum = if has_maximum { words.number()? } else { 1 };
+    ensure!((1..65_536).contains(&maximum), "its largest value is {maximum} and not one of 1 to 65,535");
+    Ok(Box::new(Pnm { width, height, channels, maximum, encoding, data: words.rest }))
+}
 
 struct Pnm<'a> {
     width: usize,
@@ -23,7 +32,6 @@ struct Pnm<'a> {
     data: &'a [u8],
 }
 
-#[derive(PartialEq)]
 enum Encoding {
     TextBits,
     Text,
@@ -31,25 +39,7 @@ enum Encoding {
     Bytes,
 }
 
-impl<'a> Pnm<'a> {
-    fn new(bytes: &'a [u8], reading: &Reading) -> Result<Pnm<'a>> {
-        let (encoding, channels) = match bytes[1] {
-            b'1' => (Encoding::TextBits, 1),
-            b'2' => (Encoding::Text, 1),
-            b'3' => (Encoding::Text, 3),
-            b'4' => (Encoding::Bits, 1),
-            b'5' => (Encoding::Bytes, 1),
-            _ => (Encoding::Bytes, 3),
-        };
-        let mut words = Words { rest: &bytes[2..] };
-        let (width, height) = (words.number()? as usize, words.number()? as usize);
-        let has_maximum = matches!(encoding, Encoding::Text | Encoding::Bytes);
-        let maximum = if has_maximum { words.number()? } else { 1 };
-        ensure!((1..65_536).contains(&maximum), "its largest value is {maximum} and not one of 1 to 65,535");
-        reading.check_size(width, height)?;
-        Ok(Pnm { width, height, channels, maximum, encoding, data: words.rest })
-    }
-
+impl Pnm<'_> {
     /// A 1 is black; they need not stand apart.
     fn text_bits(&self, count: usize) -> Result<Vec<u8>> {
         let mut words = Words { rest: self.data };
@@ -101,12 +91,12 @@ impl<'a> Pnm<'a> {
     }
 }
 
-impl Picture for Pnm<'_> {
+impl Opened for Pnm<'_> {
     fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
 
-    /// Pillow widens gray of more than 8 bits to 16, and then clips.
+    /// Pillow widens gray of more than 8 bits to 16.
     fn is_clipped(&self) -> bool {
         self.channels == 1 && self.maximum > 255
     }
@@ -119,10 +109,11 @@ impl Picture for Pnm<'_> {
             Encoding::Bits => self.bits()?,
             Encoding::Bytes => self.bytes(count)?,
         };
-        let pixel = |sample: &[u8]| {
-            if self.channels == 1 { [sample[0], sample[0], sample[0], 0] } else { [sample[0], sample[1], sample[2], 0] }
+        let pixels = match self.channels {
+            1 => samples.into_iter().map(of_gray).collect(),
+            _ => samples.chunks_exact(3).map(of_rgb).collect(),
         };
-        Ok(Rgb::new(self.width, self.height, samples.chunks_exact(self.channels).map(pixel).collect()))
+        Ok(Rgb::new(self.width, self.height, pixels))
     }
 }
 
