@@ -12,7 +12,7 @@ use anyhow::Result;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::Instant;
-use thingsvision::rsa::{Analysis, Comparison, Model, Over, Target, bootstrap, kendall, permute};
+use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, TargetRdm, bootstrap, kendall, permute};
 
 fn main() -> Result<()> {
     let part = std::env::args().skip(1).find(|argument| argument != "--bench");
@@ -60,7 +60,7 @@ fn time(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
 fn analysis(comparison: Comparison, n: usize, models: usize, targets: usize, subjects: usize) -> Analysis {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut pairs = move || -> Vec<f64> { (0..n * (n - 1) / 2).map(|_| random.random()).collect() };
-    let models = (0..models).map(|_| Model { model: String::new(), layer: String::new(), pairs: pairs() }).collect();
-    let target = |_| Target { name: String::new(), kind: "fmri", subjects: (0..subjects).map(|_| pairs()).collect() };
+    let models = (0..models).map(|_| ModelRdm { model: String::new(), layer: String::new(), pairs: pairs() }).collect();
+    let target = |_| TargetRdm { name: String::new(), kind: "fmri", subjects: (0..subjects).map(|_| pairs()).collect() };
     Analysis { comparison, stimuli: n, targets: (0..targets).map(target).collect(), models }
 }

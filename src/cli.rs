@@ -91,19 +91,7 @@ pub enum Command {
     Weights(Weights),
     /// Compute the RDM of features; check, average, convert RDMs
     ///
-    /// Of two rows x and y of P units:
-    ///   correlation              1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
-    ///   cosine                   1 − Σxy / √(Σx² Σy²)
-    ///   euclidean                √Σ(x−y)²
-    ///   sqeuclidean              Σ(x−y)²
-    ///   sqeuclidean-per-feature  Σ(x−y)² / P             (what rsatoolbox calls euclidean)
-    ///   cityblock                Σ|x−y|
-    ///   spearman                 1 − r of the ranks of the units
-    ///   gaussian                 1 − exp(−Σ(x−y)² / m), m the mean of Σ(x−y)² over all N² pairs
-    ///   mahalanobis              √((x−y) Σ⁻¹ (x−y)ᵀ)     (rsatoolbox gives its square / P)
-    ///   crossnobis               (x−y)ₐ Σ⁻¹ (x−y)ᵦᵀ / P, the mean over all partitions a ≠ b; signed
-    ///   odd-one-out              1 − p, p the mean of exp(s_xy) / (exp(s_xy) + exp(s_xk) + exp(s_yk)) over all other
-    ///                            rows k, s the products of rows; for embeddings such as SPoSE and VICE
+    /// The formulas of the metrics, of two rows x and y of P units, are under --metric.
     ///
     /// An RDM is written as .npy (float32), with the IDs of its stimuli, if they are known, in .ids.txt beside it.
     #[command(verbatim_doc_comment)]
@@ -113,16 +101,7 @@ pub enum Command {
     /// RDMs with IDs (runs, .ids.txt beside a file, row names of a .csv) are aligned by them; one without is taken to be
     /// in the order of the others. The table goes to the terminal and, with all digits, to files.
     ///
-    /// Over the m pairs x and y of the upper triangles:
-    ///   pearson               r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
-    ///   spearman              r of the ranks
-    ///   kendall-tau-a         (concordant − discordant) / (m(m−1)/2)
-    ///   kendall-tau-b         (concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2
-    ///   rho-a                 12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the ranks; for models with ties, such as categories
-    ///   cosine                Σxy / √(Σx² Σy²)
-    ///   whitened-cosine       xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V the covariance of the distances of unrelated stimuli
-    ///   whitened-correlation  the same of x−x̄ and y−ȳ
-    ///   cka, cka-unbiased     linear CKA of the kernels behind the RDMs (squared Euclidean distances)
+    /// The formulas of the measures, over the m pairs x and y of the upper triangles, are under --compare.
     ///
     /// A full analysis:
     ///   thingsvision rsa --behavior judgements.npy --fmri 'IT=sub-*.npy' --permutations 10000 --bootstrap 1000 --explain

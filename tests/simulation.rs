@@ -4,7 +4,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use thingsvision::rsa::{Analysis, Comparison, Model, Over, Target, bootstrap, permute};
+use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, TargetRdm, bootstrap, permute};
 
 /// Units of a stimulus.
 const UNITS: usize = 8;
@@ -25,8 +25,8 @@ fn rdm(patterns: &[[f64; UNITS]]) -> Vec<f64> {
 }
 
 fn analysis(comparison: Comparison, stimuli: usize, models: Vec<Vec<f64>>, subjects: Vec<Vec<f64>>) -> Analysis {
-    let models = models.into_iter().map(|pairs| Model { model: String::new(), layer: String::new(), pairs }).collect();
-    Analysis { comparison, stimuli, models, targets: vec![Target { name: String::new(), kind: "fmri", subjects }] }
+    let models = models.into_iter().map(|pairs| ModelRdm { model: String::new(), layer: String::new(), pairs }).collect();
+    Analysis { comparison, stimuli, models, targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }] }
 }
 
 /// An experiment in which the models have nothing to do with the target.

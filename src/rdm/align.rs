@@ -1,7 +1,6 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
-use super::file::pairs_of;
-use super::{Rdms, pair};
+use super::{Rdms, pair, pairs_of};
 use crate::error::advise;
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};

@@ -6,6 +6,7 @@
 
 use super::points::Points;
 use super::products;
+use super::tiles::Compute;
 use anyhow::Result;
 use std::ops::Range;
 
@@ -25,21 +26,27 @@ const MANY: usize = 256;
 /// So many multiplications are done in float64 from the start, for it takes no time that one would notice.
 const FEW: u128 = 1 << 31;
 
+/// How a tile is computed.
+pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
+    let precision = precision(points);
+    Box::new(move |a, b| tile(points, precision, a, b))
+}
+
 /// How the products of all pairs are computed: in float64 where there are few.
-pub(super) fn precision(points: &Points) -> Precision {
+fn precision(points: &Points) -> Precision {
     let (n, d) = (points.rows.len() as u128, points.features.columns as u128);
     if n * n * d / 2 <= FEW { Precision::Double } else { Precision::Single }
 }
 
 /// Of the factors; sums over blocks are in float64 either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Precision {
+enum Precision {
     Single,
     Double,
 }
 
 /// `1 − u·v` of all points `a` and `b`, 0 to 2.
-pub(super) fn tile(points: &Points, precision: Precision, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
+fn tile(points: &Points, precision: Precision, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
     if precision == Precision::Double {
         return Ok(refine(points, subtract(products::double(points, a, b)?), VERY_NEAR, a, b));
     }

@@ -1,8 +1,7 @@
 //! The categories of stimuli, and the RDM of a categorical model: 0 within a category, 1 between.
 
 use super::design::Labels;
-use super::file::pairs_of;
-use super::ids;
+use super::{ids, pairs_of};
 use crate::arrays;
 use crate::error::advise;
 use anyhow::Result;

@@ -1,7 +1,6 @@
 //! What is worth knowing about an RDM before anything is concluded from it.
 
-use super::Rdms;
-use super::file::pairs_of;
+use super::{Rdms, errors, pairs_of};
 
 /// Something found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -56,8 +55,11 @@ fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Find
     }
     let (missing, all_missing) = missing(n, pairs);
     if missing > 0 {
-        let stimuli =
-            if all_missing.is_empty() { String::new() } else { format!("; no data at all for {}", some(&all_missing, name)) };
+        let stimuli = if all_missing.is_empty() {
+            String::new()
+        } else {
+            format!("; no data at all for {}", errors::some(&all_missing, name))
+        };
         findings.push(finding("missing", format!("NaN in {missing} of {} pairs{stimuli}", pairs.len()), true));
     }
     let duplicates: Vec<(usize, usize)> =
@@ -102,8 +104,4 @@ pub fn tied_share(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let tied: usize = values.chunk_by(|a, b| a == b).map(<[f64]>::len).filter(|&size| size > 1).sum();
     tied as f64 / values.len() as f64
-}
-
-fn some(stimuli: &[usize], name: &dyn Fn(usize) -> String) -> String {
-    super::constant::some(stimuli, name)
 }

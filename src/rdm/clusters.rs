@@ -79,7 +79,7 @@ mod tests {
 
     fn find(values: &[f64], count: usize) -> Clusters {
         let n = values.len();
-        let pairs = super::super::file::pairs_of(n).map(|(i, j)| (values[i] - values[j]).abs()).collect();
+        let pairs = crate::rdm::pairs_of(n).map(|(i, j)| (values[i] - values[j]).abs()).collect();
         Clusters::find(&Rdms { stimuli: n, ids: None, subjects: vec![pairs] }, count).unwrap()
     }
 

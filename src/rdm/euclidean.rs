@@ -3,14 +3,33 @@
 
 use super::points::Points;
 use super::products;
+use super::tiles::Compute;
 use anyhow::Result;
 use std::ops::Range;
 
 /// The share of the squared lengths below which the difference has lost digits that matter in float32.
 const NEAR: f64 = 1e-8;
 
+/// How a tile of what `f` makes of squared distances is computed.
+pub(super) fn of<'a>(points: &'a Points, f: impl Fn(f64) -> f64 + Sync + 'a) -> Box<Compute<'a>> {
+    Box::new(move |a, b| tile(points, &f, a, b))
+}
+
+/// Of squared distances by the number of units.
+pub(super) fn per_unit(points: &Points) -> Box<Compute<'_>> {
+    let units = points.features.columns as f64;
+    of(points, move |squared| squared / units)
+}
+
+/// Of `1 − exp(−squared / mean)`.
+pub(super) fn gaussian(points: &Points) -> Box<Compute<'_>> {
+    let mean = mean_squared(points);
+    // −(exp(−x) − 1), without cancellation for small x; if no stimulus differs from another, 0.
+    of(points, move |squared| if squared == 0.0 { 0.0 } else { -(-squared / mean).exp_m1() })
+}
+
 /// The squared distances of all points `a` and `b`, as `f` turns them into dissimilarities.
-pub(super) fn tile(points: &Points, f: impl Fn(f64) -> f64, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
+fn tile(points: &Points, f: impl Fn(f64) -> f64, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
     let products = products::double(points, a, b)?;
     let distance = |(k, product): (usize, f64)| {
         let (i, j) = (a.start + k / b.len(), b.start + k % b.len());
@@ -24,6 +43,6 @@ pub(super) fn tile(points: &Points, f: impl Fn(f64) -> f64, a: &Range<usize>, b:
 
 /// The mean of the squared distances over all ordered pairs, the diagonal included: twice the mean squared length of
 /// the centred points.
-pub(super) fn mean_squared(points: &Points) -> f64 {
+fn mean_squared(points: &Points) -> f64 {
     2.0 * points.rows.iter().map(|row| row.squared).sum::<f64>() / points.rows.len() as f64
 }

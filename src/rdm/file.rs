@@ -1,6 +1,6 @@
 //! RDMs from a file, with the mistakes that are easily made with such files.
 
-use super::{Rdms, ids, varies};
+use super::{Rdms, Uninformative, ids, pairs_of, varies};
 use crate::arrays;
 use crate::error::advise;
 use crate::memory::available;
@@ -149,13 +149,10 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
         ));
     }
     let Some(first) = pairs.iter().find(|pair| pair.is_finite()) else {
-        return Err(advise(format!("`{name}` has no values: all its pairs are NaN"), "check how the file was made"));
+        return Err(Uninformative::NoValues(name.to_owned()).advised());
     };
     if !varies(pairs) {
-        return Err(advise(
-            format!("all pairs in `{name}` are equally dissimilar ({first}), so nothing correlates with it"),
-            "check how the file was made",
-        ));
+        return Err(Uninformative::AllAlike(name.to_owned(), *first).advised());
     }
     Ok(())
 }
@@ -175,17 +172,6 @@ fn check_memory(path: &Path) -> Result<()> {
             ))
         }
     }
-}
-
-/// Whether an RDM could not be read because it says nothing: all pairs are alike, or missing.
-pub fn says_nothing(error: &anyhow::Error) -> bool {
-    let text = error.to_string();
-    text.contains("are equally dissimilar") || text.contains("has no values: all its pairs are NaN")
-}
-
-/// `(i, j)` with `i < j`, row by row.
-pub(super) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
 }
 
 #[cfg(test)]

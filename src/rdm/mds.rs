@@ -1,5 +1,6 @@
 //! Classical multidimensional scaling (Torgerson 1952): points in the plane whose distances are near the dissimilarities.
 
+use super::centring::Means;
 use super::{Rdms, pair};
 use crate::error::advise;
 use anyhow::Result;
@@ -45,15 +46,11 @@ pub fn plane(rdms: &Rdms) -> Result<Plane> {
     Ok(Plane { points: x.into_iter().zip(y).map(|(x, y)| [x, y]).collect(), shares: [first, second] })
 }
 
-/// `−½ C D² C`, `[n, n]`: squared dissimilarities less the means of their row and column, plus that of all.
+/// `−½ C D² C`, `[n, n]`.
 fn product(n: usize, pairs: &[f64]) -> Result<Tensor> {
+    let means = Means::of(n, pairs.iter().map(|distance| distance.powi(2)));
     let square = |i: usize, j: usize| if i == j { 0.0 } else { pairs[pair(n, i, j)].powi(2) };
-    let mut values: Vec<f64> = (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| square(i, j)).collect();
-    let means: Vec<f64> = values.chunks_exact(n).map(|row| row.iter().sum::<f64>() / n as f64).collect();
-    let mean = means.iter().sum::<f64>() / n as f64;
-    for (i, row) in values.chunks_exact_mut(n).enumerate() {
-        row.iter_mut().zip(&means).for_each(|(value, column)| *value = -0.5 * (*value - means[i] - column + mean));
-    }
+    let values: Vec<f64> = (0..n * n).map(|k| (k / n, k % n)).map(|(i, j)| means.centred(square(i, j), i, j)).collect();
     Ok(Tensor::from_slice(&values).f_view([n as i64, n as i64])?.to_device(Device::Cpu))
 }
 
@@ -65,7 +62,7 @@ mod tests {
     fn points_in_the_plane_keep_their_distances() {
         let points = [[0.0, 0.0], [4.0, 0.0], [4.0, 1.0], [0.0, 2.0], [7.0, -1.0]];
         let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
-        let pairs: Vec<(usize, usize)> = super::super::file::pairs_of(5).collect();
+        let pairs: Vec<(usize, usize)> = crate::rdm::pairs_of(5).collect();
         let subjects = vec![pairs.iter().map(|&(i, j)| distance(points[i], points[j])).collect()];
         let plane = plane(&Rdms { stimuli: 5, ids: None, subjects }).unwrap();
         for (i, j) in pairs {

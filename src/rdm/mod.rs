@@ -7,17 +7,19 @@ mod angles;
 mod average;
 mod bands;
 mod categories;
+pub(crate) mod centring;
 mod check;
 mod cityblock;
 mod clusters;
 mod constant;
 mod crossnobis;
 mod design;
+pub(crate) mod errors;
 mod euclidean;
 mod file;
-
 pub mod ids;
 mod job;
+pub(crate) mod lanes;
 mod mapped;
 mod mds;
 mod metric;
@@ -41,13 +43,13 @@ pub use check::{Finding, MANY_TIES, check, missing, tied_share};
 pub use clusters::Clusters;
 pub use constant::varies;
 pub use design::{Labels, means};
-pub use file::says_nothing;
+pub use errors::Uninformative;
 pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 pub use request::{Request, run};
-pub use stack::Stack;
+pub use stack::SubjectStack;
 pub use triplets::Triplets;
 
 pub(crate) use align::{Rows, align, align_files, aligned};
@@ -62,6 +64,11 @@ pub struct Rdms {
     /// Of each subject the `N (N − 1) / 2` pairs row by row: (0, 1), (0, 2), …, (1, 2), …. NaN where there is no
     /// measurement.
     pub subjects: Vec<Vec<f64>>,
+}
+
+/// `(i, j)` with `i < j`, row by row.
+pub(crate) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
 }
 
 /// The place of the pair of stimuli i and j, which differ, among the `N (N − 1) / 2` of `n`.

@@ -3,8 +3,8 @@
 //! The estimates equal rsatoolbox's `cov_from_residuals` (`diag`, `full`, `shrinkage_eye`) with the same degrees of freedom;
 //! those from repeats its `cov_from_unbalanced`.
 
-use super::constant;
 use super::design::{Labels, deviations};
+use super::errors;
 use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::{Context, Result};
@@ -88,7 +88,7 @@ impl Noise {
         (0..rows).for_each(|row| features.append(row, 0..columns, &mut values));
         let bad: Vec<usize> = (0..rows).filter(|row| values[row * columns..][..columns].iter().any(|v| !v.is_finite())).collect();
         if !bad.is_empty() {
-            return Err(constant::not_finite(&bad, name));
+            return Err(errors::not_finite(&bad, name));
         }
         match &self.whitener {
             Whitener::Identity => {}

@@ -5,9 +5,13 @@
 //! `exp(s_ij) / (exp(s_ij) + exp(s_ik) + exp(s_jk))`, in float64. All exponents of a pair are taken less one number that is
 //! near `s_ij`, so that none matters and is lost: what overflows stands for a third that is never the odd one.
 
+use super::lanes;
+use super::noise::Noise;
 use super::points::Points;
 use super::products;
+use super::tiles::Compute;
 use crate::error::advise;
+use crate::npy::Matrix;
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -18,19 +22,24 @@ pub(super) const SIDE: usize = 256;
 /// Pairs whose products lie within so much of each other share a shift: e³⁰⁰ is far from what float64 cannot hold.
 const SPAN: f64 = 600.0;
 
-/// Fails if no pair has a third beside it.
-pub(super) fn check(points: &Points) -> Result<()> {
-    match points.rows.len() {
+/// The features; fails if no pair has a third beside it.
+pub(super) fn checked(features: Matrix, _: Option<&Noise>, _: &dyn Fn(usize) -> String) -> Result<Matrix> {
+    match features.rows {
         0..3 => Err(advise(
-            format!("odd-one-out needs a third stimulus beside each pair, and there are {}", points.rows.len()),
+            format!("odd-one-out needs a third stimulus beside each pair, and there are {}", features.rows),
             "give three stimuli or more, or measure by another metric, such as euclidean",
         )),
-        _ => Ok(()),
+        _ => Ok(features),
     }
 }
 
+/// How a tile is computed.
+pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
+    Box::new(|a, b| tile(points, a, b))
+}
+
 /// `1 − p` of all rows `a` and `b` above the diagonal, 0 to 1.
-pub(super) fn tile(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
+fn tile(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
     let (left, right) = (Products::of(points, a)?, Products::of(points, b)?);
     let thirds = (points.rows.len() - 2) as f64;
     let mut tile = vec![0.0; a.len() * b.len()];
@@ -41,7 +50,8 @@ pub(super) fn tile(points: &Points, a: &Range<usize>, b: &Range<usize>) -> Resul
             let x = left.exponentials(of_row[0].0, shift);
             for &(i, j) in of_row {
                 let y = of_columns.entry(j).or_insert_with(|| right.exponentials(j, shift));
-                let kept = x[j] * inverses(x[j], &x, y) / thirds;
+                let e = x[j];
+                let kept = e * lanes::sum(&x, y, |x, y| 1.0 / (e + x + y)) / thirds;
                 tile[(i - a.start) * b.len() + j - b.start] = (1.0 - kept).max(0.0) as f32;
             }
         }
@@ -65,17 +75,6 @@ fn shift(product: f64) -> f64 {
     let near = (product / SPAN).round() * SPAN;
     // Without the sign of −0, which is the same shift.
     if (product - near).abs() <= SPAN { near + 0.0 } else { product }
-}
-
-/// `Σ 1 / (e + xₖ + yₖ)`, in eight sums, which the processor adds side by side.
-fn inverses(e: f64, x: &[f64], y: &[f64]) -> f64 {
-    let (x, y) = (x.chunks_exact(8), y.chunks_exact(8));
-    let rest: f64 = x.remainder().iter().zip(y.remainder()).map(|(x, y)| 1.0 / (e + x + y)).sum();
-    let mut sums = [0.0; 8];
-    for (x, y) in x.zip(y) {
-        (0..8).for_each(|k| sums[k] += 1.0 / (e + x[k] + y[k]));
-    }
-    rest + sums.iter().sum::<f64>()
 }
 
 /// The products of some rows with all, `[rows, N]`.

@@ -1,7 +1,7 @@
 //! Rows of features as points whose distances follow from inner products: of unit length for correlation and cosine,
 //! centred for the Euclidean family.
 
-use super::{OnConstant, constant};
+use super::{OnConstant, constant, errors};
 use crate::npy::Matrix;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -54,13 +54,17 @@ impl Points {
     pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
         let means = if space == Space::Euclidean { means(&features)? } else { Vec::new() };
         let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &means, row)))?;
-        constant::check_finite(&rows, name)?;
+        check_finite(&rows, name)?;
         let flat: Vec<usize> = rows.iter().filter(|row| row.scale.is_nan()).map(|row| row.row).collect();
-        constant::decide(&flat, on_constant, space == Space::Cosine, name)?;
+        if !flat.is_empty() && on_constant == OnConstant::Error {
+            return Err(errors::constant(&flat, space == Space::Cosine, name));
+        }
         if on_constant == OnConstant::Drop {
             rows.retain(|row| !row.scale.is_nan());
         }
-        constant::check_left(rows.len(), flat.len())?;
+        if rows.len() < 2 && !flat.is_empty() {
+            return Err(errors::no_pairs(flat.len(), flat.len() + rows.len()));
+        }
         Ok(Points { features, space, rows, means, single: OnceLock::new() })
     }
 
@@ -142,6 +146,18 @@ impl Row {
             scale: if flat { f64::NAN } else { 1.0 / norm },
             squared: if norm.is_finite() { 1.0 } else { f64::NAN },
         }
+    }
+}
+
+/// Fails if the squared length of a row is not finite: NaN if a value is not, infinite if that is too large.
+fn check_finite(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
+    let bad: Vec<usize> = rows.iter().filter(|row| row.squared.is_nan()).map(|row| row.row).collect();
+    if !bad.is_empty() {
+        return Err(errors::not_finite(&bad, name));
+    }
+    match rows.iter().find(|row| row.squared.is_infinite()) {
+        Some(row) => Err(errors::too_large(f64::INFINITY, &name(row.row))),
+        None => Ok(()),
     }
 }
 

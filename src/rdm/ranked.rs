@@ -1,6 +1,6 @@
 //! Rows as the ranks of their units, for the Spearman distance: `scipy.stats.rankdata` of each row.
 
-use super::constant;
+use super::errors;
 use crate::npy::Matrix;
 use crate::parallel::parallel;
 use crate::ranks::ranks;
@@ -16,7 +16,7 @@ pub(super) fn rows(features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<
     })?;
     let bad: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].is_none()).collect();
     if !bad.is_empty() {
-        return Err(constant::not_finite(&bad, name));
+        return Err(errors::not_finite(&bad, name));
     }
     Ok(Matrix::from_ranks(features.rows, features.columns, rows.into_iter().flatten().flatten().collect()))
 }

@@ -7,19 +7,19 @@ use anyhow::Result;
 use std::path::Path;
 
 /// A file that has its name when it is whole.
-pub struct Stack {
+pub struct SubjectStack {
     file: MappedFile,
     shape: Shape,
     /// The number of values of one RDM.
     size: usize,
 }
 
-impl Stack {
+impl SubjectStack {
     /// Makes room for the RDMs of so many subjects, float32, at `path`.
-    pub fn create(path: &Path, subjects: usize, stimuli: usize, shape: Shape) -> Result<Stack> {
+    pub fn create(path: &Path, subjects: usize, stimuli: usize, shape: Shape) -> Result<SubjectStack> {
         let one = shape.sizes(stimuli);
         let all: Vec<usize> = std::iter::once(subjects).chain(one.iter().copied()).collect();
-        Ok(Stack { file: MappedFile::create(path, &all)?, shape, size: one.iter().product() })
+        Ok(SubjectStack { file: MappedFile::create(path, &all)?, shape, size: one.iter().product() })
     }
 
     /// Computes the RDM of a subject, counted from 0; it has as many stimuli as all others.

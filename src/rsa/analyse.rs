@@ -3,7 +3,9 @@
 use super::candidates::{Candidate, candidates};
 use super::request::Request;
 use super::targets::{NamedTarget, read_targets};
-use super::{Analysis, Bootstrap, Explained, Lacking, Model, Over, Permuted, Table, Target, bootstrap, differences, permute};
+use super::{
+    Analysis, Bootstrap, Explained, Lacking, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, differences, permute,
+};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::outputs;
@@ -115,13 +117,13 @@ fn analysis(request: &Request, targets: Vec<NamedTarget>, candidates: Vec<Candid
         rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
     };
     let mut subjects = |files: &[(PathBuf, Rdms)]| files.iter().flat_map(|(_, rdms)| pairs(rdms)).collect();
-    let targets: Vec<Target> = targets
+    let targets: Vec<TargetRdm> = targets
         .into_iter()
-        .map(|target| Target { subjects: subjects(&target.files), name: target.name, kind: target.kind })
+        .map(|target| TargetRdm { subjects: subjects(&target.files), name: target.name, kind: target.kind })
         .collect();
     let models = candidates
         .into_iter()
-        .map(|candidate| Model { pairs: pairs(&candidate.rdm).concat(), model: candidate.model, layer: candidate.layer })
+        .map(|candidate| ModelRdm { pairs: pairs(&candidate.rdm).concat(), model: candidate.model, layer: candidate.layer })
         .collect();
     Analysis { comparison: request.compare, stimuli: alignment.rows[0].len(), models, targets }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 /// An RDM that is to explain others.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct ModelRdm {
     /// The run, as its folder is called.
     pub model: String,
     /// PyTorch's name of the layer; empty for a file.
@@ -19,7 +19,7 @@ pub struct Model {
 
 /// What is to be explained: the RDM of behaviour or of a brain area, of one subject or of several.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct TargetRdm {
     /// The name in tables.
     pub name: String,
     /// `behavior` or `fmri`.
@@ -36,9 +36,9 @@ pub struct Analysis {
     /// n.
     pub stimuli: usize,
     /// What explains.
-    pub models: Vec<Model>,
+    pub models: Vec<ModelRdm>,
     /// What is explained.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetRdm>,
 }
 
 impl Analysis {
@@ -49,7 +49,7 @@ impl Analysis {
 
     /// The pairs on which a target is compared with every model: those of which all models and all its subjects have
     /// data, so that no model is judged on other pairs than the rest.
-    pub fn kept(&self, target: &Target) -> Vec<u32> {
+    pub fn kept(&self, target: &TargetRdm) -> Vec<u32> {
         let all = self.models.iter().map(|model| &model.pairs).chain(&target.subjects);
         let mut kept = vec![true; self.stimuli * (self.stimuli - 1) / 2];
         for pairs in all {

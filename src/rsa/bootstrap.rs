@@ -49,16 +49,16 @@ pub struct Bootstrap {
 /// Draws `draws` times from the stimuli, the subjects, or both.
 pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Result<Bootstrap> {
     check(analysis, over)?;
-    let prepared = Prepared::new(analysis);
+    let prepared = if over == Over::Subjects { None } else { Prepared::new(analysis) };
     let by_subject = if over == Over::Stimuli { Vec::new() } else { analysis.scores_by_subject()? };
     let drawn: Vec<[Vec<f64>; 3]> = parallel(draws, &|draw| {
         let mut random = generator(seed, Purpose::Bootstrap, draw);
-        let stimuli = (over != Over::Subjects).then(|| enough(|| multiplicities(analysis.stimuli, &mut random)));
+        let stimuli = prepared.as_ref().map(|of| (of, enough(|| multiplicities(analysis.stimuli, &mut random))));
         let subjects: Option<Vec<Vec<u32>>> = (over != Over::Stimuli)
             .then(|| analysis.targets.iter().map(|target| multiplicities(target.subjects.len(), &mut random)).collect());
         let over_subjects = subjects.as_ref().map(|subjects| weighted(&by_subject, subjects, analysis.models.len()));
         let [of_all, of_drawn] =
-            stimuli.map_or([Vec::new(), Vec::new()], |stimuli| prepared.scores(&stimuli, subjects.as_deref()));
+            stimuli.map_or([Vec::new(), Vec::new()], |(of, stimuli)| of.scores(&stimuli, subjects.as_deref()));
         Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
     })?;
     let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
@@ -97,7 +97,7 @@ pub fn cannot_draw<'a>(
     {
         return Some(NoDraws::OneSubject(format!("`{name}` has one subject, so there are none to draw from")));
     }
-    (over != Over::Subjects && comparison.needs_all_pairs()).then(|| {
+    (over != Over::Subjects && comparison.scoring().needs_all_pairs()).then(|| {
         NoDraws::WholeMatrices(format!(
             "{} is made of whole matrices, and the bootstrap over stimuli leaves pairs out",
             comparison.title()

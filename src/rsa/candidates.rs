@@ -4,7 +4,7 @@ use super::targets::stem;
 use crate::atomic_file::is_same;
 use crate::error::advise;
 use crate::observer::Observer;
-use crate::rdm::{Rdms, says_nothing};
+use crate::rdm::{Rdms, Uninformative};
 use crate::run::{is_run, rdm_file, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ pub fn layers_of_run(folder: &Path, observer: &dyn Observer) -> Result<Vec<Candi
         match Rdms::read(&path) {
             Ok(rdm) => candidates.push(Candidate { model: model.clone(), layer: layer.name, path, rdm }),
             // A layer that is the same for all images.
-            Err(fault) if !says_nothing(&fault) => return Err(fault),
+            Err(fault) if !fault.is::<Uninformative>() => return Err(fault),
             Err(fault) => observer.note(&format!("left out `{}` of `{}`: {fault}", layer.name, folder.display())),
         }
     }

@@ -4,8 +4,8 @@
 //! length, here in units of the whitened one, which makes the pooled RDM the best one.
 
 use super::Comparison;
-use super::centring::{double_centred, u_centred};
-use super::form::{centred, dot};
+use super::comparison::Scoring;
+use super::form::{Pairs, Product};
 use crate::ranks::ranks;
 use serde::Serialize;
 
@@ -37,29 +37,15 @@ pub fn ceiling(measure: Comparison, n: usize, subjects: &[Vec<f64>]) -> Option<C
 /// A subject's RDM in the units in which the mean over subjects is the best RDM for `measure`: of unit length as the
 /// measure sees it, or ranks (of which the mean is near the best, and is what rsatoolbox takes).
 fn scaled(measure: Comparison, n: usize, pairs: &[f64]) -> Vec<f64> {
-    let (values, squared) = match measure {
-        Comparison::Spearman | Comparison::RhoA | Comparison::KendallTauA | Comparison::KendallTauB => return ranks(pairs),
-        Comparison::Pearson => squared_of(centred(pairs)),
-        Comparison::Cosine => squared_of(pairs.to_vec()),
-        Comparison::WhitenedCosine | Comparison::Cka => (pairs.to_vec(), whitened(n, pairs)),
-        Comparison::WhitenedCorrelation => {
-            let centred = centred(pairs);
-            let squared = whitened(n, &centred);
-            (centred, squared)
+    match measure.scoring() {
+        Scoring::Tau(_) | Scoring::Product(Product::Pairs(Pairs::Ranks { .. })) => ranks(pairs),
+        Scoring::Product(product @ (Product::Pairs(Pairs::Values { .. }) | Product::Kernels(_))) => {
+            let values = product.values(pairs);
+            let form = product.unscaled(n, values.clone());
+            let length = form.product(&form).sqrt();
+            values.into_iter().map(|value| value / length).collect()
         }
-        Comparison::CkaUnbiased => (pairs.to_vec(), squared_of(u_centred(n, pairs)).1),
-    };
-    values.into_iter().map(|value| value / squared.sqrt()).collect()
-}
-
-fn squared_of(values: Vec<f64>) -> (Vec<f64>, f64) {
-    let squared = dot(&values, &values);
-    (values, squared)
-}
-
-fn whitened(n: usize, pairs: &[f64]) -> f64 {
-    let form = double_centred(n, pairs);
-    form.product(&form)
+    }
 }
 
 #[cfg(test)]

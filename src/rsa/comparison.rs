@@ -1,106 +1,244 @@
-//! The measures by which two RDMs are compared, over their m = n (n − 1) / 2 pairs of stimuli.
+//! The measures by which two RDMs are compared, over their m = n (n − 1) / 2 pairs of stimuli: an entry each says what one
+//! is called, its formula, and how it is computed.
 
-use super::form::Form;
-use super::kendall::kendall;
+use super::form::{Form, Kernels, Pairs, Product};
+use super::kendall::{Tau, kendall};
 use super::pearson::pearson;
 use crate::ranks::ranks;
 use serde::{Deserialize, Serialize};
 
-/// How two RDMs x and y are compared, over their m pairs of stimuli.
+/// How two RDMs x and y are compared, over their m pairs of stimuli; `thingsvision rsa --help` has the formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // their entries say what they are
 pub enum Comparison {
-    /// Pearson's r, Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)
     #[default]
+    #[value(help = Comparison::Pearson.help())]
     Pearson,
-    /// Pearson's r of the ranks, ties sharing their mean rank
+    #[value(help = Comparison::Spearman.help())]
     Spearman,
-    /// (concordant − discordant) / (m(m−1)/2): for models with many ties
+    #[value(help = Comparison::KendallTauA.help())]
     KendallTauA,
-    /// (concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2, Tx and Ty the tied ones of x and y
+    #[value(help = Comparison::KendallTauB.help())]
     KendallTauB,
-    /// 12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the ranks: the mean Spearman correlation over all ways to break ties (Schütt et
-    /// al. 2023)
+    #[value(help = Comparison::RhoA.help())]
     RhoA,
-    /// Σxy / √(Σx² Σy²)
+    #[value(help = Comparison::Cosine.help())]
     Cosine,
-    /// The cosine in the metric in which distances of one stimulus to others are independent (Diedrichsen et al. 2021)
+    #[value(help = Comparison::WhitenedCosine.help())]
     WhitenedCosine,
-    /// The same of x−x̄ and y−ȳ
+    #[value(help = Comparison::WhitenedCorrelation.help())]
     WhitenedCorrelation,
-    /// Linear CKA (Kornblith et al. 2019) of the kernels −½ C D C: that of the features if the RDMs are sqeuclidean; the
-    /// same as whitened-cosine
+    #[value(help = Comparison::Cka.help())]
     Cka,
-    /// Linear CKA with the unbiased HSIC (Song et al. 2012); may be negative
+    #[value(help = Comparison::CkaUnbiased.help())]
     CkaUnbiased,
 }
 
+/// A measure.
+struct MeasureEntry {
+    /// In tables and on the command line.
+    name: &'static str,
+    /// In a sentence.
+    title: &'static str,
+    /// Of pairs x and y.
+    formula: &'static str,
+    /// The paper.
+    source: &'static str,
+    /// What else is to be known.
+    note: &'static str,
+    /// Whether it is rewarded for ties (Nili et al. 2014), so that categorical models look better than they are.
+    favours_ties: bool,
+    scoring: Scoring,
+}
+
+/// How the score follows from two RDMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scoring {
+    /// The product of two prepared RDMs.
+    Product(Product),
+    /// By counting which of two pairs is larger.
+    Tau(Tau),
+}
+
 impl Comparison {
+    fn entry(self) -> MeasureEntry {
+        let of_pairs = |pairs| Scoring::Product(Product::Pairs(pairs));
+        let of_kernels = |kernels| Scoring::Product(Product::Kernels(kernels));
+        match self {
+            Comparison::Pearson => MeasureEntry {
+                name: "pearson",
+                title: "Pearson correlation",
+                formula: "r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)",
+                source: "",
+                note: "",
+                favours_ties: false,
+                scoring: of_pairs(Pairs::Values { centred: true }),
+            },
+            Comparison::Spearman => MeasureEntry {
+                name: "spearman",
+                title: "Spearman correlation",
+                formula: "Pearson's r of the ranks, tied values sharing their mean rank",
+                source: "",
+                note: "",
+                favours_ties: true,
+                scoring: of_pairs(Pairs::Ranks { untied: false }),
+            },
+            Comparison::KendallTauA => MeasureEntry {
+                name: "kendall-tau-a",
+                title: "Kendall's τ-a",
+                formula: "(concordant − discordant) / (m(m−1)/2) of all two of the m pairs",
+                source: "",
+                note: "for models with many ties",
+                favours_ties: false,
+                scoring: Scoring::Tau(Tau::A),
+            },
+            Comparison::KendallTauB => MeasureEntry {
+                name: "kendall-tau-b",
+                title: "Kendall's τ-b",
+                formula: "(concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2, Tx and Ty the ties",
+                source: "",
+                note: "",
+                favours_ties: true,
+                scoring: Scoring::Tau(Tau::B),
+            },
+            Comparison::RhoA => MeasureEntry {
+                name: "rho-a",
+                title: "ρ-a",
+                formula: "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the mean ranks R of the m pairs",
+                source: "Schütt et al. 2023",
+                note: "the mean Spearman correlation over all ways to break ties: for models with ties, such as categories",
+                favours_ties: false,
+                scoring: of_pairs(Pairs::Ranks { untied: true }),
+            },
+            Comparison::Cosine => MeasureEntry {
+                name: "cosine",
+                title: "cosine",
+                formula: "Σxy / √(Σx² Σy²)",
+                source: "",
+                note: "",
+                favours_ties: false,
+                scoring: of_pairs(Pairs::Values { centred: false }),
+            },
+            Comparison::WhitenedCosine => MeasureEntry {
+                name: "whitened-cosine",
+                title: "whitened cosine",
+                formula: "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V = (CCᵀ)∘² with C the contrasts of all pairs",
+                source: "Diedrichsen et al. 2021",
+                note: "V is the covariance of the distances of unrelated stimuli",
+                favours_ties: false,
+                scoring: of_kernels(Kernels::Double { centred: false }),
+            },
+            Comparison::WhitenedCorrelation => MeasureEntry {
+                name: "whitened-correlation",
+                title: "whitened correlation",
+                formula: "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y) of x−x̄ and y−ȳ, V = (CCᵀ)∘² with C the contrasts of all pairs",
+                source: "Diedrichsen et al. 2021",
+                note: "",
+                favours_ties: false,
+                scoring: of_kernels(Kernels::Double { centred: true }),
+            },
+            Comparison::Cka => MeasureEntry {
+                name: "cka",
+                title: "linear CKA",
+                formula: "⟨K, K'⟩ / (‖K‖ ‖K'‖), K = −½ J D J with J = I − 1/n",
+                source: "Kornblith et al. 2019",
+                note: "that of the features if the RDMs are sqeuclidean; the same as whitened-cosine",
+                favours_ties: false,
+                scoring: of_kernels(Kernels::Double { centred: false }),
+            },
+            Comparison::CkaUnbiased => MeasureEntry {
+                name: "cka-unbiased",
+                title: "unbiased linear CKA",
+                formula: "⟨U, U'⟩ / (‖U‖ ‖U'‖), U the U-centred −½ D",
+                source: "Song et al. 2012",
+                note: "linear CKA with the unbiased HSIC; may be negative",
+                favours_ties: false,
+                scoring: of_kernels(Kernels::U),
+            },
+        }
+    }
+
     /// The name in tables and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Comparison::Pearson => "pearson",
-            Comparison::Spearman => "spearman",
-            Comparison::KendallTauA => "kendall-tau-a",
-            Comparison::KendallTauB => "kendall-tau-b",
-            Comparison::RhoA => "rho-a",
-            Comparison::Cosine => "cosine",
-            Comparison::WhitenedCosine => "whitened-cosine",
-            Comparison::WhitenedCorrelation => "whitened-correlation",
-            Comparison::Cka => "cka",
-            Comparison::CkaUnbiased => "cka-unbiased",
-        }
+        self.entry().name
     }
 
     /// The name in a sentence.
     pub fn title(self) -> &'static str {
-        match self {
-            Comparison::Pearson => "Pearson correlation",
-            Comparison::Spearman => "Spearman correlation",
-            Comparison::KendallTauA => "Kendall's τ-a",
-            Comparison::KendallTauB => "Kendall's τ-b",
-            Comparison::RhoA => "ρ-a",
-            Comparison::Cosine => "cosine",
-            Comparison::WhitenedCosine => "whitened cosine",
-            Comparison::WhitenedCorrelation => "whitened correlation",
-            Comparison::Cka => "linear CKA",
-            Comparison::CkaUnbiased => "unbiased linear CKA",
-        }
+        self.entry().title
+    }
+
+    /// The formula, and the paper that it is from.
+    pub(super) fn formula(self) -> String {
+        let MeasureEntry { formula, source, .. } = self.entry();
+        if source.is_empty() { formula.to_owned() } else { format!("{formula} ({source})") }
+    }
+
+    /// What the command line says of it.
+    fn help(self) -> String {
+        let note = self.entry().note;
+        if note.is_empty() { self.formula() } else { format!("{}; {note}", self.formula()) }
+    }
+
+    /// Whether categorical models look better than they are.
+    pub fn favours_ties(self) -> bool {
+        self.entry().favours_ties
+    }
+
+    pub(super) fn scoring(self) -> Scoring {
+        self.entry().scoring
     }
 
     /// Compares two RDMs of the same `n` stimuli by their pairs, or by some of their pairs; NaN if one does not vary.
-    ///
-    /// Measures that need every pair (see [`Comparison::needs_all_pairs`]) must be given all.
+    /// Measures of whole matrices must be given all.
     pub fn compare(self, n: usize, x: &[f64], y: &[f64]) -> f64 {
         debug_assert_eq!(x.len(), y.len());
+        match self.scoring() {
+            Scoring::Tau(tau) => tau.of(&kendall(x, y)),
+            Scoring::Product(Product::Pairs(Pairs::Values { centred: true })) => pearson(x, y),
+            Scoring::Product(Product::Pairs(Pairs::Ranks { untied: false })) => pearson(&ranks(x), &ranks(y)),
+            Scoring::Product(
+                product
+                @ (Product::Pairs(Pairs::Values { centred: false } | Pairs::Ranks { untied: true }) | Product::Kernels(_)),
+            ) => Form::new(product, n, x).product(&Form::new(product, n, y)).clamp(-1.0, 1.0),
+        }
+    }
+}
+
+impl Scoring {
+    /// Whether it is made of whole matrices, so that no single pair may be missing.
+    pub(super) fn needs_all_pairs(self) -> bool {
         match self {
-            Comparison::Pearson => pearson(x, y),
-            Comparison::Spearman => pearson(&ranks(x), &ranks(y)),
-            Comparison::KendallTauA => kendall(x, y).tau_a(),
-            Comparison::KendallTauB => kendall(x, y).tau_b(),
-            linear => Form::new(linear, n, x).product(&Form::new(linear, n, y)).clamp(-1.0, 1.0),
+            Scoring::Product(Product::Kernels(_)) => true,
+            Scoring::Product(Product::Pairs(_)) | Scoring::Tau(_) => false,
         }
     }
 
-    /// Whether it is a product of two prepared RDMs; the others are the two of Kendall.
-    pub fn is_linear(self) -> bool {
-        !matches!(self, Comparison::KendallTauA | Comparison::KendallTauB)
-    }
-
-    /// Whether it is made of whole matrices, so that no single pair may be missing.
-    pub fn needs_all_pairs(self) -> bool {
-        use Comparison::{Cka, CkaUnbiased, WhitenedCorrelation, WhitenedCosine};
-        matches!(self, WhitenedCosine | WhitenedCorrelation | Cka | CkaUnbiased)
-    }
-
     /// Whether it looks at the order of the dissimilarities alone.
-    pub fn is_of_ranks(self) -> bool {
-        use Comparison::{KendallTauA, KendallTauB, RhoA, Spearman};
-        matches!(self, Spearman | KendallTauA | KendallTauB | RhoA)
+    pub(super) fn is_of_ranks(self) -> bool {
+        match self {
+            Scoring::Product(Product::Pairs(Pairs::Ranks { .. })) | Scoring::Tau(_) => true,
+            Scoring::Product(Product::Pairs(Pairs::Values { .. }) | Product::Kernels(_)) => false,
+        }
     }
+}
 
-    /// Whether it is rewarded for ties (Nili et al. 2014), so that categorical models look better than they are.
-    pub fn favours_ties(self) -> bool {
-        matches!(self, Comparison::Spearman | Comparison::KendallTauB)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn the_readme_and_the_help_say_what_the_entries_say() {
+        let readme = include_str!("../../README.md");
+        for measure in Comparison::value_variants() {
+            let value = measure.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), measure.name());
+            assert_eq!(value.get_help().map(ToString::to_string), Some(measure.help()), "{measure:?} needs a `help`");
+            let default = if *measure == Comparison::default() { " (default)" } else { "" };
+            let row = format!("| `{}`{default} | {} |", measure.name(), measure.help().replace('|', "\\|"));
+            assert!(readme.lines().any(|line| line == row), "put this row into the table of measures in README.md:\n{row}");
+        }
     }
 }

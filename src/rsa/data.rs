@@ -1,7 +1,9 @@
 //! What an analysis can be made of: the stimuli and pairs that have data, which must suffice for the measure and vary.
 
 use super::analysis::pick;
-use super::{Analysis, Comparison, Model, Target};
+use super::comparison::Scoring;
+use super::form::{Pairs, Product};
+use super::{Analysis, ModelRdm, TargetRdm};
 use crate::error::advise;
 use crate::rdm::{aligned, missing, varies};
 use anyhow::Result;
@@ -41,8 +43,8 @@ impl Analysis {
     fn of(self, rows: &[usize]) -> Analysis {
         let n = self.stimuli;
         let of = |pairs: Vec<f64>| aligned(n, &pairs, rows);
-        let models = self.models.into_iter().map(|model| Model { pairs: of(model.pairs), ..model }).collect();
-        let subjects = |target: Target| Target { subjects: target.subjects.into_iter().map(of).collect(), ..target };
+        let models = self.models.into_iter().map(|model| ModelRdm { pairs: of(model.pairs), ..model }).collect();
+        let subjects = |target: TargetRdm| TargetRdm { subjects: target.subjects.into_iter().map(of).collect(), ..target };
         let targets = self.targets.into_iter().map(subjects).collect();
         Analysis { comparison: self.comparison, stimuli: rows.len(), models, targets }
     }
@@ -67,16 +69,22 @@ impl Analysis {
     }
 
     fn check_missing(&self, permuted: bool) -> Result<()> {
-        let measure = self.comparison;
-        let test_needs_all = permuted && measure == Comparison::Cosine;
-        if self.is_complete() || !(measure.needs_all_pairs() || test_needs_all) {
+        if self.is_complete() {
             return Ok(());
         }
-        let what = if test_needs_all { "the permutation test of the cosine" } else { measure.title() };
+        let title = self.comparison.title();
+        let what = match self.comparison.scoring() {
+            Scoring::Product(Product::Kernels(_)) => title.to_owned(),
+            // Its mean over all permutations is not 0, and another for other pairs.
+            Scoring::Product(Product::Pairs(Pairs::Values { centred: false })) if permuted => {
+                format!("the permutation test of the {title}")
+            }
+            Scoring::Product(Product::Pairs(Pairs::Values { .. } | Pairs::Ranks { .. })) | Scoring::Tau(_) => return Ok(()),
+        };
         Err(advise(format!("{what} needs every pair, and some are missing (NaN)"), "compare by pearson, spearman or rho-a"))
     }
 
-    fn check_variation(&self, target: &Target) -> Result<()> {
+    fn check_variation(&self, target: &TargetRdm) -> Result<()> {
         let kept = self.kept(target);
         if kept.is_empty() {
             return Err(advise(
@@ -100,7 +108,7 @@ impl Analysis {
     }
 }
 
-impl Model {
+impl ModelRdm {
     /// The model, and its layer if it has one.
     pub fn name(&self) -> String {
         model_name(&self.model, &self.layer)
@@ -115,10 +123,11 @@ pub fn model_name(model: &str, layer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rsa::Comparison;
 
     fn analysis(comparison: Comparison, model: Vec<f64>, subjects: Vec<Vec<f64>>) -> Analysis {
-        let models = vec![Model { model: "m".into(), layer: "l".into(), pairs: model }];
-        Analysis { comparison, stimuli: 5, models, targets: vec![Target { name: "t".into(), kind: "fmri", subjects }] }
+        let models = vec![ModelRdm { model: "m".into(), layer: "l".into(), pairs: model }];
+        Analysis { comparison, stimuli: 5, models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
     }
 
     fn some() -> Vec<f64> {

@@ -39,29 +39,15 @@ impl Explained<'_> {
     }
 
     fn measure(&self) -> String {
-        let formula = match self.comparison {
-            Comparison::Pearson => "r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)",
-            Comparison::Spearman => "Pearson's r of the ranks, tied values sharing their mean rank",
-            Comparison::KendallTauA => "(concordant − discordant) / (m(m−1)/2) of all two of the m pairs",
-            Comparison::KendallTauB => "(concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2, Tx and Ty the ties",
-            Comparison::RhoA => "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the mean ranks R of the m pairs (Schütt et al. 2023)",
-            Comparison::Cosine => "Σxy / √(Σx² Σy²)",
-            Comparison::WhitenedCosine => {
-                "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V = (CCᵀ)∘² with C the contrasts of all pairs (Diedrichsen et al. 2021)"
-            }
-            Comparison::WhitenedCorrelation => {
-                "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y) of x−x̄ and y−ȳ, V = (CCᵀ)∘² with C the contrasts of all pairs (Diedrichsen et al. 2021)"
-            }
-            Comparison::Cka => "⟨K, K'⟩ / (‖K‖ ‖K'‖), K = −½ J D J with J = I − 1/n (Kornblith et al. 2019)",
-            Comparison::CkaUnbiased => "⟨U, U'⟩ / (‖U‖ ‖U'‖), U the U-centred −½ D (Song et al. 2012)",
-        };
+        let formula = self.comparison.formula();
         let (n, name) = (self.stimuli, self.comparison.title());
         let mean = if self.subjects > 1 { " Scores of a target are the mean over its subjects." } else { "" };
         format!("RDMs of {n} stimuli were compared by {name}, {formula}, over the upper triangle without the diagonal.{mean}")
     }
 
     fn ceiling(&self) -> String {
-        let pooled = if self.comparison.is_of_ranks() { "as ranks" } else { "each scaled to unit length under the measure" };
+        let pooled =
+            if self.comparison.scoring().is_of_ranks() { "as ranks" } else { "each scaled to unit length under the measure" };
         format!(
             "The noise ceiling is the mean over subjects of the score of the subjects' mean RDM ({pooled}): of all subjects for \
              the upper bound, of all but the one it is compared with for the lower (Nili et al. 2014)."

@@ -1,47 +1,89 @@
 //! RDMs prepared for comparison: centred, ranked, scaled once, so that a comparison is a plain product.
 //!
-//! Relabelling the stimuli moves the numbers of a form and changes none of them: the whole null distribution is made of
+//! Permuting the stimuli moves the numbers of a form and changes none of them: the whole null distribution is made of
 //! products.
 
-use super::Comparison;
-use super::centring::{double_centred, u_centred};
 use crate::ranks::ranks;
+use crate::rdm::centring::{double_centred, u_centred};
+use crate::rdm::lanes::dot;
+
+/// What two RDMs are as a product of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Product {
+    /// Of their pairs, which may be some.
+    Pairs(Pairs),
+    /// Of whole matrices: no pair may be missing.
+    Kernels(Kernels),
+}
+
+/// How pairs are prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pairs {
+    /// As they are, or less their mean, divided by their length.
+    Values { centred: bool },
+    /// As ranks less their mean, divided by their length, or by what it would be without ties.
+    Ranks { untied: bool },
+}
+
+/// How the matrix −½ D is centred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernels {
+    /// Its rows and columns; before that, or not, its pairs.
+    Double { centred: bool },
+    /// So that products are unbiased.
+    U,
+}
+
+impl Product {
+    /// The pairs, ranked and centred.
+    pub(super) fn values(self, pairs: &[f64]) -> Vec<f64> {
+        match self {
+            Product::Pairs(Pairs::Ranks { .. }) => centred(&ranks(pairs)),
+            Product::Pairs(Pairs::Values { centred: true }) | Product::Kernels(Kernels::Double { centred: true }) => {
+                centred(pairs)
+            }
+            Product::Pairs(Pairs::Values { centred: false })
+            | Product::Kernels(Kernels::Double { centred: false } | Kernels::U) => pairs.to_vec(),
+        }
+    }
+
+    /// The form of these values, not yet scaled.
+    pub(super) fn unscaled(self, n: usize, values: Vec<f64>) -> Form {
+        let (pairs, diagonal) = match self {
+            Product::Pairs(_) => (values, Vec::new()),
+            Product::Kernels(Kernels::Double { .. }) => double_centred(n, &values),
+            Product::Kernels(Kernels::U) => (u_centred(n, &values), Vec::new()),
+        };
+        Form { pairs, diagonal }
+    }
+}
 
 /// An RDM of n stimuli whose product with another of the same measure is their score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Form {
+pub(super) struct Form {
     /// One for each pair of stimuli.
-    pub pairs: Vec<f64>,
+    pub(super) pairs: Vec<f64>,
     /// One for each stimulus, of measures made of whole matrices; else empty.
-    pub diagonal: Vec<f64>,
+    pub(super) diagonal: Vec<f64>,
 }
 
 impl Form {
-    /// Prepares the RDM with these `pairs` for `measure`, which is linear. NaN everywhere if it does not vary.
-    pub fn new(measure: Comparison, n: usize, pairs: &[f64]) -> Form {
-        let plain = |pairs: Vec<f64>| Form { pairs, diagonal: Vec::new() };
-        match measure {
-            Comparison::Pearson => plain(centred(pairs)).unit(),
-            Comparison::Spearman => plain(centred(&ranks(pairs))).unit(),
-            Comparison::RhoA => {
-                let scale = rho_a_scale(pairs.len() as f64);
-                plain(centred(&ranks(pairs)).into_iter().map(|rank| rank * scale).collect())
-            }
-            Comparison::Cosine => plain(pairs.to_vec()).unit(),
-            Comparison::WhitenedCosine | Comparison::Cka => double_centred(n, pairs).unit(),
-            Comparison::WhitenedCorrelation => double_centred(n, &centred(pairs)).unit(),
-            Comparison::CkaUnbiased => plain(u_centred(n, pairs)).unit(),
-            Comparison::KendallTauA | Comparison::KendallTauB => unreachable!("τ is no product"),
+    /// Prepares the RDM with these `pairs`. NaN everywhere if it does not vary.
+    pub(super) fn new(product: Product, n: usize, pairs: &[f64]) -> Form {
+        let form = product.unscaled(n, product.values(pairs));
+        match product {
+            Product::Pairs(Pairs::Ranks { untied: true }) => form.times(rho_a_scale(pairs.len() as f64)),
+            Product::Pairs(Pairs::Ranks { untied: false } | Pairs::Values { .. }) | Product::Kernels(_) => form.unit(),
         }
     }
 
     /// The product: the score of two forms of the same measure.
-    pub fn product(&self, other: &Form) -> f64 {
+    pub(super) fn product(&self, other: &Form) -> f64 {
         dot(&self.pairs, &other.pairs) + dot(&self.diagonal, &other.diagonal)
     }
 
     /// The mean of forms: its product with a form is the mean of theirs.
-    pub fn mean(forms: &[Form]) -> Form {
+    pub(super) fn mean(forms: &[Form]) -> Form {
         let mean = |part: fn(&Form) -> &Vec<f64>| -> Vec<f64> {
             let mut sum = part(&forms[0]).clone();
             for form in &forms[1..] {
@@ -53,11 +95,16 @@ impl Form {
         Form { pairs: mean(|form| &form.pairs), diagonal: mean(|form| &form.diagonal) }
     }
 
-    /// Its product with another, averaged over all relabellings of the n stimuli: 0 for centred measures.
-    pub fn expected_product(&self, other: &Form, n: usize) -> f64 {
+    /// Its product with another, averaged over all permutations of the n stimuli: 0 for centred measures.
+    pub(super) fn expected_product(&self, other: &Form, n: usize) -> f64 {
         let sum = |values: &[f64]| values.iter().sum::<f64>();
         let off_diagonal = sum(&self.pairs) * sum(&other.pairs) / self.pairs.len() as f64;
         off_diagonal + sum(&self.diagonal) * sum(&other.diagonal) / n as f64
+    }
+
+    fn times(mut self, scale: f64) -> Form {
+        self.pairs.iter_mut().for_each(|value| *value *= scale);
+        self
     }
 
     /// Divided by its length.
@@ -77,21 +124,10 @@ pub(super) fn rho_a_scale(m: f64) -> f64 {
 }
 
 /// In two passes.
-pub(super) fn centred(values: &[f64]) -> Vec<f64> {
+fn centred(values: &[f64]) -> Vec<f64> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let first = mean(values);
     let centred: Vec<f64> = values.iter().map(|value| value - first).collect();
     let rest = mean(&centred);
     centred.into_iter().map(|value| value - rest).collect()
-}
-
-/// `Σ xᵢ yᵢ` in eight sums, which the processor adds side by side.
-pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
-    let (x, y) = (x.chunks_exact(8), y.chunks_exact(8));
-    let rest: f64 = x.remainder().iter().zip(y.remainder()).map(|(x, y)| x * y).sum();
-    let mut sums = [0.0; 8];
-    for (x, y) in x.zip(y) {
-        (0..8).for_each(|k| sums[k] += x[k] * y[k]);
-    }
-    rest + sums.iter().sum::<f64>()
 }

@@ -28,6 +28,22 @@ impl Kendall {
     }
 }
 
+/// Which τ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tau {
+    A,
+    B,
+}
+
+impl Tau {
+    pub(super) fn of(self, counts: &Kendall) -> f64 {
+        match self {
+            Tau::A => counts.tau_a(),
+            Tau::B => counts.tau_b(),
+        }
+    }
+}
+
 /// Counts the pairs of `x` and `y`.
 pub fn kendall(x: &[f64], y: &[f64]) -> Kendall {
     let weights = vec![1; x.len()];

@@ -9,7 +9,6 @@ mod analysis;
 mod bootstrap;
 mod candidates;
 mod ceiling;
-mod centring;
 pub mod cka;
 mod comparison;
 mod correction;
@@ -29,7 +28,7 @@ mod targets;
 mod tree;
 
 pub use analyse::{Analysed, analyse};
-pub use analysis::{Analysis, Model, Target};
+pub use analysis::{Analysis, ModelRdm, TargetRdm};
 pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;

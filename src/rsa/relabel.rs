@@ -2,13 +2,13 @@
 
 use super::Analysis;
 use super::analysis::pick;
-use super::centring::indices;
-use super::form::{Form, dot};
-use super::kendall::{Order, Sequence, difference, pairs};
+use super::comparison::Scoring;
+use super::form::{Form, Product};
+use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
-use super::{Comparison, Kendall};
 use crate::gemm::{Block, multiply};
-use crate::rdm::pair;
+use crate::rdm::lanes::dot;
+use crate::rdm::{pair, pairs_of};
 use anyhow::Result;
 
 /// Models and targets prepared for relabelling.
@@ -21,10 +21,10 @@ pub(super) enum Relabelled<'a> {
 
 impl<'a> Relabelled<'a> {
     pub(super) fn new(analysis: &'a Analysis) -> Relabelled<'a> {
-        match (analysis.is_complete(), analysis.comparison.is_linear()) {
+        match (analysis.is_complete(), analysis.comparison.scoring()) {
             (false, _) => Relabelled::Plain(analysis),
-            (true, true) => Relabelled::Products(Products::new(analysis)),
-            (true, false) => Relabelled::Orders(Orders::new(analysis)),
+            (true, Scoring::Product(product)) => Relabelled::Products(Products::new(analysis, product)),
+            (true, Scoring::Tau(tau)) => Relabelled::Orders(Orders::new(analysis, tau)),
         }
     }
 
@@ -63,11 +63,11 @@ enum Values {
 const LARGE: usize = 1024;
 
 impl<'a> Products<'a> {
-    fn new(analysis: &'a Analysis) -> Products<'a> {
-        let (measure, n) = (analysis.comparison, analysis.stimuli);
-        let models: Vec<Form> = analysis.models.iter().map(|model| Form::new(measure, n, &model.pairs)).collect();
+    fn new(analysis: &'a Analysis, product: Product) -> Products<'a> {
+        let n = analysis.stimuli;
+        let models: Vec<Form> = analysis.models.iter().map(|model| Form::new(product, n, &model.pairs)).collect();
         let mean = |subjects: &Vec<Vec<f64>>| -> Form {
-            Form::mean(&subjects.iter().map(|subject| Form::new(measure, n, subject)).collect::<Vec<_>>())
+            Form::mean(&subjects.iter().map(|subject| Form::new(product, n, subject)).collect::<Vec<_>>())
         };
         let targets: Vec<Form> = analysis.targets.iter().map(|target| mean(&target.subjects)).collect();
         let expected =
@@ -134,7 +134,7 @@ fn append<T: Copy + Into<f64>>(row: &[T], places: &[u32], to: &mut Vec<f64>) {
 /// The pairs at both their places in `[n, n]`.
 fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
     let mut values = vec![T::default(); n * n];
-    for ((i, j), &pair) in indices(n).zip(pairs) {
+    for ((i, j), &pair) in pairs_of(n).zip(pairs) {
         values[i * n + j] = round(pair);
         values[j * n + i] = round(pair);
     }
@@ -144,6 +144,7 @@ fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) 
 /// Models in order and the ranks of targets, each with its number of tied pairs, for the two τ.
 pub(super) struct Orders<'a> {
     analysis: &'a Analysis,
+    tau: Tau,
     models: Vec<(Sequence, u128)>,
     targets: Vec<Vec<(Vec<u32>, u128)>>,
     /// 1 for each pair of stimuli.
@@ -151,7 +152,7 @@ pub(super) struct Orders<'a> {
 }
 
 impl<'a> Orders<'a> {
-    fn new(analysis: &'a Analysis) -> Orders<'a> {
+    fn new(analysis: &'a Analysis, tau: Tau) -> Orders<'a> {
         let weights = vec![1; analysis.stimuli * (analysis.stimuli - 1) / 2];
         let order = |pairs: &Vec<f64>| {
             let order = Order::new(pairs);
@@ -162,7 +163,7 @@ impl<'a> Orders<'a> {
         let ranks = |(order, tied): (Order, u128)| (order.rank, tied);
         let models = analysis.models.iter().map(|model| sequence(order(&model.pairs))).collect();
         let targets = analysis.targets.iter().map(|target| target.subjects.iter().map(order).map(ranks).collect()).collect();
-        Orders { analysis, models, targets, weights }
+        Orders { analysis, tau, models, targets, weights }
     }
 
     /// The mean over subjects of τ; its expectation under relabelling is 0, for any two pairs change places in as many
@@ -177,7 +178,7 @@ impl<'a> Orders<'a> {
             for (model, ties) in &self.models {
                 let tau = |(subject, subject_ties): &(Vec<u32>, u128)| {
                     let difference = difference(model, subject, &mut tree);
-                    tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [*ties, *subject_ties] })
+                    self.tau.of(&Kendall { difference, pairs, tied: [*ties, *subject_ties] })
                 };
                 scores.push(subjects.iter().map(tau).sum::<f64>() / subjects.len() as f64);
             }
@@ -186,15 +187,10 @@ impl<'a> Orders<'a> {
     }
 }
 
-/// τ-a or τ-b.
-pub(super) fn tau(measure: Comparison, counts: &Kendall) -> f64 {
-    if measure == Comparison::KendallTauA { counts.tau_a() } else { counts.tau_b() }
-}
-
 /// Where the pairs of the relabelled stimuli come from: pair `(i, j)` is pair `(order[i], order[j])`.
 fn moved(order: &[u32]) -> Vec<u32> {
     let n = order.len();
-    indices(n).map(|(i, j)| pair(n, order[i] as usize, order[j] as usize) as u32).collect()
+    pairs_of(n).map(|(i, j)| pair(n, order[i] as usize, order[j] as usize) as u32).collect()
 }
 
 /// The scores when the missing pairs of the targets move along: of the pairs that are there for all.
@@ -202,7 +198,7 @@ fn plain(analysis: &Analysis, order: &[u32]) -> Vec<f64> {
     let moved = moved(order);
     let targets = analysis.targets.iter().map(|target| {
         let subjects = target.subjects.iter().map(|subject| pick(subject, &moved)).collect();
-        super::Target { subjects, ..target.clone() }
+        super::TargetRdm { subjects, ..target.clone() }
     });
     let scores = targets.flat_map(|target| {
         let kept = analysis.kept(&target);

@@ -1,25 +1,36 @@
 //! Scores on stimuli drawn with replacement, without copying a matrix: a pair (i, j) counts wᵢ wⱼ times.
 
 use super::analysis::{Analysis, pick};
-use super::comparison::Comparison;
-use super::form::{dot, rho_a_scale};
-use super::kendall::{Kendall, Order, Sequence, difference, pairs};
-use super::relabel::tau;
+use super::comparison::Scoring;
+use super::form::{Pairs, Product, rho_a_scale};
+use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
+use crate::rdm::lanes::dot;
 
 /// Models and targets prepared for draws of stimuli.
 pub(super) struct Prepared<'a> {
     analysis: &'a Analysis,
-    models: Vec<Sample<'a>>,
-    targets: Vec<Vec<Sample<'a>>>,
+    samples: Samples<'a>,
     /// Of each target, whether each pair is compared.
     kept: Vec<Vec<bool>>,
 }
 
-/// The pairs of an RDM, and their order for measures of ranks.
-struct Sample<'a> {
-    values: &'a [f64],
-    order: Option<Order>,
+/// The RDMs, in what the measure looks at.
+enum Samples<'a> {
+    Products(Pairs, All<Sample<'a>>),
+    Taus(Tau, All<Order>),
+}
+
+struct All<T> {
+    models: Vec<T>,
+    /// The subjects of each.
+    targets: Vec<Vec<T>>,
+}
+
+/// The pairs of an RDM.
+enum Sample<'a> {
+    Values(&'a [f64]),
+    Ranks(Order),
 }
 
 /// The pairs that were drawn of a target, and how often.
@@ -34,20 +45,24 @@ struct Draw {
 }
 
 impl<'a> Prepared<'a> {
-    pub(super) fn new(analysis: &'a Analysis) -> Prepared<'a> {
-        let of_ranks = analysis.comparison.is_of_ranks();
-        let sample = |values: &'a Vec<f64>| Sample { values, order: of_ranks.then(|| Order::new(values)) };
+    /// `None` of measures made of whole matrices, of which no pair may be left out.
+    pub(super) fn new(analysis: &'a Analysis) -> Option<Prepared<'a>> {
+        let samples = match analysis.comparison.scoring() {
+            Scoring::Product(Product::Kernels(_)) => return None,
+            Scoring::Product(Product::Pairs(pairs @ Pairs::Values { .. })) => {
+                Samples::Products(pairs, All::of(analysis, |values| Sample::Values(values)))
+            }
+            Scoring::Product(Product::Pairs(pairs @ Pairs::Ranks { .. })) => {
+                Samples::Products(pairs, All::of(analysis, |values| Sample::Ranks(Order::new(values))))
+            }
+            Scoring::Tau(tau) => Samples::Taus(tau, All::of(analysis, Order::new)),
+        };
         let kept = analysis.targets.iter().map(|target| {
             let mut all = vec![false; target.subjects[0].len()];
             analysis.kept(target).into_iter().for_each(|pair| all[pair as usize] = true);
             all
         });
-        Prepared {
-            analysis,
-            models: analysis.models.iter().map(|model| sample(&model.pairs)).collect(),
-            targets: analysis.targets.iter().map(|target| target.subjects.iter().map(sample).collect()).collect(),
-            kept: kept.collect(),
-        }
+        Some(Prepared { analysis, samples, kept: kept.collect() })
     }
 
     /// The scores of all tests when stimulus i comes `stimuli[i]` times: the mean over all subjects, and over drawn ones
@@ -55,84 +70,84 @@ impl<'a> Prepared<'a> {
     pub(super) fn scores(&self, stimuli: &[u32], subjects: Option<&[Vec<u32>]>) -> [Vec<f64>; 2] {
         let mut scores = [Vec::new(), Vec::new()];
         let mut before: Option<(usize, Draw, Vec<Vec<f64>>)> = None;
-        for (t, samples) in self.targets.iter().enumerate() {
+        for (t, target) in self.analysis.targets.iter().enumerate() {
             // The same pairs as of the target before: the models' forms are the same.
             let (draw, models) = match before.take() {
                 Some((other, draw, models)) if self.kept[other] == self.kept[t] => (draw, models),
                 _ => {
                     let draw = Draw::new(stimuli, &self.kept[t]);
-                    let models = self.forms(&self.models, &draw);
+                    let models = match &self.samples {
+                        Samples::Products(pairs, all) => draw.forms(*pairs, &all.models),
+                        Samples::Taus(..) => Vec::new(),
+                    };
                     (draw, models)
                 }
             };
-            let all = vec![1; samples.len()];
-            let counts: Vec<&[u32]> = [Some(&all[..]), subjects.map(|subjects| &subjects[t][..])].into_iter().flatten().collect();
-            let of_target = match self.analysis.comparison.is_linear() {
-                true => self.products(&models, samples, &draw, &counts),
-                false => self.taus(samples, &draw, &counts),
+            let once = vec![1; target.subjects.len()];
+            let counts: Vec<&[u32]> =
+                [Some(&once[..]), subjects.map(|subjects| &subjects[t][..])].into_iter().flatten().collect();
+            let of_target = match &self.samples {
+                Samples::Products(pairs, all) => products(&models, &draw.forms(*pairs, &all.targets[t]), &draw, &counts),
+                Samples::Taus(tau, all) => taus(*tau, &all.models, &all.targets[t], &draw, &counts),
             };
             scores.iter_mut().zip(of_target).for_each(|(scores, of_target)| scores.extend(of_target));
             before = Some((t, draw, models));
         }
         scores
     }
+}
 
-    fn forms(&self, samples: &[Sample], draw: &Draw) -> Vec<Vec<f64>> {
-        match self.analysis.comparison.is_linear() {
-            true => samples.iter().map(|sample| draw.form(self.analysis.comparison, sample)).collect(),
-            false => Vec::new(),
+impl<T> All<T> {
+    fn of<'a>(analysis: &'a Analysis, sample: impl Fn(&'a [f64]) -> T) -> All<T> {
+        let targets = analysis.targets.iter();
+        All {
+            models: analysis.models.iter().map(|model| sample(&model.pairs)).collect(),
+            targets: targets.map(|target| target.subjects.iter().map(|subject| sample(subject)).collect()).collect(),
         }
-    }
-
-    /// The scores of all models with the mean of the subjects, each counted as often as `counts` say.
-    fn products(&self, models: &[Vec<f64>], subjects: &[Sample], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
-        let subjects = self.forms(subjects, draw);
-        let mean = |counts: &&[u32]| {
-            let mut mean = vec![0.0; draw.drawn.len()];
-            for (subject, &count) in subjects.iter().zip(*counts).filter(|(_, count)| **count > 0) {
-                let share = f64::from(count) / counts.len() as f64;
-                mean.iter_mut().zip(subject).for_each(|(mean, value)| *mean += share * value);
-            }
-            mean
-        };
-        // Of no pairs there is no score.
-        let score = |model: &Vec<f64>, mean: &[f64]| if mean.is_empty() { f64::NAN } else { dot(model, mean) };
-        counts.iter().map(mean).map(|mean| models.iter().map(|model| score(model, &mean)).collect()).collect()
-    }
-
-    fn taus(&self, subjects: &[Sample], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
-        let ties = |samples: &[Sample]| -> Vec<u128> {
-            match self.analysis.comparison {
-                Comparison::KendallTauB => samples.iter().map(|sample| sample.order().tied(&draw.weights)).collect(),
-                _ => vec![0; samples.len()],
-            }
-        };
-        let (model_ties, subject_ties, pairs) = (ties(&self.models), ties(subjects), pairs(&draw.weights));
-        let subjects: Vec<Vec<u32>> = subjects.iter().map(|subject| subject.order().ranks_among(&draw.drawn)).collect();
-        let mut places = vec![0; draw.weights.len()];
-        draw.drawn.iter().zip(0..).for_each(|(&pair, place)| places[pair as usize] = place);
-        let models: Vec<Sequence> = self.models.iter().map(|model| model.order().sequence_of(&draw.weights, &places)).collect();
-        let mut tree = Tree::new(draw.drawn.len());
-        let mut scores = vec![Vec::new(); counts.len()];
-        for (model, &ties) in models.iter().zip(&model_ties) {
-            let tau = |(subject, &subject_ties): (&Vec<u32>, &u128)| {
-                let difference = difference(model, subject, &mut tree);
-                tau(self.analysis.comparison, &Kendall { difference, pairs, tied: [ties, subject_ties] })
-            };
-            let of_subjects: Vec<f64> = subjects.iter().zip(&subject_ties).map(tau).collect();
-            for (scores, counts) in scores.iter_mut().zip(counts) {
-                let sum: f64 = of_subjects.iter().zip(*counts).map(|(tau, &count)| tau * f64::from(count)).sum();
-                scores.push(sum / counts.len() as f64);
-            }
-        }
-        scores
     }
 }
 
-impl Sample<'_> {
-    fn order(&self) -> &Order {
-        self.order.as_ref().expect("sorted in `Prepared::new` for measures of ranks")
+/// The scores of all models with the mean of the subjects, each counted as often as `counts` say.
+fn products(models: &[Vec<f64>], subjects: &[Vec<f64>], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
+    let mean = |counts: &&[u32]| {
+        let mut mean = vec![0.0; draw.drawn.len()];
+        for (subject, &count) in subjects.iter().zip(*counts).filter(|(_, count)| **count > 0) {
+            let share = f64::from(count) / counts.len() as f64;
+            mean.iter_mut().zip(subject).for_each(|(mean, value)| *mean += share * value);
+        }
+        mean
+    };
+    // Of no pairs there is no score.
+    let score = |model: &Vec<f64>, mean: &[f64]| if mean.is_empty() { f64::NAN } else { dot(model, mean) };
+    counts.iter().map(mean).map(|mean| models.iter().map(|model| score(model, &mean)).collect()).collect()
+}
+
+fn taus(tau: Tau, models: &[Order], subjects: &[Order], draw: &Draw, counts: &[&[u32]]) -> Vec<Vec<f64>> {
+    let ties = |orders: &[Order]| -> Vec<u128> {
+        match tau {
+            Tau::A => vec![0; orders.len()],
+            Tau::B => orders.iter().map(|order| order.tied(&draw.weights)).collect(),
+        }
+    };
+    let (model_ties, subject_ties, pairs) = (ties(models), ties(subjects), pairs(&draw.weights));
+    let subjects: Vec<Vec<u32>> = subjects.iter().map(|subject| subject.ranks_among(&draw.drawn)).collect();
+    let mut places = vec![0; draw.weights.len()];
+    draw.drawn.iter().zip(0..).for_each(|(&pair, place)| places[pair as usize] = place);
+    let models: Vec<Sequence> = models.iter().map(|model| model.sequence_of(&draw.weights, &places)).collect();
+    let mut tree = Tree::new(draw.drawn.len());
+    let mut scores = vec![Vec::new(); counts.len()];
+    for (model, &ties) in models.iter().zip(&model_ties) {
+        let score = |(subject, &subject_ties): (&Vec<u32>, &u128)| {
+            let difference = difference(model, subject, &mut tree);
+            tau.of(&Kendall { difference, pairs, tied: [ties, subject_ties] })
+        };
+        let of_subjects: Vec<f64> = subjects.iter().zip(&subject_ties).map(score).collect();
+        for (scores, counts) in scores.iter_mut().zip(counts) {
+            let sum: f64 = of_subjects.iter().zip(*counts).map(|(tau, &count)| tau * f64::from(count)).sum();
+            scores.push(sum / counts.len() as f64);
+        }
     }
+    scores
 }
 
 impl Draw {
@@ -152,21 +167,28 @@ impl Draw {
         Draw { roots: counts.iter().map(|count| count.sqrt()).collect(), total: counts.iter().sum(), counts, drawn, weights }
     }
 
+    fn forms(&self, pairs: Pairs, samples: &[Sample]) -> Vec<Vec<f64>> {
+        samples.iter().map(|sample| self.form(pairs, sample)).collect()
+    }
+
     /// Numbers for the drawn pairs whose products with those of another RDM are the score.
-    fn form(&self, measure: Comparison, sample: &Sample) -> Vec<f64> {
-        let mut values = match &sample.order {
-            Some(order) => order.mean_ranks(&self.drawn, &self.weights),
-            None => pick(sample.values, &self.drawn),
+    fn form(&self, pairs: Pairs, sample: &Sample) -> Vec<f64> {
+        let mut values = match sample {
+            Sample::Ranks(order) => order.mean_ranks(&self.drawn, &self.weights),
+            Sample::Values(values) => pick(values, &self.drawn),
+        };
+        let (is_centred, scale) = match pairs {
+            Pairs::Values { centred } => (centred, None),
+            Pairs::Ranks { untied } => (true, untied.then(|| rho_a_scale(self.total))),
         };
         // Nor of what does not vary, which the rounding of a mean must not hide.
-        let is_centred = !matches!(measure, Comparison::Cosine | Comparison::RhoA);
-        if is_centred && values.iter().all(|value| *value == values[0]) {
+        if is_centred && scale.is_none() && values.iter().all(|value| *value == values[0]) {
             values.fill(f64::NAN);
             return values;
         }
-        let mean = if measure == Comparison::Cosine { 0.0 } else { dot(&values, &self.counts) / self.total };
+        let mean = if is_centred { dot(&values, &self.counts) / self.total } else { 0.0 };
         values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
-        let scale = if measure == Comparison::RhoA { rho_a_scale(self.total) } else { 1.0 / dot(&values, &values).sqrt() };
+        let scale = scale.unwrap_or_else(|| 1.0 / dot(&values, &values).sqrt());
         values.iter_mut().for_each(|value| *value *= scale);
         values
     }
@@ -175,7 +197,7 @@ impl Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rsa::{Model, Target};
+    use crate::rsa::{Comparison, ModelRdm, TargetRdm};
     use clap::ValueEnum;
     use serde_json::Value;
 
@@ -188,15 +210,15 @@ mod tests {
     #[test]
     fn a_draw_without_variation_or_pairs_has_no_score() {
         let model =
-            |value: f64| Model { model: String::new(), layer: String::new(), pairs: vec![value, 9.0, 9.0, 9.0, value, value] };
-        let target = Target { name: String::new(), kind: "fmri", subjects: vec![vec![1.0, 3.0, 2.0, 5.0, 4.0, f64::NAN]] };
+            |value: f64| ModelRdm { model: String::new(), layer: String::new(), pairs: vec![value, 9.0, 9.0, 9.0, value, value] };
+        let target = TargetRdm { name: String::new(), kind: "fmri", subjects: vec![vec![1.0, 3.0, 2.0, 5.0, 4.0, f64::NAN]] };
         let analysis = Analysis {
             comparison: Comparison::Pearson,
             stimuli: 4,
             models: [0.1, 0.7, 1.1].map(model).into(),
             targets: vec![target],
         };
-        let prepared = Prepared::new(&analysis);
+        let prepared = Prepared::new(&analysis).unwrap();
         // The pairs (0, 1) and (1, 3), then the missing pair (2, 3) alone.
         assert!(prepared.scores(&[5, 3, 0, 7], None)[0].iter().all(|score| !score.is_nan()));
         assert!(prepared.scores(&[5, 3, 0, 0], None)[0].iter().all(|score| score.is_nan()));
@@ -207,7 +229,7 @@ mod tests {
     #[test]
     fn scores_on_drawn_stimuli_equal_rsatoolbox() {
         let golden: Value = serde_json::from_str(include_str!("../../tests/fixtures/rsa/golden.json")).unwrap();
-        let model = |pairs| Model { model: String::new(), layer: String::new(), pairs };
+        let model = |pairs| ModelRdm { model: String::new(), layer: String::new(), pairs };
         for draw in golden["draws"].as_array().unwrap() {
             let counts: Vec<u32> =
                 draw["counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap() as u32).collect();
@@ -216,9 +238,9 @@ mod tests {
                     comparison: Comparison::from_str(name, false).unwrap(),
                     stimuli: 12,
                     models: rows(&golden["models"]).into_iter().map(model).collect(),
-                    targets: vec![Target { name: String::new(), kind: "fmri", subjects: rows(&golden["subjects"]) }],
+                    targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects: rows(&golden["subjects"]) }],
                 };
-                let [scores, _] = Prepared::new(&analysis).scores(&counts, None);
+                let [scores, _] = Prepared::new(&analysis).unwrap().scores(&counts, None);
                 for (score, expected) in scores.iter().zip(expected.as_array().unwrap()) {
                     let expected = expected.as_f64().unwrap();
                     assert!((score - expected).abs() < 1e-12, "{name}: {score} not {expected}");

@@ -5,7 +5,7 @@ use super::plan::{Plan, Set};
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories};
 use crate::rdm::{Pooling, Rdms, average};
-use crate::rsa::{self, Analysed, Target, analyse};
+use crate::rsa::{self, Analysed, TargetRdm, analyse};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ fn groups(named: &str, all: &[String], ids: &[String], observer: &dyn Observer) 
 }
 
 /// A target, of several subjects their mean.
-fn panel(stimuli: usize, target: &Target) -> Result<Panel> {
+fn panel(stimuli: usize, target: &TargetRdm) -> Result<Panel> {
     let subjects = target.subjects.len();
     let pairs = match &target.subjects[..] {
         [only] => only.clone(),

@@ -10,7 +10,7 @@ use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
 use crate::outputs;
-use crate::rdm::{Job, Shape, Stack, ids};
+use crate::rdm::{Job, Shape, SubjectStack, ids};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ fn several(subjects: &[Subject], request: &Request, out: &Path, observer: &dyn O
     let first = Planned::new(&subjects[0], request, observer)?;
     let (stimuli, shape) = (first.job.stimuli(), request.shape());
     check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
-    let mut stack = Stack::create(out, subjects.len(), stimuli, shape)?;
+    let mut stack = SubjectStack::create(out, subjects.len(), stimuli, shape)?;
     stack.put(0, &first.job)?;
     let mut common = Common::new(&subjects[0], first)?;
     for (number, subject) in subjects.iter().enumerate().skip(1) {

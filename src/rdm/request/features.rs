@@ -6,7 +6,8 @@ use crate::arrays::{self, nifti};
 use crate::error::advise;
 use crate::images::{AverageBy, Conditions};
 use crate::npy::Matrix;
-use crate::rdm::{Labels, Metric, Noise, ids, means};
+use crate::rdm::metric::Method;
+use crate::rdm::{Labels, Noise, ids, means};
 use anyhow::Result;
 use std::path::Path;
 
@@ -44,7 +45,7 @@ impl Features {
 
     /// The noise covariance, for the metrics that are in units of it.
     pub(super) fn noise(&self, request: &Request, subject: &Subject) -> Result<Option<Noise>> {
-        if !matches!(request.metric(), Metric::Mahalanobis | Metric::Crossnobis) {
+        if !request.metric().entry().noise {
             return Ok(None);
         }
         let design = self.conditions.clone().zip(self.partitions.clone());
@@ -59,12 +60,14 @@ impl Features {
         self.conditions.as_ref().map(of_repeats).transpose()
     }
 
-    /// The features with a row for each condition, and the IDs of the rows. (Crossnobis averages within partitions.)
+    /// The features with a row for each condition, and the IDs of the rows. (They may have to be averaged within partitions later.)
     pub(super) fn of_stimuli(self, request: &Request) -> (Matrix, Option<Vec<String>>) {
         match self.conditions {
             None => (self.matrix, self.ids),
-            Some(conditions) if request.metric() == Metric::Crossnobis => (self.matrix, Some(conditions.names)),
-            Some(conditions) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
+            Some(conditions) => match request.metric().entry().method {
+                Method::Partitions(_) => (self.matrix, Some(conditions.names)),
+                Method::Tiles(_) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
+            },
         }
     }
 }

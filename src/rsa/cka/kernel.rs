@@ -3,6 +3,7 @@
 
 use crate::error::advise;
 use crate::npy::Matrix;
+use crate::rdm::errors::not_finite;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -12,13 +13,13 @@ const BLOCK: usize = 1024;
 /// The linear kernel `K = X Xᵀ` of centred features `X` `[N, P]`, as whichever of the two is smaller.
 #[derive(Debug)]
 pub struct Kernel {
-    form: Form,
+    factor: Factor,
     /// Kᵢᵢ.
     diagonal: Vec<f64>,
 }
 
 #[derive(Debug)]
-enum Form {
+enum Factor {
     /// X, with fewer units than stimuli.
     Features(Tensor),
     /// K.
@@ -34,7 +35,7 @@ impl Kernel {
         if p < n {
             let x = centred(features, rows, 0..p)?;
             let diagonal = Vec::<f64>::try_from(x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?)?;
-            return Ok(Kernel { form: Form::Features(x), diagonal });
+            return Ok(Kernel { factor: Factor::Features(x), diagonal });
         }
         let mut gram = Tensor::f_zeros([n as i64, n as i64], (Kind::Double, Device::Cpu))?;
         for first in (0..p).step_by(BLOCK) {
@@ -42,7 +43,7 @@ impl Kernel {
             gram = gram.f_add(&x.f_matmul(&x.f_tr()?)?)?;
         }
         let diagonal = Vec::<f64>::try_from(gram.f_diag(0)?)?;
-        Ok(Kernel { form: Form::Gram(gram), diagonal })
+        Ok(Kernel { factor: Factor::Gram(gram), diagonal })
     }
 
     /// `⟨K, L⟩ / (‖K‖ ‖L‖)`, 0 to 1.
@@ -71,10 +72,10 @@ impl Kernel {
     /// `Σ Kᵢⱼ Lᵢⱼ`, without making what is not there: `‖XᵀY‖²` of features.
     fn product(&self, other: &Kernel) -> Result<f64> {
         let sum = |tensor: Tensor| -> Result<f64> { Ok(tensor.f_sum(Kind::Double)?.double_value(&[])) };
-        match (&self.form, &other.form) {
-            (Form::Features(x), Form::Features(y)) => sum(x.f_tr()?.f_matmul(y)?.f_square()?),
-            (Form::Gram(k), Form::Gram(l)) => sum(k.f_mul(l)?),
-            (Form::Gram(k), Form::Features(x)) | (Form::Features(x), Form::Gram(k)) => sum(k.f_matmul(x)?.f_mul(x)?),
+        match (&self.factor, &other.factor) {
+            (Factor::Features(x), Factor::Features(y)) => sum(x.f_tr()?.f_matmul(y)?.f_square()?),
+            (Factor::Gram(k), Factor::Gram(l)) => sum(k.f_mul(l)?),
+            (Factor::Gram(k), Factor::Features(x)) | (Factor::Features(x), Factor::Gram(k)) => sum(k.f_matmul(x)?.f_mul(x)?),
         }
     }
 }
@@ -85,10 +86,7 @@ fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> R
         values.clear();
         features.append(row, 0..features.columns, &mut values);
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(advise(
-                format!("values that are not finite (NaN or infinite) in {}", name(row)),
-                "find out where they come from before comparing anything",
-            ));
+            return Err(not_finite(&[row], name));
         }
         if first.is_empty() {
             first.clone_from(&values);
@@ -139,7 +137,7 @@ mod tests {
         let kernels: Vec<Kernel> = all.iter().map(|rows| kernel(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())).collect();
         let rdm = |rows: &Vec<Vec<f64>>| -> Vec<f64> {
             let distance = |(i, j): (usize, usize)| rows[i].iter().zip(&rows[j]).map(|(a, b)| (a - b) * (a - b)).sum();
-            crate::rsa::centring::indices(6).map(distance).collect()
+            crate::rdm::pairs_of(6).map(distance).collect()
         };
         for (a, one) in all.iter().enumerate() {
             for (b, other) in all.iter().enumerate() {
