@@ -26,7 +26,6 @@ pub mod npy;
 pub mod numbers;
 pub mod observer;
 pub mod output;
-mod outputs;
 pub mod parallel;
 pub mod plot;
 pub mod ranks;

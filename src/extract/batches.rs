@@ -85,7 +85,7 @@ impl Extraction<'_> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let device = Turns::together(IN_FLIGHT);
-        let keeper = Keeper::new(self.runs, journals);
+        let keeper = Keeper::new(self.runs.iter().flat_map(|run| &run.sinks).collect(), journals);
         let results: Vec<Result<Vec<Seconds>>> = std::thread::scope(|scope| {
             let worker = || {
                 let guard = StopOthers { job: self, device: &device, stop: &stop };

@@ -3,9 +3,9 @@
 use super::claim::Claim;
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
-use super::make::{Loaded, Work, go_on, layer_without_rdm};
+use super::make::{Work, go_on, layer_without_rdm};
 use super::part::Rows;
-use super::plan::Plan;
+use super::plan::{Loaded, Plan};
 use super::record::Seconds;
 use super::sink::Sink;
 use super::summary::took;

@@ -1,6 +1,5 @@
 //! Keeps what was done: brings rows to the disk now and then, and only then notes them in the journals.
 
-use super::batches::Run;
 use super::journal::Journal;
 use super::sink::Sink;
 use anyhow::Result;
@@ -13,7 +12,8 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What the workers have done, shared by them.
 pub(super) struct Keeper<'a> {
-    runs: &'a [Run<'a>],
+    /// Those of all runs.
+    sinks: Vec<&'a Sink<'a>>,
     /// One of each run. Who holds them brings rows to the disk; the others go on meanwhile.
     journals: Mutex<Vec<Journal>>,
     state: Mutex<State>,
@@ -28,9 +28,9 @@ struct State {
 }
 
 impl<'a> Keeper<'a> {
-    pub(super) fn new(runs: &'a [Run<'a>], journals: Vec<Journal>) -> Self {
+    pub(super) fn new(sinks: Vec<&'a Sink<'a>>, journals: Vec<Journal>) -> Self {
         let state = State { rows: Vec::new(), damaged: Vec::new(), batches: 0, last: Instant::now() };
-        Self { runs, journals: Mutex::new(journals), state: Mutex::new(state) }
+        Self { sinks, journals: Mutex::new(journals), state: Mutex::new(state) }
     }
 
     /// Takes the rows that a batch has made whole, which were written in all runs.
@@ -67,7 +67,7 @@ impl<'a> Keeper<'a> {
         if rows.is_empty() && damaged.is_empty() {
             return Ok(());
         }
-        self.runs.iter().flat_map(|run| &run.sinks).try_for_each(Sink::sync)?;
+        self.sinks.iter().try_for_each(|sink| sink.sync())?;
         journals.iter_mut().try_for_each(|journal| journal.add(&rows, &damaged))
     }
 

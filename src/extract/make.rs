@@ -5,13 +5,12 @@ use super::difference::in_words;
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
 use super::part::Rows;
-use super::plan::{Plan, PlannedRun, State};
+use super::plan::{Loaded, Plan, PlannedRun, State};
 use super::record::{Record, Seconds};
 use super::sink::Sink;
 use super::space::Space;
 use super::{rdms, summary};
 use crate::error::{Advice, advise};
-use crate::models::Model;
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, Stage, Stopped};
 use crate::output::RowFile;
@@ -32,13 +31,6 @@ pub struct Finished {
     pub without_rdm: Option<anyhow::Error>,
     /// How many files were left out because they cannot be read.
     pub skipped: usize,
-}
-
-/// A network that is ready, and the beginning of the record of its run.
-pub(super) struct Loaded<'p, 'a> {
-    pub(super) planned: &'p PlannedRun<'a>,
-    pub(super) model: Model,
-    pub(super) record: Record,
 }
 
 impl Plan<'_> {

@@ -70,6 +70,13 @@ pub struct PlannedRun<'a> {
     bytes_per_image: usize,
 }
 
+/// A network that is ready, and the beginning of the record of its run.
+pub(super) struct Loaded<'p, 'a> {
+    pub(super) planned: &'p PlannedRun<'a>,
+    pub(super) model: Model,
+    pub(super) record: Record,
+}
+
 /// What is in the place of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {

@@ -1,8 +1,7 @@
 //! What a run says of itself before its first batch and after its last.
 
 use super::journal::Done;
-use super::make::Loaded;
-use super::plan::Plan;
+use super::plan::{Loaded, Plan};
 use super::record::Seconds;
 use super::resources::Resources;
 use super::space::Space;

@@ -4,7 +4,8 @@ use super::picture::Picture;
 use super::png::draw;
 use super::svg::svg;
 use crate::error::advise;
-use crate::{arrays, atomic_file, outputs};
+use crate::rdm::outputs;
+use crate::{arrays, atomic_file};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 

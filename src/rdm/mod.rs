@@ -25,6 +25,7 @@ mod mds;
 mod metric;
 mod noise;
 mod odd_one_out;
+pub(crate) mod outputs;
 mod points;
 mod products;
 mod ranked;

@@ -5,7 +5,7 @@ use crate::arrays::{self, Labelled};
 use crate::error::advise;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::outputs;
+use crate::rdm::outputs;
 use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};

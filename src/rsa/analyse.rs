@@ -8,7 +8,7 @@ use super::{
 };
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::outputs;
+use crate::rdm::outputs;
 use crate::rdm::{Alignment, Rdms, align_files, aligned};
 use anyhow::Result;
 use std::collections::HashSet;

@@ -3,7 +3,7 @@
 use super::{Comparison, Over};
 use crate::arrays;
 use crate::error::advise;
-use crate::outputs;
+use crate::rdm::outputs;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

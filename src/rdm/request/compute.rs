@@ -9,7 +9,7 @@ use crate::error::advise;
 use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
-use crate::outputs;
+use crate::rdm::outputs;
 use crate::rdm::{Job, Shape, SubjectStack, ids};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use super::Request;
 use crate::arrays;
 use crate::error::advise;
-use crate::outputs;
+use crate::rdm::outputs;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 

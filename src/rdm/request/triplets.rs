@@ -4,7 +4,7 @@ use super::{Request, subject};
 use crate::arrays;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::outputs;
+use crate::rdm::outputs;
 use crate::rdm::{Triplets, ids, stored};
 use anyhow::Result;
 use std::path::{Path, PathBuf};

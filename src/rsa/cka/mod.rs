@@ -3,13 +3,14 @@
 mod kernel;
 
 use super::candidates::folder_name;
+use crate::arrays;
 use crate::error::advise;
 use crate::npy::{self, Matrix};
 use crate::numbers::count;
 use crate::observer::Observer;
+use crate::rdm::outputs;
 use crate::rdm::{Alignment, Rows, align, ids};
 use crate::run::{is_run, read_record};
-use crate::{arrays, outputs};
 use anyhow::{Context, Result};
 use kernel::Kernel;
 use ndarray::Array2;

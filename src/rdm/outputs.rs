@@ -1,10 +1,10 @@
 //! What is about to be written: it must not be what it reads, nor a format under another's name.
 
+use super::ids;
 use crate::arrays;
 use crate::atomic_file::is_same;
 use crate::error::advise;
 use crate::observer::Observer;
-use crate::rdm::ids;
 use crate::run::{LayerRecord, is_run, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
