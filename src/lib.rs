@@ -18,6 +18,7 @@ pub mod device;
 pub mod error;
 pub mod extract;
 mod gemm;
+mod hash;
 pub mod images;
 mod memory;
 pub mod models;

@@ -74,13 +74,13 @@ pub struct Entry {
     #[serde(default)]
     pub citation: String,
     /// The first ones are meant when no tag is given.
-    pub weights: Vec<Weights>,
+    pub weights: Vec<PublishedWeights>,
 }
 
 /// A published weights file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Weights {
+pub struct PublishedWeights {
     /// What follows the dot in `resnet50.imagenet1k_v2`.
     pub tag: String,
     /// Where it is published.
@@ -105,7 +105,7 @@ pub struct Choice<'a> {
     /// The model.
     pub entry: &'a Entry,
     /// Its weights: those of the tag, or the first.
-    pub weights: &'a Weights,
+    pub weights: &'a PublishedWeights,
     /// The preprocessing of these weights, if it is known.
     pub preprocessing: Option<&'a Preprocessing>,
     /// Whether the name had a tag.

@@ -12,7 +12,7 @@ use super::part::Rows;
 use super::record::Seconds;
 use super::resources::Resources;
 use super::sink::Sink;
-use super::ticket::{Abandoned, Turns};
+use super::turns::{Abandoned, Turns};
 use crate::error::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;

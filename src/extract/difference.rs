@@ -1,6 +1,7 @@
 //! What is different between a run that is there and one that is asked for.
 
-use super::record::{Record, file_hash};
+use super::record::Record;
+use crate::hash::blake3_of_file;
 use crate::images::Preprocessing;
 use crate::run::{self, LayerRecord};
 use crate::weights::Provenance;
@@ -108,7 +109,7 @@ fn of_files(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: 
     let rdm = wanted.rdm.as_ref().filter(|_| !in_shard)?;
     match (&there.rdm, &there.rdm_blake3) {
         (None, _) if there.without_rdm.is_some() => None,
-        (Some(_), Some(hash)) if file_hash(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
+        (Some(_), Some(hash)) if blake3_of_file(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
         _ => Some(Difference::Changed(rdm.clone())),
     }
 }

@@ -1,6 +1,6 @@
 //! The mean over the images of each condition, as they come.
 
-use super::ticket::Turns;
+use super::turns::Turns;
 use crate::images::Conditions;
 use anyhow::Result;
 use std::collections::HashMap;

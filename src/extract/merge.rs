@@ -4,9 +4,10 @@ use super::difference::in_words;
 use super::folder::RunFolder;
 use super::make::Finished;
 use super::rdms;
-use super::record::{Record, Seconds, file_hash};
+use super::record::{Record, Seconds};
 use super::request::Request;
 use crate::error::advise;
+use crate::hash::blake3_of_file;
 use crate::images::Origin;
 use crate::numbers::count;
 use crate::observer::Observer;
@@ -100,7 +101,7 @@ fn part(folder: &Path) -> Result<Part> {
     let rows = shard.rows(record.images, unit)?;
     for layer in &record.layers {
         let file = folder.join(&layer.file);
-        if Some(file_hash(&file)?) != layer.blake3 {
+        if Some(blake3_of_file(&file)?) != layer.blake3 {
             return Err(advise(
                 format!("`{}` is not as it was written: its hash differs from the record", file.display()),
                 "it was changed or damaged; compute this shard again with --force",

@@ -29,7 +29,7 @@ mod sources;
 mod space;
 mod stimuli;
 mod summary;
-mod ticket;
+mod turns;
 mod values;
 mod verify;
 

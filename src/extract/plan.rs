@@ -3,7 +3,7 @@
 use super::difference::Difference;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
-use super::record::{Averaged, Record, sha256};
+use super::record::{Averaged, Record};
 use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;
@@ -11,6 +11,7 @@ use super::stimuli::Stimuli;
 use crate::atomic_file::lines;
 use crate::device::{self, LIBTORCH_VERSION};
 use crate::error::advise;
+use crate::hash::sha256;
 use crate::images::Preprocessing;
 use crate::models::Model;
 use crate::nn::{self, Trace, rows_stand_alone};

@@ -1,6 +1,7 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use super::record::{Record, Seconds, file_hash};
+use super::record::{Record, Seconds};
+use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
 use crate::numbers::count;
 use crate::observer::Observer;
@@ -86,7 +87,7 @@ fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
     let hashes = parallel(record.layers.len(), &|number| {
         let layer = &record.layers[number];
         let rdm = layer.rdm.as_ref().filter(|_| !in_shard);
-        Ok((file_hash(&folder.join(&layer.file))?, rdm.map(|rdm| file_hash(&folder.join(rdm))).transpose()?))
+        Ok((blake3_of_file(&folder.join(&layer.file))?, rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?))
     })?;
     for (layer, (rows, rdm)) in record.layers.iter_mut().zip(hashes) {
         (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);

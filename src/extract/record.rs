@@ -9,10 +9,8 @@ use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::run::{self, FILE, LayerRecord, Shard};
 use crate::weights::Provenance;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The record of a run, written when it starts and again when it is whole.
@@ -82,19 +80,6 @@ pub struct Record {
     pub layers: Vec<LayerRecord>,
     /// Where the time went.
     pub seconds: Option<Seconds>,
-}
-
-/// The SHA-256 of a text, such as that of a run's images.txt.
-pub fn sha256(text: &str) -> String {
-    format!("{:x}", Sha256::digest(text))
-}
-
-/// The BLAKE3 hash of the file at `path`, as `b3sum` gives it.
-pub fn file_hash(path: &Path) -> Result<String> {
-    let mut hash = blake3::Hasher::new();
-    let hashed = File::open(path).and_then(|file| hash.update_reader(file).map(drop));
-    hashed.with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(hash.finalize().to_hex().to_string())
 }
 
 /// The text of images.sha256: hashes and IDs as `sha256sum` writes and checks them.

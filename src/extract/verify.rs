@@ -3,12 +3,13 @@
 use super::difference::Difference;
 use super::plan::Plan;
 use super::recompute::{Recomputed, recompute};
-use super::record::{Record, file_hash, sha256};
+use super::record::Record;
 use super::request::Request;
 use super::resume::ReadCommand;
 use super::sources::Sources;
 use super::stimuli::Stimuli;
 use crate::error::{advise, text_of};
+use crate::hash::{blake3_of_file, sha256};
 use crate::npy::Matrix;
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, ProgressOnly, Stopped};
@@ -89,7 +90,7 @@ fn files_of_images(folder: &Path, record: &Record) -> Check {
 
 /// The files of all layers are whole and have their hashes.
 fn layers(folder: &Path, record: &Record) -> Result<Vec<Check>> {
-    let check = |file: &str, hash: &Option<String>| match (file_hash(&folder.join(file)), hash) {
+    let check = |file: &str, hash: &Option<String>| match (blake3_of_file(&folder.join(file)), hash) {
         (Err(error), _) => Some(text_of(&error)),
         (Ok(found), Some(hash)) if found == *hash => None,
         (Ok(_), Some(_)) => Some(format!("`{file}` is not as it was written")),

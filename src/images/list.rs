@@ -9,11 +9,11 @@ use super::reading::Reading;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::error::{Advice, advise, hint_of, text_of};
+use crate::hash::sha256;
 use crate::parallel::parallel;
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Which images a user asks for.
@@ -202,7 +202,7 @@ impl ImageList {
         match &self.pixels {
             Pixels::Files { paths, .. } => {
                 let bytes = decode::read(&paths[i])?;
-                if self.expected.as_ref().is_some_and(|expected| expected[i] != format!("{:x}", Sha256::digest(&bytes))) {
+                if self.expected.as_ref().is_some_and(|expected| expected[i] != sha256(&bytes)) {
                     return Err(advise(
                         format!("`{}` is not the file any more that it was when the run began", self.ids[i]),
                         "an image was replaced during the run: leave the images alone, and give the same command again",
@@ -217,8 +217,8 @@ impl ImageList {
     /// The SHA-256 of every image: of its file, or in a stack of its bytes `[rows, columns, 3]`.
     pub fn sha256(&self) -> Result<Vec<String>> {
         parallel(self.len(), &|i| match &self.pixels {
-            Pixels::Files { paths, .. } => Ok(format!("{:x}", Sha256::digest(decode::read(&paths[i])?))),
-            Pixels::Stack { stack, indices } => Ok(format!("{:x}", Sha256::digest(stack.image(indices[i])?.bytes()))),
+            Pixels::Files { paths, .. } => Ok(sha256(decode::read(&paths[i])?)),
+            Pixels::Stack { stack, indices } => Ok(sha256(stack.image(indices[i])?.bytes())),
         })
     }
 

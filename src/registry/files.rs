@@ -1,6 +1,6 @@
 //! Networks that PyTorch exported: those that users give as files, and what files say of those that the registry lists.
 
-use super::{Choice, Entry, Registry, Weights, same_name};
+use super::{Choice, Entry, PublishedWeights, Registry, same_name};
 use crate::error::advise;
 use crate::models::{Architecture, Card};
 use crate::readout::Readout;
@@ -59,7 +59,7 @@ impl Registry {
         let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
         let (url, sha256, found, preprocessing, preprocessing_in_file) = (None, None, None, None, None);
         let file = Some(path.to_owned());
-        let weights = Weights { tag: "file".into(), url, file, sha256, found, preprocessing, preprocessing_in_file };
+        let weights = PublishedWeights { tag: "file".into(), url, file, sha256, found, preprocessing, preprocessing_in_file };
         self.models.push(Entry {
             name: if taken { format!("file-{stem}") } else { stem.into_owned() },
             aliases: vec![name.to_owned()],

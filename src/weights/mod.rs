@@ -10,6 +10,7 @@ pub use download::{Patience, Progress, download};
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
 use crate::error::advise;
+use crate::hash::sha256_of_file;
 use crate::models::{Card, Model};
 use crate::nn::StateDict;
 use crate::observer::{Observer, Stage};
@@ -17,9 +18,6 @@ use crate::registry::{Choice, Entry, Registry};
 use anyhow::{Context, Result, bail};
 use fit::fit;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
@@ -201,7 +199,9 @@ impl<'a> Located<'a> {
     pub fn provenance(&self) -> Result<Option<Provenance>> {
         Ok(match &self.place {
             Place::Random { seed } => Some(Provenance::Random { seed: *seed }),
-            Place::File { path, .. } => Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256(path)? }),
+            Place::File { path, .. } => {
+                Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256_of_file(path)? })
+            }
             Place::Published(found) => found.as_ref().map(|found| published(&self.choice, &found.sha256)),
             Place::Exported => Some(exported(&self.choice)?),
         })
@@ -249,7 +249,7 @@ pub fn fetch(store: &Store, choice: &Choice, observer: &dyn Observer) -> Result<
 fn exported(choice: &Choice) -> Result<Provenance> {
     let path = exported_file(choice)?;
     let (Choice { entry, weights, .. }, card) = (choice, Card::read(path)?);
-    let sha256 = sha256(path)?;
+    let sha256 = sha256_of_file(path)?;
     check_hash(path, &sha256, weights.sha256.as_deref())?;
     Ok(Provenance::Exported {
         path: weights.file.as_deref().map(std::path::absolute).transpose()?,
@@ -278,7 +278,7 @@ fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option
     let file = Checkpoint::open(path)?;
     // Hashed while the tensors are read.
     let (weights, sha256) = std::thread::scope(|scope| {
-        let sha256 = scope.spawn(|| sha256(path));
+        let sha256 = scope.spawn(|| sha256_of_file(path));
         (read(registry, choice, path, &file), sha256.join().expect("hashing does not panic"))
     });
     let sha256 = sha256?;
@@ -325,11 +325,4 @@ fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) ->
         weights.insert(key, tensor);
     }
     Ok(weights)
-}
-
-fn sha256(path: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
-    copied.with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(format!("{:x}", hash.finalize()))
 }

@@ -1,12 +1,11 @@
 //! Where published weights are kept on this machine: found, fetched, checked by their hash.
 
 use super::download::{Patience, Progress, download};
-use super::sha256;
 use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
+use crate::hash::{sha256, sha256_of_file};
 use crate::registry::Choice;
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -59,7 +58,7 @@ impl Store {
         let url = url(choice)?;
         let key = match &choice.weights.sha256 {
             Some(sha256) => sha256.clone(),
-            None => format!("url-{:x}", Sha256::digest(url))[..20].to_owned(),
+            None => format!("url-{}", sha256(url))[..20].to_owned(),
         };
         Ok(self.folder.join(key).join(file_name(url)))
     }
@@ -74,7 +73,7 @@ impl Store {
         for folder in foreign_folders() {
             let path = folder.join(name);
             if choice.weights.sha256.is_some() && path.is_file() {
-                let sha256 = sha256(&path)?;
+                let sha256 = sha256_of_file(&path)?;
                 if is_expected(choice, None, &sha256) {
                     return Ok(Some(Found { path, sha256 }));
                 }
@@ -133,7 +132,7 @@ impl Store {
     /// Gives a whole download its name; removes one with a wrong hash.
     fn put(&self, choice: &Choice, place: &Path, source: &str) -> Result<Found> {
         let arrived = partial(place);
-        let sha256 = sha256(&arrived)?;
+        let sha256 = sha256_of_file(&arrived)?;
         if !is_expected(choice, recorded(place).as_deref(), &sha256) {
             fs::remove_file(&arrived).ok();
             return Err(unexpected(choice, source, &sha256));
@@ -145,7 +144,7 @@ impl Store {
     }
 
     fn check(&self, choice: &Choice, place: &Path) -> Result<Found> {
-        let sha256 = sha256(place)?;
+        let sha256 = sha256_of_file(place)?;
         if is_expected(choice, recorded(place).as_deref(), &sha256) {
             return Ok(Found { path: place.to_owned(), sha256 });
         }
