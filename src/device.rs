@@ -104,6 +104,11 @@ pub const TORCH: &str = "THINGSVISION_TORCH";
 /// The version of the libtorch that the program was linked to.
 pub const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
 
+/// That version without what it was built for, such as `+cpu`.
+pub(crate) fn torch_release() -> &'static str {
+    LIBTORCH_VERSION.split('+').next().unwrap_or(LIBTORCH_VERSION)
+}
+
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
 
@@ -116,8 +121,9 @@ pub fn open(preference: Preference) -> Result<(Device, Option<String>)> {
         Preference::Auto => Ok(cuda(0).map_or_else(|reason| (Device::Cpu, Some(format!("{reason:#}"))), |cuda| (cuda, None))),
         Preference::Cuda(number) => cuda(number).map(|cuda| (cuda, None)).map_err(|error| {
             let hint = format!(
-                "CUDA needs an NVIDIA driver and the libraries of torch 2.11.0: name an installation by\n      \
-                 {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu"
+                "CUDA needs an NVIDIA driver and the libraries of torch {}: name an installation by\n      \
+                 {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu",
+                torch_release()
             );
             advise(format!("CUDA cannot be used: {error:#}"), hint)
         }),

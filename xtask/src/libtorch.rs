@@ -1,4 +1,4 @@
-//! Provides libtorch 2.11.0: finds or fetches it, and makes `libtorch` in the repository a link to it.
+//! Provides libtorch: finds or fetches it, and makes `libtorch` in the repository a link to it.
 //!
 //! `.cargo/config.toml` points `LIBTORCH` at that link, so plain `cargo build` needs no environment variable.
 
@@ -8,16 +8,21 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const VERSION: &str = "2.11.0";
-
 /// The link's name in the repository.
 pub const LINK: &str = "libtorch";
 
 /// Lists every file of a libtorch that we put in place, with its size, so that a damaged one is noticed.
 const INVENTORY: &str = "inventory.txt";
 
+/// Its line of `torch` is the one place that names the version.
 const WHEELS: &str = include_str!("../wheels.txt");
 const UNPACK: &str = include_str!("../unpack_wheels.py");
+
+/// The version that the program is built with.
+pub fn needed() -> &'static str {
+    let torch = WHEELS.lines().find_map(|line| line.strip_prefix("torch=="));
+    torch.and_then(|rest| rest.split(' ').next()).expect("wheels.txt names torch and its hashes")
+}
 
 /// Makes `repository/libtorch` a link to a whole libtorch of the right version, and returns where that lies.
 ///
@@ -32,7 +37,8 @@ pub fn provide(repository: &Path) -> Result<PathBuf> {
         return point(&link, &link);
     }
     let cache = cache_folder()?;
-    let place = cache.join(format!("libtorch-{VERSION}"));
+    let needed = needed();
+    let place = cache.join(format!("libtorch-{needed}"));
     let _alone = lock(&cache)?;
     let mut tried = Vec::new();
     if place.exists() {
@@ -42,18 +48,19 @@ pub fn provide(repository: &Path) -> Result<PathBuf> {
         }
     }
     for (name, fetch) in [("the torch wheel by pip", fetch_wheel as Fetch), ("the official archive by curl", fetch_archive)] {
-        eprintln!("fetching libtorch {VERSION}: {name} (once, some hundred MB)");
+        eprintln!("fetching libtorch {needed}: {name} (once, some hundred MB)");
         match put_in_place(&cache, &place, fetch) {
             Ok(()) => return point(&link, &place),
             Err(error) => tried.push(format!("{name}: {error:#}")),
         }
     }
-    bail!("libtorch {VERSION} could not be provided; tried\n  - {}\n\n{}", tried.join("\n  - "), manual_way())
+    bail!("libtorch {needed} could not be provided; tried\n  - {}\n\n{}", tried.join("\n  - "), manual_way())
 }
 
 fn manual_way() -> String {
+    let version = needed();
     format!(
-        "hint: download https://pytorch.org libtorch {VERSION} (or `pip install torch=={VERSION}` anywhere), then\n      \
+        "hint: download https://pytorch.org libtorch {version} (or `pip install torch=={version}` anywhere), then\n      \
          LIBTORCH=/path/to/libtorch cargo xtask libtorch     (of a pip installation: the folder site-packages/torch)"
     )
 }
@@ -86,7 +93,7 @@ fn check(libtorch: &Path) -> Result<()> {
         ensure!(libtorch.join(part).exists(), "`{part}` is missing");
     }
     let version = version(libtorch).context("its version cannot be read")?;
-    ensure!(version.split('+').next() == Some(VERSION), "it is version {version}, needed is {VERSION}");
+    ensure!(version.split('+').next() == Some(needed()), "it is version {version}, needed is {}", needed());
     if let Ok(inventory) = fs::read_to_string(libtorch.join(INVENTORY)) {
         for line in inventory.lines() {
             let (size, name) = line.split_once(' ').context("its inventory is damaged")?;
@@ -174,7 +181,7 @@ fn fetch_wheel(staging: &Path) -> Result<()> {
     run(pip.arg("--dest").arg(&wheels).arg("--requirement").arg(staging.join("wheels.txt")))?;
     eprintln!("unpacking");
     run(Command::new("python3").arg(staging.join("unpack_wheels.py")).arg(&wheels).arg(staging.join("libtorch")))?;
-    Ok(fs::write(staging.join("libtorch/build-version"), VERSION)?)
+    Ok(fs::write(staging.join("libtorch/build-version"), needed())?)
 }
 
 fn wheel_platforms() -> Option<&'static [&'static str]> {
@@ -189,8 +196,8 @@ fn wheel_platforms() -> Option<&'static [&'static str]> {
 /// PyTorch's own archive of the CPU build. No checksum of it is published; its members carry CRCs, which unzip checks.
 fn fetch_archive(staging: &Path) -> Result<()> {
     let name = match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => "libtorch-shared-with-deps-2.11.0%2Bcpu.zip",
-        ("macos", "aarch64") => "libtorch-macos-arm64-2.11.0.zip",
+        ("linux", "x86_64") => format!("libtorch-shared-with-deps-{}%2Bcpu.zip", needed()),
+        ("macos", "aarch64") => format!("libtorch-macos-arm64-{}.zip", needed()),
         _ => bail!("PyTorch publishes none for this kind of machine"),
     };
     let archive = staging.join("libtorch.zip");
@@ -243,18 +250,32 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let place = cache.path().join("libtorch");
         let broken: Fetch = |staging| {
-            fake_libtorch(&staging.join("libtorch"), VERSION);
+            fake_libtorch(&staging.join("libtorch"), needed());
             bail!("the line went dead")
         };
         assert!(put_in_place(cache.path(), &place, broken).is_err());
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
 
         let whole: Fetch = |staging| {
-            fake_libtorch(&staging.join("libtorch"), VERSION);
+            fake_libtorch(&staging.join("libtorch"), needed());
             Ok(())
         };
         put_in_place(cache.path(), &place, whole).unwrap();
         check(&place).unwrap();
+    }
+
+    #[test]
+    fn the_version_is_the_same_wherever_a_text_names_it() {
+        let repository = crate::repository();
+        for (file, before) in [
+            ("README.md", "libtorch "),
+            ("benches/requirements.txt", "torch=="),
+            ("tests/fixtures/requirements.txt", "torch=="),
+            ("examples/compare_with_pytorch.py", "torch=="),
+        ] {
+            let text = fs::read_to_string(repository.join(file)).unwrap();
+            assert!(text.contains(&format!("{before}{}", needed())), "{file}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ usage: cargo xtask COMMAND
 
   demo       provide libtorch, build, and run the main job on examples/images
   test       provide libtorch and run all tests
-  libtorch   only provide libtorch 2.11.0
+  libtorch   only provide libtorch {version}
   slurm      run an extraction as a job array on a Slurm that is set up for it here (as root, Debian or Ubuntu)
   bench      compare speed with PyTorch, and write benches/RESULTS.md (half an hour)
              --setup make a Python with torch first, --python PATH use another,
@@ -26,9 +26,11 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["bench", ..] => libtorch::provide(&repository()).and_then(|_| bench::bench(&arguments[1..])),
         ["slurm"] => slurm(),
-        ["libtorch"] => libtorch::provide(&repository()).map(|provided| println!("libtorch 2.11.0: {}", provided.display())),
+        ["libtorch"] => {
+            libtorch::provide(&repository()).map(|provided| println!("libtorch {}: {}", libtorch::needed(), provided.display()))
+        }
         _ => {
-            eprintln!("{USAGE}");
+            eprintln!("{}", USAGE.replace("{version}", libtorch::needed()));
             return ExitCode::from(2);
         }
     };

@@ -1,6 +1,7 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
 use super::dry_run::NOT_TWO;
+use crate::device::torch_release;
 use crate::error::{Advice, advise, text_of};
 use crate::torchscript::{self, Script};
 use anyhow::{Context, Error, Result};
@@ -70,8 +71,10 @@ pub fn check_kind(path: &Path) -> Result<()> {
 pub fn explain(path: &Path, error: Error) -> Error {
     let text = text_of(&error);
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+    let torch = torch_release().trim_end_matches(".0");
+    let newer = format!("it was written by a newer PyTorch than this program has: export it with torch {torch}");
     let hint = if says(&["Attempted to read a PyTorch file with version"]) {
-        "it was written by a newer PyTorch than this program has: export it with torch 2.11"
+        &newer
     } else if says(&[
         "Unknown builtin op",
         "Unknown type name",
