@@ -51,6 +51,15 @@ pub(super) struct MetricEntry {
     pub(super) method: Method,
 }
 
+/// The rest of an entry of a metric that SciPy has.
+fn by(method: Method) -> MetricEntry {
+    MetricEntry { formula: "", note: "", source: "SciPy", noise: false, method }
+}
+
+fn by_tiles(tiles: Tiles) -> MetricEntry {
+    by(Method::Tiles(tiles))
+}
+
 /// How an RDM follows from features.
 pub(super) enum Method {
     /// From points, tile by tile.
@@ -81,9 +90,12 @@ const ANGLES: Tiles = Tiles {
     compute: angles::of,
 };
 
-fn euclidean(bound: fn(f64, f64) -> f64, compute: fn(&Points) -> Box<Compute<'_>>) -> Method {
-    Method::Tiles(Tiles { space: Space::Euclidean, bound: Some(bound), compute, ..ANGLES })
-}
+const EUCLIDEAN: Tiles = Tiles {
+    space: Space::Euclidean,
+    bound: Some(|squared, _| 2.0 * squared.sqrt()),
+    compute: |points| euclidean::of(points, f64::sqrt),
+    ..ANGLES
+};
 
 impl Metric {
     pub(super) fn entry(self) -> MetricEntry {
@@ -92,100 +104,84 @@ impl Metric {
                 formula: "1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)",
                 note: "0 to 2",
                 source: "SciPy",
-                noise: false,
-                method: Method::Tiles(ANGLES),
+                ..by_tiles(ANGLES)
             },
             Metric::Cosine => MetricEntry {
                 formula: "1 − Σxy / √(Σx² Σy²)",
                 note: "0 to 2",
-                source: "SciPy",
-                noise: false,
-                method: Method::Tiles(Tiles { space: Space::Cosine, ..ANGLES }),
+                ..by_tiles(Tiles { space: Space::Cosine, ..ANGLES })
             },
-            Metric::Euclidean => MetricEntry {
-                formula: "√Σ(x−y)²",
-                note: "",
-                source: "SciPy",
-                noise: false,
-                method: euclidean(|squared, _| 2.0 * squared.sqrt(), |points| euclidean::of(points, f64::sqrt)),
-            },
+            Metric::Euclidean => MetricEntry { formula: "√Σ(x−y)²", ..by_tiles(EUCLIDEAN) },
             Metric::Sqeuclidean => MetricEntry {
                 formula: "Σ(x−y)²",
-                note: "",
-                source: "SciPy",
-                noise: false,
-                method: euclidean(|squared, _| 4.0 * squared, |points| euclidean::of(points, |squared| squared)),
+                ..by_tiles(Tiles {
+                    bound: Some(|squared, _| 4.0 * squared),
+                    compute: |points| euclidean::of(points, |squared| squared),
+                    ..EUCLIDEAN
+                })
             },
             Metric::SqeuclideanPerFeature => MetricEntry {
                 formula: "Σ(x−y)² / P",
-                note: "",
                 source: "rsatoolbox's `euclidean`",
-                noise: false,
-                method: euclidean(|squared, units| 4.0 * squared / units, euclidean::per_unit),
+                ..by_tiles(Tiles {
+                    bound: Some(|squared, units| 4.0 * squared / units),
+                    compute: euclidean::per_unit,
+                    ..EUCLIDEAN
+                })
             },
             Metric::Cityblock => MetricEntry {
                 formula: "Σ|x−y|",
-                note: "",
-                source: "SciPy",
-                noise: false,
-                method: Method::Tiles(Tiles {
+                ..by_tiles(Tiles {
                     space: Space::Plain,
                     bound: Some(|squared, units| 2.0 * (units * squared).sqrt()),
                     compute: cityblock::of,
                     ..ANGLES
-                }),
+                })
             },
             Metric::Spearman => MetricEntry {
                 formula: "1 − r of the ranks of the units in each row, ties sharing their mean rank",
                 note: "0 to 2",
-                source: "SciPy",
-                noise: false,
-                method: Method::Tiles(Tiles { prepare: |features, _, name| ranked::rows(&features, name), ..ANGLES }),
+                ..by_tiles(Tiles { prepare: |features, _, name| ranked::rows(&features, name), ..ANGLES })
             },
             Metric::Gaussian => MetricEntry {
                 formula: "1 − exp(−Σ(x−y)² / m), m the mean of Σ(x−y)² over all N² pairs",
                 note: "0 to 1",
                 source: "Python THINGSvision",
-                noise: false,
-                // Of squares that must not vanish themselves.
-                method: euclidean(
-                    |squared, _| if squared < f64::MIN_POSITIVE / f64::EPSILON { 0.0 } else { 1.0 },
-                    euclidean::gaussian,
-                ),
+                ..by_tiles(Tiles {
+                    // Of squares that must not vanish themselves.
+                    bound: Some(|squared, _| if squared < f64::MIN_POSITIVE / f64::EPSILON { 0.0 } else { 1.0 }),
+                    compute: euclidean::gaussian,
+                    ..EUCLIDEAN
+                })
             },
             Metric::Mahalanobis => MetricEntry {
                 formula: "√((x−y) Σ⁻¹ (x−y)ᵀ), Σ the noise covariance (`--noise`)",
-                note: "",
                 source: "SciPy; rsatoolbox gives its square / P",
                 noise: true,
-                method: Method::Tiles(Tiles {
+                ..by_tiles(Tiles {
                     prepare: |features, noise, name| Noise::required(noise)?.whiten(&features, name),
-                    space: Space::Euclidean,
-                    bound: Some(|squared, _| 2.0 * squared.sqrt()),
-                    compute: |points| euclidean::of(points, f64::sqrt),
-                    ..ANGLES
-                }),
+                    ..EUCLIDEAN
+                })
             },
             Metric::Crossnobis => MetricEntry {
                 formula: "(x−y)ₐ Σ⁻¹ (x−y)ᵦᵀ / P, the mean over all pairs a ≠ b of partitions (`--partitions`)",
                 note: "signed, around 0 for stimuli that do not differ, never clipped (Walther et al. 2016)",
                 source: "rsatoolbox",
                 noise: true,
-                method: Method::Partitions(crossnobis::rdm),
+                ..by(Method::Partitions(crossnobis::rdm))
             },
             Metric::OddOneOut => MetricEntry {
                 formula: "1 − p, p the probability that two stimuli are kept together when a third is beside them: the mean over all \
                           thirds k of exp(s_xy) / (exp(s_xy) + exp(s_xk) + exp(s_yk)), s the products of rows",
                 note: "0 to 1; for embeddings of odd-one-out judgements",
                 source: "the model of SPoSE and VICE (Hebart et al. 2020)",
-                noise: false,
-                method: Method::Tiles(Tiles {
+                ..by_tiles(Tiles {
                     prepare: odd_one_out::checked,
                     space: Space::Plain,
                     side: |_| odd_one_out::SIDE,
                     compute: odd_one_out::of,
                     ..ANGLES
-                }),
+                })
             },
         }
     }

@@ -128,24 +128,28 @@ impl Row {
         if !values.iter().all(|value| value.is_finite()) {
             return Row { row, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
         }
-        let shift = if space == Space::Correlation { values.iter().sum::<f64>() / values.len() as f64 } else { 0.0 };
-        if matches!(space, Space::Euclidean | Space::Plain) {
-            let means = means.iter().chain(std::iter::repeat(&0.0));
-            let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
-            return Row { row, shift, scale: 1.0, squared };
+        match space {
+            Space::Euclidean | Space::Plain => {
+                let means = means.iter().chain(std::iter::repeat(&0.0));
+                let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
+                Row { row, shift: 0.0, scale: 1.0, squared }
+            }
+            Space::Correlation => {
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                let norm = norm(&values, mean);
+                Row::unit(row, mean, norm, constant::is_constant(&values, mean, norm))
+            }
+            Space::Cosine => {
+                let norm = norm(&values, 0.0);
+                Row::unit(row, 0.0, norm, norm == 0.0)
+            }
         }
-        let norm = norm(&values, shift);
-        let flat = match space {
-            Space::Correlation => constant::is_constant(&values, shift, norm),
-            _ => norm == 0.0,
-        };
-        // The NaN spreads to all products of the row.
-        Row {
-            row,
-            shift,
-            scale: if flat { f64::NAN } else { 1.0 / norm },
-            squared: if norm.is_finite() { 1.0 } else { f64::NAN },
-        }
+    }
+
+    /// A point of unit length. If it is flat, the NaN spreads to all products of the row.
+    fn unit(row: usize, shift: f64, norm: f64, flat: bool) -> Row {
+        let scale = if flat { f64::NAN } else { 1.0 / norm };
+        Row { row, shift, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
     }
 }
 

@@ -52,6 +52,11 @@ struct MeasureEntry {
     scoring: Scoring,
 }
 
+/// The rest of an entry.
+fn by(scoring: Scoring) -> MeasureEntry {
+    MeasureEntry { name: "", title: "", formula: "", source: "", note: "", favours_ties: false, scoring }
+}
+
 /// How the score follows from two RDMs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scoring {
@@ -70,37 +75,28 @@ impl Comparison {
                 name: "pearson",
                 title: "Pearson correlation",
                 formula: "r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)",
-                source: "",
-                note: "",
-                favours_ties: false,
-                scoring: of_pairs(Pairs::Values { centred: true }),
+                ..by(of_pairs(Pairs::Values { centred: true }))
             },
             Comparison::Spearman => MeasureEntry {
                 name: "spearman",
                 title: "Spearman correlation",
                 formula: "Pearson's r of the ranks, tied values sharing their mean rank",
-                source: "",
-                note: "",
                 favours_ties: true,
-                scoring: of_pairs(Pairs::Ranks { untied: false }),
+                ..by(of_pairs(Pairs::Ranks { untied: false }))
             },
             Comparison::KendallTauA => MeasureEntry {
                 name: "kendall-tau-a",
                 title: "Kendall's τ-a",
                 formula: "(concordant − discordant) / (m(m−1)/2) of all two of the m pairs",
-                source: "",
                 note: "for models with many ties",
-                favours_ties: false,
-                scoring: Scoring::Tau(Tau::A),
+                ..by(Scoring::Tau(Tau::A))
             },
             Comparison::KendallTauB => MeasureEntry {
                 name: "kendall-tau-b",
                 title: "Kendall's τ-b",
                 formula: "(concordant − discordant) / √((T−Tx)(T−Ty)), T = m(m−1)/2, Tx and Ty the ties",
-                source: "",
-                note: "",
                 favours_ties: true,
-                scoring: Scoring::Tau(Tau::B),
+                ..by(Scoring::Tau(Tau::B))
             },
             Comparison::RhoA => MeasureEntry {
                 name: "rho-a",
@@ -108,17 +104,13 @@ impl Comparison {
                 formula: "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m) of the mean ranks R of the m pairs",
                 source: "Schütt et al. 2023",
                 note: "the mean Spearman correlation over all ways to break ties: for models with ties, such as categories",
-                favours_ties: false,
-                scoring: of_pairs(Pairs::Ranks { untied: true }),
+                ..by(of_pairs(Pairs::Ranks { untied: true }))
             },
             Comparison::Cosine => MeasureEntry {
                 name: "cosine",
                 title: "cosine",
                 formula: "Σxy / √(Σx² Σy²)",
-                source: "",
-                note: "",
-                favours_ties: false,
-                scoring: of_pairs(Pairs::Values { centred: false }),
+                ..by(of_pairs(Pairs::Values { centred: false }))
             },
             Comparison::WhitenedCosine => MeasureEntry {
                 name: "whitened-cosine",
@@ -126,17 +118,14 @@ impl Comparison {
                 formula: "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y), V = (CCᵀ)∘² with C the contrasts of all pairs",
                 source: "Diedrichsen et al. 2021",
                 note: "V is the covariance of the distances of unrelated stimuli",
-                favours_ties: false,
-                scoring: of_kernels(Kernels::Double { centred: false }),
+                ..by(of_kernels(Kernels::Double { centred: false }))
             },
             Comparison::WhitenedCorrelation => MeasureEntry {
                 name: "whitened-correlation",
                 title: "whitened correlation",
                 formula: "xᵀV⁻¹y / √(xᵀV⁻¹x · yᵀV⁻¹y) of x−x̄ and y−ȳ, V = (CCᵀ)∘² with C the contrasts of all pairs",
                 source: "Diedrichsen et al. 2021",
-                note: "",
-                favours_ties: false,
-                scoring: of_kernels(Kernels::Double { centred: true }),
+                ..by(of_kernels(Kernels::Double { centred: true }))
             },
             Comparison::Cka => MeasureEntry {
                 name: "cka",
@@ -144,8 +133,7 @@ impl Comparison {
                 formula: "⟨K, K'⟩ / (‖K‖ ‖K'‖), K = −½ J D J with J = I − 1/n",
                 source: "Kornblith et al. 2019",
                 note: "that of the features if the RDMs are sqeuclidean; the same as whitened-cosine",
-                favours_ties: false,
-                scoring: of_kernels(Kernels::Double { centred: false }),
+                ..by(of_kernels(Kernels::Double { centred: false }))
             },
             Comparison::CkaUnbiased => MeasureEntry {
                 name: "cka-unbiased",
@@ -153,8 +141,7 @@ impl Comparison {
                 formula: "⟨U, U'⟩ / (‖U‖ ‖U'‖), U the U-centred −½ D",
                 source: "Song et al. 2012",
                 note: "linear CKA with the unbiased HSIC; may be negative",
-                favours_ties: false,
-                scoring: of_kernels(Kernels::U),
+                ..by(of_kernels(Kernels::U))
             },
         }
     }

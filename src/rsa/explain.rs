@@ -56,8 +56,8 @@ impl Explained<'_> {
 
     fn permutation(&self, permuted: &Permuted) -> String {
         let kind = match permuted.exhaustive {
-            true => format!("all {} relabellings", permuted.relabellings + 1),
-            false => format!("{} random relabellings (seed {})", permuted.relabellings, self.seed),
+            true => format!("all {} relabellings", permuted.permutations + 1),
+            false => format!("{} random relabellings (seed {})", permuted.permutations, self.seed),
         };
         format!(
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \

@@ -1,7 +1,7 @@
 //! The permutation test: how high scores are when the stimuli of the targets are relabelled at random, rows and columns
 //! together (Mantel 1967; Kriegeskorte et al. 2008).
 //!
-//! Every relabelling is used for all models and targets at once, so the largest deviation over all tests in each has
+//! Every permutation is used for all models and targets at once, so the largest deviation over all tests in each has
 //! the distribution by which p-values are corrected for their number (Nichols & Holmes 2002).
 
 use super::Analysis;
@@ -13,34 +13,34 @@ use anyhow::Result;
 /// How far two numbers that are the same but for the order of a sum may differ.
 const SAME: f64 = 1e-12;
 
-/// Relabellings of a target that are multiplied with the models together.
+/// Permutations of a target that are multiplied with the models together.
 const TOGETHER: usize = 32;
 
-/// What the relabellings said.
+/// What the permutations said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Permuted {
     /// How many there were, beside the labels as they are.
-    pub relabellings: usize,
+    pub permutations: usize,
     /// Whether these were all there are.
     pub exhaustive: bool,
-    /// Of each test, two-sided: the share of relabellings (with the labels as they are) under which the score is as far
-    /// from what relabelling gives on average.
+    /// Of each test, two-sided: the share of permutations (with the labels as they are) under which the score is as far
+    /// from its mean over all permutations.
     pub p: Vec<f64>,
     /// The same for the largest deviation of all tests.
     pub family: Vec<f64>,
 }
 
 impl Permuted {
-    /// The smallest p that so many relabellings can give.
+    /// The smallest p that so many permutations can give.
     pub fn smallest(&self) -> f64 {
-        1.0 / (self.relabellings + 1) as f64
+        1.0 / (self.permutations + 1) as f64
     }
 }
 
-/// Tests every score of `analysis` by `wanted` relabellings, or by all n! − 1 if these are not more.
+/// Tests every score of `analysis` by `wanted` permutations, or by all n! − 1 if these are not more.
 pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted> {
     let all = factorial(analysis.stimuli).map(|all| all - 1).filter(|&all| all <= wanted);
-    let relabellings = all.unwrap_or(wanted);
+    let permutations = all.unwrap_or(wanted);
     let order = |draw: usize| match all {
         Some(_) => numbered(analysis.stimuli, draw + 1),
         None => shuffled(analysis.stimuli, &mut generator(seed, Purpose::Permutation, draw)),
@@ -48,18 +48,18 @@ pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted
     let relabelled = Relabelled::new(analysis);
     let identity: Vec<u32> = (0..analysis.stimuli as u32).collect();
     let observed = relabelled.deviations(&[identity])?;
-    let blocks = parallel(relabellings.div_ceil(TOGETHER), &|block| {
-        let draws = block * TOGETHER..relabellings.min((block + 1) * TOGETHER);
+    let blocks = parallel(permutations.div_ceil(TOGETHER), &|block| {
+        let draws = block * TOGETHER..permutations.min((block + 1) * TOGETHER);
         let orders: Vec<Vec<u32>> = draws.map(order).collect();
         Ok(Counts::of(&relabelled.deviations(&orders)?, &observed))
     })?;
     let mut counts = Counts::none(observed.len());
     blocks.iter().for_each(|block| counts.add(block));
     let share = |count: &[usize]| -> Vec<f64> {
-        let p = count.iter().map(|&count| (count + 1) as f64 / (relabellings + 1) as f64);
+        let p = count.iter().map(|&count| (count + 1) as f64 / (permutations + 1) as f64);
         p.zip(&observed).map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
     };
-    Ok(Permuted { relabellings, exhaustive: all.is_some(), p: share(&counts.own), family: share(&counts.largest) })
+    Ok(Permuted { permutations, exhaustive: all.is_some(), p: share(&counts.own), family: share(&counts.largest) })
 }
 
 /// How often a deviation was as large as the observed one of each test.
@@ -73,10 +73,10 @@ impl Counts {
         Counts { own: vec![0; tests], largest: vec![0; tests] }
     }
 
-    /// Of `deviations` `[relabellings, tests]`.
+    /// Of `deviations` `[permutations, tests]`.
     fn of(deviations: &[f64], observed: &[f64]) -> Counts {
         let mut counts = Counts::none(observed.len());
-        // A relabelling of which there is no score counts as extreme, so that p is never too small for want of scores.
+        // A permutation of which there is no score counts as extreme, so that p is never too small for want of scores.
         let deviations: Vec<f64> = deviations.iter().map(|&far| if far.is_nan() { f64::INFINITY } else { far }).collect();
         for deviations in deviations.chunks_exact(observed.len()) {
             let largest = deviations.iter().copied().fold(0.0, f64::max);
@@ -124,7 +124,7 @@ mod tests {
         Analysis { comparison, stimuli: n, models: vec![model(3), model(5)], targets: vec![target(3), target(11)] }
     }
 
-    /// Every relabelling, one by one, by the definition.
+    /// Every permutation, one by one, by the definition.
     fn by_hand(analysis: &Analysis) -> (Vec<f64>, Vec<f64>) {
         let pair = |i: usize, j: usize| {
             let (i, j) = (i.min(j), i.max(j));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn all_relabellings_give_the_exact_p() {
+    fn all_permutations_give_the_exact_p() {
         use Comparison::{
             CkaUnbiased, Cosine, KendallTauA, KendallTauB, Pearson, RhoA, Spearman, WhitenedCorrelation, WhitenedCosine,
         };
@@ -163,7 +163,7 @@ mod tests {
         {
             let analysis = analysis(comparison, 5);
             let permuted = permute(&analysis, 10_000, 0).unwrap();
-            assert!(permuted.exhaustive && permuted.relabellings == 119);
+            assert!(permuted.exhaustive && permuted.permutations == 119);
             assert_eq!((permuted.p, permuted.family), by_hand(&analysis), "{comparison:?}");
         }
     }
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_relabelling_without_a_score_counts_as_extreme() {
+    fn a_permutation_without_a_score_counts_as_extreme() {
         let counts = Counts::of(&[0.1, f64::NAN, 0.3, 0.1], &[0.2, 0.2]);
         assert_eq!((counts.own, counts.largest), (vec![1, 1], vec![2, 2]));
     }
 
     #[test]
-    fn random_relabellings_follow_the_seed_and_near_the_exact_p() {
+    fn random_permutations_follow_the_seed_and_near_the_exact_p() {
         let analysis = analysis(Comparison::Pearson, 6);
         let exact = permute(&analysis, 719, 0).unwrap();
         let random = permute(&analysis, 718, 1).unwrap();

@@ -28,7 +28,7 @@ impl<'a> Relabelled<'a> {
         }
     }
 
-    /// How far the score of each test is from what relabelling gives on average, for each order `[orders, tests]`.
+    /// How far the score of each test is from its mean over all permutations, for each order `[orders, tests]`.
     pub(super) fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
         match self {
             Relabelled::Products(products) => products.deviations(orders),
@@ -166,8 +166,7 @@ impl<'a> Orders<'a> {
         Orders { analysis, tau, models, targets, weights }
     }
 
-    /// The mean over subjects of τ; its expectation under relabelling is 0, for any two pairs change places in as many
-    /// relabellings as not.
+    /// The mean over subjects of τ; its mean over all permutations is 0, for any two pairs change places in as many as not.
     fn scores(&self, order: &[u32]) -> Vec<f64> {
         let (moved, pairs) = (moved(order), pairs(&self.weights));
         let mut tree = Tree::new(self.weights.len());

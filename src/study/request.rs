@@ -402,7 +402,7 @@ mod tests {
         let network =
             |fields: &str| problem(&format!("out = \"o\"\nmodels = [\n\"b\",\n{{ model = \"a\", {fields} }}]\n{DATASET}"));
         let readout = network("readout = \"meen\"");
-        assert!(readout.contains("line 4, column 28") && readout.contains("unknown variant `meen`"), "{readout}");
+        assert!(readout.contains("line 4, column 26") && readout.contains("unknown variant `meen`"), "{readout}");
         assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));
         assert!(network("layer = \"x\"").contains("unknown field `layer`"));
         let device = problem(&format!("out = \"o\"\nmodels = [\"a\"]\ndevice = \"gpu\"\n{DATASET}"));

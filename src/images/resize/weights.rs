@@ -45,14 +45,17 @@ impl ResizeAxis {
     }
 
     /// Their weights.
-    fn weights_of(&self, output: usize, inputs: Range<usize>) -> Vec<f64> {
+    fn weights_of(&self, output: usize, inputs: Range<usize>, weights: &mut Vec<f64>) {
+        weights.clear();
         if self.size_in == self.size_out {
-            return vec![1.0];
+            return weights.push(1.0);
         }
-        let weight = |i| self.interpolation.weight((i as f64 - self.center(output) + 0.5) * (1.0 / self.widening));
-        let weights: Vec<f64> = inputs.map(weight).collect();
+        let center = self.center(output);
+        weights.extend(inputs.map(|i| self.interpolation.weight((i as f64 - center + 0.5) * (1.0 / self.widening))));
         let sum: f64 = weights.iter().sum();
-        if sum == 0.0 { weights } else { weights.iter().map(|weight| weight / sum).collect() }
+        if sum != 0.0 {
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        }
     }
 
     /// The weights of a range of outputs.
@@ -63,9 +66,10 @@ impl ResizeAxis {
         let taps = taps.next_multiple_of(2).min(needed.len());
         let mut all =
             FilterWeights { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
+        let mut weights = Vec::new();
         for output in outputs.clone() {
             let inputs = self.inputs(output);
-            let weights = self.weights_of(output, inputs.clone());
+            self.weights_of(output, inputs.clone(), &mut weights);
             // As many for each: some get zeros after, or at the end before their own.
             let before = inputs.start - inputs.start.min(needed.end - taps);
             let start = all.weights.len() + before;
