@@ -9,7 +9,6 @@ pub struct Relu {
     id: ModuleId,
 }
 
-/// A [`Relu`] at `s`.
 pub fn relu(s: Scope) -> Relu {
     Relu { id: s.register("ReLU") }
 }
@@ -34,7 +33,6 @@ pub struct Gelu {
     id: ModuleId,
 }
 
-/// A [`Gelu`] at `s`.
 pub fn gelu(s: Scope) -> Gelu {
     Gelu { id: s.register("GELU") }
 }
@@ -53,7 +51,6 @@ impl Module for Gelu {
     }
 }
 
-/// The factor in [`QuickGelu`].
 pub(super) const QUICK: f64 = 1.702;
 
 /// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP.
@@ -62,7 +59,6 @@ pub struct QuickGelu {
     id: ModuleId,
 }
 
-/// A [`QuickGelu`] at `s`.
 pub fn quick_gelu(s: Scope) -> QuickGelu {
     QuickGelu { id: s.register("QuickGELU") }
 }

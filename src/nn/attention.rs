@@ -6,11 +6,8 @@ use tch::Tensor;
 
 /// `concat(softmax(Qₕ Kₕᵀ / √d) Vₕ) Wₒᵀ + bₒ` over the heads h; Q, K, V are linear maps of the same tokens.
 ///
-/// Batch first. PyTorch's module gives a tuple of the output and the weights; here it is the output alone. Its
-/// `out_proj` is listed, but never called: PyTorch, too, reads its weights and bypasses it.
-///
-/// # Shapes
-/// `[N, L, D]` to the same.
+/// `[N, L, D]` to the same, batch first. PyTorch's module gives a tuple of the output and the weights; here it is the
+/// output alone. Its `out_proj` is listed, but never called: PyTorch, too, reads its weights and bypasses it.
 #[derive(Debug)]
 pub struct MultiheadAttention {
     id: ModuleId,
@@ -19,7 +16,6 @@ pub struct MultiheadAttention {
     out_proj: Affine,
 }
 
-/// A [`MultiheadAttention`] at `s` over tokens of `d` features.
 pub fn multihead_attention(s: Scope, d: i64, heads: i64) -> Result<MultiheadAttention> {
     let id = s.register("MultiheadAttention");
     let in_proj = Affine::new(&s, ["in_proj_weight", "in_proj_bias"], d, 3 * d)?;

@@ -8,13 +8,9 @@ use tch::Tensor;
 /// The keyword arguments of `torch.nn.Conv2d`, the same along both axes.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv {
-    /// Step of the window.
     pub stride: i64,
-    /// Zeros added on each side.
     pub padding: i64,
-    /// Groups of channels convolved apart.
     pub groups: i64,
-    /// Whether a bias is added.
     pub bias: bool,
 }
 
@@ -27,10 +23,8 @@ impl Default for Conv {
 /// As before a batch norm.
 pub const NO_BIAS: Conv = Conv { stride: 1, padding: 0, groups: 1, bias: false };
 
-/// Convolution with a square kernel.
-///
-/// # Shapes
-/// `[N, C_in, H, W]` to `[N, C_out, H', W']`, `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
+/// Convolution with a square kernel: `[N, C_in, H, W]` to `[N, C_out, H', W']`,
+/// `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
 #[derive(Debug)]
 pub struct Conv2d {
     id: ModuleId,
@@ -41,7 +35,6 @@ pub struct Conv2d {
     pub(super) alone: OnceLock<Folded>,
 }
 
-/// A [`Conv2d`] at `s` from `c_in` to `c_out` channels.
 pub fn conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Result<Conv2d> {
     Ok(Conv2d {
         id: s.register("Conv2d"),
@@ -73,7 +66,6 @@ impl Conv2d {
     }
 }
 
-/// A [`Conv2d`] and the stride with which it is called.
 #[derive(Debug, Clone, Copy)]
 pub struct Strided<'a> {
     pub(super) conv: &'a Conv2d,

@@ -27,26 +27,18 @@ pub(super) const PACKED_FOR: i64 = 16;
 
 /// What a module can be in a fused kernel.
 pub enum Part<'a> {
-    /// A convolution, called with a stride.
     Convolution(Strided<'a>),
-    /// A batch norm.
     BatchNorm(&'a BatchNorm2d),
-    /// A linear map.
     Affine(&'a Affine),
-    /// An activation function.
     Activation(Activation),
-    /// None of these.
     Other,
 }
 
 /// The activation functions that a kernel can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// [`Relu`]
     Relu,
-    /// [`Gelu`](super::Gelu)
     Gelu,
-    /// [`QuickGelu`](super::QuickGelu)
     QuickGelu,
 }
 

@@ -9,7 +9,6 @@ pub struct Identity {
     id: ModuleId,
 }
 
-/// An `Identity` at `s`.
 pub fn identity(s: Scope) -> Identity {
     Identity { id: s.register("Identity") }
 }

@@ -136,19 +136,16 @@ impl<'a> Init<'a> {
         Ok(())
     }
 
-    /// `uniform_(tensor, low, high)`.
     pub fn uniform(&mut self, key: &str, low: f64, high: f64) -> Result<()> {
         let _ = self.tensor(key)?.f_uniform_(low, high)?;
         Ok(())
     }
 
-    /// `normal_(tensor, mean, std)`.
     pub fn normal(&mut self, key: &str, mean: f64, std: f64) -> Result<()> {
         let _ = self.tensor(key)?.f_normal_(mean, std)?;
         Ok(())
     }
 
-    /// `constant_(tensor, value)`.
     pub fn fill(&mut self, key: &str, value: f64) -> Result<()> {
         let _ = self.tensor(key)?.f_fill_(value)?;
         Ok(())

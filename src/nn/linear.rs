@@ -5,17 +5,13 @@ use anyhow::Result;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tch::Tensor;
 
-/// `x Wᵀ + b`.
-///
-/// # Shapes
-/// `[N, …, D_in]` to `[N, …, D_out]`.
+/// `x Wᵀ + b`: `[N, …, D_in]` to `[N, …, D_out]`.
 #[derive(Debug)]
 pub struct Linear {
     id: ModuleId,
     map: Affine,
 }
 
-/// A [`Linear`] at `s` from `d_in` to `d_out` features, with bias.
 pub fn linear(s: Scope, d_in: i64, d_out: i64) -> Result<Linear> {
     Ok(Linear { id: s.register("Linear"), map: Affine::new(&s, ["weight", "bias"], d_in, d_out)? })
 }

@@ -19,7 +19,6 @@ pub trait Module: Send + Sync {
         Ok(y)
     }
 
-    /// What it can be in a fused kernel.
     fn part(&self) -> Part<'_> {
         Part::Other
     }

@@ -8,10 +8,7 @@ use tch::Tensor;
 /// PyTorch's default, added to variances.
 pub const EPS: f64 = 1e-5;
 
-/// `(x − running_mean) / √(running_var + ε) · weight + bias`, each along the channels.
-///
-/// # Shapes
-/// `[N, C, H, W]` to the same.
+/// `(x − running_mean) / √(running_var + ε) · weight + bias`, each along the channels: `[N, C, H, W]` to the same.
 #[derive(Debug)]
 pub struct BatchNorm2d {
     id: ModuleId,
@@ -23,7 +20,6 @@ pub struct BatchNorm2d {
     pub(super) folded: OnceLock<Folded>,
 }
 
-/// A [`BatchNorm2d`] at `s` over `c` channels.
 pub fn batch_norm2d(s: Scope, c: i64) -> Result<BatchNorm2d> {
     let norm = BatchNorm2d {
         id: s.register("BatchNorm2d"),
@@ -53,9 +49,7 @@ impl Module for BatchNorm2d {
     }
 }
 
-/// Each image's groups of channels, less their mean, divided by their deviation; then `· weight + bias` by channel.
-///
-/// # Shapes
+/// Each image's groups of channels, less their mean, divided by their deviation; then `· weight + bias` by channel:
 /// `[N, C, H, W]` to the same.
 #[derive(Debug)]
 pub struct GroupNorm {
@@ -65,7 +59,6 @@ pub struct GroupNorm {
     bias: Parameter,
 }
 
-/// A [`GroupNorm`] at `s` over `c` channels.
 pub fn group_norm(s: Scope, groups: i64, c: i64) -> Result<GroupNorm> {
     Ok(GroupNorm { id: s.register("GroupNorm"), groups, weight: s.tensor("weight", &[c])?, bias: s.tensor("bias", &[c])? })
 }
@@ -81,10 +74,7 @@ impl Module for GroupNorm {
     }
 }
 
-/// The last axis, less its mean, divided by its deviation; then `· weight + bias`.
-///
-/// # Shapes
-/// `[…, D]` to the same.
+/// The last axis, less its mean, divided by its deviation; then `· weight + bias`: `[…, D]` to the same.
 #[derive(Debug)]
 pub struct LayerNorm {
     id: ModuleId,
@@ -94,7 +84,6 @@ pub struct LayerNorm {
     bias: Parameter,
 }
 
-/// A [`LayerNorm`] at `s` over `d` features.
 pub fn layer_norm(s: Scope, d: i64, eps: f64) -> Result<LayerNorm> {
     Ok(LayerNorm { id: s.register("LayerNorm"), d, eps, weight: s.tensor("weight", &[d])?, bias: s.tensor("bias", &[d])? })
 }

@@ -15,8 +15,8 @@ impl Parameter {
     }
 }
 
-// SAFETY: nothing outside of this crate can get at one. `tch::Tensor` is a counted pointer to an `at::Tensor` and not `Sync` because some of its methods write.
-// A `Parameter` hands out shared references only, and by the rule of `nn` (no in-place operation, held by clippy's
+// SAFETY: nothing outside of this crate can get at one. `tch::Tensor` is a counted pointer to an `at::Tensor` and not `Sync`
+// because some of its methods write. A `Parameter` hands out shared references only, and by the rule of `nn` (no in-place operation, held by clippy's
 // `disallowed-methods`) they are only read. libtorch's reference counts are atomic, and reading one tensor from
 // several threads is what its own data-parallel inference does.
 unsafe impl Sync for Parameter {}

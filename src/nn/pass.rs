@@ -63,12 +63,12 @@ impl Trace {
 }
 
 /// Which output to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tap {
+#[derive(Debug, Clone, Copy)]
+struct Tap {
     /// The position of the call in the trace.
-    pub call: usize,
+    call: usize,
     /// The number under which the output is handed out.
-    pub slot: usize,
+    slot: usize,
 }
 
 /// Which calls to keep, and thereby after which call to stop.

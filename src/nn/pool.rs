@@ -3,10 +3,8 @@
 use super::{Flow, Module, ModuleId, Pass, Scope};
 use tch::Tensor;
 
-/// The largest value in each window.
-///
-/// # Shapes
-/// `[N, C, H, W]` to `[N, C, H', W']`, `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
+/// The largest value in each window: `[N, C, H, W]` to `[N, C, H', W']`,
+/// `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
 #[derive(Debug)]
 pub struct MaxPool2d {
     id: ModuleId,
@@ -15,7 +13,6 @@ pub struct MaxPool2d {
     padding: i64,
 }
 
-/// A [`MaxPool2d`] at `s`.
 pub fn max_pool2d(s: Scope, kernel: i64, stride: i64, padding: i64) -> MaxPool2d {
     MaxPool2d { id: s.register("MaxPool2d"), kernel, stride, padding }
 }
@@ -31,17 +28,13 @@ impl Module for MaxPool2d {
     }
 }
 
-/// The mean of each cell of a `size × size` grid laid over the picture.
-///
-/// # Shapes
-/// `[N, C, H, W]` to `[N, C, size, size]`.
+/// The mean of each cell of a `size × size` grid laid over the picture: `[N, C, H, W]` to `[N, C, size, size]`.
 #[derive(Debug)]
 pub struct AdaptiveAvgPool2d {
     id: ModuleId,
     size: i64,
 }
 
-/// An [`AdaptiveAvgPool2d`] at `s`.
 pub fn adaptive_avg_pool2d(s: Scope, size: i64) -> AdaptiveAvgPool2d {
     AdaptiveAvgPool2d { id: s.register("AdaptiveAvgPool2d"), size }
 }
@@ -56,17 +49,13 @@ impl Module for AdaptiveAvgPool2d {
     }
 }
 
-/// The mean of each `size × size` square, the squares side by side.
-///
-/// # Shapes
-/// `[N, C, H, W]` to `[N, C, H / size, W / size]`, rounded down.
+/// The mean of each `size × size` square, the squares side by side: `[N, C, H, W]` to `[N, C, H / size, W / size]`, rounded down.
 #[derive(Debug)]
 pub struct AvgPool2d {
     id: ModuleId,
     size: i64,
 }
 
-/// An [`AvgPool2d`] at `s`.
 pub fn avg_pool2d(s: Scope, size: i64) -> AvgPool2d {
     AvgPool2d { id: s.register("AvgPool2d"), size }
 }

@@ -25,7 +25,8 @@ struct Build {
 }
 
 impl Scope<'_> {
-    /// Builds with the tensors of `weights`, made floats of this kind on this device. Without weights the tensors have shapes but no memory.
+    /// Builds with the tensors of `weights`, made floats of this kind on this device. Without weights the
+    /// tensors have shapes but no memory.
     pub fn build<T>(
         weights: Option<StateDict>,
         (kind, device): (Kind, Device),

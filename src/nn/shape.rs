@@ -14,7 +14,6 @@ pub struct Flatten {
     id: ModuleId,
 }
 
-/// A [`Flatten`] at `s`.
 pub fn flatten_module(s: Scope) -> Flatten {
     Flatten { id: s.register("Flatten") }
 }
