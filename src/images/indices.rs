@@ -11,7 +11,6 @@ use std::path::Path;
 /// A list of more images is not kept in memory.
 const MOST: usize = 20_000_000;
 
-/// All of `len` images.
 pub fn all(len: usize) -> Result<Vec<usize>> {
     if len > MOST {
         return Err(advise(format!("{len} images are more than can be listed at once"), "choose among them with --indices"));
@@ -67,7 +66,6 @@ fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     Ok(numbers)
 }
 
-/// Where the mask is true.
 fn of_mask(path: &Path, mask: &Array1<bool>, len: usize) -> Result<Vec<usize>> {
     if mask.len() != len {
         return Err(advise(

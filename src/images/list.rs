@@ -37,22 +37,9 @@ pub struct Selection<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// All files in folders.
     Folders(Vec<PathBuf>),
-    /// The files that a list names.
-    List {
-        /// The list.
-        file: PathBuf,
-        /// Where its relative paths begin.
-        root: PathBuf,
-    },
-    /// An array.
-    Stack {
-        /// The file.
-        file: PathBuf,
-        /// The name in an HDF5 file.
-        dataset: Option<String>,
-    },
+    List { file: PathBuf, root: PathBuf },
+    Stack { file: PathBuf, dataset: Option<String> },
 }
 
 /// A file that was left out, and why.
@@ -60,30 +47,25 @@ pub enum Origin {
 pub struct Skipped {
     /// The ID that its row would have had.
     pub id: String,
-    /// In words.
     pub reason: String,
 }
 
 /// The images of a run in the order of their rows.
 #[derive(Debug)]
 pub struct ImageList {
-    /// The stimulus ID of each: the path in its folder with `/` between folders, the path as the list has it, or the number
-    /// in the stack.
+    /// The stimulus ID of each: the path in its folder (with `/`), the path as the list has it, or the number in the stack.
     pub ids: Vec<String>,
-    /// Where they come from.
-    pub origin: Origin,
-    /// How files are read.
-    pub reading: Reading,
+    pub(crate) origin: Origin,
+    pub(crate) reading: Reading,
     /// The files that were left out because they cannot be read.
-    pub skipped: Vec<Skipped>,
+    pub(crate) skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
-    pub hidden: usize,
+    pub(crate) hidden: usize,
     /// The SHA-256 of every image, if they must stay what they are.
     expected: Option<Vec<String>>,
     pub(super) pixels: Pixels,
 }
 
-/// Where they lie.
 #[derive(Debug)]
 pub(super) enum Pixels {
     Files { paths: Vec<PathBuf>, headers: Vec<Header> },
@@ -91,10 +73,9 @@ pub(super) enum Pixels {
 }
 
 impl ImageList {
-    /// The images that are wanted, all of which can be read as far as their headers say.
-    ///
-    /// Hidden files and folders are left out and counted. Any other file that is not an image, or that cannot be read, is an
-    /// error, unless such files are to be left out: then every image is decoded once to be sure.
+    /// The images that are wanted, all of which can be read as far as their headers say. Hidden files and folders are left
+    /// out and counted. Any other file that is no image, or cannot be read, is an error, unless such files are to be left
+    /// out: then every image is decoded once to be sure.
     pub fn find(wanted: &Selection) -> Result<ImageList> {
         let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
         if let ([one], None) = (wanted.images, wanted.list)

@@ -15,15 +15,11 @@ use std::path::{Path, PathBuf};
 /// An array of images in a file, of which one is read at a time.
 #[derive(Debug)]
 pub struct Stack {
-    /// The file.
     pub path: PathBuf,
     /// The name of the data set, in an HDF5 file.
     pub dataset: Option<String>,
-    /// N.
     pub len: usize,
-    /// H.
     pub height: usize,
-    /// W.
     pub width: usize,
     pixels: Pixels,
 }
@@ -112,7 +108,6 @@ impl Stack {
         }
     }
 
-    /// Image `i`.
     pub fn image(&self, i: usize) -> Result<Rgb> {
         let size = self.height * self.width * 3;
         match &self.pixels {
@@ -146,7 +141,6 @@ fn only_stack(path: &Path, file: &hdf5_pure::File) -> Result<String> {
     }
 }
 
-/// What is at the top of a file.
 fn contents(file: &hdf5_pure::File) -> String {
     let (names, groups) = (file.root().datasets().unwrap_or_default(), file.root().groups().unwrap_or_default());
     let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/…")).collect();

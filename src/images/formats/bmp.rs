@@ -28,7 +28,6 @@ impl Opened for Bmp<'_> {
         (width as usize, height as usize)
     }
 
-    /// Without alpha.
     fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
         check_runs(self.bytes, self.decoder.dimensions())?;
         let mut rgb = Rgb::from(DynamicImage::from_decoder(self.decoder)?.into_rgb8());

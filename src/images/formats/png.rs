@@ -19,7 +19,6 @@ pub fn open<'a>(contents: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 
     Ok(Box::new(Png::new(contents)?))
 }
 
-/// The parts of a file that matter.
 #[derive(Default)]
 struct Png<'a> {
     header: &'a [u8],
@@ -31,7 +30,6 @@ struct Png<'a> {
 }
 
 impl<'a> Png<'a> {
-    /// Walks through the chunks.
     fn new(Contents { bytes, is_whole }: Contents<'a>) -> Result<Png<'a>> {
         let mut png = Png::default();
         let mut rest = &bytes[SIGNATURE.len()..];

@@ -10,7 +10,6 @@ pub const HALF: i32 = 1 << (FRACTION_BITS - 1);
 /// In which a weight is split: `weight = high · 2¹¹ + low`.
 pub const LOW_BITS: i32 = 11;
 
-/// One direction of a change of size.
 pub struct ResizeAxis {
     size_in: usize,
     size_out: usize,
@@ -44,7 +43,6 @@ impl ResizeAxis {
         self.inputs(outputs.start).start..self.inputs(outputs.end - 1).end
     }
 
-    /// Their weights.
     fn weights_of(&self, output: usize, inputs: Range<usize>) -> Vec<f64> {
         if self.size_in == self.size_out {
             return vec![1.0];

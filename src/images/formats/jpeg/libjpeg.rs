@@ -35,7 +35,6 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// The planes of one component of a JPEG.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -50,7 +49,6 @@ pub struct Layout {
     pub height: u32,
 }
 
-/// What the header of a JPEG says.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameHeader {
@@ -73,7 +71,6 @@ pub struct Region {
     pub end_row: u32,
 }
 
-/// Reads the header of the JPEG in `data`.
 pub fn header(data: &[u8]) -> Result<FrameHeader> {
     let mut header = FrameHeader::default();
     // SAFETY: the pointers are valid for the lengths that C is told or knows, and C keeps none of them.

@@ -53,7 +53,6 @@ impl Sampling {
         [region(Ratio { across: 1, down: 1 }), colour, colour]
     }
 
-    /// The pixels of `window`.
     pub fn pixels(&self, planes: &[Vec<u8>], window: &Window) -> Vec<Pixel> {
         let columns = window.columns.len();
         let mut pixels = Vec::with_capacity(window.area());
@@ -90,7 +89,6 @@ impl ColourRow {
         Self { sums: vec![0; columns / 2 + 4], samples: vec![0; columns + 4] }
     }
 
-    /// The samples for `columns` of `row` of the picture.
     fn upsample<'a>(
         &'a mut self,
         plane: &'a [u8],

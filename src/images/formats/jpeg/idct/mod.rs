@@ -9,7 +9,6 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-/// Rows or columns of a block.
 const SIZE: usize = 8;
 const FRACTION_BITS: i32 = 13;
 /// Kept between the passes.
@@ -46,7 +45,6 @@ pub fn inverse_dct(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u
 /// Eight numbers that go through the same steps.
 type Lanes = [i32; SIZE];
 
-/// For any processor.
 fn plain(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u8; 64]) {
     let mut block = [[0; SIZE]; SIZE];
     for (row, values) in block.iter_mut().enumerate() {
