@@ -111,7 +111,7 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
     result.unwrap_or_else(|_| bail!("its parts contradict each other"))
 }
 
-fn cannot_read(path: &Path) -> String {
+pub(super) fn cannot_read(path: &Path) -> String {
     format!("cannot read `{}`", path.display())
 }
 

@@ -158,13 +158,10 @@ fn check_listed(list: &Path, id: &str, path: &Path) -> Result<()> {
     if path.is_file() {
         return Ok(());
     }
-    let problem = match (id.trim().is_empty(), path.exists()) {
-        (true, _) => {
-            return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
-        }
-        (_, true) => "is not a file",
-        (_, false) => "is not there",
-    };
+    if id.trim().is_empty() {
+        return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
+    }
+    let problem = if path.exists() { "is not a file" } else { "is not there" };
     Err(advise(
         format!("`{}`, which `{}` names, {problem}", path.display(), list.display()),
         "relative paths begin at the folder of the list, or at the folder that --images names",

@@ -1,5 +1,6 @@
 //! Which images of a stack are wanted, by their numbers from 0.
 
+use super::decode::cannot_read;
 use super::stack::is_npy;
 use crate::error::advise;
 use crate::npy;
@@ -38,7 +39,7 @@ pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
 
 fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     if !is_npy(path) {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| cannot_read(path))?;
         let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
         return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
     }

@@ -8,10 +8,10 @@ use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::reading::Reading;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
-use crate::error::{Advice, advise, hint_of, text_of};
+use crate::error::{advise, hint_of, text_of};
+use crate::numbers::count;
 use crate::parallel::parallel;
 use anyhow::Result;
-use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -127,20 +127,8 @@ impl ImageList {
     }
 
     fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
-        let Found { places, faults, hidden } = found;
+        let Found { places, mut faults, hidden } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
-        let bad = faults.len() + checks.iter().filter(|check| check.is_err()).count();
-        let mut skipped = Vec::new();
-        let mut skip = |id, error: anyhow::Error| match wanted.skip_unreadable {
-            true => {
-                skipped.push(Skipped { id, reason: text_of(&error) });
-                Ok(())
-            }
-            false => Err(with_number(error, bad)),
-        };
-        for (id, error) in faults {
-            skip(id, error)?;
-        }
         let (mut ids, mut paths, mut headers) = (Vec::new(), Vec::new(), Vec::new());
         for (Place { id, path }, check) in places.into_iter().zip(checks) {
             match check {
@@ -149,9 +137,15 @@ impl ImageList {
                     paths.push(path);
                     headers.push(header);
                 }
-                Err(error) => skip(id, error)?,
+                Err(error) => faults.push((id, error)),
             }
         }
+        let bad = faults.len();
+        if bad > 0 && !wanted.skip_unreadable {
+            return Err(with_number(faults.swap_remove(0).1, bad));
+        }
+        let skipped = faults.into_iter().map(|(id, error)| Skipped { id, reason: text_of(&error) });
+        let mut skipped: Vec<Skipped> = skipped.collect();
         skipped.sort_by(|a, b| a.id.cmp(&b.id));
         if ids.is_empty() {
             let reason = &skipped[0].reason;
@@ -229,16 +223,12 @@ impl ImageList {
                 format!("networks are shown at most {MOST_SHOWN} pixels a side: crop, --squash, or take a smaller --resize"),
             ));
         }
-        match (1..self.len()).find(|&i| shown(i) != first) {
-            None => Ok(first),
-            Some(other) => {
-                let text = |i: usize| format!("`{}` becomes {} × {}", self.ids[i], shown(i)[1], shown(i)[0]);
-                Err(advise(
-                    format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
-                    "images go through the network together: crop them, or bring them to one size with --squash",
-                ))
-            }
-        }
+        let Some(other) = (1..self.len()).find(|&i| shown(i) != first) else { return Ok(first) };
+        let text = |i: usize| format!("`{}` becomes {} × {}", self.ids[i], shown(i)[1], shown(i)[0]);
+        Err(advise(
+            format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
+            "images go through the network together: crop them, or bring them to one size with --squash",
+        ))
     }
 
     /// Width and height of image `i` in pixels.
@@ -267,10 +257,6 @@ fn with_number(error: anyhow::Error, faults: usize) -> anyhow::Error {
     if faults < 2 {
         return error;
     }
-    let hint = hint_of(&error).unwrap_or_default().to_owned();
-    Advice {
-        problem: format!("{} (the first of {} files that cannot be read)", text_of(&error), HumanCount(faults as u64)),
-        hint,
-    }
-    .into()
+    let problem = format!("{} (the first of {} files that cannot be read)", text_of(&error), count(faults));
+    advise(problem, hint_of(&error).unwrap_or_default())
 }

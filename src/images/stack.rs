@@ -1,6 +1,7 @@
 //! Images that lie in one array `[N, H, W, 3]` of bytes: a NumPy file, or a data set in an HDF5 file.
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
+use super::decode::cannot_read;
 use super::rgb::Rgb;
 use crate::error::{advise, text_of};
 use anyhow::{Context, Result, bail};
@@ -24,18 +25,10 @@ pub struct Stack {
     pixels: Pixels,
 }
 
+#[derive(Debug)]
 enum Pixels {
     Npy(Mmap),
     Hdf5(Dataset),
-}
-
-impl std::fmt::Debug for Pixels {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(match self {
-            Pixels::Npy(_) => "Npy",
-            Pixels::Hdf5(_) => "Hdf5",
-        })
-    }
 }
 
 /// Chunks that were unpacked for one image and hold others too are kept, up to so many bytes.
@@ -98,12 +91,9 @@ impl Stack {
     }
 
     fn new(path: &Path, dataset: Option<String>, shape: &[usize], pixels: Pixels) -> Result<Stack> {
+        let is_possible = shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n)).is_some_and(|size| size > 0);
         match *shape {
-            [len, height, width, 3]
-                if shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n)).is_some_and(|size| size > 0) =>
-            {
-                Ok(Stack { path: path.to_owned(), dataset, len, height, width, pixels })
-            }
+            [len, height, width, 3] if is_possible => Ok(Stack { path: path.to_owned(), dataset, len, height, width, pixels }),
             _ => Err(not_a_stack(path, &format!("its shape is {shape:?}"))),
         }
     }
@@ -145,10 +135,6 @@ fn contents(file: &hdf5_pure::File) -> String {
     let (names, groups) = (file.root().datasets().unwrap_or_default(), file.root().groups().unwrap_or_default());
     let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/…")).collect();
     format!("at the top there are: {} (in a group: GROUP/NAME)", names.join(", "))
-}
-
-fn cannot_read(path: &Path) -> String {
-    format!("cannot read `{}`", path.display())
 }
 
 fn not_a_stack(path: &Path, reason: &str) -> anyhow::Error {

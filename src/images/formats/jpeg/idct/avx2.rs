@@ -1,9 +1,6 @@
 //! The same transform with the instructions of AVX2: eight columns at a time, products of pairs (`vpmaddwd`).
 
-use super::{
-    C_0_298, C_0_390, C_0_541, C_0_765, C_0_899, C_1_175, C_1_501, C_1_847, C_1_961, C_2_053, C_2_562, C_3_072, EXTRA_BITS,
-    FRACTION_BITS,
-};
+use super::*;
 use std::arch::x86_64::*;
 
 /// Eight columns of 16 bits.
