@@ -24,7 +24,6 @@ pub(super) const MISSING: Colour = [240, 200, 215];
 const DIAGONAL: u8 = 254;
 const NO_DATA: u8 = 255;
 
-/// An RDM as pixels.
 pub(super) struct HeatMap {
     pub(super) raster: Arc<Raster>,
     /// The smallest and largest value that is shown, in the unit of the RDM.

@@ -1,10 +1,10 @@
 //! Scores along the layers of networks: one line for each network, from its first layer to its last.
 
 use super::axis::Axis;
-use super::bars::{ceiling, ceiling_entry, heading, marks, seeds};
+use super::bars::{ceiling, ceiling_entry, marks, seeds};
 use super::colours::{Colour, INK, category, lighter};
 use super::font;
-use super::networks::{Facet, Network, Weights, facets};
+use super::networks::{Facet, Network, Weights, facets, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::{Score, mean_and_deviation};
@@ -29,7 +29,7 @@ pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) ->
     let facets = facets(if layers.is_empty() { scores } else { &layers });
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
     let mut models: Vec<&str> = Vec::new();
-    for network in facets.iter().flat_map(|facet| &facet.networks) {
+    for network in networks(&facets) {
         if !models.contains(&network.model) {
             models.push(network.model);
         }
@@ -47,13 +47,12 @@ pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) ->
 }
 
 fn explained(facets: &[Facet], family: &str) -> Vec<String> {
-    let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
-    if networks().any(|network| network.weights == Weights::Random) {
+    if networks(facets).any(|network| network.weights == Weights::Random) {
         notes.push("Broken lines: random weights.".to_owned());
     }
     notes.extend(seeds(facets).map(|seeds| format!("Of {seeds} the mean; its band is one standard deviation.")));
-    if networks().any(|network| network.interval().is_some()) {
+    if networks(facets).any(|network| network.interval().is_some()) {
         notes.push("Other bands: 95 % intervals.".to_owned());
     }
     notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
@@ -77,7 +76,7 @@ fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     let layers: Vec<&str> = profiles[0].layers.iter().map(|network| network.layer).collect();
     let same = profiles.iter().all(|profile| profile.layers.iter().map(|network| network.layer).eq(layers.iter().copied()));
     let below = if same { names(&layers) } else { depth() };
-    let (heading, left) = (heading(facet, WIDTH), axis.room());
+    let (heading, left) = (facet.heading(WIDTH), axis.room());
     let top = heading.height;
     let mut picture = Picture::new(left + WIDTH + 10.0, top + HEIGHT + below.height);
     picture.place(heading, left, 0.0);

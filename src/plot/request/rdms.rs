@@ -81,7 +81,6 @@ pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
     write(&files, &picture, &format!("Multidimensional scaling: {what}"), observer)
 }
 
-/// All that both need, and where it goes.
 fn read(request: &Request, out: &str, table: &str, observer: &dyn Observer) -> Result<(Files, PathBuf, Sources, Drawn)> {
     request.check()?;
     let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;

@@ -11,7 +11,6 @@ use crate::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// An RDM that is drawn.
 struct Source {
     title: String,
     subtitle: String,
@@ -19,7 +18,6 @@ struct Source {
     rdm: Rdms,
 }
 
-/// RDMs of the same stimuli in the same order.
 pub(super) struct Sources {
     pub(super) panels: Vec<Panel>,
     pub(super) stimuli: usize,
@@ -30,12 +28,10 @@ pub(super) struct Sources {
     pub(super) first_rows: Vec<usize>,
     /// What was left out or assumed, in sentences.
     pub(super) notes: Vec<String>,
-    /// All that was read.
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Reads and aligns what is to be shown.
     pub(super) fn read(request: &Request, observer: &dyn Observer) -> Result<Sources> {
         let mut sources: Vec<Source> = match &request.rdms[..] {
             [] => candidates(&[], observer)?.into_iter().map(Source::of_layer).collect(),

@@ -23,7 +23,6 @@ use std::sync::Arc;
 pub(super) struct Drawn {
     /// Their rows in the first RDM.
     pub(super) rows: Vec<usize>,
-    /// Their IDs, if they are known.
     pub(super) ids: Option<Vec<String>>,
     /// Their IDs as people read them.
     pub(super) names: Option<Vec<String>>,
