@@ -72,10 +72,7 @@ impl Stack {
 
     fn hdf5(path: &Path, dataset: Option<&str>) -> Result<Stack> {
         let file = hdf5_pure::File::open_streaming(path).with_context(|| cannot_read(path))?;
-        let name = match dataset {
-            Some(name) => name.to_owned(),
-            None => only_stack(path, &file)?,
-        };
+        let name = dataset.map_or_else(|| only_stack(path, &file), |name| Ok(name.to_owned()))?;
         let cache = ChunkCacheConfig::from_h5p_cache(1024, CHUNK_CACHE);
         let Ok(dataset) = file.dataset_with_options(&name, DatasetAccessProperties::new().with_chunk_cache(cache)) else {
             return Err(advise(format!("`{}` has no data set `{name}`", path.display()), contents(&file)));

@@ -1,7 +1,7 @@
 //! Scores as bars: one for each network and target, pretrained beside random.
 
 use super::axis::Axis;
-use super::colours::{Colour, FAINT, GREY, INK};
+use super::colours::{Colour, FAINT, INK};
 use super::font;
 use super::networks::{Facet, LEVEL, Network, Weights, facets, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
@@ -13,7 +13,6 @@ const HEIGHT: f64 = 200.0;
 const BAR: f64 = 16.0;
 const BETWEEN: f64 = 12.0;
 const WIDEST: f64 = 1100.0;
-const TITLE: f64 = 12.0;
 const SMALL: f64 = 10.0;
 
 /// Names longer than this are shortened.
@@ -22,8 +21,7 @@ const LONGEST: f64 = 170.0;
 /// A network's bars: what stands below them, and its kinds of weights.
 type Group<'a> = (String, Vec<&'a Network<'a>>);
 
-/// Bars of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which tests p
-/// was corrected, `more` is written below.
+/// A panel for each target of `scores` (not empty); `title` names the measure, `family` the tests over which p was corrected.
 pub fn bars(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let facets = facets(scores);
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
@@ -98,14 +96,6 @@ fn groups<'a>(facet: &'a Facet) -> Vec<Group<'a>> {
     }
     groups.iter_mut().for_each(|(_, networks)| networks.sort_by_key(|network| network.weights));
     groups
-}
-
-/// What stands above a panel.
-pub(super) fn heading(title: &str, subtitle: &str, width: f64) -> Picture {
-    let mut heading = Picture::new(width, TITLE + SMALL + 14.0);
-    heading.write(Text::new(0.0, TITLE, TITLE, font::shortened(title, TITLE * 1.06, width)).bold());
-    heading.write(Text::new(0.0, TITLE + SMALL + 3.0, SMALL, font::shortened(subtitle, SMALL, width)).coloured(GREY));
-    heading
 }
 
 /// The panels of a target: more than one if there are more bars than fit side by side.

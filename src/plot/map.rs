@@ -1,10 +1,9 @@
 //! Stimuli in the plane: near each other if they are alike.
 
-use super::bars::heading;
 use super::colours::{Colour, FAINT, GREY};
 use super::font;
 use super::picture::{Anchor, Picture, Raster, Shape, Text};
-use super::rdms::{Groups, legend, notes};
+use super::rdms::{Groups, heading, legend, notes};
 use crate::rdm::Plane;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Scores as pictures show them: by target and network, a network's random seeds together.
 
-use super::bars::heading;
 use super::picture::Picture;
+use super::rdms::heading;
 use crate::rsa::{Score, mean_and_deviation, of_run};
 
 /// Scores with a smaller p get a mark.

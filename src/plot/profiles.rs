@@ -21,8 +21,7 @@ struct Profile<'a> {
     layers: Vec<&'a Network<'a>>,
 }
 
-/// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which
-/// tests p was corrected, `more` is written below.
+/// As [`bars`](super::bars()), along layers.
 pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let layers: Vec<Score> = scores.iter().filter(|score| !score.layer.is_empty()).cloned().collect();
     // RDMs of no network stand nowhere along its layers, unless there is nothing else.
@@ -116,9 +115,8 @@ fn names(layers: &[&str]) -> Picture {
 
 fn depth() -> Picture {
     let mut picture = Picture::new(WIDTH, 24.0);
-    for (x, text) in [(x(0, 2), "first layer"), (x(1, 2), "last layer")] {
+    for (x, text, anchor) in [(x(0, 2), "first layer", Anchor::Start), (x(1, 2), "last layer", Anchor::End)] {
         picture.line([x, 0.0], [x, 4.0], INK, 0.8);
-        let anchor = if text.starts_with('f') { Anchor::Start } else { Anchor::End };
         picture.write(Text::new(x, 15.0, SMALL, text).anchored(anchor));
     }
     picture

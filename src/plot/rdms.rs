@@ -234,6 +234,14 @@ fn title(panel: &Panel, width: f64, two_lines: bool) -> Picture {
     title
 }
 
+/// What stands above a panel.
+pub(super) fn heading(title: &str, subtitle: &str, width: f64) -> Picture {
+    let mut heading = Picture::new(width, TITLE + SMALL + 14.0);
+    heading.write(Text::new(0.0, TITLE, TITLE, font::shortened(title, TITLE * 1.06, width)).bold());
+    heading.write(Text::new(0.0, TITLE + SMALL + 3.0, SMALL, font::shortened(subtitle, SMALL, width)).coloured(GREY));
+    heading
+}
+
 /// A colour bar with what its ends and it itself stand for.
 fn bar(scale: Scale, width: f64, [low, high]: [String; 2], label: &str) -> Result<Picture> {
     let mut bar = Picture::new(width, 12.0);

@@ -1,6 +1,5 @@
-//! PNG: the chunks that make the picture are picked out as Pillow does it, then decoded by the `png` crate.
-//!
-//! Pillow is strict about the check sums before the picture and lenient about all that follows its data.
+//! PNG: the chunks that make the picture are picked out as Pillow does it, then decoded by the `png` crate. Pillow is strict
+//! about the check sums before the picture and lenient about all that follows its data.
 
 use crate::images::orientation;
 use crate::images::reading::{Contents, LookedAt, Opened, Reading};

@@ -85,8 +85,7 @@ pub struct FilterWeights {
     pub firsts: Vec<usize>,
     /// `[outputs, taps]`, with 22 fractional bits.
     pub weights: Vec<i32>,
-    /// The same in pairs, if `taps` is even: the high parts of two weights in one number, their low parts in another,
-    /// `[outputs, taps / 2]`.
+    /// `[outputs, taps / 2]`, if `taps` is even: the high parts of two weights in one number, their low parts in another.
     pub pairs: Vec<[i32; 2]>,
 }
 

@@ -93,8 +93,7 @@ pub fn planes(data: &[u8], header: &FrameHeader, regions: &[Region; 3]) -> Resul
     Ok((planes, warnings > 0))
 }
 
-/// `[height, width, channels]` as libjpeg upsamples and converts: RGB for 3 `channels`, CMYK for 4. The second value as
-/// above.
+/// `[height, width, channels]` as libjpeg upsamples and converts: of 3 `channels` RGB, of 4 CMYK. The second value as above.
 pub fn pixels(data: &[u8], header: &FrameHeader, channels: usize) -> Result<(Vec<u8>, bool)> {
     let mut pixels = vec![0; header.width as usize * header.height as usize * channels];
     let mut warnings = 0;

@@ -63,12 +63,9 @@ impl Sampling {
             if let [_, cb, cr] = planes {
                 let [cb_row, cr_row] = &mut colours;
                 let (layout, ratio) = (&self.layouts[1], self.colour);
-                to_rgb(
-                    luminance,
-                    cb_row.upsample(cb, layout, ratio, row, &window.columns),
-                    cr_row.upsample(cr, layout, ratio, row, &window.columns),
-                    &mut line,
-                );
+                let cb = cb_row.upsample(cb, layout, ratio, row, &window.columns);
+                let cr = cr_row.upsample(cr, layout, ratio, row, &window.columns);
+                to_rgb(luminance, cb, cr, &mut line);
             } else {
                 gray_to_rgb(luminance, &mut line);
             }
