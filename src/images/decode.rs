@@ -17,7 +17,6 @@ use std::sync::Once;
 /// What the header of an image file says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
-    /// The name of the format.
     pub format: &'static str,
     /// Width and height in pixels, as it will be decoded.
     pub size: (usize, usize),
@@ -49,7 +48,6 @@ pub fn decode(path: &Path, reading: &Reading, looked_at: &dyn Fn(usize, usize) -
     decode_read(path, &read(path)?, reading, looked_at)
 }
 
-/// The bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| cannot_read(path))
 }
@@ -88,7 +86,6 @@ fn pixels(format: &Format, bytes: &[u8], reading: &Reading, looked_at: LookedAt)
     }
 }
 
-/// How a picture is turned.
 fn turn(opened: &mut dyn Opened, reading: &Reading) -> Orientation {
     if reading.upright || opened.is_turned_by_pillow() { opened.orientation() } else { Orientation::NoTransforms }
 }
@@ -114,7 +111,7 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
     result.unwrap_or_else(|_| bail!("its parts contradict each other"))
 }
 
-fn cannot_read(path: &Path) -> String {
+pub(super) fn cannot_read(path: &Path) -> String {
     format!("cannot read `{}`", path.display())
 }
 

@@ -11,14 +11,11 @@ use walkdir::{DirEntry, WalkDir};
 pub struct Place {
     /// The path relative to its folder, `/` between folders; or the path as a list has it.
     pub id: String,
-    /// The file.
     pub path: PathBuf,
 }
 
-/// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The files.
     pub places: Vec<Place>,
     /// What cannot be an image, by the ID that it would have, and why.
     pub faults: Vec<(String, anyhow::Error)>,
@@ -26,9 +23,7 @@ pub struct Found {
     pub hidden: usize,
 }
 
-/// All files under `folders`, ordered by the bytes of their IDs.
-///
-/// The ID of a file is its path in its folder; if there are several folders, the folder's name stands before it.
+/// All files under `folders`, ordered by the bytes of their IDs: paths in the folder, after its name if there are several folders.
 pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     let names = prefixes(folders)?;
@@ -81,7 +76,6 @@ fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
     Ok(if folders.len() == 1 { vec![String::new()] } else { names })
 }
 
-/// Adds what lies under `folder`.
 fn walk(folder: &Path, prefix: &str, found: &mut Found) {
     let mut walk = WalkDir::new(folder).follow_links(true).min_depth(1).into_iter();
     while let Some(entry) = walk.next() {
@@ -132,9 +126,8 @@ fn id(path: &Path) -> Result<String> {
     }
 }
 
-/// The files that `list` names, in its order, as often as it names them. Relative paths begin at `root`.
-///
-/// A `.csv` or `.tsv` file has a path a row, in the column [`COLUMNS`] names; any other a path a line.
+/// The files that `list` names, in its order, as often as it names them; relative paths begin at `root`. A `.csv` or `.tsv`
+/// file has a path a row, in the column [`COLUMNS`] names; any other a path a line.
 pub fn in_list(list: &Path, root: &Path) -> Result<Found> {
     let text = std::fs::read_to_string(list).map_err(|error| {
         advise(format!("cannot read the list `{}`: {error}", list.display()), "name a text or .csv file with a path a line")
@@ -165,13 +158,10 @@ fn check_listed(list: &Path, id: &str, path: &Path) -> Result<()> {
     if path.is_file() {
         return Ok(());
     }
-    let problem = match (id.trim().is_empty(), path.exists()) {
-        (true, _) => {
-            return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
-        }
-        (_, true) => "is not a file",
-        (_, false) => "is not there",
-    };
+    if id.trim().is_empty() {
+        return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
+    }
+    let problem = if path.exists() { "is not a file" } else { "is not there" };
     Err(advise(
         format!("`{}`, which `{}` names, {problem}", path.display(), list.display()),
         "relative paths begin at the folder of the list, or at the folder that --images names",

@@ -1,5 +1,6 @@
 //! Which images of a stack are wanted, by their numbers from 0.
 
+use super::decode::cannot_read;
 use super::stack::is_npy;
 use crate::error::advise;
 use crate::npy;
@@ -11,7 +12,6 @@ use std::path::Path;
 /// A list of more images is not kept in memory.
 const MOST: usize = 20_000_000;
 
-/// All of `len` images.
 pub fn all(len: usize) -> Result<Vec<usize>> {
     if len > MOST {
         return Err(advise(format!("{len} images are more than can be listed at once"), "choose among them with --indices"));
@@ -39,7 +39,7 @@ pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
 
 fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     if !is_npy(path) {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| cannot_read(path))?;
         let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
         return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
     }
@@ -67,7 +67,6 @@ fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     Ok(numbers)
 }
 
-/// Where the mask is true.
 fn of_mask(path: &Path, mask: &Array1<bool>, len: usize) -> Result<Vec<usize>> {
     if mask.len() != len {
         return Err(advise(

@@ -8,11 +8,11 @@ use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::reading::Reading;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
-use crate::error::{Advice, advise, hint_of, text_of};
+use crate::error::{advise, hint_of, text_of};
 use crate::hash::sha256;
+use crate::numbers::count;
 use crate::parallel::parallel;
 use anyhow::Result;
-use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -37,22 +37,9 @@ pub struct Selection<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// All files in folders.
     Folders(Vec<PathBuf>),
-    /// The files that a list names.
-    List {
-        /// The list.
-        file: PathBuf,
-        /// Where its relative paths begin.
-        root: PathBuf,
-    },
-    /// An array.
-    Stack {
-        /// The file.
-        file: PathBuf,
-        /// The name in an HDF5 file.
-        dataset: Option<String>,
-    },
+    List { file: PathBuf, root: PathBuf },
+    Stack { file: PathBuf, dataset: Option<String> },
 }
 
 /// A file that was left out, and why.
@@ -60,30 +47,25 @@ pub enum Origin {
 pub struct Skipped {
     /// The ID that its row would have had.
     pub id: String,
-    /// In words.
     pub reason: String,
 }
 
 /// The images of a run in the order of their rows.
 #[derive(Debug)]
 pub struct ImageList {
-    /// The stimulus ID of each: the path in its folder with `/` between folders, the path as the list has it, or the number
-    /// in the stack.
+    /// The stimulus ID of each: the path in its folder (with `/`), the path as the list has it, or the number in the stack.
     pub ids: Vec<String>,
-    /// Where they come from.
-    pub origin: Origin,
-    /// How files are read.
-    pub reading: Reading,
+    pub(crate) origin: Origin,
+    pub(crate) reading: Reading,
     /// The files that were left out because they cannot be read.
-    pub skipped: Vec<Skipped>,
+    pub(crate) skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
-    pub hidden: usize,
+    pub(crate) hidden: usize,
     /// The SHA-256 of every image, if they must stay what they are.
     expected: Option<Vec<String>>,
     pub(super) pixels: Pixels,
 }
 
-/// Where they lie.
 #[derive(Debug)]
 pub(super) enum Pixels {
     Files { paths: Vec<PathBuf>, headers: Vec<Header> },
@@ -91,10 +73,9 @@ pub(super) enum Pixels {
 }
 
 impl ImageList {
-    /// The images that are wanted, all of which can be read as far as their headers say.
-    ///
-    /// Hidden files and folders are left out and counted. Any other file that is not an image, or that cannot be read, is an
-    /// error, unless such files are to be left out: then every image is decoded once to be sure.
+    /// The images that are wanted, all of which can be read as far as their headers say. Hidden files and folders are left
+    /// out and counted. Any other file that is no image, or cannot be read, is an error, unless such files are to be left
+    /// out: then every image is decoded once to be sure.
     pub fn find(wanted: &Selection) -> Result<ImageList> {
         let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
         if let ([one], None) = (wanted.images, wanted.list)
@@ -146,20 +127,8 @@ impl ImageList {
     }
 
     fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
-        let Found { places, faults, hidden } = found;
+        let Found { places, mut faults, hidden } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
-        let bad = faults.len() + checks.iter().filter(|check| check.is_err()).count();
-        let mut skipped = Vec::new();
-        let mut skip = |id, error: anyhow::Error| match wanted.skip_unreadable {
-            true => {
-                skipped.push(Skipped { id, reason: text_of(&error) });
-                Ok(())
-            }
-            false => Err(with_number(error, bad)),
-        };
-        for (id, error) in faults {
-            skip(id, error)?;
-        }
         let (mut ids, mut paths, mut headers) = (Vec::new(), Vec::new(), Vec::new());
         for (Place { id, path }, check) in places.into_iter().zip(checks) {
             match check {
@@ -168,9 +137,15 @@ impl ImageList {
                     paths.push(path);
                     headers.push(header);
                 }
-                Err(error) => skip(id, error)?,
+                Err(error) => faults.push((id, error)),
             }
         }
+        let bad = faults.len();
+        if bad > 0 && !wanted.skip_unreadable {
+            return Err(with_number(faults.swap_remove(0).1, bad));
+        }
+        let skipped = faults.into_iter().map(|(id, error)| Skipped { id, reason: text_of(&error) });
+        let mut skipped: Vec<Skipped> = skipped.collect();
         skipped.sort_by(|a, b| a.id.cmp(&b.id));
         if ids.is_empty() {
             let reason = &skipped[0].reason;
@@ -248,16 +223,12 @@ impl ImageList {
                 format!("networks are shown at most {MOST_SHOWN} pixels a side: crop, --squash, or take a smaller --resize"),
             ));
         }
-        match (1..self.len()).find(|&i| shown(i) != first) {
-            None => Ok(first),
-            Some(other) => {
-                let text = |i: usize| format!("`{}` becomes {} × {}", self.ids[i], shown(i)[1], shown(i)[0]);
-                Err(advise(
-                    format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
-                    "images go through the network together: crop them, or bring them to one size with --squash",
-                ))
-            }
-        }
+        let Some(other) = (1..self.len()).find(|&i| shown(i) != first) else { return Ok(first) };
+        let text = |i: usize| format!("`{}` becomes {} × {}", self.ids[i], shown(i)[1], shown(i)[0]);
+        Err(advise(
+            format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
+            "images go through the network together: crop them, or bring them to one size with --squash",
+        ))
     }
 
     /// Width and height of image `i` in pixels.
@@ -286,10 +257,6 @@ fn with_number(error: anyhow::Error, faults: usize) -> anyhow::Error {
     if faults < 2 {
         return error;
     }
-    let hint = hint_of(&error).unwrap_or_default().to_owned();
-    Advice {
-        problem: format!("{} (the first of {} files that cannot be read)", text_of(&error), HumanCount(faults as u64)),
-        hint,
-    }
-    .into()
+    let problem = format!("{} (the first of {} files that cannot be read)", text_of(&error), count(faults));
+    advise(problem, hint_of(&error).unwrap_or_default())
 }

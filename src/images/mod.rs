@@ -16,10 +16,13 @@ mod stack;
 mod summary;
 mod vector;
 
-pub use conditions::{AverageBy, Conditions};
+pub use conditions::AverageBy;
 pub use decode::{decode, decode_bytes};
-pub use list::{ImageList, Origin, Selection, Skipped};
+pub use list::{ImageList, Selection};
 pub use preprocess::{MOST_SHOWN, Preprocessing, Size};
 pub use reading::Reading;
 pub use resize::{Interpolation, Pillow, Resize};
-pub use rgb::{Pixel, Rgb, Window};
+pub use rgb::{Rgb, Window};
+
+pub(crate) use conditions::Conditions;
+pub(crate) use list::{Origin, Skipped};

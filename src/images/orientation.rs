@@ -25,14 +25,9 @@ fn in_xmp(xmp: &[u8]) -> Option<u32> {
 
 /// Width and height after turning.
 pub fn turned_size((width, height): (usize, usize), orientation: Orientation) -> (usize, usize) {
-    match orientation {
-        Orientation::NoTransforms | Orientation::Rotate180 | Orientation::FlipHorizontal | Orientation::FlipVertical => {
-            (width, height)
-        }
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => {
-            (height, width)
-        }
-    }
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    let is_on_its_side = matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
+    if is_on_its_side { (height, width) } else { (width, height) }
 }
 
 /// The whole picture `image`, turned.

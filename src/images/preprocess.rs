@@ -140,9 +140,8 @@ impl Preprocessing {
     }
 }
 
-/// Which pixels of a side of `size` the crop shows, and at which of its own pixels they begin.
-///
-/// torchvision rounds half to even when it cuts, and puts the smaller margin first when it pads.
+/// Which pixels of a side of `size` the crop shows, and at which of its own pixels they begin. torchvision rounds half to
+/// even when it cuts, and puts the smaller margin first when it pads.
 fn center(size: usize, crop: usize) -> (Range<usize>, usize) {
     if size < crop {
         return (0..size, (crop - size) / 2);

@@ -38,11 +38,9 @@ pub(super) type LookedAt<'a> = &'a dyn Fn(usize, usize) -> Window;
 
 /// A kind of image file, told by its first bytes, not by its name.
 pub(super) struct Format {
-    /// For messages.
     pub name: &'static str,
     /// Whether a file with these bytes begins as one.
     pub begins: fn(&[u8]) -> bool,
-    /// Reads the header.
     pub open: for<'a> fn(Contents<'a>, &Reading) -> Result<Box<dyn Opened + 'a>>,
 }
 
@@ -85,10 +83,8 @@ pub(super) trait Opened {
 /// Why an image file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// It has more pixels than wanted.
     #[error("{0}")]
     TooLarge(String),
-    /// It is sound.
     #[error("{0}")]
     Unsupported(String),
     #[error(transparent)]

@@ -37,7 +37,6 @@ pub(super) fn of_gray(level: u8) -> Pixel {
     [level, level, level, 0]
 }
 
-/// Of the first three bytes.
 pub(super) fn of_rgb(bytes: &[u8]) -> Pixel {
     [bytes[0], bytes[1], bytes[2], 0]
 }

@@ -1,6 +1,7 @@
 //! Images that lie in one array `[N, H, W, 3]` of bytes: a NumPy file, or a data set in an HDF5 file.
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
+use super::decode::cannot_read;
 use super::rgb::Rgb;
 use crate::error::{advise, text_of};
 use anyhow::{Context, Result, bail};
@@ -15,31 +16,19 @@ use std::path::{Path, PathBuf};
 /// An array of images in a file, of which one is read at a time.
 #[derive(Debug)]
 pub struct Stack {
-    /// The file.
     pub path: PathBuf,
     /// The name of the data set, in an HDF5 file.
     pub dataset: Option<String>,
-    /// N.
     pub len: usize,
-    /// H.
     pub height: usize,
-    /// W.
     pub width: usize,
     pixels: Pixels,
 }
 
+#[derive(Debug)]
 enum Pixels {
     Npy(Mmap),
     Hdf5(Dataset),
-}
-
-impl std::fmt::Debug for Pixels {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(match self {
-            Pixels::Npy(_) => "Npy",
-            Pixels::Hdf5(_) => "Hdf5",
-        })
-    }
 }
 
 /// Chunks that were unpacked for one image and hold others too are kept, up to so many bytes.
@@ -83,10 +72,7 @@ impl Stack {
 
     fn hdf5(path: &Path, dataset: Option<&str>) -> Result<Stack> {
         let file = hdf5_pure::File::open_streaming(path).with_context(|| cannot_read(path))?;
-        let name = match dataset {
-            Some(name) => name.to_owned(),
-            None => only_stack(path, &file)?,
-        };
+        let name = dataset.map_or_else(|| only_stack(path, &file), |name| Ok(name.to_owned()))?;
         let cache = ChunkCacheConfig::from_h5p_cache(1024, CHUNK_CACHE);
         let Ok(dataset) = file.dataset_with_options(&name, DatasetAccessProperties::new().with_chunk_cache(cache)) else {
             return Err(advise(format!("`{}` has no data set `{name}`", path.display()), contents(&file)));
@@ -102,17 +88,13 @@ impl Stack {
     }
 
     fn new(path: &Path, dataset: Option<String>, shape: &[usize], pixels: Pixels) -> Result<Stack> {
+        let is_possible = shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n)).is_some_and(|size| size > 0);
         match *shape {
-            [len, height, width, 3]
-                if shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n)).is_some_and(|size| size > 0) =>
-            {
-                Ok(Stack { path: path.to_owned(), dataset, len, height, width, pixels })
-            }
+            [len, height, width, 3] if is_possible => Ok(Stack { path: path.to_owned(), dataset, len, height, width, pixels }),
             _ => Err(not_a_stack(path, &format!("its shape is {shape:?}"))),
         }
     }
 
-    /// Image `i`.
     pub fn image(&self, i: usize) -> Result<Rgb> {
         let size = self.height * self.width * 3;
         match &self.pixels {
@@ -146,15 +128,10 @@ fn only_stack(path: &Path, file: &hdf5_pure::File) -> Result<String> {
     }
 }
 
-/// What is at the top of a file.
 fn contents(file: &hdf5_pure::File) -> String {
     let (names, groups) = (file.root().datasets().unwrap_or_default(), file.root().groups().unwrap_or_default());
     let names: Vec<_> = names.into_iter().chain(groups.into_iter().map(|group| group + "/…")).collect();
     format!("at the top there are: {} (in a group: GROUP/NAME)", names.join(", "))
-}
-
-fn cannot_read(path: &Path) -> String {
-    format!("cannot read `{}`", path.display())
 }
 
 fn not_a_stack(path: &Path, reason: &str) -> anyhow::Error {

@@ -57,15 +57,12 @@ impl ImageList {
             let count = of(tiny.len(), "image is", "images are");
             notes.push(format!("{count} smaller than {TINY} pixels, among them `{}`", self.ids[first]));
         }
-        if let Pixels::Files { headers, .. } = &self.pixels {
-            let clipped: Vec<_> = (0..self.len()).filter(|&i| headers[i].is_clipped).collect();
-            if let Some(&first) = clipped.first() {
-                let count = of(clipped.len(), "image has", "images have");
-                let which = &self.ids[first];
-                notes.push(format!(
-                    "{count} 16 bits of gray, which Pillow clips, so most of it is white: `{which}`; convert to 8 bits"
-                ));
-            }
+        let clipped = |i: &usize| matches!(&self.pixels, Pixels::Files { headers, .. } if headers[*i].is_clipped);
+        let clipped: Vec<_> = (0..self.len()).filter(clipped).collect();
+        if let Some(&first) = clipped.first() {
+            let (count, which) = (of(clipped.len(), "image has", "images have"), &self.ids[first]);
+            let problem = "16 bits of gray, which Pillow clips, so most of it is white";
+            notes.push(format!("{count} {problem}: `{which}`; convert to 8 bits"));
         }
         notes
     }

@@ -1,6 +1,5 @@
-//! Functions that are compiled twice, for any processor and for those with AVX2, of which the better one runs.
-//!
-//! Written as plain loops that the compiler turns into vector instructions; both ways compute the same integers.
+//! Functions that are compiled twice, for any processor and for those with AVX2, of which the better one runs: plain loops
+//! that the compiler turns into vector instructions. Both compute the same integers.
 #![allow(unsafe_code)] // one kind of call, reasoned at the one place
 
 /// Whether the processor of this machine runs what was compiled for AVX2.

@@ -1,18 +1,18 @@
 //! Scores as bars: one for each network and target, pretrained beside random.
 
 use super::axis::Axis;
-use super::colours::{Colour, FAINT, GREY, INK};
+use super::colours::{Colour, FAINT, INK};
 use super::font;
-use super::networks::{Facet, LEVEL, Network, Weights, facets};
+use super::networks::{Facet, LEVEL, Network, Weights, facets, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::Score;
+use std::collections::BTreeSet;
 
 const HEIGHT: f64 = 200.0;
 const BAR: f64 = 16.0;
 const BETWEEN: f64 = 12.0;
 const WIDEST: f64 = 1100.0;
-const TITLE: f64 = 12.0;
 const SMALL: f64 = 10.0;
 
 /// Names longer than this are shortened.
@@ -21,8 +21,7 @@ const LONGEST: f64 = 170.0;
 /// A network's bars: what stands below them, and its kinds of weights.
 type Group<'a> = (String, Vec<&'a Network<'a>>);
 
-/// Bars of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which tests p
-/// was corrected, `more` is written below.
+/// A panel for each target of `scores` (not empty); `title` names the measure, `family` the tests over which p was corrected.
 pub fn bars(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let facets = facets(scores);
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
@@ -52,18 +51,14 @@ pub(super) fn ceiling_entry(facets: &[Facet]) -> Option<(String, Colour)> {
 }
 
 fn entries(facets: &[Facet]) -> Vec<(String, Colour)> {
-    let mut weights: Vec<Weights> =
-        facets.iter().flat_map(|facet| facet.networks.iter().map(|network| network.weights)).collect();
-    weights.sort_unstable();
-    weights.dedup();
+    let weights: BTreeSet<Weights> = networks(facets).map(|network| network.weights).collect();
     weights.into_iter().map(|weights| (weights.name().to_owned(), colour(weights))).chain(ceiling_entry(facets)).collect()
 }
 
 /// What lines, dots and marks mean, of those that are drawn.
 fn explained(facets: &[Facet], family: &str) -> Vec<String> {
-    let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
-    if networks().any(|network| network.interval().is_some()) {
+    if networks(facets).any(|network| network.interval().is_some()) {
         notes.push("Lines: 95 % intervals.".to_owned());
     }
     notes.extend(seeds(facets).map(|seeds| format!("Bars of random weights: mean of {seeds}, of which each is a dot.")));
@@ -73,19 +68,17 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
 
 /// How many seeds networks with several have: "3 seeds", "2 to 5 seeds".
 pub(super) fn seeds(facets: &[Facet]) -> Option<String> {
-    let counts =
-        || facets.iter().flat_map(|facet| &facet.networks).map(|network| network.scores.len()).filter(|&count| count > 1);
+    let counts = || networks(facets).map(|network| network.scores.len()).filter(|&count| count > 1);
     match (counts().min()?, counts().max()?) {
         (least, most) if least == most => Some(format!("{most} seeds")),
         (least, most) => Some(format!("{least} to {most} seeds")),
     }
 }
 
-/// What the marks mean.
 pub(super) fn marks(facets: &[Facet], family: &str) -> Option<String> {
-    let all = || facets.iter().flat_map(|facet| &facet.networks);
-    all().any(|network| network.is_significant().is_some()).then(|| {
-        let seeds = if all().any(|network| network.scores.len() > 1) { "; of random weights: with every seed" } else { "" };
+    networks(facets).any(|network| network.is_significant().is_some()).then(|| {
+        let seeds =
+            if networks(facets).any(|network| network.scores.len() > 1) { "; of random weights: with every seed" } else { "" };
         format!("* p < {LEVEL}, two-sided permutation test, corrected over {family} by the maximum statistic{seeds}.")
     })
 }
@@ -103,15 +96,6 @@ fn groups<'a>(facet: &'a Facet) -> Vec<Group<'a>> {
     }
     groups.iter_mut().for_each(|(_, networks)| networks.sort_by_key(|network| network.weights));
     groups
-}
-
-/// The heading of a panel: the target, and what it is.
-pub(super) fn heading(facet: &Facet, width: f64) -> Picture {
-    let (title, subtitle) = facet.title();
-    let mut heading = Picture::new(width, TITLE + SMALL + 14.0);
-    heading.write(Text::new(0.0, TITLE, TITLE, font::shortened(&title, TITLE * 1.06, width)).bold());
-    heading.write(Text::new(0.0, TITLE + SMALL + 3.0, SMALL, font::shortened(&subtitle, SMALL, width)).coloured(GREY));
-    heading
 }
 
 /// The panels of a target: more than one if there are more bars than fit side by side.
@@ -136,7 +120,7 @@ fn panel(facet: &Facet, groups: &[Group], axis: &Axis, title: &str) -> Picture {
     // Turned names reach left and down by as much.
     let reach = if fits { 0.0 } else { longest * std::f64::consts::FRAC_1_SQRT_2 };
     let left = axis.room().max(reach - widths[0] / 2.0 + 4.0).ceil();
-    let heading = heading(facet, plot.max(140.0));
+    let heading = facet.heading(plot.max(140.0));
     let top = heading.height;
     let mut picture = Picture::new(left + plot.max(140.0), top + HEIGHT + if fits { 18.0 } else { reach + 18.0 });
     picture.place(heading, left, 0.0);

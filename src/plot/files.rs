@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// Pixels of the PNG for each unit of the picture.
 const SCALE: f64 = 2.0;
 
-/// Where a picture goes.
 pub struct Files {
     prefix: PathBuf,
     pictures: Vec<PathBuf>,
@@ -29,13 +28,12 @@ impl Files {
                 "end the name in .png or .svg, or leave the ending out",
             ));
         }
-        if matches!(arrays::kind(out).as_str(), "png" | "svg") {
+        if matches!(kind.as_str(), "png" | "svg") {
             return Ok(Files { prefix: out.with_extension(""), pictures: vec![out.to_owned()] });
         }
         Ok(Files { prefix: out.to_owned(), pictures: ["png", "svg"].map(|ending| with_ending(out, ending)).to_vec() })
     }
 
-    /// A file beside the pictures.
     pub fn beside(&self, ending: &str) -> PathBuf {
         with_ending(&self.prefix, ending)
     }
@@ -49,10 +47,8 @@ impl Files {
     pub fn write(&self, picture: &Picture, title: &str) -> Result<&[PathBuf]> {
         let svg = svg(picture, title);
         for path in &self.pictures {
-            match arrays::kind(path).as_str() {
-                "svg" => atomic_file::write(path, svg.as_bytes())?,
-                _ => atomic_file::write(path, &draw(&svg, SCALE)?)?,
-            }
+            let bytes = if arrays::kind(path) == "svg" { svg.clone().into_bytes() } else { draw(&svg, SCALE)? };
+            atomic_file::write(path, &bytes)?;
         }
         Ok(&self.pictures)
     }

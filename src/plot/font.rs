@@ -47,7 +47,6 @@ pub fn lacks_letters(text: &str) -> bool {
     text.chars().any(|character| REGULAR.glyph_index(character).is_none())
 }
 
-/// The length of a line of text of this size.
 pub fn width(text: &str, size: f64, bold: bool) -> f64 {
     letters(text, bold).1 as f64 / units(bold) * size
 }

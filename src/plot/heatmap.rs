@@ -24,7 +24,6 @@ pub(super) const MISSING: Colour = [240, 200, 215];
 const DIAGONAL: u8 = 254;
 const NO_DATA: u8 = 255;
 
-/// An RDM as pixels.
 pub(super) struct HeatMap {
     pub(super) raster: Arc<Raster>,
     /// The smallest and largest value that is shown, in the unit of the RDM.
@@ -40,10 +39,7 @@ impl HeatMap {
         let range = [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max)];
         let shares = shares(pairs, values, range);
         let side = n.div_ceil(block);
-        let mut pixels = Vec::with_capacity(side * side);
-        for row in 0..side {
-            pixels.extend((0..side).map(|column| pixel(n, &shares, block, row, column)));
-        }
+        let pixels: Vec<u8> = (0..side * side).map(|i| pixel(n, &shares, block, i / side, i % side)).collect();
         let missing = pixels.contains(&NO_DATA);
         let raster = Raster { png: png::indexed(side, side, &palette(scale), &pixels)?, width: side, height: side, sharp: true };
         Ok(HeatMap { raster: raster.into(), range, missing })

@@ -36,9 +36,8 @@ fn corners(text: &Text) -> [[f64; 2]; 4] {
 fn covers(a: &Text, b: &Text) -> bool {
     let reach = |text: &Text| {
         let corners = corners(text);
-        let of = |axis: usize| corners.iter().map(move |corner| corner[axis]);
-        let low = |axis| of(axis).fold(f64::INFINITY, f64::min);
-        let high = |axis| of(axis).fold(f64::NEG_INFINITY, f64::max);
+        let low = |axis: usize| corners.iter().map(|corner| corner[axis]).fold(f64::INFINITY, f64::min);
+        let high = |axis: usize| corners.iter().map(|corner| corner[axis]).fold(f64::NEG_INFINITY, f64::max);
         [low(0), low(1), high(0), high(1)]
     };
     if [a, b].iter().any(|text| text.angle != 0.0 && text.angle != -90.0) {
@@ -93,27 +92,20 @@ fn rdm_plot(n: usize, count: usize, values: Values, group_count: usize) -> Pictu
 
 #[test]
 fn rdms_of_any_number_and_size_have_room() {
-    for n in [4, 6, 12, 48, 92, 118, 156, 700] {
-        for count in [1, 2, 3, 9] {
-            for (values, groups) in [(Values::Ranks, 0), (Values::Ranks, 5), (Values::Raw, 27)] {
-                check(&format!("{count} RDMs of {n}, {groups} groups"), &rdm_plot(n, count, values, groups));
-            }
+    for (n, count) in [4, 6, 12, 48, 92, 118, 156, 700].iter().flat_map(|n| [1, 2, 3, 9].map(|count| (*n, count))) {
+        for (values, groups) in [(Values::Ranks, 0), (Values::Ranks, 5), (Values::Raw, 27)] {
+            check(&format!("{count} RDMs of {n}, {groups} groups"), &rdm_plot(n, count, values, groups));
         }
     }
 }
 
 #[test]
 fn a_pair_is_whole_pixels_and_more_pairs_than_pixels_are_said() {
-    let raster = |picture: &Picture| {
-        let found = picture.shapes.iter().find_map(|shape| match shape {
-            Shape::Raster { x, y, width, raster, .. } => Some((*x, *y, *width, raster.width)),
-            _ => None,
-        });
-        found.unwrap()
-    };
     for (n, count, pixels) in [(48, 1, 48), (1854, 1, 1854), (1854, 4, 371), (4000, 1, 2000)] {
         let picture = rdm_plot(n, count, Values::Ranks, 3);
-        let (x, y, width, columns) = raster(&picture);
+        let raster = picture.shapes.iter().find(|shape| matches!(shape, Shape::Raster { .. }));
+        let Some(Shape::Raster { x, y, width, raster, .. }) = raster else { panic!("no raster") };
+        let columns = raster.width;
         assert_eq!(columns, pixels);
         assert_eq!([x * 2.0, y * 2.0, width * 2.0 / columns as f64].map(f64::fract), [0.0; 3], "{n} {count}");
         let said = picture.texts().any(|text| text.text.contains("each pixel is the mean of"));
@@ -146,14 +138,12 @@ fn score(target: &str, model: &str, layer: &str, value: f64, full: bool) -> Scor
 
 fn scores(targets: usize, models: usize, layers: usize, full: bool) -> Vec<Score> {
     let mut scores = Vec::new();
-    for target in 0..targets {
-        for model in 0..models {
-            for run in ["", ".random-0", ".random-1", ".random-2"] {
-                for layer in 0..layers {
-                    let value = ((target + 3 * model + run.len() + layer) % 11) as f64 / 20.0 - 0.1;
-                    let (name, layer) = (format!("vision-network-{model}{run}"), format!("features.{layer}"));
-                    scores.push(score(&format!("area {target}"), &name, &layer, value, full));
-                }
+    for (target, model) in (0..targets).flat_map(|target| (0..models).map(move |model| (target, model))) {
+        for run in ["", ".random-0", ".random-1", ".random-2"] {
+            for layer in 0..layers {
+                let value = ((target + 3 * model + run.len() + layer) % 11) as f64 / 20.0 - 0.1;
+                let (name, layer) = (format!("vision-network-{model}{run}"), format!("features.{layer}"));
+                scores.push(score(&format!("area {target}"), &name, &layer, value, full));
             }
         }
     }

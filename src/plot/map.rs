@@ -3,13 +3,12 @@
 use super::colours::{Colour, FAINT, GREY};
 use super::font;
 use super::picture::{Anchor, Picture, Raster, Shape, Text};
-use super::rdms::{Groups, legend, notes};
+use super::rdms::{Groups, heading, legend, notes};
 use crate::rdm::Plane;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
-    /// In bold letters.
     pub title: String,
     /// Below it; may be empty.
     pub subtitle: String,
@@ -24,13 +23,10 @@ pub struct MapPlot<'a> {
     /// A small picture of each stimulus, drawn instead of a point.
     pub thumbnails: Option<&'a [Arc<Raster>]>,
     pub groups: Option<&'a Groups>,
-    /// In a row.
     pub columns: usize,
-    /// What else is to be known, below.
     pub notes: &'a [String],
 }
 
-const TITLE: f64 = 12.0;
 const SMALL: f64 = 10.0;
 const NAME: f64 = 8.0;
 
@@ -57,31 +53,25 @@ impl MapPlot<'_> {
 
     /// A panel, and how many names there was no room for.
     fn panel(&self, map: &Map, side: f64) -> (Picture, usize) {
-        let top = TITLE + SMALL + 14.0;
+        let heading = heading(&map.title, &map.subtitle, side);
+        let top = heading.height;
         let mut picture = Picture::new(side, top + side + 18.0);
-        picture.write(Text::new(0.0, TITLE, TITLE, font::shortened(&map.title, TITLE * 1.06, side)).bold());
-        picture.write(Text::new(0.0, TITLE + SMALL + 3.0, SMALL, font::shortened(&map.subtitle, SMALL, side)).coloured(GREY));
-        let places: Vec<[f64; 2]> =
-            fitted(&map.plane.points, side, self.margin()).into_iter().map(|[x, y]| [x, top + y]).collect();
-        frame(&mut picture, top, side);
-        let hidden = match self.thumbnails {
-            Some(thumbnails) => {
-                self.draw_thumbnails(&mut picture, thumbnails, &places);
-                0
-            }
-            None => {
-                self.draw_points(&mut picture, &places);
-                self.write_names(&mut picture, &places, [0.0, top, side, top + side])
-            }
-        };
+        picture.place(heading, 0.0, 0.0);
+        let margin = if self.thumbnails.is_some() { self.thumbnail_side() / 2.0 + 4.0 } else { 10.0 };
+        let places = fitted(&map.plane.points, top, side, margin);
+        let corners = [[0.0, top], [side, top], [side, top + side], [0.0, top + side], [0.0, top]];
+        picture.add(Shape::Line { points: corners.to_vec(), colour: FAINT, width: 1.0, dashed: false });
+        let mut hidden = 0;
+        if let Some(thumbnails) = self.thumbnails {
+            self.draw_thumbnails(&mut picture, thumbnails, &places);
+        } else {
+            self.draw_points(&mut picture, &places);
+            hidden = self.write_names(&mut picture, &places, side);
+        }
         let [first, second] = map.plane.shares.map(|share| format!("{:.0} %", 100.0 * share));
         let axes = format!("horizontal {first}, vertical {second} of the variance");
         picture.write(Text::new(side, top + side + 13.0, SMALL, axes).anchored(Anchor::End).coloured(GREY));
         (picture, hidden)
-    }
-
-    fn margin(&self) -> f64 {
-        if self.thumbnails.is_some() { self.thumbnail_side() / 2.0 + 4.0 } else { 10.0 }
     }
 
     /// Of few stimuli larger.
@@ -115,7 +105,7 @@ impl MapPlot<'_> {
     }
 
     /// Writes names beside their points where they cover nothing; returns how many were left out.
-    fn write_names(&self, picture: &mut Picture, places: &[[f64; 2]], frame: [f64; 4]) -> usize {
+    fn write_names(&self, picture: &mut Picture, places: &[[f64; 2]], side: f64) -> usize {
         let Some(names) = self.names.filter(|names| names.len() <= 150) else { return 0 };
         let mut taken: Vec<[f64; 4]> = places.iter().map(|[x, y]| [x - 4.0, y - 4.0, x + 4.0, y + 4.0]).collect();
         let mut hidden = 0;
@@ -124,7 +114,7 @@ impl MapPlot<'_> {
             let width = font::width(&name, NAME, false);
             let right = [x + 5.5, y - NAME * 0.5, x + 5.5 + width, y + NAME * 0.5];
             let left = [x - 5.5 - width, y - NAME * 0.5, x - 5.5, y + NAME * 0.5];
-            let inside = |place: &[f64; 4]| place[0] >= frame[0] + 2.0 && place[2] <= frame[2] - 2.0;
+            let inside = |place: &[f64; 4]| place[0] >= 2.0 && place[2] <= side - 2.0;
             let free = |place: &[f64; 4]| inside(place) && taken.iter().all(|other| !overlap(place, other));
             match [right, left].into_iter().find(|place| free(place)) {
                 Some(place) => {
@@ -142,13 +132,8 @@ fn overlap(a: &[f64; 4], b: &[f64; 4]) -> bool {
     a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
-fn frame(picture: &mut Picture, top: f64, side: f64) {
-    let corners = [[0.0, top], [side, top], [side, top + side], [0.0, top + side], [0.0, top]];
-    picture.add(Shape::Line { points: corners.to_vec(), colour: FAINT, width: 1.0, dashed: false });
-}
-
-/// The points moved and scaled alike into a square, y upwards.
-fn fitted(points: &[[f64; 2]], side: f64, margin: f64) -> Vec<[f64; 2]> {
+/// The points moved and scaled alike into a square below `top`, y upwards.
+fn fitted(points: &[[f64; 2]], top: f64, side: f64, margin: f64) -> Vec<[f64; 2]> {
     let range = |axis: usize| {
         let values = points.iter().map(|point| point[axis]);
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
@@ -156,8 +141,6 @@ fn fitted(points: &[[f64; 2]], side: f64, margin: f64) -> Vec<[f64; 2]> {
     let ((left, right), (low, high)) = (range(0), range(1));
     let span = (right - left).max(high - low);
     let scale = if span > 0.0 { (side - 2.0 * margin) / span } else { 0.0 };
-    let place = |point: &[f64; 2]| {
-        [side / 2.0 + (point[0] - (left + right) / 2.0) * scale, side / 2.0 - (point[1] - (low + high) / 2.0) * scale]
-    };
-    points.iter().map(place).collect()
+    let (x, y) = ((left + right) / 2.0, (low + high) / 2.0);
+    points.iter().map(|point| [side / 2.0 + (point[0] - x) * scale, top + (side / 2.0 - (point[1] - y) * scale)]).collect()
 }

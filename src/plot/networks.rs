@@ -1,16 +1,16 @@
 //! Scores as pictures show them: by target and network, a network's random seeds together.
 
+use super::picture::Picture;
+use super::rdms::heading;
 use crate::rsa::{Score, mean_and_deviation, of_run};
 
 /// Scores with a smaller p get a mark.
 pub(super) const LEVEL: f64 = 0.05;
 
-/// The scores of a target.
 pub(super) struct Facet<'a> {
     pub(super) target: &'a str,
     pub(super) kind: &'a str,
     pub(super) subjects: usize,
-    /// Lower and upper bound.
     pub(super) ceiling: Option<[f64; 2]>,
     /// In the order of the table.
     pub(super) networks: Vec<Network<'a>>,
@@ -76,16 +76,6 @@ impl Network<'_> {
     }
 }
 
-/// The network of a run, and its weights.
-fn parse<'a>(run: &'a str, layer: &str) -> (&'a str, Weights) {
-    match of_run(run) {
-        _ if layer.is_empty() => (run, Weights::None),
-        (model, Some(_)) => (model, Weights::Random),
-        (model, None) => (model, Weights::Trained),
-    }
-}
-
-/// The scores by target.
 pub(super) fn facets(scores: &[Score]) -> Vec<Facet<'_>> {
     let mut facets: Vec<Facet> = Vec::new();
     for score in scores {
@@ -101,7 +91,11 @@ pub(super) fn facets(scores: &[Score]) -> Vec<Facet<'_>> {
             facets.len() - 1
         });
         let networks = &mut facets[place].networks;
-        let (model, weights) = parse(&score.model, &score.layer);
+        let (model, weights) = match of_run(&score.model) {
+            _ if score.layer.is_empty() => (&*score.model, Weights::None),
+            (model, Some(_)) => (model, Weights::Random),
+            (model, None) => (model, Weights::Trained),
+        };
         let same = |network: &&mut Network| (network.model, network.layer, network.weights) == (model, &*score.layer, weights);
         match networks.iter_mut().find(same).filter(|_| weights == Weights::Random) {
             Some(network) => network.scores.push(score),
@@ -111,13 +105,17 @@ pub(super) fn facets(scores: &[Score]) -> Vec<Facet<'_>> {
     facets
 }
 
+pub(super) fn networks<'a>(facets: &'a [Facet]) -> impl Iterator<Item = &'a Network<'a>> {
+    facets.iter().flat_map(|facet| &facet.networks)
+}
+
 impl Facet<'_> {
-    /// What stands above it.
-    pub(super) fn title(&self) -> (String, String) {
+    /// The target, and what it is.
+    pub(super) fn heading(&self, width: f64) -> Picture {
         let subjects = if self.subjects > 1 { format!(", mean of {} subjects", self.subjects) } else { String::new() };
         let kind = if self.target == self.kind { String::new() } else { self.kind.to_owned() };
         let subtitle = format!("{kind}{subjects}");
-        (self.target.to_owned(), subtitle.trim_start_matches(", ").to_owned())
+        heading(self.target, subtitle.trim_start_matches(", "), width)
     }
 
     /// All numbers that are drawn of it.

@@ -12,47 +12,17 @@ pub struct Picture {
     pub shapes: Vec<Shape>,
 }
 
+/// Rectangles and rasters stand right of and below `x`, `y`. An area is a half transparent polygon, a dot has a thin white edge.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// From the upper left corner.
-    Rectangle {
-        x: f64,
-        y: f64,
-        width: f64,
-        height: f64,
-        fill: Colour,
-    },
-    /// Through points `[x, y]`.
-    Line {
-        points: Vec<[f64; 2]>,
-        colour: Colour,
-        width: f64,
-        dashed: bool,
-    },
-    /// A polygon, half transparent.
-    Area {
-        points: Vec<[f64; 2]>,
-        fill: Colour,
-    },
-    /// A circle with a thin white edge.
-    Dot {
-        x: f64,
-        y: f64,
-        radius: f64,
-        fill: Colour,
-    },
+    Rectangle { x: f64, y: f64, width: f64, height: f64, fill: Colour },
+    Line { points: Vec<[f64; 2]>, colour: Colour, width: f64, dashed: bool },
+    Area { points: Vec<[f64; 2]>, fill: Colour },
+    Dot { x: f64, y: f64, radius: f64, fill: Colour },
     Text(Text),
-    /// Pixels, from the upper left corner.
-    Raster {
-        x: f64,
-        y: f64,
-        width: f64,
-        height: f64,
-        raster: Arc<Raster>,
-    },
+    Raster { x: f64, y: f64, width: f64, height: f64, raster: Arc<Raster> },
 }
 
-/// A line of text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
     /// Where it begins, ends or has its middle.
@@ -60,7 +30,6 @@ pub struct Text {
     /// Of the line on which the letters stand.
     pub y: f64,
     pub text: String,
-    /// Of the font.
     pub size: f64,
     pub bold: bool,
     pub colour: Colour,
@@ -101,7 +70,6 @@ impl Text {
         Text { bold: true, ..self }
     }
 
-    /// Turned by so many degrees, clockwise.
     pub fn turned(self, angle: f64) -> Text {
         Text { angle, ..self }
     }
@@ -143,7 +111,9 @@ impl Picture {
 
     /// Draws another picture on top, its upper left corner at `x`, `y`.
     pub fn place(&mut self, other: Picture, x: f64, y: f64) {
-        self.shapes.extend(other.shapes.into_iter().map(|shape| shape.moved(x, y)));
+        let first = self.shapes.len();
+        self.shapes.extend(other.shapes);
+        self.shapes[first..].iter_mut().for_each(|shape| shape.shift(x, y));
     }
 
     /// Pictures one below the other, with a gap between them.
@@ -170,7 +140,6 @@ impl Picture {
         all
     }
 
-    /// With a margin on all sides.
     pub fn framed(self, margin: f64) -> Picture {
         let mut framed = Picture::new((self.width + 2.0 * margin).ceil(), (self.height + 2.0 * margin).ceil());
         framed.place(self, margin, margin);
@@ -186,15 +155,12 @@ impl Picture {
 }
 
 impl Shape {
-    fn moved(self, right: f64, down: f64) -> Shape {
-        let all = |points: Vec<[f64; 2]>| points.into_iter().map(|[x, y]| [x + right, y + down]).collect();
+    fn shift(&mut self, right: f64, down: f64) {
+        let shift = |x: &mut f64, y: &mut f64| (*x, *y) = (*x + right, *y + down);
         match self {
-            Shape::Rectangle { x, y, width, height, fill } => Shape::Rectangle { x: x + right, y: y + down, width, height, fill },
-            Shape::Line { points, colour, width, dashed } => Shape::Line { points: all(points), colour, width, dashed },
-            Shape::Area { points, fill } => Shape::Area { points: all(points), fill },
-            Shape::Dot { x, y, radius, fill } => Shape::Dot { x: x + right, y: y + down, radius, fill },
-            Shape::Text(text) => Shape::Text(Text { x: text.x + right, y: text.y + down, ..text }),
-            Shape::Raster { x, y, width, height, raster } => Shape::Raster { x: x + right, y: y + down, width, height, raster },
+            Shape::Rectangle { x, y, .. } | Shape::Dot { x, y, .. } | Shape::Raster { x, y, .. } => shift(x, y),
+            Shape::Text(text) => shift(&mut text.x, &mut text.y),
+            Shape::Line { points, .. } | Shape::Area { points, .. } => points.iter_mut().for_each(|[x, y]| shift(x, y)),
         }
     }
 }

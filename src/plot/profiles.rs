@@ -1,10 +1,10 @@
 //! Scores along the layers of networks: one line for each network, from its first layer to its last.
 
 use super::axis::Axis;
-use super::bars::{ceiling, ceiling_entry, heading, marks, seeds};
+use super::bars::{ceiling, ceiling_entry, marks, seeds};
 use super::colours::{Colour, INK, category, lighter};
 use super::font;
-use super::networks::{Facet, Network, Weights, facets};
+use super::networks::{Facet, Network, Weights, facets, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::{Score, mean_and_deviation};
@@ -21,15 +21,14 @@ struct Profile<'a> {
     layers: Vec<&'a Network<'a>>,
 }
 
-/// Profiles of all `scores`, which are not empty, a panel for each target; `title` names the measure, `family` over which
-/// tests p was corrected, `more` is written below.
+/// As [`bars`](super::bars()), along layers.
 pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) -> Picture {
     let layers: Vec<Score> = scores.iter().filter(|score| !score.layer.is_empty()).cloned().collect();
     // RDMs of no network stand nowhere along its layers, unless there is nothing else.
     let facets = facets(if layers.is_empty() { scores } else { &layers });
     let axis = Axis::of(facets.iter().flat_map(Facet::values), HEIGHT);
     let mut models: Vec<&str> = Vec::new();
-    for network in facets.iter().flat_map(|facet| &facet.networks) {
+    for network in networks(&facets) {
         if !models.contains(&network.model) {
             models.push(network.model);
         }
@@ -47,13 +46,12 @@ pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) ->
 }
 
 fn explained(facets: &[Facet], family: &str) -> Vec<String> {
-    let networks = || facets.iter().flat_map(|facet| &facet.networks);
     let mut notes = Vec::new();
-    if networks().any(|network| network.weights == Weights::Random) {
+    if networks(facets).any(|network| network.weights == Weights::Random) {
         notes.push("Broken lines: random weights.".to_owned());
     }
     notes.extend(seeds(facets).map(|seeds| format!("Of {seeds} the mean; its band is one standard deviation.")));
-    if networks().any(|network| network.interval().is_some()) {
+    if networks(facets).any(|network| network.interval().is_some()) {
         notes.push("Other bands: 95 % intervals.".to_owned());
     }
     notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
@@ -77,7 +75,7 @@ fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     let layers: Vec<&str> = profiles[0].layers.iter().map(|network| network.layer).collect();
     let same = profiles.iter().all(|profile| profile.layers.iter().map(|network| network.layer).eq(layers.iter().copied()));
     let below = if same { names(&layers) } else { depth() };
-    let (heading, left) = (heading(facet, WIDTH), axis.room());
+    let (heading, left) = (facet.heading(WIDTH), axis.room());
     let top = heading.height;
     let mut picture = Picture::new(left + WIDTH + 10.0, top + HEIGHT + below.height);
     picture.place(heading, left, 0.0);
@@ -117,9 +115,8 @@ fn names(layers: &[&str]) -> Picture {
 
 fn depth() -> Picture {
     let mut picture = Picture::new(WIDTH, 24.0);
-    for (x, text) in [(x(0, 2), "first layer"), (x(1, 2), "last layer")] {
+    for (x, text, anchor) in [(x(0, 2), "first layer", Anchor::Start), (x(1, 2), "last layer", Anchor::End)] {
         picture.line([x, 0.0], [x, 4.0], INK, 0.8);
-        let anchor = if text.starts_with('f') { Anchor::Start } else { Anchor::End };
         picture.write(Text::new(x, 15.0, SMALL, text).anchored(anchor));
     }
     picture

@@ -11,7 +11,6 @@ use std::sync::Arc;
 /// An RDM with what stands above it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// In bold letters.
     pub title: String,
     /// Below it; may be empty.
     pub subtitle: String,
@@ -32,7 +31,6 @@ pub struct Groups {
 
 #[derive(Debug, Clone)]
 pub struct RdmPlot<'a> {
-    /// The RDMs, row by row.
     pub rows: &'a [Vec<Panel>],
     pub stimuli: usize,
     pub values: Values,
@@ -41,7 +39,6 @@ pub struct RdmPlot<'a> {
     pub unit: &'a str,
     /// The names of the stimuli, which are shown where they fit.
     pub names: Option<&'a [String]>,
-    /// A small picture of each stimulus.
     pub thumbnails: Option<&'a [Arc<Raster>]>,
     pub groups: &'a [Groups],
     /// What else is to be known, below.
@@ -66,7 +63,6 @@ const SMALLEST_NAME: f64 = 7.0;
 /// A pixel of the PNG in units of the picture: cells are whole pixels.
 const PIXEL: f64 = 0.5;
 
-/// How large a pair is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Grid {
     /// Pairs in a row and in a column that share a pixel.
@@ -96,20 +92,17 @@ impl RdmPlot<'_> {
             parts.push(bar(self.scale, width.min(260.0), ["lowest", "highest"].map(String::from), label)?);
         }
         let missing = maps.iter().any(|map| map.missing).then(|| ("no data".to_owned(), MISSING));
-        let legends = self.groups.iter().map(|groups| groups.legend()).chain(missing.map(|entry| vec![entry]));
+        let legends = self.groups.iter().map(Groups::legend).chain(missing.map(|entry| vec![entry]));
         parts.extend(legends.map(|entries| legend(&entries, width)));
-        parts.extend(notes(&self.all_notes(grid), width));
+        let block = grid.block;
+        let blocks = format!("There are more pairs than pixels: each pixel is the mean of {block} × {block} pairs.");
+        let sentences: Vec<String> = self.notes.iter().cloned().chain((block > 1).then_some(blocks)).collect();
+        parts.extend(notes(&sentences, width));
         Ok(Picture::column(parts, 12.0).framed(14.0))
     }
 
     fn panels(&self) -> impl Iterator<Item = &Panel> {
         self.rows.iter().flatten()
-    }
-
-    fn all_notes(&self, grid: Grid) -> Vec<String> {
-        let blocks = (grid.block > 1)
-            .then(|| format!("There are more pairs than pixels: each pixel is the mean of {0} × {0} pairs.", grid.block));
-        self.notes.iter().cloned().chain(blocks).collect()
     }
 
     /// One panel of about 460 pixels, of several smaller ones; larger where names or thumbnails are to fit.
@@ -128,11 +121,8 @@ impl RdmPlot<'_> {
             None if panels == 1 && n <= 110 && self.names.is_some() => (1, fitting.max(SMALLEST_NAME + 1.0)),
             None if fitting >= PIXEL => (1, fitting),
             // Alone, a large RDM may be large.
-            None if panels == 1 && n <= 2000 => (1, PIXEL),
-            None => {
-                let most = if panels == 1 { 2000.0 } else { 2.0 * target };
-                ((n as f64 / most).ceil() as usize, PIXEL)
-            }
+            None if panels == 1 => (n.div_ceil(2000), PIXEL),
+            None => ((n as f64 / (2.0 * target)).ceil() as usize, PIXEL),
         };
         Grid { block, cell, side: n.div_ceil(block) as f64 * cell }
     }
@@ -161,15 +151,13 @@ impl RdmPlot<'_> {
         let top = title.height + 4.0 + edge;
         let mut picture = Picture::new(edge + grid.side, top + grid.side);
         picture.place(title, edge, 0.0);
-        let Grid { side, .. } = grid;
-        picture.add(Shape::Raster { x: edge, y: top, width: side, height: side, raster: map.raster.clone() });
+        picture.add(Shape::Raster { x: edge, y: top, width: grid.side, height: grid.side, raster: map.raster.clone() });
         self.draw_strips(&mut picture, grid, edge, top);
         self.draw_labels(&mut picture, grid, [edge, top], strips);
         if self.values == Values::Raw {
             let ends = map.range.map(short_number);
-            let mut with_bar = Picture::new(edge, 0.0);
             let bar = bar(self.scale, grid.side.max(60.0), ends, self.unit)?;
-            (with_bar.width, with_bar.height) = (edge + bar.width, bar.height);
+            let mut with_bar = Picture::new(edge + bar.width, bar.height);
             with_bar.place(bar, edge, 0.0);
             picture = Picture::column(vec![picture, with_bar], 6.0);
         }
@@ -221,7 +209,6 @@ impl Groups {
         Groups { names, of: order.iter().map(|&stimulus| clusters.of[stimulus]).collect(), grey }
     }
 
-    /// The colour of a group.
     pub(super) fn colour(&self, number: usize) -> Colour {
         if self.grey { shade(number, self.names.len()) } else { category(number, self.names.len()) }
     }
@@ -245,6 +232,14 @@ fn title(panel: &Panel, width: f64, two_lines: bool) -> Picture {
         title.write(Text::new(0.0, TITLE + SMALL + 4.0, SMALL, subtitle).coloured(GREY));
     }
     title
+}
+
+/// What stands above a panel.
+pub(super) fn heading(title: &str, subtitle: &str, width: f64) -> Picture {
+    let mut heading = Picture::new(width, TITLE + SMALL + 14.0);
+    heading.write(Text::new(0.0, TITLE, TITLE, font::shortened(title, TITLE * 1.06, width)).bold());
+    heading.write(Text::new(0.0, TITLE + SMALL + 3.0, SMALL, font::shortened(subtitle, SMALL, width)).coloured(GREY));
+    heading
 }
 
 /// A colour bar with what its ends and it itself stand for.
@@ -293,7 +288,7 @@ pub(super) fn notes(notes: &[String], width: f64) -> Option<Picture> {
 }
 
 /// With three digits that say something.
-pub(super) fn short_number(value: f64) -> String {
+fn short_number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
         size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}").replace('-', "−"),

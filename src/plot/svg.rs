@@ -45,15 +45,10 @@ fn id(bold: bool, glyph: u16) -> String {
 
 fn write_shape(svg: &mut String, shape: &Shape) -> std::fmt::Result {
     match shape {
-        Shape::Rectangle { x, y, width, height, fill } => writeln!(
-            svg,
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>",
-            number(*x),
-            number(*y),
-            number(*width),
-            number(*height),
-            colour(fill)
-        ),
+        Shape::Rectangle { x, y, width, height, fill } => {
+            let ([x, y, width, height], fill) = ([x, y, width, height].map(|side| number(*side)), colour(fill));
+            writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{fill}\"/>")
+        }
         Shape::Line { points, colour: stroke, width, dashed } => {
             let dash = if *dashed { " stroke-dasharray=\"5 3\"" } else { "" };
             let (points, stroke, width) = (self::points(points), colour(stroke), number(*width));
@@ -66,27 +61,20 @@ fn write_shape(svg: &mut String, shape: &Shape) -> std::fmt::Result {
         Shape::Area { points, fill } => {
             writeln!(svg, "<polygon points=\"{}\" fill=\"{}\" fill-opacity=\"0.5\"/>", self::points(points), colour(fill))
         }
-        Shape::Dot { x, y, radius, fill } => writeln!(
-            svg,
-            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{}\" stroke=\"#fff\" stroke-width=\"0.6\"/>",
-            number(*x),
-            number(*y),
-            number(*radius),
-            colour(fill)
-        ),
+        Shape::Dot { x, y, radius, fill } => {
+            let ([x, y, r], fill) = ([x, y, radius].map(|value| number(*value)), colour(fill));
+            writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\" fill=\"{fill}\" stroke=\"#fff\" stroke-width=\"0.6\"/>")
+        }
         Shape::Text(text) => write_text(svg, text),
         Shape::Raster { x, y, width, height, raster } => {
             // The second name is for programs that do not know the first.
             let sharp = if raster.sharp { " image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\"" } else { "" };
+            let [x, y, width, height] = [x, y, width, height].map(|side| number(*side));
+            let png = STANDARD.encode(&raster.png);
             writeln!(
                 svg,
-                "<image x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\"{sharp} \
-                 xlink:href=\"data:image/png;base64,{}\"/>",
-                number(*x),
-                number(*y),
-                number(*width),
-                number(*height),
-                STANDARD.encode(&raster.png)
+                "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\"{sharp} \
+                 xlink:href=\"data:image/png;base64,{png}\"/>"
             )
         }
     }

@@ -26,9 +26,8 @@ pub fn thumbnail(folder: &Path, id: &str) -> Result<Arc<Raster>> {
     let image = decode(&path, &Reading::default(), &|width, height| square.looks_at(width, height))?;
     let mut planes = vec![0.0; 3 * SIDE * SIDE];
     square.apply(&image, &mut planes);
-    let byte = |plane: usize, pixel: usize| (planes[plane * SIDE * SIDE + pixel] * 255.0).round() as u8;
-    let pixels: Vec<u8> =
-        (0..SIDE * SIDE).flat_map(|pixel| (0..3).map(move |plane| (plane, pixel))).map(|(p, i)| byte(p, i)).collect();
+    let byte = |i: usize| (planes[i % 3 * SIDE * SIDE + i / 3] * 255.0).round() as u8;
+    let pixels: Vec<u8> = (0..planes.len()).map(byte).collect();
     Ok(Raster { png: png::rgb(SIDE, SIDE, &pixels)?, width: SIDE, height: SIDE, sharp: false }.into())
 }
 

@@ -28,18 +28,13 @@ impl Opened for Bmp<'_> {
         (width as usize, height as usize)
     }
 
-    /// Without alpha.
     fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
         check_runs(self.bytes, self.decoder.dimensions())?;
         let mut rgb = Rgb::from(DynamicImage::from_decoder(self.decoder)?.into_rgb8());
         if let Some(bits) = self.bits {
             // Pillow widens 5 and 6 bits as `v · 255 / 31`, rounded down.
-            let widen = |value: u8, bits: u32| {
-                let largest = (1u32 << bits) - 1;
-                ((u32::from(value) >> (8 - bits)) * 255 / largest) as u8
-            };
-            for pixel in &mut rgb.pixels {
-                *pixel = [widen(pixel[0], bits[0]), widen(pixel[1], bits[1]), widen(pixel[2], bits[2]), 0];
+            for (value, bits) in rgb.pixels.iter_mut().flat_map(|pixel| pixel.iter_mut().zip(bits)) {
+                *value = ((u32::from(*value) >> (8 - bits)) * 255 / ((1 << bits) - 1)) as u8;
             }
         }
         Ok(rgb)

@@ -1,6 +1,5 @@
-//! PNG: the chunks that make the picture are picked out as Pillow does it, then decoded by the `png` crate.
-//!
-//! Pillow is strict about the check sums before the picture and lenient about all that follows its data.
+//! PNG: the chunks that make the picture are picked out as Pillow does it, then decoded by the `png` crate. Pillow is strict
+//! about the check sums before the picture and lenient about all that follows its data.
 
 use crate::images::orientation;
 use crate::images::reading::{Contents, LookedAt, Opened, Reading};
@@ -15,11 +14,38 @@ pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const AROUND: usize = 12;
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
-pub fn open<'a>(contents: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
-    Ok(Box::new(Png::new(contents)?))
+pub fn open<'a>(Contents { bytes, is_whole }: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    let mut png = Png::default();
+    let mut rest = &bytes[SIGNATURE.len()..];
+    let mut is_after_data = false;
+    while let [a, b, c, d, name @ ..] = rest
+        && name.len() >= 4
+    {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        let is_data = rest[4..8] == *b"IDAT";
+        let available = rest.len().saturating_sub(8).min(length);
+        let chunk = &rest[8..8 + available];
+        if is_data && is_after_data {
+            bail!("its data are interrupted by something else");
+        }
+        if !is_data && !png.data.is_empty() {
+            is_after_data = true;
+        }
+        if available < length && !(is_data || is_after_data) {
+            // The beginning of a file is enough to know the size.
+            ensure!(!is_whole, "the file ends before the picture");
+            break;
+        }
+        if !is_data && !is_after_data {
+            check_sum(rest, length)?;
+        }
+        png.take([rest[4], rest[5], rest[6], rest[7]], chunk)?;
+        rest = rest.get(length.saturating_add(AROUND)..).unwrap_or_default();
+    }
+    ensure!(png.header.len() >= 13, "there is no header in it");
+    Ok(Box::new(png))
 }
 
-/// The parts of a file that matter.
 #[derive(Default)]
 struct Png<'a> {
     header: &'a [u8],
@@ -31,39 +57,6 @@ struct Png<'a> {
 }
 
 impl<'a> Png<'a> {
-    /// Walks through the chunks.
-    fn new(Contents { bytes, is_whole }: Contents<'a>) -> Result<Png<'a>> {
-        let mut png = Png::default();
-        let mut rest = &bytes[SIGNATURE.len()..];
-        let mut is_after_data = false;
-        while let [a, b, c, d, name @ ..] = rest
-            && name.len() >= 4
-        {
-            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-            let is_data = rest[4..8] == *b"IDAT";
-            let available = rest.len().saturating_sub(8).min(length);
-            let chunk = &rest[8..8 + available];
-            if is_data && is_after_data {
-                bail!("its data are interrupted by something else");
-            }
-            if !is_data && !png.data.is_empty() {
-                is_after_data = true;
-            }
-            if available < length && !(is_data || is_after_data) {
-                // The beginning of a file is enough to know the size.
-                ensure!(!is_whole, "the file ends before the picture");
-                break;
-            }
-            if !is_data && !is_after_data {
-                check_sum(rest, length)?;
-            }
-            png.take([rest[4], rest[5], rest[6], rest[7]], chunk)?;
-            rest = rest.get(length.saturating_add(AROUND)..).unwrap_or_default();
-        }
-        ensure!(png.header.len() >= 13, "there is no header in it");
-        Ok(png)
-    }
-
     fn take(&mut self, name: [u8; 4], chunk: &'a [u8]) -> Result<()> {
         match &name {
             b"IHDR" => self.header = chunk,

@@ -28,7 +28,6 @@ struct Pnm<'a> {
     /// The largest sample; of bits 1.
     maximum: u32,
     encoding: Encoding,
-    /// What follows the header.
     data: &'a [u8],
 }
 

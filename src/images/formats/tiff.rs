@@ -140,8 +140,7 @@ impl Opened for Tiff<'_> {
     }
 }
 
-/// The file with the indices of its palette declared to be gray, as the crate does not know palettes; `None` if there is
-/// none.
+/// The file with its palette's indices declared to be gray, as the crate knows no palettes; `None` if it has none.
 fn as_gray(bytes: &[u8]) -> Option<Vec<u8>> {
     const PHOTOMETRIC: u16 = 262;
     const PALETTE: u32 = 3;

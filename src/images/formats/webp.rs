@@ -32,7 +32,6 @@ impl Opened for WebPDecoder<Cursor<&[u8]>> {
         orientation::of(exif.as_deref(), xmp.as_deref())
     }
 
-    /// Without alpha.
     fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
         Ok(DynamicImage::from_decoder(*self)?.into_rgb8().into())
     }

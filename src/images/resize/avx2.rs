@@ -1,6 +1,5 @@
-//! The horizontal pass with the instructions of AVX2: two rows and two inputs at a time, products of pairs (`vpmaddwd`).
-//!
-//! Those multiply 16 bits, so each weight comes in two parts.
+//! The horizontal pass with the instructions of AVX2: two rows and two inputs at a time, products of pairs (`vpmaddwd`), which
+//! multiply 16 bits, so that each weight comes in two parts.
 
 use super::weights::{FRACTION_BITS, FilterWeights, HALF, LOW_BITS};
 use crate::images::rgb::Pixel;

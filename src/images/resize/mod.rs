@@ -69,18 +69,15 @@ pub struct Resize {
 #[serde(try_from = "u8", into = "u8")]
 pub enum Pillow {
     /// 12 and before: horizontal first.
-    UpTo12,
+    UpTo12 = 12,
     /// 13: vertical first for tall pictures.
     #[default]
-    From13,
+    From13 = 13,
 }
 
 impl From<Pillow> for u8 {
     fn from(pillow: Pillow) -> u8 {
-        match pillow {
-            Pillow::UpTo12 => 12,
-            Pillow::From13 => 13,
-        }
+        pillow as u8
     }
 }
 

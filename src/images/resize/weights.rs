@@ -10,7 +10,6 @@ pub const HALF: i32 = 1 << (FRACTION_BITS - 1);
 /// In which a weight is split: `weight = high · 2¹¹ + low`.
 pub const LOW_BITS: i32 = 11;
 
-/// One direction of a change of size.
 pub struct ResizeAxis {
     size_in: usize,
     size_out: usize,
@@ -44,7 +43,6 @@ impl ResizeAxis {
         self.inputs(outputs.start).start..self.inputs(outputs.end - 1).end
     }
 
-    /// Their weights.
     fn weights_of(&self, output: usize, inputs: Range<usize>, weights: &mut Vec<f64>) {
         weights.clear();
         if self.size_in == self.size_out {
@@ -91,8 +89,7 @@ pub struct FilterWeights {
     pub firsts: Vec<usize>,
     /// `[outputs, taps]`, with 22 fractional bits.
     pub weights: Vec<i32>,
-    /// The same in pairs, if `taps` is even: the high parts of two weights in one number, their low parts in another,
-    /// `[outputs, taps / 2]`.
+    /// `[outputs, taps / 2]`, if `taps` is even: the high parts of two weights in one number, their low parts in another.
     pub pairs: Vec<[i32; 2]>,
 }
 

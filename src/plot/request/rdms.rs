@@ -10,7 +10,7 @@ use crate::observer::Observer;
 use crate::plot::map::{Map, MapPlot};
 use crate::plot::rdms::{MOST_THUMBNAILS, Panel, RdmPlot};
 use crate::plot::{Files, Values};
-use crate::rdm::{Plane, Rdms, plane};
+use crate::rdm::{Rdms, plane};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,6 @@ pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
             format!("draw at most {MOST_THUMBNAILS}: --max-conditions 100"),
         ));
     }
-    let number_of_rdms = count_of(sources.panels.len(), "RDM");
     let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(request)).map(<[Panel]>::to_vec).collect();
     let picture = RdmPlot {
         rows: &rows,
@@ -41,7 +40,7 @@ pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
     }
     .picture()?;
     atomic_file::write(&table, &drawn.csv(&[])?)?;
-    let what = format!("{number_of_rdms} of {} stimuli", count(drawn.rows.len()));
+    let what = format!("{} of {} stimuli", count_of(sources.panels.len(), "RDM"), count(drawn.rows.len()));
     observer.note(&format!("{what}; their order is in {}", table.display()));
     write(&files, &picture, &format!("Representational dissimilarity matrices: {what}"), observer)
 }
@@ -50,11 +49,11 @@ pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
 pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
     let (files, table, sources, drawn) = read(request, "mds", "points.csv", observer)?;
     let stimuli = drawn.rows.len();
-    let mut maps = Vec::new();
-    for panel in sources.panels {
-        let plane = plane(&Rdms { stimuli, ids: None, subjects: vec![panel.pairs] })?;
-        maps.push(Map { title: panel.title, subtitle: panel.subtitle, plane });
-    }
+    let map = |Panel { title, subtitle, pairs }: Panel| {
+        let plane = plane(&Rdms { stimuli, ids: None, subjects: vec![pairs] })?;
+        Ok(Map { title, subtitle, plane })
+    };
+    let maps: Vec<Map> = sources.panels.into_iter().map(map).collect::<Result<_>>()?;
     let picture = MapPlot {
         maps: &maps,
         names: drawn.names.as_deref(),
@@ -70,18 +69,13 @@ pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
         ["x", "y"].into_iter().enumerate().map(move |(k, letter)| (format!("{} {letter}", name.trim_end()), axis(map, k)))
     });
     atomic_file::write(&table, &drawn.csv(&coordinates.collect::<Vec<_>>())?)?;
-    let shares: Vec<&Plane> = maps.iter().map(|map| &map.plane).collect();
-    let smallest = shares.iter().map(|plane| plane.shares[0] + plane.shares[1]).fold(1.0, f64::min);
+    let smallest = maps.iter().map(|map| map.plane.shares[0] + map.plane.shares[1]).fold(1.0, f64::min);
     let what = format!("{} of {} stimuli", count_of(maps.len(), "map"), count(stimuli));
-    observer.note(&format!(
-        "{what}, which show at least {:.0} % of the variance; the points are in {}",
-        100.0 * smallest,
-        table.display()
-    ));
+    let (share, place) = (100.0 * smallest, table.display());
+    observer.note(&format!("{what}, which show at least {share:.0} % of the variance; the points are in {place}"));
     write(&files, &picture, &format!("Multidimensional scaling: {what}"), observer)
 }
 
-/// All that both need, and where it goes.
 fn read(request: &Request, out: &str, table: &str, observer: &dyn Observer) -> Result<(Files, PathBuf, Sources, Drawn)> {
     request.check()?;
     let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;

@@ -11,15 +11,6 @@ use crate::rsa::{Candidate, Named, candidates, layers_of_run, run_and_layer};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// An RDM that is drawn.
-struct Source {
-    title: String,
-    subtitle: String,
-    path: PathBuf,
-    rdm: Rdms,
-}
-
-/// RDMs of the same stimuli in the same order.
 pub(super) struct Sources {
     pub(super) panels: Vec<Panel>,
     pub(super) stimuli: usize,
@@ -30,22 +21,17 @@ pub(super) struct Sources {
     pub(super) first_rows: Vec<usize>,
     /// What was left out or assumed, in sentences.
     pub(super) notes: Vec<String>,
-    /// All that was read.
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Reads and aligns what is to be shown.
     pub(super) fn read(request: &Request, observer: &dyn Observer) -> Result<Sources> {
-        let mut sources: Vec<Source> = match &request.rdms[..] {
-            [] => candidates(&[], observer)?.into_iter().map(Source::of_layer).collect(),
-            named => {
-                let read: Vec<Vec<Source>> = named.iter().map(|text| read(text, observer)).collect::<Result<_>>()?;
-                read.into_iter().flatten().collect()
-            }
-        };
+        let mut sources = if request.rdms.is_empty() { candidates(&[], observer)? } else { Vec::new() };
+        for named in &request.rdms {
+            sources.extend(read(named, observer)?);
+        }
         if let Some(path) = &request.cluster {
-            sources.push(Source::of_file(None, vec![path.clone()])?);
+            sources.push(mean(None, vec![path.clone()])?);
         }
         let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], request.intersect)?;
         let mut notes = Vec::new();
@@ -62,7 +48,7 @@ impl Sources {
         let mut panels: Vec<Panel> = Vec::new();
         for (source, rows) in sources.into_iter().zip(&alignment.rows) {
             let pairs = aligned(source.rdm.stimuli, &source.rdm.subjects[0], rows);
-            panels.push(Panel { title: source.title, subtitle: source.subtitle, pairs });
+            panels.push(Panel { title: source.model, subtitle: source.layer, pairs });
         }
         let reference = request.cluster.as_ref().and_then(|_| panels.pop());
         let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
@@ -71,27 +57,21 @@ impl Sources {
 }
 
 /// What `[NAME=]RDM` or `RUN_DIR` names.
-fn read(text: &str, observer: &dyn Observer) -> Result<Vec<Source>> {
+fn read(text: &str, observer: &dyn Observer) -> Result<Vec<Candidate>> {
     if Path::new(text).is_dir() {
-        return Ok(layers_of_run(Path::new(text), observer)?.into_iter().map(Source::of_layer).collect());
+        return layers_of_run(Path::new(text), observer);
     }
     let named = Named::parse(text, "")?;
-    Ok(vec![Source::of_file(named.name, named.files)?])
+    Ok(vec![mean(named.name, named.files)?])
 }
 
-impl Source {
-    fn of_layer(candidate: Candidate) -> Source {
-        Source { title: candidate.model, subtitle: candidate.layer, path: candidate.path, rdm: candidate.rdm }
-    }
-
-    /// The mean of the subjects in files.
-    fn of_file(name: Option<String>, files: Vec<PathBuf>) -> Result<Source> {
-        let (all, _) = stored::of_all_subjects(&files)?;
-        let number = all.subjects.len();
-        let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
-        let (title, layer) = run_and_layer(&files[0])?;
-        let subtitle = if number > 1 { format!("mean of {number} subjects") } else { layer };
-        let rdm = Rdms { subjects: vec![mean], ..all };
-        Ok(Source { title: name.unwrap_or(title), subtitle, path: arrays::split(&files[0]).0, rdm })
-    }
+/// The mean of the subjects in files.
+fn mean(name: Option<String>, files: Vec<PathBuf>) -> Result<Candidate> {
+    let (all, _) = stored::of_all_subjects(&files)?;
+    let number = all.subjects.len();
+    let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
+    let (run, layer) = run_and_layer(&files[0])?;
+    let layer = if number > 1 { format!("mean of {number} subjects") } else { layer };
+    let rdm = Rdms { subjects: vec![mean], ..all };
+    Ok(Candidate { model: name.unwrap_or(run), layer, path: arrays::split(&files[0]).0, rdm })
 }

@@ -23,7 +23,6 @@ use std::sync::Arc;
 pub(super) struct Drawn {
     /// Their rows in the first RDM.
     pub(super) rows: Vec<usize>,
-    /// Their IDs, if they are known.
     pub(super) ids: Option<Vec<String>>,
     /// Their IDs as people read them.
     pub(super) names: Option<Vec<String>>,
@@ -42,18 +41,15 @@ impl Drawn {
         let mut notes = sources.notes.clone();
         let chosen = sample(request, sources.stimuli, &mut notes);
         let how_chosen = notes.clone();
-        let categories = request
-            .categories
-            .as_deref()
-            .map(|named| categories(named, sources.ids.as_deref(), sources.stimuli, observer))
-            .transpose()?;
+        let categories_of = |named: &String| categories(named, sources.ids.as_deref(), sources.stimuli, observer);
+        let categories = request.categories.as_ref().map(categories_of).transpose()?;
         let clusters = sources.reference.as_ref().map(|reference| clusters(request, reference, &chosen)).transpose()?;
-        let of = |labels: &Labels| chosen.iter().map(|&row| labels.of_row[row]).collect::<Vec<_>>();
         let in_order = match (&clusters, &categories) {
-            _ if request.keep_order => (0..chosen.len()).collect(),
-            (Some(clusters), _) => clusters.order.clone(),
-            (None, Some(labels)) => Clusters::of_categories(of(labels)).order,
-            (None, None) => (0..chosen.len()).collect(),
+            (Some(clusters), _) if !request.keep_order => clusters.order.clone(),
+            (None, Some(labels)) if !request.keep_order => {
+                Clusters::of_categories(chosen.iter().map(|&row| labels.of_row[row]).collect()).order
+            }
+            _ => (0..chosen.len()).collect(),
         };
         notes.extend(ordered_by(request, categories.is_some()));
         let rows: Vec<usize> = in_order.iter().map(|&place| chosen[place]).collect();
@@ -67,7 +63,11 @@ impl Drawn {
             clusters: clusters
                 .filter(|_| request.clusters.is_some())
                 .map(|found| Groups::of_clusters(&found, &in_order, categories.is_some())),
-            categories: categories.map(|labels| category_groups(labels, &rows)),
+            categories: categories.map(|Labels { names, of_row }| Groups {
+                of: rows.iter().map(|&row| of_row[row]).collect(),
+                names,
+                grey: false,
+            }),
             rows: rows.iter().map(|&row| sources.first_rows[row]).collect(),
             ids,
             thumbnails,
@@ -122,8 +122,7 @@ fn sample(request: &Request, stimuli: usize, notes: &mut Vec<String>) -> Vec<usi
 }
 
 fn clusters(request: &Request, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
-    let n = reference.stimuli;
-    let pairs = aligned(n, &reference.subjects[0], chosen);
+    let pairs = aligned(reference.stimuli, &reference.subjects[0], chosen);
     let rdms = Rdms { stimuli: chosen.len(), ids: None, subjects: vec![pairs] };
     Clusters::find(&rdms, request.clusters.unwrap_or(1) as usize)
 }
@@ -138,10 +137,6 @@ fn ordered_by(request: &Request, categories: bool) -> Option<String> {
         return Some(format!("Ordered by {clusters} of {} (hierarchical, average linkage).", name.trim_end()));
     }
     categories.then(|| "Ordered by category.".to_owned())
-}
-
-fn category_groups(labels: Labels, rows: &[usize]) -> Groups {
-    Groups { of: rows.iter().map(|&row| labels.of_row[row]).collect(), names: labels.names, grey: false }
 }
 
 fn thumbnails(folder: &Path, ids: Option<&[String]>) -> Result<Vec<Arc<Raster>>> {

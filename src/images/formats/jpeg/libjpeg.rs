@@ -35,7 +35,6 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// The planes of one component of a JPEG.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -50,7 +49,6 @@ pub struct Layout {
     pub height: u32,
 }
 
-/// What the header of a JPEG says.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameHeader {
@@ -73,7 +71,6 @@ pub struct Region {
     pub end_row: u32,
 }
 
-/// Reads the header of the JPEG in `data`.
 pub fn header(data: &[u8]) -> Result<FrameHeader> {
     let mut header = FrameHeader::default();
     // SAFETY: the pointers are valid for the lengths that C is told or knows, and C keeps none of them.
@@ -96,8 +93,7 @@ pub fn planes(data: &[u8], header: &FrameHeader, regions: &[Region; 3]) -> Resul
     Ok((planes, warnings > 0))
 }
 
-/// `[height, width, channels]` as libjpeg upsamples and converts: RGB for 3 `channels`, CMYK for 4. The second value as
-/// above.
+/// `[height, width, channels]` as libjpeg upsamples and converts: of 3 `channels` RGB, of 4 CMYK. The second value as above.
 pub fn pixels(data: &[u8], header: &FrameHeader, channels: usize) -> Result<(Vec<u8>, bool)> {
     let mut pixels = vec![0; header.width as usize * header.height as usize * channels];
     let mut warnings = 0;

@@ -53,7 +53,6 @@ impl Sampling {
         [region(Ratio { across: 1, down: 1 }), colour, colour]
     }
 
-    /// The pixels of `window`.
     pub fn pixels(&self, planes: &[Vec<u8>], window: &Window) -> Vec<Pixel> {
         let columns = window.columns.len();
         let mut pixels = Vec::with_capacity(window.area());
@@ -64,12 +63,9 @@ impl Sampling {
             if let [_, cb, cr] = planes {
                 let [cb_row, cr_row] = &mut colours;
                 let (layout, ratio) = (&self.layouts[1], self.colour);
-                to_rgb(
-                    luminance,
-                    cb_row.upsample(cb, layout, ratio, row, &window.columns),
-                    cr_row.upsample(cr, layout, ratio, row, &window.columns),
-                    &mut line,
-                );
+                let cb = cb_row.upsample(cb, layout, ratio, row, &window.columns);
+                let cr = cr_row.upsample(cr, layout, ratio, row, &window.columns);
+                to_rgb(luminance, cb, cr, &mut line);
             } else {
                 gray_to_rgb(luminance, &mut line);
             }
@@ -90,7 +86,6 @@ impl ColourRow {
         Self { sums: vec![0; columns / 2 + 4], samples: vec![0; columns + 4] }
     }
 
-    /// The samples for `columns` of `row` of the picture.
     fn upsample<'a>(
         &'a mut self,
         plane: &'a [u8],

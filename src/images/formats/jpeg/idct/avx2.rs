@@ -1,9 +1,6 @@
 //! The same transform with the instructions of AVX2: eight columns at a time, products of pairs (`vpmaddwd`).
 
-use super::{
-    C_0_298, C_0_390, C_0_541, C_0_765, C_0_899, C_1_175, C_1_501, C_1_847, C_1_961, C_2_053, C_2_562, C_3_072, EXTRA_BITS,
-    FRACTION_BITS,
-};
+use super::*;
 use std::arch::x86_64::*;
 
 /// Eight columns of 16 bits.
@@ -94,40 +91,15 @@ fn scaled(row: Row) -> Wide {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose(x: &[Row; 8]) -> [Row; 8] {
-    let low16 = |a, b| _mm_unpacklo_epi16(a, b);
-    let high16 = |a, b| _mm_unpackhi_epi16(a, b);
-    let a = [
-        low16(x[0], x[1]),
-        high16(x[0], x[1]),
-        low16(x[2], x[3]),
-        high16(x[2], x[3]),
-        low16(x[4], x[5]),
-        high16(x[4], x[5]),
-        low16(x[6], x[7]),
-        high16(x[6], x[7]),
-    ];
-    let low32 = |a, b| _mm_unpacklo_epi32(a, b);
-    let high32 = |a, b| _mm_unpackhi_epi32(a, b);
-    let b = [
-        low32(a[0], a[2]),
-        high32(a[0], a[2]),
-        low32(a[1], a[3]),
-        high32(a[1], a[3]),
-        low32(a[4], a[6]),
-        high32(a[4], a[6]),
-        low32(a[5], a[7]),
-        high32(a[5], a[7]),
-    ];
-    let low64 = |a, b| _mm_unpacklo_epi64(a, b);
-    let high64 = |a, b| _mm_unpackhi_epi64(a, b);
-    [
-        low64(b[0], b[4]),
-        high64(b[0], b[4]),
-        low64(b[1], b[5]),
-        high64(b[1], b[5]),
-        low64(b[2], b[6]),
-        high64(b[2], b[6]),
-        low64(b[3], b[7]),
-        high64(b[3], b[7]),
-    ]
+    // A value's place has three bits of the row and three of the column; each round turns them by one.
+    let mut block = *x;
+    for _ in 0..3 {
+        let mut interleaved = block;
+        for i in 0..4 {
+            interleaved[2 * i] = _mm_unpacklo_epi16(block[i], block[i + 4]);
+            interleaved[2 * i + 1] = _mm_unpackhi_epi16(block[i], block[i + 4]);
+        }
+        block = interleaved;
+    }
+    block
 }

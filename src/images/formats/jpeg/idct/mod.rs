@@ -9,7 +9,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-/// Rows or columns of a block.
+use std::array;
+
 const SIZE: usize = 8;
 const FRACTION_BITS: i32 = 13;
 /// Kept between the passes.
@@ -46,17 +47,13 @@ pub fn inverse_dct(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u
 /// Eight numbers that go through the same steps.
 type Lanes = [i32; SIZE];
 
-/// For any processor.
 fn plain(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u8; 64]) {
-    let mut block = [[0; SIZE]; SIZE];
-    for (row, values) in block.iter_mut().enumerate() {
-        for (column, value) in values.iter_mut().enumerate() {
-            let at = row * SIZE + column;
-            *value = i32::from(coefficients[at].wrapping_mul(steps[at] as i16));
-        }
-    }
+    let value = |at: usize| i32::from(coefficients[at].wrapping_mul(steps[at] as i16));
+    let block: [Lanes; SIZE] = array::from_fn(|row| array::from_fn(|column| value(row * SIZE + column)));
     let is_flat = coefficients[SIZE..].iter().all(|coefficient| *coefficient == 0);
-    let columns = if is_flat { repeat(&block[0]) } else { pass::<{ FRACTION_BITS - EXTRA_BITS }>(&block) };
+    // What the first pass makes of a block that is the same in all rows.
+    let flat = || [block[0].map(|value| i32::from((value << EXTRA_BITS) as i16)); SIZE];
+    let columns = if is_flat { flat() } else { pass::<{ FRACTION_BITS - EXTRA_BITS }>(&block) };
     let rows = pass::<{ FRACTION_BITS + EXTRA_BITS + 3 }>(&transpose(&columns));
     for (samples, values) in samples.chunks_exact_mut(SIZE).zip(transpose(&rows)) {
         for (sample, value) in samples.iter_mut().zip(values) {
@@ -65,19 +62,8 @@ fn plain(coefficients: &[i16; 64], steps: &[u16; 64], samples: &mut [u8; 64]) {
     }
 }
 
-/// What the first pass makes of a block that is the same in all rows.
-fn repeat(first: &Lanes) -> [Lanes; SIZE] {
-    [first.map(|value| i32::from((value << EXTRA_BITS) as i16)); SIZE]
-}
-
 fn transpose(block: &[Lanes; SIZE]) -> [Lanes; SIZE] {
-    let mut transposed = [[0; SIZE]; SIZE];
-    for (i, row) in block.iter().enumerate() {
-        for (j, &value) in row.iter().enumerate() {
-            transposed[j][i] = value;
-        }
-    }
-    transposed
+    array::from_fn(|i| array::from_fn(|j| block[j][i]))
 }
 
 /// The transform of each column, shifted down by `BITS`. The names are those of the paper's figure 1 as in libjpeg.
