@@ -156,7 +156,7 @@ impl<'a> Plan<'a> {
             max_pixels: stimuli.images.reading.max_pixels,
             skip_unreadable: request.skip_unreadable,
             images: stimuli.rows(),
-            images_sha256: sha256(&lines(stimuli.row_ids())),
+            images_sha256: sha256(lines(stimuli.row_ids())),
             contents_sha256: sha256(&stimuli.checksums),
             averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
             skipped_images: stimuli.images.skipped.clone(),

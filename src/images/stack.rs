@@ -4,7 +4,7 @@
 use super::decode::cannot_read;
 use super::rgb::Rgb;
 use crate::error::{advise, text_of};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
 use memmap2::Mmap;
 use ndarray::ArrayView4;
@@ -103,11 +103,9 @@ impl Stack {
                 Ok(Rgb::from_bytes(self.width, self.height, &map[start..start + size]))
             }
             Pixels::Hdf5(dataset) => {
-                let bytes =
-                    dataset.read_raw_rows(i as u64, 1).with_context(|| format!("image {i} of `{}`", self.path.display()))?;
-                if bytes.len() != size {
-                    bail!("image {i} of `{}` has {} bytes and not {size}", self.path.display(), bytes.len());
-                }
+                let name = || format!("image {i} of `{}`", self.path.display());
+                let bytes = dataset.read_raw_rows(i as u64, 1).with_context(name)?;
+                ensure!(bytes.len() == size, "{} has {} bytes and not {size}", name(), bytes.len());
                 Ok(Rgb::from_bytes(self.width, self.height, &bytes))
             }
         }

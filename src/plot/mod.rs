@@ -1,7 +1,7 @@
 //! Pictures: RDMs as heat maps, maps of stimuli, bars and profiles of scores, as SVG and PNG.
 //!
-//! A [`Request`] says what is wanted. Everything is laid out as a `Picture`, a list of shapes at known places. SVG is written from it, and PNG drawn from the
-//! SVG, so the two agree.
+//! A [`Request`] says what is wanted. All is laid out as a `Picture`, shapes at known places; SVG is written from it, and PNG
+//! drawn from the SVG, so the two agree.
 
 mod axis;
 mod bars;

@@ -130,9 +130,8 @@ fn at(axis: &Axis, [left, top]: [f64; 2], number: usize, count: usize, value: f6
 /// Draws the intervals of a profile, or the spread of its seeds, if every layer has one.
 fn draw_band(picture: &mut Picture, profile: &Profile, axis: &Axis, colour: Colour, corner: [f64; 2]) {
     let count = profile.layers.len();
-    let bands: Option<Vec<[f64; 2]>> =
-        profile.layers.iter().map(|network| network.interval().or_else(|| spread(network))).collect();
-    if let (true, Some(bands)) = (count > 1, bands) {
+    let bands = profile.layers.iter().map(|network| network.interval().or_else(|| spread(network)));
+    if let (true, Some(bands)) = (count > 1, bands.collect::<Option<Vec<[f64; 2]>>>()) {
         let upper = bands.iter().enumerate().map(|(number, [_, high])| at(axis, corner, number, count, *high));
         let lower = bands.iter().enumerate().rev().map(|(number, [low, _])| at(axis, corner, number, count, *low));
         picture.add(Shape::Area { points: upper.chain(lower).collect(), fill: lighter(colour, 0.45) });

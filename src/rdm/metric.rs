@@ -60,17 +60,25 @@ fn by_tiles(tiles: Tiles) -> MetricEntry {
     by(Method::Tiles(tiles))
 }
 
+/// The name of a row, for messages.
+type NameOf<'a> = &'a dyn Fn(usize) -> String;
+
+/// What is done to features before anything else.
+type Prepare = fn(Matrix, Option<&Noise>, NameOf) -> Result<Matrix>;
+
+/// The RDM of conditions that are averaged within partitions.
+type OfPartitions = fn(&Matrix, &Noise, NameOf) -> Result<Array2<f64>>;
+
 /// How an RDM follows from features.
 pub(super) enum Method {
     /// From points, tile by tile.
     Tiles(Tiles),
-    /// All at once, of conditions that are averaged within partitions.
-    Partitions(fn(&Matrix, &Noise, &dyn Fn(usize) -> String) -> Result<Array2<f64>>),
+    /// All at once.
+    Partitions(OfPartitions),
 }
 
 pub(super) struct Tiles {
-    /// What is done to the features before anything else.
-    pub(super) prepare: fn(Matrix, Option<&Noise>, &dyn Fn(usize) -> String) -> Result<Matrix>,
+    pub(super) prepare: Prepare,
     pub(super) space: Space,
     /// What no dissimilarity of P units exceeds, when no point has a larger squared length than this; `None` of metrics that
     /// do not depend on the unit. (Of points centred over the stimuli the largest is at least half of it, or a quarter if

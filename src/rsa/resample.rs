@@ -50,7 +50,7 @@ impl<'a> Prepared<'a> {
         let samples = match analysis.comparison.scoring() {
             Scoring::Product(Product::Kernels(_)) => return None,
             Scoring::Product(Product::Pairs(pairs @ Pairs::Values { .. })) => {
-                Samples::Products(pairs, All::of(analysis, |values| Sample::Values(values)))
+                Samples::Products(pairs, All::of(analysis, Sample::Values))
             }
             Scoring::Product(Product::Pairs(pairs @ Pairs::Ranks { .. })) => {
                 Samples::Products(pairs, All::of(analysis, |values| Sample::Ranks(Order::new(values))))

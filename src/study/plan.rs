@@ -110,13 +110,16 @@ impl<'a> Plan<'a> {
     pub fn table(&self) -> Vec<Vec<String>> {
         let mut rows = vec![["run", "images", "layers", "state", "writes", "time"].map(String::from).to_vec()];
         for pass in &self.passes {
-            let (state, is_missing) = match &pass.state {
-                State::Done => ("done", false),
-                State::Missing => ("to do", true),
-                State::Unfetched => ("to fetch and do", true),
-                State::Changed(_) => ("changed, again", true),
+            let state = match &pass.state {
+                State::Done => "done",
+                State::Missing => "to do",
+                State::Unfetched => "to fetch and do",
+                State::Changed(_) => "changed, again",
             };
-            let cost = is_missing.then(|| [bytes(pass.bytes), duration(self.seconds(pass))]).unwrap_or_default();
+            let cost = match pass.state {
+                State::Done => [String::new(), String::new()],
+                _ => [bytes(pass.bytes), duration(self.seconds(pass))],
+            };
             let layers = if let [only] = &pass.layers[..] { only.clone() } else { count(pass.layers.len()) };
             let images = count(self.datasets[pass.set].stimuli.images.len());
             rows.push([pass.name(self), images, layers, state.to_owned()].into_iter().chain(cost).collect());

@@ -46,8 +46,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_le_bytes(*four))
 }
 
-/// How many bits red, green and blue have in a BMP of 16 bits a pixel; `None` for others. Fails for arrangements that
-/// Pillow refuses.
+/// How many bits red, green and blue have in a BMP of 16 bits a pixel; `None` for others. Fails where Pillow does.
 fn bits_of_colours(bytes: &[u8]) -> Result<Option<[u32; 3]>> {
     const BITFIELDS: u32 = 3;
     let number = |at| number(bytes, at);

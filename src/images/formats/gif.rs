@@ -47,9 +47,8 @@ const NONE: &str = "there is no picture in it";
 fn canvas(decoder: &mut Decoder<&[u8]>) -> Result<(usize, usize)> {
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
     let frame = decoder.next_frame_info()?.context(NONE)?;
-    let (right, bottom) =
-        (usize::from(frame.left) + usize::from(frame.width), usize::from(frame.top) + usize::from(frame.height));
-    Ok((width.max(right), height.max(bottom)))
+    let end = |start: u16, length: u16| usize::from(start) + usize::from(length);
+    Ok((width.max(end(frame.left, frame.width)), height.max(end(frame.top, frame.height))))
 }
 
 fn decoder<'a>(bytes: &'a [u8], reading: &Reading) -> Result<Decoder<&'a [u8]>> {

@@ -62,8 +62,7 @@ impl ResizeAxis {
         let needed = self.all_inputs(outputs);
         // An even number suits the vector instructions.
         let taps = taps.next_multiple_of(2).min(needed.len());
-        let mut all =
-            FilterWeights { outputs: outputs.clone(), taps, firsts: Vec::new(), weights: Vec::new(), pairs: Vec::new() };
+        let mut all = FilterWeights { outputs: outputs.clone(), taps, firsts: vec![], weights: vec![], pairs: vec![] };
         let mut weights = Vec::new();
         for output in outputs.clone() {
             let inputs = self.inputs(output);

@@ -45,8 +45,8 @@ impl Sampling {
             ((range.start / ratio).saturating_sub(margin) as u32, (range.end.div_ceil(ratio) + margin) as u32)
         };
         let region = |ratio: Ratio| {
-            let ((first_column, end_column), (first_row, end_row)) =
-                (needed(&window.columns, ratio.across), needed(&window.rows, ratio.down));
+            let (first_column, end_column) = needed(&window.columns, ratio.across);
+            let (first_row, end_row) = needed(&window.rows, ratio.down);
             Region { first_column, end_column, first_row, end_row }
         };
         let colour = region(self.colour);
