@@ -6,6 +6,7 @@
 
 use crate::error::advise;
 use crate::nn::allow_tf32;
+use crate::torchscript::torch_release;
 use anyhow::{Context, Result, anyhow};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use serde::{Deserialize, Serialize};
@@ -101,13 +102,7 @@ pub fn name(device: Device) -> String {
 /// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
 pub const TORCH: &str = "THINGSVISION_TORCH";
 
-/// The version of the libtorch that the program was linked to.
-pub const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
-
-/// That version without what it was built for, such as `+cpu`.
-pub(crate) fn torch_release() -> &'static str {
-    LIBTORCH_VERSION.split('+').next().unwrap_or(LIBTORCH_VERSION)
-}
+pub(crate) const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
 
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");

@@ -19,6 +19,12 @@ use zip::read::{ArchiveOffset, Config};
 
 pub use nesting::on_large_stack;
 
+/// The release of the libtorch that the program was linked to, without what it was built for, such as `+cpu`.
+pub fn torch_release() -> &'static str {
+    let version = env!("THINGSVISION_LIBTORCH_VERSION");
+    version.split('+').next().unwrap_or(version)
+}
+
 /// Of a longer message the end is kept, which says what happened; before it stands where.
 const LONGEST_MESSAGE: usize = 8000;
 

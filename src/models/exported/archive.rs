@@ -1,9 +1,8 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
 use super::dry_run::NOT_TWO;
-use crate::device::torch_release;
 use crate::error::{Advice, advise, text_of};
-use crate::torchscript::{self, Script};
+use crate::torchscript::{self, Script, torch_release};
 use anyhow::{Context, Error, Result};
 use std::fs::File;
 use std::io::Read;
