@@ -24,7 +24,7 @@ pub struct Request {
     pub from_embedding: Option<PathBuf>,
     /// fMRI images with the conditions along the fourth axis, one of each subject.
     pub nifti: Vec<PathBuf>,
-    /// Which of their voxels.
+    /// Which of their voxels; features with a mask are read as such images.
     pub mask: Vec<PathBuf>,
     /// Odd-one-out judgements.
     pub from_triplets: Option<PathBuf>,
@@ -82,18 +82,20 @@ impl Request {
                 "give a 3-D image that is 1 in the voxels of a region, or of the brain, and 0 elsewhere: --mask mask.nii.gz",
             ));
         }
-        let of_rows = self.average_by.is_some() || !(self.conditions.is_empty() && self.residuals.is_empty());
+        let files = [&self.conditions, &self.partitions, &self.residuals];
+        let of_rows = self.average_by.is_some() || files.into_iter().any(|files| !files.is_empty());
         let of_features =
             self.metric.is_some() || self.on_constant != OnConstant::default() || self.noise != NoiseModel::default();
         let faults = [
-            (self.nifti.is_empty() && !self.mask.is_empty(), "--mask goes with --nifti"),
             (!self.ids.is_empty() && !self.conditions.is_empty(), "--conditions does not go with --ids"),
             (self.average_by.is_some() && !self.conditions.is_empty(), "--average-by does not go with --conditions"),
-            (!self.partitions.is_empty() && self.conditions.is_empty(), "--partitions goes with --conditions"),
-            (self.from_triplets.is_some() && (of_rows || of_features), "of triplets there are neither rows nor metrics"),
+            (
+                self.from_triplets.is_some() && (of_rows || of_features),
+                "--from-triplets goes with --ids, --condensed and --out alone",
+            ),
         ];
         match faults.into_iter().find(|(is_fault, _)| *is_fault) {
-            Some((_, problem)) => Err(advise(problem, "leave out what does not go together, or give what goes with it")),
+            Some((_, problem)) => Err(advise(problem, "leave out one of them")),
             None => Ok(()),
         }
     }
@@ -105,5 +107,23 @@ pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     match &request.from_triplets {
         Some(path) => triplets::run(path, request, observer),
         None => compute::run(request, observer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_written_as_flags_are_called_and_contradictions_are_refused() {
+        let request = |text: &str| toml::from_str::<Request>(text).map_err(anyhow::Error::from);
+        let good =
+            request("features = ['x.npy']\nmetric = 'odd-one-out'\naverage_by = 'folder'\npartitions = ['p.txt']").unwrap();
+        assert_eq!((good.metric(), good.average_by), (Metric::OddOneOut, Some(AverageBy::Folder)));
+        good.check().unwrap();
+        let problem = |text: &str| request(text).and_then(|request| request.check()).unwrap_err().to_string();
+        assert_eq!(problem("features = ['x.npy']\nfrom_triplets = 't.csv'"), "an RDM is made of one kind of source");
+        assert!(problem("from_triplets = 't.csv'\nmetric = 'cosine'").starts_with("--from-triplets goes with"));
+        assert!(problem("feature = ['x.npy']").contains("unknown field `feature`"));
     }
 }
