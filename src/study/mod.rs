@@ -4,6 +4,7 @@
 mod compare;
 mod figure;
 mod methods;
+mod one_or_more;
 mod passes;
 mod plan;
 mod record;
