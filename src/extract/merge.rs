@@ -11,7 +11,7 @@ use crate::hash::blake3_of_file;
 use crate::images::Origin;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::output::RowFile;
+use crate::output::{RowFile, start_of_rows};
 use crate::parallel::parallel;
 use crate::rdm::ids;
 use crate::run::{FILES, LayerRecord, Shard, is_run};
@@ -156,10 +156,9 @@ fn join(parts: &[Part], record: &Record, layer: usize, place: &Path) -> Result<(
     let mut room = vec![0; to.row_bytes() * (PIECE / to.row_bytes()).max(1)];
     for part in parts {
         let from = part.folder.join(file);
+        let start = start_of_rows(&from, part.rows.len(), shape, record.dtype)?;
         let mut copy = || -> Result<()> {
             let mut from = File::open(&from)?;
-            let bytes = (part.rows.len() * to.row_bytes()) as u64;
-            let start = from.metadata()?.len().checked_sub(bytes).context("it is too short")?;
             from.seek(SeekFrom::Start(start))?;
             let mut row = part.rows.start;
             while row < part.rows.end {

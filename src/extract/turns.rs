@@ -1,6 +1,5 @@
 //! Threads that take turns by number.
 
-use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets threads pass in the order of their numbers from 0 on, whatever order they come in: one at a time, or as many as
@@ -20,16 +19,9 @@ struct State {
 }
 
 /// Why a turn never comes: a thread before has failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("stopped, since another worker failed")]
 pub struct Abandoned;
-
-impl fmt::Display for Abandoned {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("stopped, since another worker failed")
-    }
-}
-
-impl std::error::Error for Abandoned {}
 
 impl Turns {
     /// Lets `number` threads pass together.

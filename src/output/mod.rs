@@ -48,13 +48,22 @@ pub trait Form: Sync {
 }
 
 /// All of them; the first is what is written unless another is asked for.
-pub const FORMS: [&dyn Form; 1] = [&npy::Npy];
+pub const FORMS: &[&dyn Form] = &[&npy::Npy];
 
 /// The form of the file at `path`, by its ending.
 fn form(path: &Path) -> Result<&'static dyn Form> {
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    let found = FORMS.into_iter().find(|form| form.ending() == ending);
+    let found = FORMS.iter().find(|form| form.ending() == ending).copied();
     found.with_context(|| format!("`{}` has no ending of a form of output", path.display()))
+}
+
+/// Where the rows of the file at `path` begin, which is an array `[rows, shape…]`.
+pub(crate) fn start_of_rows(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<u64> {
+    Ok(form(path)?.header(&whole(rows, shape), dtype).len() as u64)
+}
+
+fn whole(rows: usize, shape: &[usize]) -> Vec<usize> {
+    [rows].iter().chain(shape).copied().collect()
 }
 
 /// A file of `[rows, …]` whose rows are written in any order, by any thread.
@@ -76,7 +85,7 @@ impl RowFile {
     /// it is to be kept.
     pub fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype, keep: bool) -> Result<Self> {
         let form = form(path)?;
-        let all: Vec<_> = [rows].iter().chain(shape).copied().collect();
+        let all = whole(rows, shape);
         let row_bytes = shape.iter().product::<usize>() * dtype.bytes();
         let (header, trailer) = (form.header(&all, dtype), form.trailer(&all, dtype));
         let start = header.len() as u64;
