@@ -1,7 +1,7 @@
 //! The main job: the activations of layers for images, and their RDMs, in the folder of a run.
 //!
 //! A [`Request`] says what is wanted; a [`Plan`] is what that comes to on this machine; [`extract`] makes it, or goes on with what is
-//! there. [`resume`], [`merge`] and [`verify`] begin with the record of a run, which holds its request.
+//! there. [`resume()`], [`merge()`] and [`verify()`] begin with the record of a run, which holds its request.
 
 mod batches;
 mod claim;

@@ -36,7 +36,7 @@ pub struct TensorEntry {
     pub kind: Kind,
 }
 
-/// The by-product of building a network in a [`Scope`](super::Scope).
+/// The by-product of building a network in a `Scope`.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
     /// All modules, parents before children, in the order of PyTorch's `named_modules()`.

@@ -1,12 +1,12 @@
 //! A small `torch.nn`: modules with PyTorch's names, whose every call can be tapped.
 //!
 //! tch gives tensors but no forward hooks, and its closures lose the module names. Here a network is built in a
-//! [`Scope`], which notes each module and tensor in a [`Manifest`], and runs in a [`Pass`], which is shown the output
+//! `Scope`, which notes each module and tensor in a [`Manifest`], and runs in a `Pass`, which is shown the output
 //! of every call. A [`Trace`] of one dry run gives the sequence of calls; a [`Plan`] says which calls to keep.
 //!
 //! Rules: activations are batch first; no tensor is modified in place (a kept output must stay what it was), so
 //! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations. Only `fuse`, by which
-//! [`run`] computes several modules at once, writes into tensors that nobody else holds.
+//! `run` computes several modules at once, writes into tensors that nobody else holds.
 
 mod activation;
 mod attention;

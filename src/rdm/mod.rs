@@ -1,6 +1,7 @@
 //! Representational dissimilarity matrices: how different each pair of stimuli is to a layer, a brain area, a person.
 //!
-//! A [`Request`] says what is wanted, and [`run`] does it. A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`] were read, with the IDs of their stimuli.
+//! A [`Request`] says what is wanted, and [`run`] does it. A [`Job`] computes one from features, by a [`Metric`]; [`Rdms`]
+//! were read, with the IDs of their stimuli.
 
 mod align;
 mod angles;

@@ -1,8 +1,9 @@
 //! Representational similarity analysis: how well the RDM of a layer agrees with those from behaviour or fMRI, and how
 //! sure that is.
 //!
-//! A [`Request`] says what is wanted, and [`analyse`] does it. An [`Analysis`] holds models and targets of the same stimuli. Its scores follow from a [`Comparison`]; [`permute`]
-//! tests them, [`bootstrap()`] gives intervals and compares models, [`Analysis::ceilings`] says what could be reached.
+//! A [`Request`] says what is wanted, and [`analyse()`] does it. An [`Analysis`] holds models and targets of the same
+//! stimuli. Its scores follow from a [`Comparison`]; [`permute`] tests them, [`bootstrap()`] gives intervals and compares
+//! models, [`Analysis::ceilings`] says what could be reached.
 
 mod analyse;
 mod analysis;
