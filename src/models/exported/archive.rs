@@ -70,7 +70,8 @@ pub fn check_kind(path: &Path) -> Result<()> {
 pub fn explain(path: &Path, error: Error) -> Error {
     let text = text_of(&error);
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    let torch = torch_release().trim_end_matches(".0");
+    let torch = torch_release();
+    let torch = torch.strip_suffix(".0").unwrap_or(torch);
     let newer = format!("it was written by a newer PyTorch than this program has: export it with torch {torch}");
     let hint = if says(&["Attempted to read a PyTorch file with version"]) {
         &newer
