@@ -102,8 +102,6 @@ pub fn name(device: Device) -> String {
 /// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
 pub const TORCH: &str = "THINGSVISION_TORCH";
 
-pub(crate) const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
-
 /// The libtorch that the program was linked to.
 const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
 

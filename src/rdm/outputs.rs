@@ -38,6 +38,12 @@ pub fn check(outputs: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> 
     Ok(())
 }
 
+/// Fails if an RDM cannot be written to `output`, or if that or the IDs beside it are read.
+pub fn check_rdm(output: &Path, inputs: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    check_folder(output)?;
+    check(&with_ids(output), inputs)
+}
+
 /// Fails if `output` is called as a folder.
 pub fn check_name(output: &Path, hint: &str) -> Result<()> {
     if output.as_os_str().as_encoded_bytes().ends_with(b"/") {

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes the mean RDM of all subjects in all files.
 pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Observer) -> Result<()> {
-    outputs::check_folder(out)?;
-    outputs::check(&outputs::with_ids(out), files.iter().flat_map(|file| outputs::read_of(file)))?;
+    outputs::check_rdm(out, files.iter().flat_map(|file| outputs::read_of(file)))?;
     let (rdms, assumed) = of_all_subjects(files)?;
     let order = if assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
     observer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
@@ -52,8 +51,7 @@ pub fn convert(file: &Path, out: &Path, condensed: bool, observer: &dyn Observer
 
 /// Writes the RDM of categories.
 pub fn categories(labels: &Path, out: &Path, observer: &dyn Observer) -> Result<()> {
-    outputs::check_folder(out)?;
-    outputs::check(&outputs::with_ids(out), [labels.to_owned()])?;
+    outputs::check_rdm(out, [labels.to_owned()])?;
     let categories = Categories::read(labels)?;
     if let Some(header) = &categories.header {
         observer.note(&format!("took the first line for a header: `{header}`"));

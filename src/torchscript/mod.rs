@@ -19,10 +19,12 @@ use zip::read::{ArchiveOffset, Config};
 
 pub use nesting::on_large_stack;
 
-/// The release of the libtorch that the program was linked to, without what it was built for, such as `+cpu`.
+/// The version of the libtorch that the program was linked to, `2.11.0+cpu`.
+pub(crate) const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
+
+/// Its release, without what it was built for, such as `+cpu`.
 pub fn torch_release() -> &'static str {
-    let version = env!("THINGSVISION_LIBTORCH_VERSION");
-    version.split('+').next().unwrap_or(version)
+    LIBTORCH_VERSION.split('+').next().unwrap_or(LIBTORCH_VERSION)
 }
 
 /// Of a longer message the end is kept, which says what happened; before it stands where.

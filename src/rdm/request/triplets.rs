@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     let out = request.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
     let ids = subject::one_of(&request.ids, "--ids", 0, 1)?;
-    outputs::check_folder(&out)?;
-    outputs::check(&outputs::with_ids(&out), [path].into_iter().chain(ids).map(Path::to_owned))?;
+    outputs::check_rdm(&out, [path].into_iter().chain(ids).map(Path::to_owned))?;
     let ids = ids.map(names).transpose()?;
     let triplets = Triplets::read(path, ids)?;
     let rdms = triplets.rdm();
