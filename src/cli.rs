@@ -1,20 +1,16 @@
 //! The command line: flags and their help, nothing else.
 
-mod extract;
-mod pixels;
 mod plot;
 mod rdm;
 mod rsa;
 
-pub use extract::Extract;
-pub use pixels::Pixels;
 pub use plot::{Plot, PlotCommand};
 pub use rdm::{Rdm, RdmCommand};
 pub use rsa::{Cka, Rsa};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-use thingsvision::extract::Request;
+use thingsvision::extract::{Overrides, Request};
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
 ///
@@ -48,9 +44,9 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Where networks and their weights are looked for.
-    pub fn places(&self) -> Request {
-        Request { registry: self.registry.clone(), cache: self.cache.clone(), offline: self.offline, ..Request::default() }
+    /// `request` with where networks and their weights are looked for.
+    pub fn placed(&self, request: Request) -> Request {
+        Request { registry: self.registry.clone(), cache: self.cache.clone(), offline: self.offline, ..request }
     }
 }
 
@@ -73,7 +69,7 @@ pub enum Command {
         override_usage = "thingsvision extract [OPTIONS] --model <MODEL> --images <DIR|STACK>\n       \
                           thingsvision extract [OPTIONS] --model <MODEL> --image-list <FILE>"
     )]
-    Extract(Box<Extract>),
+    Extract(Box<Request>),
     /// Go on with an extraction that was stopped: the command that began it, where it was given
     Resume(Resume),
     /// Join the shards of an extraction to one run
@@ -209,7 +205,7 @@ pub struct Layers {
     // Last, for what follows would get their heading.
     /// What the network is shown of an image
     #[command(flatten)]
-    pub pixels: Pixels,
+    pub pixels: Overrides,
 }
 
 /// `thingsvision weights`

@@ -25,14 +25,14 @@ fn main() -> ExitCode {
 
 /// Does what the command line asks for.
 fn run(cli: &Cli, printer: Printer) -> Result<()> {
-    let places = cli.places();
+    let places = cli.placed(Request::default());
     match &cli.command {
         Command::Models(arguments) => commands::models::run(arguments, &places, printer),
         Command::Layers(arguments) => commands::layers::run(arguments, &places, printer),
         Command::Extract(arguments) => {
             // What cannot be written down is not recorded.
             let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<_>>().unwrap_or_default();
-            commands::extract::run(&Request { command: words, ..arguments.request(&places) }, printer)
+            commands::extract::run(&Request { command: words, ..cli.placed(Request::clone(arguments)) }, printer)
         }
         Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &read_command)?, printer),
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
@@ -52,7 +52,7 @@ fn read_command(words: &[String]) -> Result<Request> {
     let cli = Cli::try_parse_from(words).map_err(|error| anyhow::anyhow!(first_line(error)));
     let cli = cli.context("the recorded command cannot be read")?;
     match &cli.command {
-        Command::Extract(arguments) => Ok(arguments.request(&cli.places())),
+        Command::Extract(arguments) => Ok(cli.placed(Request::clone(arguments))),
         _ => bail!("the recorded command is no `extract`"),
     }
 }

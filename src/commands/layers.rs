@@ -15,7 +15,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     let request = Request { models: vec![arguments.model.clone()], ..places.clone() };
     let Sources { registry, .. } = Sources::open(&request, &printer)?;
     let choice = registry.choose(&arguments.model)?;
-    let shown = arguments.pixels.overrides().preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
+    let shown = arguments.pixels.preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
         advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")
     })?;
     let model = outline(&choice)?;

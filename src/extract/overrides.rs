@@ -7,27 +7,59 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 /// Changes to a preprocessing; what is left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[command(next_help_heading = "Pixels, where they are to differ from what the weights were trained with")]
 #[serde(default, deny_unknown_fields)]
 pub struct Overrides {
-    /// The length in pixels that the shorter side is resized to.
+    /// The length in pixels that the shorter side is resized to
+    #[arg(long, value_name = "N", value_parser = parse_side)]
     pub resize: Option<usize>,
-    /// The side of the square cut out of the middle.
+
+    /// The side of the square cut out of the middle; around smaller pictures it is black
+    #[arg(long, value_name = "N", value_parser = parse_side)]
     pub crop: Option<usize>,
-    /// How pictures are resized.
+
+    /// How pictures are resized
+    #[arg(long, value_enum)]
     pub interpolation: Option<Interpolation>,
-    /// Whether the whole resized picture is shown.
+
+    /// Show the whole resized picture; all must come to the same size
+    #[arg(long, conflicts_with = "crop")]
     pub no_crop: bool,
-    /// Whether the whole picture is squashed into the square that would be cut out.
+
+    /// Squash the whole picture into the square that would be cut out (its side: --crop)
+    #[arg(long, conflicts_with_all = ["resize", "no_crop"])]
     pub squash: bool,
-    /// The name of another preprocessing to begin with.
+
+    /// Take the preprocessing of this name: imagenet, clip (of OpenAI), half (mean and std 0.5), or one of the registry;
+    /// what follows changes it
+    #[arg(long, value_name = "NAME")]
     pub preprocess: Option<String>,
-    /// Subtracted from red, green and blue after division by 255.
+
+    /// Subtracted from red, green and blue after division by 255: 0.485,0.456,0.406
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
     pub mean: Option<[f64; 3]>,
-    /// Then they are divided by these.
+
+    /// Then they are divided by these
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
     pub std: Option<[f64; 3]>,
-    /// Whether pictures are resized as by Pillow before version 13.
+
+    /// Resize as Pillow did before version 13, which differs for pictures taller than about 2:1
+    #[arg(long)]
     pub pillow_12: bool,
+}
+
+fn parse_channels(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    let numbers = numbers.ok().filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+    numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(|| "three numbers are needed: 0.5,0.5,0.5".to_owned())
+}
+
+fn parse_side(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(side @ 1..=MOST_SHOWN) => Ok(side),
+        _ => Err(format!("a number of pixels from 1 to {MOST_SHOWN} is needed")),
+    }
 }
 
 impl Overrides {

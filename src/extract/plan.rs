@@ -274,8 +274,8 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Resul
         beside: runs.iter().map(|run| parameters(run) * 4).sum::<usize>().saturating_add(sums),
         exact: runs.iter().any(|run| run.is_exact(request)),
         rows_stand_alone: rows_stand_alone(),
-        batch_size: request.batch_size,
-        workers: request.workers,
+        batch_size: request.batch_size.map(|size| size as usize),
+        workers: request.workers.map(|workers| workers as usize),
     };
     demand.meet()
 }

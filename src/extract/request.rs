@@ -14,70 +14,142 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// An extraction. `Request { models: vec!["alexnet".into()], images: vec!["things/".into()], ..Request::default() }` is a whole one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Names of the registry, with or without a weights tag, or files of networks that PyTorch exported. Images are decoded once for all.
+    /// The model, as `thingsvision models` lists it; `resnet50.imagenet1k_v2` selects weights by their tag. Or a file: a
+    /// network that PyTorch exported (examples/export_model.py). Repeat for more: images are then decoded once for all
+    #[arg(long = "model", value_name = "MODEL|FILE.pt", required = true)]
     pub models: Vec<String>,
-    /// PyTorch's names, with `@k` for a call, `:element` for one of several tensors, or globs; empty for each model's default layer.
+
+    /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
+    /// called more than once gives its last output, NAME@0 the first; of one that gives several tensors, NAME:1 is the
+    /// second. `input` is the preprocessed image, `output` the end of the network [default: the model's penultimate layer]
+    #[arg(long = "layer", value_name = "NAME|GLOB")]
     pub layers: Vec<String>,
-    /// Whose weights.
+
+    /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
+    #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
     pub weights: Weights,
-    /// Of random weights, as `torch.manual_seed`.
+
+    /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// The folder in which a folder for each run is made.
+
+    /// Where the run's folder, named after model and weights, is made
+    #[arg(long, value_name = "DIR", default_value = "activations")]
     pub out: PathBuf,
-    /// What is kept of each activation; that of the default layer, or all.
+
+    /// What is kept of each activation [default: none; for the default layer of a model, the readout that goes with it]
+    #[arg(long, value_enum)]
     pub readout: Option<Readout>,
-    /// Which tokens are special; as the model says.
+
+    /// Which tokens of a layer stand for no part of the picture, for the readouts cls and patches: `cls` (the first is the
+    /// class token), `cls+4` (then 4 registers), `4` (4 registers, no class token), `none` [default: as the model says]
+    #[arg(long, value_name = "cls|cls+N|N|none")]
     pub tokens: Option<Tokens>,
-    /// The type of the stored numbers.
+
+    /// The type of the stored numbers
+    #[arg(long, value_enum, default_value_t)]
     pub dtype: Dtype,
-    /// Over which images the rows are means.
+
+    /// Store one row for each folder of images, the mean over the images in it, instead of one for each image
+    #[arg(long, value_enum, value_name = "folder")]
     pub average_by: Option<AverageBy>,
-    /// The RDM stored beside each layer.
+
+    /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
+    #[arg(long, value_enum, default_value_t)]
     pub rdm: RunRdm,
-    /// What is done about images of which no correlation is defined.
+
+    /// What to do about images for which a layer gives the same value everywhere, so that no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
     pub on_constant: OnConstant,
-    /// Where the network runs.
+
+    /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
     pub device: Preference,
-    /// How it computes.
+
+    /// How the network computes. On the CPU fp32 only; the others are faster on a GPU, and rougher
+    #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
-    /// Images in one pass; 16, of fewer than 256 images less.
-    pub batch_size: Option<usize>,
-    /// Threads that decode images and run the network; one a core.
-    pub workers: Option<usize>,
-    /// Whether each module is computed by itself, in PyTorch's order of operations.
+
+    /// Images in one pass [default: 16, of fewer than 256 images less]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
+
+    /// Threads that decode images and run the network [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+
+    /// Compute each module by itself and in PyTorch's order of operations, for the same last digits; slower. Without it
+    /// modules are computed together where no output in between is wanted, which agrees to 1e-5 of a layer's largest value
+    #[arg(long)]
     pub exact: bool,
-    /// Whether a run that is there is replaced.
+
+    /// Replace a run that is already there, or start anew one that was not finished and differs
+    #[arg(long)]
     pub force: bool,
-    /// The part of the rows that is made.
+
+    /// Compute one of several parts, 1/8 to 8/8, into a folder of its own; `thingsvision merge` joins them. In a Slurm job
+    /// array: --shard $SLURM_ARRAY_TASK_ID/8
+    #[arg(long, value_name = "I/K")]
     pub shard: Option<Shard>,
-    /// Whether the work is shared with other processes that are given the same request.
+
+    /// Share the work with other processes that are given the same command, now or later, in other terminals, jobs, or on
+    /// machines that see the same files. What one that dies had begun is taken over by the others
+    #[arg(long, conflicts_with_all = ["force", "shard"])]
     pub join: bool,
-    /// Folders of images, or one stack of them; with a list, where its paths begin.
+
+    /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path. Repeat for
+    /// more; or one file with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
+    #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present = "image_list")]
     pub images: Vec<PathBuf>,
-    /// A list of images: a path a line, or a table with a column `path`.
+
+    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path`. Relative paths begin
+    /// at the folder of the list, or at the one that --images names
+    #[arg(help_heading = "Images", long, value_name = "FILE")]
     pub image_list: Option<PathBuf>,
-    /// The data set of an HDF5 stack.
+
+    /// The data set in an HDF5 stack, such as imgBrick [default: the only one that can hold images]
+    #[arg(help_heading = "Images", long, value_name = "NAME")]
     pub dataset: Option<String>,
-    /// Which images of a stack, counted from 0: `0-99,205`, or a file of numbers.
+
+    /// The images of a stack that are wanted, counted from 0: 0-99,205, or a file of such numbers
+    #[arg(help_heading = "Images", long, value_name = "LIST|FILE")]
     pub indices: Option<String>,
-    /// Whether files that cannot be read are left out.
+
+    /// Leave out files that are no images or cannot be read, and list them in skipped.txt; all images are decoded once
+    /// before the run to find them. Without it the first such file stops the run before it begins
+    #[arg(help_heading = "Images", long)]
     pub skip_unreadable: bool,
-    /// Whether pictures are turned upright as their EXIF orientation says.
+
+    /// Turn pictures upright as their EXIF orientation says; Pillow and torchvision do not
+    #[arg(help_heading = "Images", long)]
     pub exif_orientation: bool,
-    /// Larger pictures are refused.
+
+    /// Refuse larger pictures, as Pillow does
+    #[arg(help_heading = "Images", long, value_name = "N", default_value_t = Reading::default().max_pixels, value_parser = parse_max_pixels)]
     pub max_pixels: usize,
-    /// What the network is shown instead of what its weights were trained with.
+
+    // Last, for what follows would get its heading.
+    /// What the network is shown of an image, instead of what its weights were trained with
+    #[command(flatten)]
     pub pixels: Overrides,
-    /// A file that adds models.
+
+    /// A file that adds models
+    #[arg(skip)]
     pub registry: Option<PathBuf>,
-    /// Where fetched weights are kept; `THINGSVISION_CACHE`, else the platform's cache folder.
+
+    /// Where fetched weights are kept; `THINGSVISION_CACHE`, else the platform's cache folder
+    #[arg(skip)]
     pub cache: Option<PathBuf>,
-    /// Whether the network is never used.
+
+    /// Whether the network is never used
+    #[arg(skip)]
     pub offline: bool,
-    /// The words of the command line that said this, for the record.
+
+    /// The words of the command line that said this, for the record
+    #[arg(skip)]
     #[serde(skip)]
     pub command: Vec<String>,
 }
@@ -131,6 +203,15 @@ pub enum RunRdm {
     None,
 }
 
+fn parse_max_pixels(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|pixels| *pixels > 0).ok_or_else(|| "a number of pixels is needed".to_owned())
+}
+
+/// Any seed that PyTorch takes: a negative one stands for the number with the same 64 bits.
+fn parse_seed(text: &str) -> Result<u64, std::num::ParseIntError> {
+    text.parse().or_else(|error| text.parse::<i64>().map(|seed| seed as u64).map_err(|_| error))
+}
+
 impl Request {
     /// Fails for what contradicts itself, whatever there is on this machine.
     pub fn check(&self) -> Result<()> {
@@ -146,7 +227,7 @@ impl Request {
         if self.join && (self.force || self.shard.is_some()) {
             return Err(advise("--join goes with neither --force nor --shard", "leave out one of them"));
         }
-        if [self.batch_size, self.workers, Some(self.max_pixels)].contains(&Some(0)) {
+        if self.max_pixels == 0 || [self.batch_size, self.workers].contains(&Some(0)) {
             return Err(advise("--batch-size, --workers and --max-pixels must be at least 1", "leave them out for the defaults"));
         }
         self.pixels.check()
