@@ -8,7 +8,7 @@ use thingsvision::rsa::cka::{Compared, compare};
 
 /// Compares all layers with each other, and prints the matrix.
 pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {
-    let compared = compare(&arguments.request(), &printer)?;
+    let compared = compare(&arguments.request, &printer)?;
     printer.data(&if arguments.json { json(&compared)? } else { text(&compared) })?;
     printer.note(&said(arguments, &compared));
     Ok(())
@@ -16,7 +16,7 @@ pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {
 
 /// What must be known to read the matrix.
 fn said(arguments: &Cka, Compared { layers, alignment, .. }: &Compared) -> String {
-    let kind = if arguments.unbiased { "unbiased " } else { "" };
+    let kind = if arguments.request.unbiased { "unbiased " } else { "" };
     let order = match (&alignment.ids, alignment.assumed) {
         (Some(_), false) => "matched by name",
         (Some(_), true) => "without names on one side, so taken to be in the same order",

@@ -9,7 +9,7 @@ use thingsvision::rdm::{self, Rdms, stored};
 /// Computes an RDM, or does something with RDMs that are there, and prints the file that was written.
 pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
     let out = match &arguments.command {
-        None => &rdm::run(&arguments.request(), &printer)?,
+        None => &rdm::run(&arguments.request, &printer)?,
         Some(RdmCommand::Check { file, json }) => return check(file, *json, printer),
         Some(RdmCommand::Average { files, pool, out }) => stored::average(files, *pool, out, &printer).map(|()| out)?,
         Some(RdmCommand::Convert { file, out, condensed }) => stored::convert(file, out, *condensed, &printer).map(|()| out)?,

@@ -9,30 +9,54 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A comparison of models with targets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
+#[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri"]))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Folders of runs, or RDM files; empty for every finished run in `activations/`.
+    /// Runs of `thingsvision extract`, or RDM files [default: every finished run in activations/]
+    #[arg(value_name = "RUN_DIR|RDM")]
     pub models: Vec<PathBuf>,
-    /// RDMs of behaviour: `[NAME=]FILE[,FILE…]`, or a glob for files.
+
+    /// An RDM of behaviour: .npy, .npz, .csv, .mat or .h5, square or condensed. Of several subjects: an array [subjects,
+    /// N, N], [N, N, subjects] or [subjects, pairs], or files with commas between, or a glob in quotes; NAME= before it names it. Repeat
+    /// for more
+    #[arg(long, value_name = "[NAME=]RDM")]
     pub behavior: Vec<String>,
-    /// RDMs of fMRI responses, likewise.
+
+    /// An RDM of fMRI responses, likewise
+    #[arg(long, value_name = "[NAME=]RDM")]
     pub fmri: Vec<String>,
-    /// How two RDMs are compared.
+
+    /// How two RDMs are compared
+    #[arg(long, value_enum, default_value_t)]
     pub compare: Comparison,
-    /// Whether the stimuli that all RDMs have are compared, instead of failing when they differ.
+
+    /// Compare the stimuli that all RDMs have, by their IDs, instead of failing when they differ
+    #[arg(long)]
     pub intersect: bool,
-    /// Permutations of the stimuli in the test; 0 for none.
+
+    /// Test by so many relabellings of the stimuli (all of them if these are not more)
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub permutations: u32,
-    /// Bootstraps for 95 % intervals; 0 for none.
+
+    /// Give 95 % intervals from so many bootstraps
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub bootstrap: u32,
-    /// To what the intervals generalise.
+
+    /// To what the intervals generalise: what is drawn in the bootstrap
+    #[arg(long, value_enum, default_value_t, requires = "bootstrap")]
     pub over: Over,
-    /// Whether models are compared with each other on every target.
+
+    /// Compare models with each other on every target (needs --bootstrap)
+    #[arg(long, requires = "bootstrap")]
     pub differences: bool,
-    /// Of all random draws.
+
+    /// Of all random draws; the result does not depend on the number of threads
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// What the names of the files that are written begin with.
+
+    /// Write PREFIX.npy (scores [targets, layers]), PREFIX.csv and PREFIX.json
+    #[arg(long, value_name = "PREFIX", default_value = "rsa")]
     pub out: PathBuf,
 }
 

@@ -11,7 +11,7 @@ use thingsvision::rsa::{Analysed, Analysis, analyse};
 
 /// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
-    let analysed = analyse(&arguments.request(), &printer)?;
+    let analysed = analyse(&arguments.request, &printer)?;
     let files = analysed.write()?;
     print(arguments, &analysed, printer)?;
     printer.note(&format!("\n  {}", text::notes(&analysed).join("\n  ")));

@@ -15,38 +15,79 @@ use std::path::{Path, PathBuf};
 
 /// An RDM of features, of an embedding, of fMRI images or of triplets. Of several subjects the lists of files hold one for all, or
 /// one for each.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti", "from_triplets"])))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Features, one stimulus a row; a file, or an array of it (`FILE:NAME`), for each subject.
+    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5; further axes are flattened. FILE:NAME is one
+    /// array of a file that holds several. Several files, one of each subject, make one file of RDMs, [subjects, N, N]; they
+    /// are aligned by their IDs, or taken to be in the same order
     pub features: Vec<PathBuf>,
-    /// An embedding, one object a row.
+
+    /// An embedding, one object a row, such as that of THINGS by SPoSE or VICE: its Euclidean distances, or with --metric
+    /// odd-one-out how rarely two objects are kept together
+    #[arg(long, value_name = "FILE")]
     pub from_embedding: Option<PathBuf>,
-    /// fMRI images with the conditions along the fourth axis, one of each subject.
+
+    /// An fMRI image of a subject, .nii or .nii.gz, with the conditions (betas) along its fourth axis. Repeat for more
+    /// subjects, each with the same conditions
+    #[arg(long, value_name = "FILE")]
     pub nifti: Vec<PathBuf>,
-    /// Which of their voxels; features with a mask are read as such images.
+
+    /// The voxels that are looked at: a 3-D image in the space of the betas, not 0 where they are wanted. Repeat for one of
+    /// each subject
+    #[arg(long, value_name = "FILE", requires = "nifti")]
     pub mask: Vec<PathBuf>,
-    /// Odd-one-out judgements.
+
+    /// Odd-one-out judgements: a table (commas, tabs or spaces) or .npy of three stimuli a line, the odd one last, by their
+    /// numbers from 0 (--ids names them) or by names. How rarely each two were kept together when both were shown
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["metric", "on_constant", "conditions", "average_by", "partitions", "noise", "residuals"]
+    )]
     pub from_triplets: Option<PathBuf>,
-    /// Correlation, or of an embedding Euclidean.
+
+    /// How the dissimilarity of two stimuli is measured [default: correlation; with --from-embedding euclidean]
+    #[arg(long, value_enum)]
     pub metric: Option<Metric>,
-    /// What is done about rows of which no correlation is defined.
+
+    /// What to do about rows with the same value everywhere, for which no correlation is defined
+    #[arg(long, value_enum, default_value_t)]
     pub on_constant: OnConstant,
-    /// The `.npy` file that is written; beside the features, if they are of one subject.
+
+    /// The file to write, .npy (`rdm convert` makes others of it) [default: FEATURES with .rdm.npy;
+    /// needed for several subjects]
+    #[arg(long, value_name = "FILE.npy")]
     pub out: Option<PathBuf>,
-    /// Whether the upper triangle alone is written.
+
+    /// Write the upper triangle alone, in SciPy's order, half the size
+    #[arg(long)]
     pub condensed: bool,
-    /// The stimulus of each row; those beside the features, or of the run that these lie in.
+
+    /// The stimulus of each row, one ID a line [default: FEATURES with .ids.txt, or images.txt of the run]. Of
+    /// several subjects this and the next files are one for all, or repeated, one for each
+    #[arg(long, value_name = "FILE")]
     pub ids: Vec<PathBuf>,
-    /// The condition of each row: rows of the same condition are averaged.
+
+    /// The condition of each row, one a line: rows of the same condition are averaged
+    #[arg(long, value_name = "FILE", conflicts_with = "ids")]
     pub conditions: Vec<PathBuf>,
-    /// Over which images the rows are averaged.
+
+    /// Average the rows of images in the same folder, as their IDs say: one stimulus for each folder
+    #[arg(long, value_enum, value_name = "folder", conflicts_with = "conditions")]
     pub average_by: Option<AverageBy>,
-    /// Of crossnobis the session or run of each row.
+
+    /// For crossnobis the session or run of each row, one a line
+    #[arg(long, value_name = "FILE", requires = "conditions")]
     pub partitions: Vec<PathBuf>,
-    /// Of Mahalanobis and crossnobis the covariance of the noise.
+
+    /// For mahalanobis and crossnobis the covariance of the noise
+    #[arg(long, value_enum, default_value_t)]
     pub noise: NoiseModel,
-    /// From which it is estimated, `[scans, units]`; the deviations of rows from their condition's mean.
+
+    /// Residuals to estimate the noise from, [scans, units] [default: the deviations of rows from their condition's mean]
+    #[arg(long, value_name = "FILE")]
     pub residuals: Vec<PathBuf>,
 }
 

@@ -18,16 +18,23 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A comparison of layers with each other.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Folders of runs, of which all layers are compared, or files of features `[N, P]`.
+    /// Runs of `thingsvision extract` (all their layers), or files of features [stimuli, units]: at least two layers
+    #[arg(required = true, value_name = "RUN_DIR|FEATURES")]
     pub features: Vec<PathBuf>,
-    /// Whether the stimuli that all have are compared, instead of failing when they differ.
+
+    /// Compare the stimuli that all have, by their IDs, instead of failing when they differ
+    #[arg(long)]
     pub intersect: bool,
-    /// Whether the unbiased estimate of HSIC is used.
+
+    /// Use the unbiased estimate of HSIC: 0 on average for unrelated features, may be negative
+    #[arg(long)]
     pub unbiased: bool,
-    /// The `.npy` file of the matrix, if it is to be written.
+
+    /// Write the matrix, [layers, layers] float64
+    #[arg(long, value_name = "FILE.npy")]
     pub out: Option<PathBuf>,
 }
 
