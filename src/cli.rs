@@ -1,16 +1,14 @@
 //! The command line: flags and their help, nothing else.
 
-mod plot;
 mod rdm;
-mod rsa;
 
-pub use plot::{Plot, PlotCommand};
 pub use rdm::{Rdm, RdmCommand};
-pub use rsa::{Cka, Rsa};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::extract::{Overrides, Request};
+use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest};
+use thingsvision::rsa::{self, cka};
 
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
 ///
@@ -249,4 +247,58 @@ pub enum WeightsCommand {
         #[arg(long)]
         model: String,
     },
+}
+
+/// `thingsvision rsa`
+#[derive(Debug, clap::Args)]
+pub struct Rsa {
+    /// What is to be compared
+    #[command(flatten)]
+    pub request: rsa::Request,
+
+    /// Print what was done, with all formulas, ready for a methods section
+    #[arg(long)]
+    pub explain: bool,
+
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `thingsvision cka`
+#[derive(Debug, clap::Args)]
+pub struct Cka {
+    /// What is to be compared
+    #[command(flatten)]
+    pub request: cka::Request,
+
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `thingsvision plot`
+#[derive(Debug, clap::Args)]
+pub struct Plot {
+    /// What to draw
+    #[command(subcommand)]
+    pub command: PlotCommand,
+}
+
+/// The subcommands of `thingsvision plot`.
+#[derive(Debug, Subcommand)]
+pub enum PlotCommand {
+    /// Draw RDMs as heat maps side by side, the same stimuli in the same order
+    ///
+    ///   thingsvision plot rdm behavior.npy activations/clip-vit --cluster behavior.npy --clusters 5
+    #[command(verbatim_doc_comment)]
+    Rdm(RdmRequest),
+    /// Draw a map of the stimuli by classical multidimensional scaling: near each other if they are alike
+    Mds(MdsRequest),
+    /// Draw the scores of `thingsvision rsa` as bars: networks and targets, pretrained beside random
+    ///
+    /// Runs that differ in the random seed alone are drawn as one bar, their mean, with a dot for each seed.
+    Bars(ScoresRequest),
+    /// Draw the scores of `thingsvision rsa` along the layers of each network
+    Layers(ScoresRequest),
 }

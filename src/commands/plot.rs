@@ -8,10 +8,10 @@ use thingsvision::plot::{draw_bars, draw_layers, draw_maps, draw_rdms};
 /// Draws what is wanted, and prints the paths of the pictures.
 pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
     let pictures = match &arguments.command {
-        PlotCommand::Rdm(wanted) => draw_rdms(&wanted.request(), &printer),
-        PlotCommand::Mds(wanted) => draw_maps(&wanted.request(), &printer),
-        PlotCommand::Bars(wanted) => draw_bars(&wanted.scores, wanted.out.as_deref(), &printer),
-        PlotCommand::Layers(wanted) => draw_layers(&wanted.scores, wanted.out.as_deref(), &printer),
+        PlotCommand::Rdm(wanted) => draw_rdms(wanted, &printer),
+        PlotCommand::Mds(wanted) => draw_maps(wanted, &printer),
+        PlotCommand::Bars(wanted) => draw_bars(wanted, &printer),
+        PlotCommand::Layers(wanted) => draw_layers(wanted, &printer),
     };
     pictures?.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
 }

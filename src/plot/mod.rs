@@ -1,6 +1,6 @@
 //! Pictures: RDMs as heat maps, maps of stimuli, bars and profiles of scores, as SVG and PNG.
 //!
-//! A [`Request`] says what is wanted. All is laid out as a `Picture`, shapes at known places; SVG is written from it, and PNG
+//! A request ([`RdmRequest`], [`MdsRequest`], [`ScoresRequest`]) says what is wanted. All is laid out as a `Picture`, shapes at known places; SVG is written from it, and PNG
 //! drawn from the SVG, so the two agree.
 
 mod axis;
@@ -24,7 +24,7 @@ mod svg;
 mod thumbnail;
 
 pub use colours::Scale;
-pub use request::{Request, draw_bars, draw_layers, draw_maps, draw_rdms};
+pub use request::{MdsRequest, RdmRequest, ScoresRequest, Shown, draw_bars, draw_layers, draw_maps, draw_rdms};
 
 pub(crate) use bars::bars;
 pub(crate) use categories::categories;

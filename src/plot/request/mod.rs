@@ -6,7 +6,7 @@ mod sources;
 mod stimuli;
 
 pub use rdms::{draw_maps, draw_rdms};
-pub use scores::{draw_bars, draw_layers};
+pub use scores::{ScoresRequest, draw_bars, draw_layers};
 
 use super::font::lacks_letters;
 use super::{Files, Picture, Scale};
@@ -16,43 +16,98 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// RDMs as heat maps ([`draw_rdms`]), or maps of their stimuli ([`draw_maps`]).
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// RDMs as heat maps ([`draw_rdms`]).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
-pub struct Request {
-    /// `[NAME=]FILE[,FILE…]`, of subjects the mean, or folders of runs; empty for every finished run in `activations/`.
-    pub rdms: Vec<String>,
-    /// Whether the stimuli that all RDMs have are drawn, instead of failing when they differ.
-    pub intersect: bool,
-    /// The RDM by whose clusters stimuli are ordered.
-    pub cluster: Option<PathBuf>,
-    /// How many clusters are marked.
-    pub clusters: Option<u32>,
-    /// `folder`, or a table of stimuli and their categories.
-    pub categories: Option<String>,
-    /// Whether stimuli stay in the given order.
-    pub keep_order: bool,
-    /// The folder of small pictures of the stimuli, under their IDs.
-    pub thumbnails: Option<PathBuf>,
-    /// Whether stimuli are not named, which is done where names fit.
-    pub no_names: bool,
-    /// Of more stimuli so many are drawn at random.
-    pub max_conditions: Option<u32>,
-    /// Of the random choice.
-    pub seed: u64,
-    /// Panels in a row; all, at most 9.
-    pub columns: Option<u32>,
-    /// Whether heat maps show dissimilarities instead of their ranks.
+pub struct RdmRequest {
+    /// Of which RDMs
+    #[command(flatten)]
+    pub shown: Shown,
+
+    /// Show the dissimilarities themselves instead of their ranks, with a scale for each RDM
+    #[arg(long)]
     pub raw: bool,
-    /// What these are.
+
+    /// What raw dissimilarities are, below the scale: '1 − r'
+    #[arg(long, value_name = "TEXT", requires = "raw")]
     pub unit: Option<String>,
-    /// Of heat maps.
+
+    /// The colours of dissimilarities
+    #[arg(long, value_enum, default_value_t)]
     pub colours: Scale,
-    /// A prefix of two pictures, or one file; `rdms` or `mds`.
+
+    /// Where the pictures go: PREFIX.png and PREFIX.svg, and PREFIX.order.csv; or one file, FILE.png or FILE.svg
+    /// [default: rdms]
+    #[arg(long, value_name = "PREFIX|FILE")]
     pub out: Option<PathBuf>,
 }
 
-impl Request {
+/// Maps of stimuli ([`draw_maps`]).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct MdsRequest {
+    /// Of which RDMs
+    #[command(flatten)]
+    pub shown: Shown,
+
+    /// Where the pictures go: PREFIX.png and PREFIX.svg, and PREFIX.points.csv; or one file, FILE.png or FILE.svg
+    /// [default: mds]
+    #[arg(long, value_name = "PREFIX|FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Which RDMs, of which stimuli, in which order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shown {
+    /// RDM files, and runs of `thingsvision extract` with all their layers; of subjects the mean is drawn. NAME= before a
+    /// file is its title [default: every finished run in activations/]
+    #[arg(value_name = "[NAME=]RDM|RUN_DIR")]
+    pub rdms: Vec<String>,
+
+    /// Draw the stimuli that all RDMs have, by their IDs, instead of failing when they differ
+    #[arg(long)]
+    pub intersect: bool,
+
+    /// Order the stimuli by clusters of this RDM (hierarchical, average linkage), the same order in all panels
+    #[arg(long, value_name = "RDM")]
+    pub cluster: Option<PathBuf>,
+
+    /// Mark so many clusters
+    #[arg(long, value_name = "K", requires = "cluster", value_parser = clap::value_parser!(u32).range(1..))]
+    pub clusters: Option<u32>,
+
+    /// Mark the categories of the stimuli, and order by them if there are no clusters: `folder`, the folder of each image,
+    /// or a table of stimulus ID and category
+    #[arg(long, value_name = "folder|FILE")]
+    pub categories: Option<String>,
+
+    /// Keep the given order
+    #[arg(long)]
+    pub keep_order: bool,
+
+    /// Show a small picture of each stimulus: the folder in which they lie under their IDs
+    #[arg(long, value_name = "DIR")]
+    pub thumbnails: Option<PathBuf>,
+
+    /// Do not write the names of stimuli, which is done where they fit
+    #[arg(long)]
+    pub no_names: bool,
+
+    /// Draw at most so many stimuli, drawn at random
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
+    pub max_conditions: Option<u32>,
+
+    /// For --max-conditions
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Panels in a row [default: all, at most 9]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub columns: Option<u32>,
+}
+
+impl Shown {
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
         if self.cluster.is_none() && self.clusters.is_some() {

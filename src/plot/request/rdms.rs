@@ -2,7 +2,7 @@
 
 use super::sources::Sources;
 use super::stimuli::Drawn;
-use super::{Request, write};
+use super::{MdsRequest, RdmRequest, Shown, write};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::numbers::{count, count_of};
@@ -18,15 +18,16 @@ use std::path::{Path, PathBuf};
 const IN_A_ROW: usize = 9;
 
 /// Draws RDMs side by side, the same stimuli in the same order, and says where the pictures are; the order is beside them.
-pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
-    let (files, table, sources, drawn) = read(request, "rdms", "order.csv", observer)?;
+pub fn draw_rdms(request: &RdmRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, table, sources, drawn) =
+        read(&request.shown, request.out.as_deref().unwrap_or(Path::new("rdms")), "order.csv", observer)?;
     if drawn.thumbnails.is_some() && drawn.rows.len() > MOST_THUMBNAILS {
         return Err(advise(
             format!("{} stimuli are too many for thumbnails", count(drawn.rows.len())),
             format!("draw at most {MOST_THUMBNAILS}: --max-conditions 100"),
         ));
     }
-    let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(request)).map(<[Panel]>::to_vec).collect();
+    let rows: Vec<Vec<Panel>> = sources.panels.chunks(columns(&request.shown)).map(<[Panel]>::to_vec).collect();
     let picture = RdmPlot {
         rows: &rows,
         stimuli: drawn.rows.len(),
@@ -46,8 +47,9 @@ pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
 }
 
 /// Draws maps of the stimuli by classical multidimensional scaling, and says where the pictures are; the points are beside them.
-pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
-    let (files, table, sources, drawn) = read(request, "mds", "points.csv", observer)?;
+pub fn draw_maps(request: &MdsRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, table, sources, drawn) =
+        read(&request.shown, request.out.as_deref().unwrap_or(Path::new("mds")), "points.csv", observer)?;
     let stimuli = drawn.rows.len();
     let map = |Panel { title, subtitle, pairs }: Panel| {
         let plane = plane(&Rdms { stimuli, ids: None, subjects: vec![pairs] })?;
@@ -59,7 +61,7 @@ pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
         names: drawn.names.as_deref(),
         thumbnails: drawn.thumbnails.as_deref(),
         groups: drawn.categories.as_ref().or(drawn.clusters.as_ref()),
-        columns: columns(request).min(3),
+        columns: columns(&request.shown).min(3),
         notes: &drawn.map_notes(),
     }
     .picture();
@@ -76,17 +78,17 @@ pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
     write(&files, &picture, &format!("Multidimensional scaling: {what}"), observer)
 }
 
-fn read(request: &Request, out: &str, table: &str, observer: &dyn Observer) -> Result<(Files, PathBuf, Sources, Drawn)> {
-    request.check()?;
-    let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;
+fn read(shown: &Shown, out: &Path, table: &str, observer: &dyn Observer) -> Result<(Files, PathBuf, Sources, Drawn)> {
+    shown.check()?;
+    let files = Files::new(out)?;
     let table = files.beside(table);
-    let mut sources = Sources::read(request, observer)?;
-    let categories = request.categories.iter().map(PathBuf::from);
+    let mut sources = Sources::read(shown, observer)?;
+    let categories = shown.categories.iter().map(PathBuf::from);
     files.check(std::slice::from_ref(&table), sources.files.iter().cloned().chain(categories))?;
-    let drawn = Drawn::choose(request, &mut sources, observer)?;
+    let drawn = Drawn::choose(shown, &mut sources, observer)?;
     Ok((files, table, sources, drawn))
 }
 
-fn columns(request: &Request) -> usize {
-    request.columns.map_or(IN_A_ROW, |columns| columns as usize)
+fn columns(shown: &Shown) -> usize {
+    shown.columns.map_or(IN_A_ROW, |columns| columns as usize)
 }

@@ -1,6 +1,6 @@
 //! The RDMs that are drawn: read, of subjects their mean, and brought to the same stimuli.
 
-use super::Request;
+use super::Shown;
 use crate::arrays;
 use crate::numbers::count;
 use crate::observer::Observer;
@@ -25,15 +25,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn read(request: &Request, observer: &dyn Observer) -> Result<Sources> {
-        let mut sources = if request.rdms.is_empty() { candidates(&[], observer)? } else { Vec::new() };
-        for named in &request.rdms {
+    pub(super) fn read(shown: &Shown, observer: &dyn Observer) -> Result<Sources> {
+        let mut sources = if shown.rdms.is_empty() { candidates(&[], observer)? } else { Vec::new() };
+        for named in &shown.rdms {
             sources.extend(read(named, observer)?);
         }
-        if let Some(path) = &request.cluster {
+        if let Some(path) = &shown.cluster {
             sources.push(mean(None, vec![path.clone()])?);
         }
-        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], request.intersect)?;
+        let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], shown.intersect)?;
         let mut notes = Vec::new();
         if alignment.left_out > 0 {
             notes.push(format!("{} stimuli that are not in all RDMs are left out.", count(alignment.left_out)));
@@ -50,7 +50,7 @@ impl Sources {
             let pairs = aligned(source.rdm.stimuli, &source.rdm.subjects[0], rows);
             panels.push(Panel { title: source.model, subtitle: source.layer, pairs });
         }
-        let reference = request.cluster.as_ref().and_then(|_| panels.pop());
+        let reference = shown.cluster.as_ref().and_then(|_| panels.pop());
         let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
         Ok(Sources { panels, stimuli, ids: alignment.ids, reference, first_rows, notes, files })
     }

@@ -1,6 +1,6 @@
 //! Which stimuli are drawn, in which order, and with which marks, names and thumbnails.
 
-use super::Request;
+use super::Shown;
 use super::sources::Sources;
 use crate::error::advise;
 use crate::numbers::count;
@@ -37,31 +37,31 @@ pub(super) struct Drawn {
 
 impl Drawn {
     /// Chooses and orders the stimuli of `sources`, all of which are brought into that order.
-    pub(super) fn choose(request: &Request, sources: &mut Sources, observer: &dyn Observer) -> Result<Drawn> {
+    pub(super) fn choose(shown: &Shown, sources: &mut Sources, observer: &dyn Observer) -> Result<Drawn> {
         let mut notes = sources.notes.clone();
-        let chosen = sample(request, sources.stimuli, &mut notes);
+        let chosen = sample(shown, sources.stimuli, &mut notes);
         let how_chosen = notes.clone();
         let categories_of = |named: &String| categories(named, sources.ids.as_deref(), sources.stimuli, observer);
-        let categories = request.categories.as_ref().map(categories_of).transpose()?;
-        let clusters = sources.reference.as_ref().map(|reference| clusters(request, reference, &chosen)).transpose()?;
+        let categories = shown.categories.as_ref().map(categories_of).transpose()?;
+        let clusters = sources.reference.as_ref().map(|reference| clusters(shown, reference, &chosen)).transpose()?;
         let in_order = match (&clusters, &categories) {
-            (Some(clusters), _) if !request.keep_order => clusters.order.clone(),
-            (None, Some(labels)) if !request.keep_order => {
+            (Some(clusters), _) if !shown.keep_order => clusters.order.clone(),
+            (None, Some(labels)) if !shown.keep_order => {
                 Clusters::of_categories(chosen.iter().map(|&row| labels.of_row[row]).collect()).order
             }
             _ => (0..chosen.len()).collect(),
         };
-        notes.extend(ordered_by(request, categories.is_some()));
+        notes.extend(ordered_by(shown, categories.is_some()));
         let rows: Vec<usize> = in_order.iter().map(|&place| chosen[place]).collect();
         for panel in &mut sources.panels {
             panel.pairs = aligned(sources.stimuli, &panel.pairs, &rows);
         }
         let ids: Option<Vec<String>> = sources.ids.as_ref().map(|ids| rows.iter().map(|&row| ids[row].clone()).collect());
-        let thumbnails = request.thumbnails.as_deref().map(|folder| thumbnails(folder, ids.as_deref())).transpose()?;
+        let thumbnails = shown.thumbnails.as_deref().map(|folder| thumbnails(folder, ids.as_deref())).transpose()?;
         Ok(Drawn {
-            names: ids.as_deref().filter(|_| !request.no_names).map(display_names),
+            names: ids.as_deref().filter(|_| !shown.no_names).map(display_names),
             clusters: clusters
-                .filter(|_| request.clusters.is_some())
+                .filter(|_| shown.clusters.is_some())
                 .map(|found| Groups::of_clusters(&found, &in_order, categories.is_some())),
             categories: categories.map(|Labels { names, of_row }| Groups {
                 of: rows.iter().map(|&row| of_row[row]).collect(),
@@ -110,30 +110,30 @@ impl Drawn {
 }
 
 /// The stimuli that are drawn, in the given order.
-fn sample(request: &Request, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
+fn sample(shown: &Shown, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
     let mut all: Vec<usize> = (0..stimuli).collect();
-    if let Some(most) = request.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
-        all.shuffle(&mut ChaCha8Rng::seed_from_u64(request.seed));
+    if let Some(most) = shown.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
+        all.shuffle(&mut ChaCha8Rng::seed_from_u64(shown.seed));
         all.truncate(most);
         all.sort_unstable();
-        notes.push(format!("{} of {} stimuli, drawn at random (seed {}).", count(most), count(stimuli), request.seed));
+        notes.push(format!("{} of {} stimuli, drawn at random (seed {}).", count(most), count(stimuli), shown.seed));
     }
     all
 }
 
-fn clusters(request: &Request, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
+fn clusters(shown: &Shown, reference: &Rdms, chosen: &[usize]) -> Result<Clusters> {
     let pairs = aligned(reference.stimuli, &reference.subjects[0], chosen);
     let rdms = Rdms { stimuli: chosen.len(), ids: None, subjects: vec![pairs] };
-    Clusters::find(&rdms, request.clusters.unwrap_or(1) as usize)
+    Clusters::find(&rdms, shown.clusters.unwrap_or(1) as usize)
 }
 
-fn ordered_by(request: &Request, categories: bool) -> Option<String> {
-    if request.keep_order {
+fn ordered_by(shown: &Shown, categories: bool) -> Option<String> {
+    if shown.keep_order {
         return None;
     }
-    if let Some(reference) = &request.cluster {
+    if let Some(reference) = &shown.cluster {
         let name = run_and_layer(reference).map_or_else(|_| String::new(), |(model, layer)| format!("{model} {layer}"));
-        let clusters = request.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
+        let clusters = shown.clusters.map_or_else(|| "clusters".to_owned(), |count| format!("{count} clusters"));
         return Some(format!("Ordered by {clusters} of {} (hierarchical, average linkage).", name.trim_end()));
     }
     categories.then(|| "Ordered by category.".to_owned())
