@@ -6,7 +6,7 @@
 //! in the same order for all sizes from 2 on and any number of threads ([`rows_stand_alone`], in fused passes).
 
 use super::journal::Journal;
-use super::keeper::Keeper;
+use super::journal::Keeper;
 use super::layers::Layer;
 use super::part::Rows;
 use super::record::Seconds;

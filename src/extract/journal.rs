@@ -2,9 +2,10 @@
 //!
 //! A text file: `rows FIRST END` for rows that are whole in the files of all layers, `damaged IMAGE`. A line is added after
 //! the rows that it names were brought to the disk; one without its end was cut off and does not count. Of several processes
-//! that make a run together each has one of its own.
+//! that make a run together each has one of its own. A [`Keeper`] brings rows to the disk now and then, and only then notes them.
 
 use super::lock::lock;
+use super::sink::Sink;
 use crate::error::advise;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -12,6 +13,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The file in the folder of an unfinished run, if one process makes it.
 const FILE: &str = "done.txt";
@@ -123,6 +126,75 @@ fn begin(mut file: File) -> std::io::Result<File> {
         file.write_all(b"\n")?;
     }
     Ok(file)
+}
+
+/// So often rows are brought to the disk: a machine that fails loses no more work than this.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What the workers have done, shared by them.
+pub(super) struct Keeper<'a> {
+    /// Those of all runs.
+    sinks: Vec<&'a Sink<'a>>,
+    /// One of each run. Who holds them brings rows to the disk; the others go on meanwhile.
+    journals: Mutex<Vec<Journal>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Rows that were written, but are not known to be on the disk.
+    rows: Vec<Range<usize>>,
+    damaged: Vec<usize>,
+    batches: usize,
+    last: Instant,
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(sinks: Vec<&'a Sink<'a>>, journals: Vec<Journal>) -> Self {
+        let state = State { rows: Vec::new(), damaged: Vec::new(), batches: 0, last: Instant::now() };
+        Self { sinks, journals: Mutex::new(journals), state: Mutex::new(state) }
+    }
+
+    /// Takes the rows that a batch has made whole, which were written in all runs.
+    pub(super) fn add(&self, rows: Vec<Range<usize>>, damaged: Vec<usize>) -> Result<()> {
+        let is_time = {
+            let mut state = self.state();
+            state.rows.extend(rows);
+            state.damaged.extend(damaged);
+            state.batches += 1;
+            state.last.elapsed() > EVERY
+        };
+        match self.journals.try_lock() {
+            Ok(journals) if is_time => self.keep_in(journals),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings all that was added to the disk, and notes it.
+    pub(super) fn keep(&self) -> Result<()> {
+        self.keep_in(self.journals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many batches were added.
+    pub(super) fn batches(&self) -> usize {
+        self.state().batches
+    }
+
+    fn keep_in(&self, mut journals: MutexGuard<Vec<Journal>>) -> Result<()> {
+        let (rows, damaged) = {
+            let mut state = self.state();
+            state.last = Instant::now();
+            (std::mem::take(&mut state.rows), std::mem::take(&mut state.damaged))
+        };
+        if rows.is_empty() && damaged.is_empty() {
+            return Ok(());
+        }
+        self.sinks.iter().try_for_each(|sink| sink.sync())?;
+        journals.iter_mut().try_for_each(|journal| journal.add(&rows, &damaged))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]

@@ -4,29 +4,23 @@
 //! there. [`resume()`], [`merge()`] and [`verify()`] begin with the record of a run, which holds its request.
 
 mod batches;
-mod claim;
 mod difference;
 mod folder;
 mod join;
 mod journal;
-mod keeper;
 mod layers;
 mod lock;
 mod make;
-mod means;
 mod merge;
 mod overrides;
 mod part;
 mod plan;
 mod rdms;
-mod recompute;
 mod record;
 mod request;
 mod resources;
-mod resume;
 mod sink;
 mod sources;
-mod space;
 mod stimuli;
 mod summary;
 mod turns;
@@ -39,9 +33,9 @@ pub use make::Finished;
 pub use merge::merge;
 pub use overrides::Overrides;
 pub use plan::{Plan, PlannedRun, State};
-pub use record::Record;
+pub use record::{ReadCommand, Record, resume};
 pub use request::{Request, RunRdm};
-pub use resume::{ReadCommand, resume};
+
 pub use sources::Sources;
 pub use stimuli::Stimuli;
 pub use verify::{Check, verify};

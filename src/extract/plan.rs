@@ -8,13 +8,14 @@ use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;
 use super::stimuli::Stimuli;
-use crate::atomic_file::lines;
+use crate::atomic_file::{free_space, lines, partial};
 use crate::device;
 use crate::error::advise;
 use crate::hash::sha256;
 use crate::images::Preprocessing;
 use crate::models::Model;
 use crate::nn::{self, Trace, rows_stand_alone};
+use crate::numbers::bytes;
 use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
 use crate::registry::Choice;
@@ -23,7 +24,8 @@ use crate::torchscript::LIBTORCH_VERSION;
 use crate::weights::{Located, Provenance, outline};
 use anyhow::Result;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
 /// The runs of a request, each of one model, that have not begun.
@@ -278,4 +280,34 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Resul
         workers: request.workers.map(|workers| workers as usize),
     };
     demand.meet()
+}
+
+/// In bytes.
+pub(super) struct Space {
+    pub(super) needed: u64,
+    pub(super) free: u64,
+}
+
+impl Space {
+    /// Fails if the disk has no room for all runs.
+    pub(super) fn check(plan: &Plan, runs: &[PlannedRun]) -> Result<Space> {
+        let out = &plan.request.out;
+        let free = free_space(out)?;
+        // What an unfinished run takes already is not needed again.
+        let of_run = |run: &PlannedRun| plan.size(run).saturating_sub(occupied(&partial(&run.folder)));
+        let needed = runs.iter().map(of_run).sum();
+        if needed > free {
+            return Err(advise(
+                format!("{} are to be written, and the disk of `{}` has {} free", bytes(needed), out.display(), bytes(free)),
+                "take fewer layers, --readout mean, --dtype f16, --rdm none, or another disk with --out",
+            ));
+        }
+        Ok(Space { needed, free })
+    }
+}
+
+/// What the files in a folder take of the disk.
+fn occupied(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
 }

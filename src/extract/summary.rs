@@ -1,10 +1,10 @@
 //! What a run says of itself before its first batch and after its last.
 
 use super::journal::Done;
+use super::plan::Space;
 use super::plan::{Loaded, Plan};
 use super::record::Seconds;
 use super::resources::Resources;
-use super::space::Space;
 use crate::numbers::{bytes, count, count_of, shape};
 use crate::observer::Observer;
 use crate::run::Shard;

@@ -1,11 +1,12 @@
 //! Is a run what its record says, and does it come out again?
 
 use super::difference::Difference;
-use super::plan::Plan;
-use super::recompute::{Recomputed, recompute};
+use super::journal::{Done, Journal};
+use super::make::Work;
+use super::plan::{Plan, PlannedRun};
+use super::record::ReadCommand;
 use super::record::Record;
 use super::request::Request;
-use super::resume::ReadCommand;
 use super::sources::Sources;
 use super::stimuli::Stimuli;
 use crate::error::{advise, text_of};
@@ -140,14 +141,20 @@ fn anew(
         Err(error) => return Ok(vec![fault("images", format!("cannot be looked at again: {}", text_of(&error)))]),
     };
     let plan = Plan::new(&request, &sources, &stimuli)?;
-    let place = Place::beside(folder)?;
-    let Recomputed { differences, rows, record: now } = recompute(&plan, folder, chosen, &place.0, observer)?;
+    let planned = plan.runs.first().context("one model is planned")?;
+    let weights = planned.weights.provenance()?.context("the weights of the run are not on this machine")?;
+    let now = plan.record(planned, weights);
+    let differences = now.differences(folder, false)?;
     let mut checks: Vec<Check> = differences.iter().map(|difference| of_difference(folder, &stimuli, difference)).collect();
     if checks.is_empty() {
         checks.push(fine("made by", "the same images, weights, preprocessing and program as now".into()));
     }
-    if !rows.is_empty() {
-        checks.push(compare(folder, record, &now, &rows, &place.0)?);
+    // Another program is to give the same rows; other images or weights are not.
+    let only_program = differences.iter().all(|difference| matches!(difference, Difference::Program(_)));
+    if only_program && !chosen.is_empty() {
+        let place = Place::beside(folder)?;
+        recompute(&plan, planned, chosen, &place.0, observer)?;
+        checks.push(compare(folder, record, &now, chosen, &place.0)?);
     }
     Ok(checks)
 }
@@ -181,6 +188,16 @@ fn changed_images(folder: &Path, stimuli: &Stimuli) -> String {
     };
     let said: Vec<_> = kinds.iter().filter_map(of_kind).collect();
     if said.is_empty() { "in another order than in the run".into() } else { said.join("; ") }
+}
+
+/// Computes the rows `chosen` of a run into files of its layers in `place`, in the same batches; all other rows there are 0.
+fn recompute(plan: &Plan, run: &PlannedRun, chosen: &[usize], place: &Path, observer: &dyn Observer) -> Result<()> {
+    let (rows, part) = (plan.rows(), 0..plan.stimuli.rows());
+    let others = Done { rows: part.clone().filter(|row| !chosen.contains(row)).collect(), ..Done::default() };
+    let batches = rows.batches(&part, &others);
+    let run = plan.files(&plan.load(run)?, place, part.clone(), false)?;
+    Work { plan, rows, part, batches, done: Done::default() }.run(vec![run], vec![Journal::open(place)?], observer)?;
+    observer.stopped().map_or(Ok(()), |reason| Err(Stopped(reason).into()))
 }
 
 /// Compares rows of all layers.

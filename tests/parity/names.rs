@@ -1,0 +1,51 @@
+//! Names of layers as users write them: calls, globs, wrong ones.
+
+use anyhow::Result;
+use thingsvision::error::hint_of;
+use thingsvision::extract::resolve;
+use thingsvision::models::Model;
+use thingsvision::registry::Registry;
+
+fn resolve_in(model: &str, wanted: &[&str]) -> Result<Vec<(String, usize)>> {
+    let registry = Registry::load(None)?;
+    let network = Model::without_weights(&registry.choose(model)?.entry.architecture)?;
+    let wanted: Vec<_> = wanted.iter().map(|&wanted| wanted.to_owned()).collect();
+    let layers = resolve(model, network.manifest(), &network.trace([64, 64])?, &wanted)?;
+    Ok(layers.into_iter().map(|layer| (layer.name, layer.call)).collect())
+}
+
+fn names(model: &str, wanted: &[&str]) -> Vec<String> {
+    resolve_in(model, wanted).unwrap().into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn layers_come_once_and_in_the_order_of_computation() {
+    assert_eq!(
+        names("alexnet", &["classifier.6", "features.0", "features.?", "input", "features.0"])[..3],
+        ["input", "features.0", "features.1"]
+    );
+    assert_eq!(names("alexnet", &["output", "features"]), ["features", "output"]);
+}
+
+#[test]
+fn a_glob_means_every_called_module_but_not_input_and_output() {
+    assert_eq!(names("alexnet", &["*"]).len(), 23);
+    assert_eq!(names("resnet18", &["layer?.0.relu@0"]).len(), 4);
+    assert_eq!(names("resnet18", &["layer1.*.conv?"]), ["layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1", "layer1.1.conv2"]);
+}
+
+#[test]
+fn without_a_number_the_last_call_is_meant() {
+    let last = resolve_in("resnet50", &["layer1.0.relu"]).unwrap()[0].1;
+    assert_eq!(resolve_in("resnet50", &["layer1.0.relu@2"]).unwrap()[0].1, last);
+    assert!(resolve_in("resnet50", &["layer1.0.relu@0"]).unwrap()[0].1 < last);
+}
+
+#[test]
+fn wrong_names_are_answered_with_near_ones() {
+    let hint = |wanted| hint_of(&resolve_in("resnet50", &[wanted]).unwrap_err()).unwrap_or_default().to_owned();
+    assert!(hint("layer4.2.conv4").contains("`layer4.2.conv3`"), "{}", hint("layer4.2.conv4"));
+    assert!(hint("layer1.0.relu@3").contains("`layer1.0.relu@0` to `layer1.0.relu@2`"));
+    assert!(hint("conv1@1").contains("called once"));
+    assert!(hint("layer9.*").contains("lists all"));
+}
