@@ -56,13 +56,13 @@ impl Explained<'_> {
 
     fn permutation(&self, permuted: &Permuted) -> String {
         let kind = match permuted.exhaustive {
-            true => format!("all {} relabellings", permuted.permutations + 1),
-            false => format!("{} random relabellings (seed {})", permuted.permutations, self.seed),
+            true => format!("all {} permutations", permuted.permutations + 1),
+            false => format!("{} random permutations (seed {})", permuted.permutations, self.seed),
         };
         format!(
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
              stimuli (rows and columns together, the labels as they are counted as one; smallest possible {:.2e}) under which a \
-             score is as far from its expectation under relabelling. The same relabellings served all {} tests; the family-wise p \
+             score is as far from its expectation under permutation. The same permutations served all {} tests; the family-wise p \
              is that of the largest deviation over all tests. Holm's correction and Benjamini and Hochberg's are over the same tests.",
             permuted.smallest(),
             self.tests

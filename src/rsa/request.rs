@@ -35,7 +35,7 @@ pub struct Request {
     #[arg(long)]
     pub intersect: bool,
 
-    /// Test by so many relabellings of the stimuli (all of them if these are not more)
+    /// Test by this many permutations of the stimuli (all of them if these are not more)
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub permutations: u32,
 

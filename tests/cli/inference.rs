@@ -58,7 +58,7 @@ fn everything_at_once() {
     --- stderr
 
       Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
-      p: 999 relabellings of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
+      p: 999 permutations of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
       p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
       intervals: 400 bootstraps over stimuli.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
@@ -186,7 +186,7 @@ fn few_stimuli_are_relabelled_in_all_ways() {
     npy::write(&lab.path("a.npy"), &five(rdm(1, 0.6))).unwrap();
     npy::write(&lab.path("b.npy"), &five(rdm(4, 0.5))).unwrap();
     let outcome = lab.succeed("rsa --behavior a.npy b.npy --permutations 1000");
-    assert!(outcome.stderr.contains("p: all 120 relabellings of the stimuli"), "{outcome}");
+    assert!(outcome.stderr.contains("p: all 120 permutations of the stimuli"), "{outcome}");
     assert!(outcome.stderr.contains("smallest possible 0.0083"), "{outcome}");
 }
 
@@ -232,7 +232,7 @@ fn every_choice_is_explained() {
         lab.succeed("rsa --fmri area.npy near.npy --permutations 99 --bootstrap 100 --over both --compare rho-a --explain");
     for part in [
         "12 Σ(Rx−R̄)(Ry−R̄) / (m³−m)",
-        "99 random relabellings (seed 0)",
+        "99 random permutations (seed 0)",
         "smallest possible 1.00e-2",
         "Schütt et al. (2023)",
         "noise ceiling",

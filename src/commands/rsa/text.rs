@@ -150,8 +150,8 @@ fn left_out(table: &Table, draws: u32) -> Vec<String> {
 
 fn null(permuted: &Permuted, tests: usize) -> String {
     let of = match permuted.exhaustive {
-        true => format!("all {} relabellings", count(permuted.permutations + 1)),
-        false => format!("{} relabellings", count(permuted.permutations)),
+        true => format!("all {} permutations", count(permuted.permutations + 1)),
+        false => format!("{} permutations", count(permuted.permutations)),
     };
     format!(
         "p: {of} of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible {}.\n  \
