@@ -64,7 +64,7 @@ const ALIKE: f64 = 0.7;
 
 /// "did you mean …? " with at most three of `names`, the most similar first; empty when none is similar.
 pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut near: Vec<_> = names.into_iter().filter(|other| strsim::jaro(name, other) >= ALIKE).collect();
+    let mut near: Vec<_> = names.into_iter().filter(|other| !other.is_empty() && strsim::jaro(name, other) >= ALIKE).collect();
     near.sort_by_key(|other| strsim::damerau_levenshtein(name, other));
     match near.iter().take(3).map(|other| format!("`{other}`")).collect::<Vec<_>>().as_slice() {
         [] => String::new(),

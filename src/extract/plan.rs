@@ -190,6 +190,12 @@ impl<'a> PlannedRun<'a> {
         };
         let readout = request.readout.unwrap_or(readout);
         let mut layers = resolve(&asked(&choice), outline.manifest(), &trace, names)?;
+        if request.tokens.is_some() && !readout.reads_tokens() {
+            return Err(advise(
+                "--tokens is of no effect on a readout that does not tell tokens apart",
+                "leave it out, or take --readout cls, patches or cls+patches",
+            ));
+        }
         let tokens = request.tokens.or(choice.entry.tokens);
         layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
         if request.tokens.is_none() && readout.reads_tokens() {

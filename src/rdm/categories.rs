@@ -3,8 +3,8 @@
 use super::design::Labels;
 use super::{ids, pairs_of};
 use crate::arrays;
-use crate::error::advise;
-use anyhow::Result;
+use crate::error::{Advice, advise};
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// The category of each stimulus.
@@ -65,12 +65,15 @@ fn check(labels: &Labels) -> Result<()> {
 
 /// The cells of a table of labels.
 fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
-    let problem = || advise(format!("cannot read `{}`", path.display()), "give lines of `ID,category`, or of a category each");
+    let problem = || Advice {
+        problem: format!("cannot read `{}`", path.display()),
+        hint: "give lines of `ID,category`, or of a category each".into(),
+    };
     let mut table = csv::ReaderBuilder::new();
     let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path)).from_path(path);
-    let mut reader = reader.map_err(|error| problem().context(error))?;
+    let mut reader = reader.with_context(problem)?;
     let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
-    reader.records().map(|record| Ok(cells(record.map_err(|error| problem().context(error))?))).collect()
+    reader.records().map(|record| Ok(cells(record.with_context(problem)?))).collect()
 }
 
 /// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
