@@ -2,6 +2,7 @@
 
 use crate::interrupt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use thingsvision::error::{hint_of, text_of};
@@ -19,10 +20,10 @@ impl Printer {
         Self { quiet }
     }
 
-    /// Data, for people and pipes: a line or more to stdout.
+    /// Data, for people and pipes: a line or more to stdout. A pipe gets names as they are, a terminal as they can be shown.
     pub fn data(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
+        stdout.write_all(if stdout.is_terminal() { shown(text) } else { text.into() }.as_bytes())?;
         if !text.ends_with('\n') {
             stdout.write_all(b"\n")?;
         }
@@ -100,7 +101,19 @@ impl Drop for Bar {
 
 /// A line to stderr. That nobody reads it must not end a run.
 fn say(text: &str) {
-    writeln!(io::stderr(), "{text}").ok();
+    writeln!(io::stderr(), "{}", shown(text)).ok();
+}
+
+/// `text` without what would steer a terminal or turn the order of letters, for names in it may be anybody's: such characters are
+/// shown as `\u{1b}`. Lines stay.
+fn shown(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control() && c != '\n' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return text.into();
+    }
+    text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 /// Prints an error with its hint, if it has one.
@@ -113,11 +126,14 @@ pub fn error(error: &anyhow::Error) {
 
 /// Rows of cells as aligned columns; the columns whose number is in `right` are set flush right.
 pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
+    // A line's end in a cell would look like a row of its own.
+    let cell = |cell: &String| shown(cell).replace('\n', "\\u{a}");
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<_> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().enumerate().map(|(column, cell)| {
             let width = widths[column];
             if right.contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }

@@ -121,13 +121,14 @@ pub fn resolve(model: &str, manifest: &Manifest, trace: &Trace, wanted: &[String
 /// Fails if no file can be called so, or one elsewhere: names in exported networks may be anything.
 fn check_file_name(name: &str) -> Result<()> {
     const LONGEST: usize = 200;
-    if name.len() <= LONGEST && !name.starts_with('.') && !name.contains(['/', '\\', '\0']) {
+    let is_odd = |letter: char| matches!(letter, '/' | '\\') || letter.is_control();
+    if name.len() <= LONGEST && !name.starts_with('.') && !name.contains(is_odd) {
         return Ok(());
     }
-    let shown: String = name.chars().take(60).collect();
+    let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
     Err(advise(
         format!("no file can be called after the layer `{shown}`"),
-        "export the network with other names: of at most 200 letters, without slashes, and not beginning with a dot",
+        "export the network with other names: of at most 200 letters, without slashes or control characters, and not beginning with a dot",
     ))
 }
 

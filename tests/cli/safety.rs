@@ -137,3 +137,22 @@ fn seeds_are_those_that_pytorch_takes() {
     let folder = "cornet-z.random-18446744073709551615/decoder.avgpool.npy";
     assert_eq!(lab.bytes(&format!("activations/{folder}")), lab.bytes(&format!("same/{folder}")));
 }
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let lab = Lab::new();
+    lab.copy_image("palette.png", "images/a/\u{1b}[31mred\u{202e}.png");
+    fs::write(lab.path("images/a/\u{9b}2J.png"), "no image").unwrap();
+    let refused = lab.fail(EXTRACT);
+    assert!(refused.contains("\\u{9b}2J.png"), "{refused}");
+    fs::remove_file(lab.path("images/a/\u{9b}2J.png")).unwrap();
+    lab.succeed(EXTRACT);
+    // Files have names as they are.
+    let ids = fs::read_to_string(lab.path("activations/cornet-z.random-0/images.txt")).unwrap();
+    assert_eq!(ids.lines().next(), Some("a/\u{1b}[31mred\u{202e}.png"));
+    fs::write(lab.path("twice.csv"), "\u{1b}[2J,x\n\u{1b}[2J,y\na,x\nb,y\n").unwrap();
+    let twice = lab.fail("rdm categories twice.csv --out rdm.npy");
+    assert!(twice.contains("`\\u{1b}[2J`"), "{twice}");
+    let steers = |text: &str| text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}');
+    assert!(!steers(&refused) && !steers(&twice));
+}
