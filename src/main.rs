@@ -34,7 +34,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
             let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<_>>().unwrap_or_default();
             commands::extract::run(&Request { command: words, ..cli.placed(Request::clone(arguments)) }, printer)
         }
-        Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &read_command)?, printer),
+        Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &places, &read_command)?, printer),
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
         Command::Verify(arguments) => commands::verify::run(arguments, &read_command, printer),
         Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),

@@ -50,7 +50,29 @@ pub fn read<T: DeserializeOwned>(folder: &Path) -> Result<T> {
 
 /// Reads what later commands need of the record of the run in `folder`.
 pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
-    read(folder)
+    let record: FinishedRecord = read(folder)?;
+    check_layers(folder, &record.layers)?;
+    Ok(record)
+}
+
+/// Fails if the record in `folder`, which anybody may have written, names no layer, or a file that is not in the folder.
+pub(crate) fn check_layers(folder: &Path, layers: &[LayerRecord]) -> Result<()> {
+    let mut files = layers.iter().flat_map(|layer| [Some(&layer.file), layer.rdm.as_ref()]).flatten();
+    let is_outside = |file: &&String| Path::new(file).file_name().is_none_or(|name| name != file.as_str());
+    let problem = match files.find(is_outside) {
+        Some(file) => format!("it names a file outside of the folder, `{file}`"),
+        None if layers.is_empty() => "it names no layer".to_owned(),
+        None => return Ok(()),
+    };
+    let path = folder.join(FILE);
+    Err(advise(format!("`{}` is no record of a run: {problem}", path.display()), "make the run again, or ask who made it"))
+}
+
+/// How many rows the run in `folder` has, as many as images.txt has lines.
+pub(crate) fn row_count(folder: &Path) -> Result<usize> {
+    let path = folder.join(FILES[0]);
+    let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(text.iter().filter(|byte| **byte == b'\n').count())
 }
 
 /// A layer's files.

@@ -9,8 +9,8 @@ use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
 use crate::images::Origin;
 use crate::output::RowFile;
-use crate::run::{FILE, FILES, LayerRecord, is_run, rdm_file, rdm_ids_file, read_record};
-use anyhow::{Context, Result, ensure};
+use crate::run::{FILE, FILES, LayerRecord, is_run, rdm_file, rdm_ids_file, read_record, row_count};
+use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -224,8 +224,7 @@ impl Drop for RunFolder {
         let Some(lock) = self.lock.take() else { return };
         // Already on the way out with an error, which says more than one from here.
         let gate = self.joined.then(|| gate(&self.folder).ok());
-        let nothing_done = || Done::read(&self.place()).is_ok_and(|done| done.rows.is_empty());
-        if lock.is_last() && nothing_done() {
+        if lock.is_last() && journal::is_empty(&self.place()).unwrap_or(false) {
             fs::remove_dir_all(self.place()).ok();
         }
         drop(lock);
@@ -235,10 +234,9 @@ impl Drop for RunFolder {
 
 /// What is done of the run in `place`: all, if it was stopped a moment before it got its name.
 fn done(place: &Path) -> Result<Done> {
-    let record = read_record(place)?;
-    match record.complete {
-        true => Ok(Done { rows: (0..record.images).collect(), ..Done::default() }),
-        false => Done::read(place),
+    match read_record(place)?.complete {
+        true => Ok(Done { rows: (0..row_count(place)?).collect(), ..Done::default() }),
+        false => Done::read(place, row_count(place)?),
     }
 }
 
@@ -298,8 +296,6 @@ fn remove(folder: &Path) -> Result<()> {
     let features = run.layers.iter().map(|layer| layer.file.clone());
     // The record goes last: without it nobody knows what the other files are.
     for file in features.chain(rdms).chain(FILES.map(str::to_owned)).chain([FILE.to_owned()]) {
-        let plain = Path::new(&file).file_name().is_some_and(|name| name == file.as_str());
-        ensure!(plain, "the run in `{}` names a file outside of it: `{file}`", folder.display());
         match fs::remove_file(folder.join(&file)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot remove `{file}` from `{}`", folder.display()));

@@ -36,11 +36,11 @@ pub struct Journal {
 }
 
 impl Done {
-    /// What the journals in `folder` say; nothing if there is none.
-    pub fn read(folder: &Path) -> Result<Done> {
+    /// What the journals in `folder`, of a run of `rows` rows, say; nothing if there is none.
+    pub fn read(folder: &Path, rows: usize) -> Result<Done> {
         let mut done = Done::default();
         for path in journals(folder)? {
-            done.add(&fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?);
+            done.add(&fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?, rows);
         }
         Ok(done)
     }
@@ -50,12 +50,12 @@ impl Done {
         rows.all(|row| self.rows.contains(&row))
     }
 
-    fn add(&mut self, text: &str) {
+    fn add(&mut self, text: &str, all: usize) {
         for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
-            let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+            let number = |text: Option<&str>| text.and_then(|text| text.parse::<usize>().ok());
             let mut words = line.split(' ');
             match (words.next(), number(words.next()), number(words.next())) {
-                (Some("rows"), Some(first), Some(end)) => self.rows.extend(first..end),
+                (Some("rows"), Some(first), Some(end)) => self.rows.extend(first..end.min(all)),
                 (Some("damaged"), Some(image), None) => drop(self.damaged.insert(image)),
                 _ => {}
             }
@@ -70,6 +70,12 @@ fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_journal = |name: &str| name.starts_with("done.") && name.ends_with(".txt");
     files.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_journal));
     Ok(files)
+}
+
+/// Whether the journals in `folder` name no row.
+pub(super) fn is_empty(folder: &Path) -> Result<bool> {
+    let texts = journals(folder)?.into_iter().map(fs::read_to_string).collect::<std::io::Result<Vec<_>>>()?;
+    Ok(!texts.iter().flat_map(|text| text.lines()).any(|line| line.starts_with("rows ")))
 }
 
 /// Removes the journals in `folder`, whose rows are all done.
@@ -204,21 +210,21 @@ mod tests {
     #[test]
     fn a_line_that_was_cut_off_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Done::read(folder.path()).unwrap(), Done::default());
+        assert_eq!(Done::read(folder.path(), 100).unwrap(), Done::default());
         Journal::open(folder.path()).unwrap().add(&[0..2, 5..6], &[1]).unwrap();
         let path = folder.path().join(FILE);
         let mut text = fs::read_to_string(&path).unwrap();
         text.push_str("rows 6 1");
         fs::write(&path, text).unwrap();
         Journal::open(folder.path()).unwrap().add(&[std::ops::Range { start: 8, end: 9 }], &[]).unwrap();
-        let done = Done::read(folder.path()).unwrap();
+        let done = Done::read(folder.path(), 100).unwrap();
         assert_eq!(done.rows, BTreeSet::from([0, 1, 5, 8]));
         assert_eq!(done.damaged, BTreeSet::from([1]));
         // Of several processes each has its own; one that is left is taken up again.
         let open = || Journal::of_one_of_several(folder.path()).unwrap();
         let (mut first, second) = (open(), open());
         first.add(&[std::ops::Range { start: 6, end: 7 }], &[]).unwrap();
-        assert_eq!(Done::read(folder.path()).unwrap().rows, BTreeSet::from([0, 1, 5, 6, 8]));
+        assert_eq!(Done::read(folder.path(), 100).unwrap().rows, BTreeSet::from([0, 1, 5, 6, 8]));
         drop(second);
         assert_eq!(open().path, folder.path().join("done.2.txt"));
         remove(folder.path());

@@ -141,7 +141,7 @@ impl Plan<'_> {
         start: Instant,
         observer: &dyn Observer,
     ) -> Result<Option<anyhow::Error>> {
-        let damaged: Vec<String> = damaged.into_iter().map(|i| self.stimuli.images.ids[i].clone()).collect();
+        let damaged: Vec<String> = damaged.into_iter().filter_map(|i| self.stimuli.images.ids.get(i).cloned()).collect();
         if let Some(first) = damaged.first() {
             let count = count_of(damaged.len(), "damaged image");
             observer.fact("", &format!("{count} read as Pillow does, among them `{first}`; run.json lists them"));

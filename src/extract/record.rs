@@ -1,6 +1,7 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
 use super::request::Request;
+use super::sources::Sources;
 use crate::atomic_file::{self, partial};
 use crate::device::Precision;
 use crate::error::advise;
@@ -129,7 +130,9 @@ impl Seconds {
 impl Record {
     /// Reads the record of the run in `folder`.
     pub fn read(folder: &Path) -> Result<Record> {
-        run::read(folder)
+        let record: Record = run::read(folder)?;
+        run::check_layers(folder, &record.layers)?;
+        Ok(record)
     }
 
     /// Writes it to `folder`.
@@ -141,21 +144,55 @@ impl Record {
 /// Reads a command line, for records of version 0.1 hold nothing else.
 pub type ReadCommand<'a> = &'a dyn Fn(&[String]) -> Result<Request>;
 
-/// The request that began the run in `folder`, which may be that of an unfinished one.
-pub fn resume(folder: &Path, read_command: ReadCommand) -> Result<Request> {
+/// The request that began the run in `folder`, which may be that of an unfinished one. A record is anybody's word: what it asks for
+/// goes into that folder alone, with a registry and a cache only if `places` names the same.
+pub fn resume(folder: &Path, places: &Request, read_command: ReadCommand) -> Result<Request> {
     let unfinished = partial(folder);
-    let Some(place) = [folder, &unfinished].into_iter().find(|place| is_run(place)) else {
+    let Some(place) = [&unfinished, folder].into_iter().find(|place| is_run(place)) else {
         return Err(advise(
             format!("there is no run in `{}`, nor an unfinished one in `{}`", folder.display(), unfinished.display()),
             "name the folder that the run is to have, or the .partial one beside it",
         ));
     };
-    Record::read(place)?.request(read_command)?.ok_or_else(|| {
+    let record = Record::read(place)?;
+    let request = record.request(read_command)?.ok_or_else(|| {
         advise(
             format!("the record in `{}` does not say by which command it was begun", place.display()),
             "give the command again that began it: it goes on by itself",
         )
-    })
+    })?;
+    for (flag, recorded, given) in [("registry", &request.registry, &places.registry), ("cache", &request.cache, &places.cache)] {
+        let is_same = |path: &PathBuf| given.as_ref().is_some_and(|given| given == path || atomic_file::is_same(given, path));
+        if let Some(path) = recorded.as_ref().filter(|path| !is_same(path)) {
+            return Err(advise(
+                format!("the run was begun with --{flag} {}", path.display()),
+                format!("give it again, if it is yours: thingsvision resume {} --{flag} {}", folder.display(), path.display()),
+            ));
+        }
+    }
+    let force = request.force && !record.complete;
+    let offline = request.offline || places.offline;
+    only_into(place, Request { force, offline, ..request })
+}
+
+/// `request` for the model alone whose run goes to `place`, which may end in `.partial`.
+fn only_into(place: &Path, mut request: Request) -> Result<Request> {
+    let place = place.canonicalize()?;
+    let is_it = |folder: &PathBuf| {
+        [folder, &partial(folder)].into_iter().any(|folder| folder.canonicalize().is_ok_and(|folder| folder == place))
+    };
+    let sources = Sources::open_as_they_are(&request)?;
+    let folders: Vec<PathBuf> = sources.choices(&request)?.into_iter().map(|(_, folder)| folder).collect();
+    match folders.iter().position(is_it) {
+        Some(number) => request.models = vec![request.models.swap_remove(number)],
+        None => {
+            return Err(advise(
+                format!("by its record the run in `{}` belongs in another place", place.display()),
+                "give the command again that began it, with --out for the place where it is now",
+            ));
+        }
+    }
+    Ok(request)
 }
 
 impl Record {

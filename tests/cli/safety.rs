@@ -156,3 +156,69 @@ fn names_do_not_steer_the_terminal() {
     let steers = |text: &str| text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}');
     assert!(!steers(&refused) && !steers(&twice));
 }
+
+/// Changes the record of a run.
+fn edit(lab: &Lab, run: &str, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = lab.path(run).join("run.json");
+    let mut record = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut record);
+    fs::write(path, record.to_string()).unwrap();
+}
+
+#[test]
+fn a_record_is_data_and_no_command() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --layer V1"));
+    let (whole, run) = ("activations/cornet-z.random-0", "other/cornet-z.random-0");
+    let recorded = |change: &dyn Fn(&mut serde_json::Value)| {
+        fs::create_dir_all(lab.path(run)).unwrap();
+        for name in lab.names(whole) {
+            fs::copy(lab.path(whole).join(&name), lab.path(run).join(&name)).unwrap();
+        }
+        edit(&lab, run, change);
+        lab.fail(&format!("resume {run}"))
+    };
+    assert!(recorded(&|_| ()).contains("belongs in another place"));
+    let cache = recorded(&|record| record["request"]["cache"] = "elsewhere".into());
+    assert!(cache.contains("the run was begun with --cache") && !lab.path("elsewhere").exists(), "{cache}");
+    for words in ["rdm x.npy --out victim.npy", "resume other/cornet-z.random-0", "weights fetch alexnet"] {
+        let said = recorded(&|record| {
+            let words: Vec<&str> = std::iter::once("thingsvision").chain(words.split(' ')).collect();
+            record["command"] = serde_json::json!(words);
+            record.as_object_mut().unwrap().remove("request");
+        });
+        assert!(said.contains("the recorded command is no `extract`"), "{said}");
+    }
+    assert!(!lab.path("victim.npy").exists());
+    // Of several models each goes on into its own folder.
+    lab.succeed(&format!("{EXTRACT} --layer V1 --model cornet-r --out two"));
+    fs::remove_dir_all(lab.path("two/cornet-r.random-0")).unwrap();
+    lab.succeed("resume two/cornet-z.random-0");
+    assert_eq!(lab.names("two"), ["cornet-z.random-0"]);
+}
+
+#[test]
+fn a_record_is_believed_only_as_far_as_the_files_go() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --layer V1"));
+    let run = "activations/cornet-z.random-0";
+    edit(&lab, run, |record| record["images"] = 1_000_000_000_000_000_000_u64.into());
+    let outcome = lab.run(&format!("verify {run}"));
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    edit(&lab, run, |record| record["layers"][0]["file"] = "../../images/a/one.png".into());
+    assert!(lab.fail("plot rdm").contains("it names a file outside of the folder"));
+    edit(&lab, run, |record| record["layers"] = serde_json::json!([]));
+    save(&lab, "rdm.npy");
+    for command in ["plot rdm", "rsa --behavior rdm.npy", "cka activations/cornet-z.random-0"] {
+        assert!(lab.fail(command).contains("it names no layer"), "{command}");
+    }
+    fs::remove_dir_all(lab.path(run)).unwrap();
+    // A journal may name rows and images that there are not.
+    lab.succeed(&format!("{EXTRACT} --layer V1 --out whole"));
+    lab.succeed(&format!("{EXTRACT} --layer V1"));
+    fs::rename(lab.path(run), lab.path(&format!("{run}.partial"))).unwrap();
+    edit(&lab, &format!("{run}.partial"), |record| record["complete"] = false.into());
+    fs::write(lab.path(&format!("{run}.partial/done.txt")), "rows 0 2\ndamaged 99999999\nrows 4 99999999999999\n").unwrap();
+    lab.succeed(&format!("resume {run}"));
+    assert_eq!(lab.bytes(&format!("{run}/V1.npy")), lab.bytes("whole/cornet-z.random-0/V1.npy"));
+}
