@@ -36,7 +36,7 @@ impl Family for Config {
 struct AlexNet {
     id: ModuleId,
     features: Sequential,
-    avgpool: AdaptiveAvgPool2d,
+    avgpool: Function,
     classifier: Sequential,
 }
 

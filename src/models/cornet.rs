@@ -100,12 +100,12 @@ struct BlockS {
     skip: Conv2d,
     norm_skip: BatchNorm2d,
     conv1: Conv2d,
-    nonlin1: Relu,
+    nonlin1: Function,
     conv2: Conv2d,
-    nonlin2: Relu,
+    nonlin2: Function,
     conv3: Conv2d,
-    nonlin3: Relu,
-    output: Identity,
+    nonlin3: Function,
+    output: Function,
     norms: Vec<[BatchNorm2d; 3]>,
 }
 
@@ -251,11 +251,11 @@ struct BlockR {
     id: ModuleId,
     conv_input: Conv2d,
     norm_input: GroupNorm,
-    nonlin_input: Relu,
+    nonlin_input: Function,
     conv1: Conv2d,
     norm1: GroupNorm,
-    nonlin1: Relu,
-    output: Identity,
+    nonlin1: Function,
+    output: Function,
     /// Channels and side of the output for an image of 224 × 224 pixels, the only size that these networks take.
     shape: [i64; 2],
 }

@@ -89,13 +89,13 @@ struct ResNet {
     id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu: Relu,
-    maxpool: MaxPool2d,
+    relu: Function,
+    maxpool: Function,
     layer1: Sequential,
     layer2: Sequential,
     layer3: Sequential,
     layer4: Sequential,
-    avgpool: AdaptiveAvgPool2d,
+    avgpool: Function,
     fc: Box<dyn Module>,
 }
 
@@ -152,7 +152,7 @@ struct BasicBlock {
     id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu: Relu,
+    relu: Function,
     conv2: Conv2d,
     bn2: BatchNorm2d,
     downsample: Option<Sequential>,
@@ -192,7 +192,7 @@ struct Bottleneck {
     bn2: BatchNorm2d,
     conv3: Conv2d,
     bn3: BatchNorm2d,
-    relu: Relu,
+    relu: Function,
     downsample: Option<Sequential>,
 }
 

@@ -52,7 +52,7 @@ impl Family for Config {
 struct Vgg {
     id: ModuleId,
     features: Sequential,
-    avgpool: AdaptiveAvgPool2d,
+    avgpool: Function,
     classifier: Sequential,
 }
 

@@ -112,7 +112,7 @@ impl Module for VisionTransformer {
 struct Encoder {
     id: ModuleId,
     pos_embedding: Parameter,
-    dropout: Identity,
+    dropout: Function,
     layers: Sequential,
     ln: LayerNorm,
 }
@@ -152,7 +152,7 @@ struct EncoderBlock {
     id: ModuleId,
     ln_1: LayerNorm,
     self_attention: MultiheadAttention,
-    dropout: Identity,
+    dropout: Function,
     ln_2: LayerNorm,
     mlp: Sequential,
 }

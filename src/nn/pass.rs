@@ -215,7 +215,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Module, Relu, Scope, relu, run};
+    use crate::nn::{Function, Module, Scope, relu, run};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tch::{Device, Kind};
@@ -240,7 +240,7 @@ mod tests {
     /// `relu → first → relu → second`, with one ReLU for both, as a residual block has it.
     struct Network {
         id: ModuleId,
-        relu: Relu,
+        relu: Function,
         first: AddOne,
         second: AddOne,
     }
