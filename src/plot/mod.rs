@@ -13,7 +13,6 @@ mod heatmap;
 #[cfg(test)]
 mod layout;
 mod map;
-mod names;
 mod networks;
 mod picture;
 mod png;

@@ -1,56 +1,57 @@
-//! The comparison of a dataset's runs with its targets, and what figures need of it.
+//! The comparison of a dataset's runs with its targets, and what figures and the report need of it.
 
-use super::figure::Scene;
 use super::plan::{Plan, Set};
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories};
 use crate::rdm::{Pooling, Rdms, average};
-use crate::rsa::{self, Analysed, TargetRdm, analyse};
+use crate::rsa::{self, Analysed, TargetRdm, analyse, of_run};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 
-/// A dataset and what was found of it.
-pub(super) struct Compared<'a> {
-    pub(super) set: &'a Set<'a>,
+/// What was found of a dataset: RDMs of the same stimuli in the same order, and scores.
+pub(super) struct Scene<'a> {
+    pub(super) name: &'a str,
+    pub(super) stimuli: usize,
+    /// Of subjects their mean.
+    pub(super) targets: Vec<Panel>,
+    /// `run`, `layer`, pairs.
+    pub(super) models: Vec<Panel>,
+    pub(super) categories: Option<Groups>,
     pub(super) found: Analysed,
-    /// How it was compared, in sentences.
-    pub(super) explained: String,
 }
 
 /// Compares the runs of a dataset with its targets, and writes the tables of `rsa`.
-pub(super) fn compare<'a>(set: &'a Set, plan: &Plan, observer: &dyn Observer) -> Result<Compared<'a>> {
+pub(super) fn compare(set: &Set, plan: &Plan, observer: &dyn Observer) -> Result<Analysed> {
     let of_set = plan.passes.iter().filter(|pass| std::ptr::eq(&plan.datasets[pass.set], set));
     let request = rsa::Request { models: of_set.map(|pass| pass.folder.clone()).collect(), ..set.comparison.clone() };
     let found = analyse(&request, observer).with_context(|| format!("dataset `{}`", set.dataset.name))?;
     found.write()?;
-    let explained = found.explained();
     let (scores, stimuli) = (found.analysis.tests(), found.analysis.stimuli);
     observer.fact("compare", &format!("{}: {scores} scores of {stimuli} stimuli", set.dataset.name));
     found.few.iter().for_each(|text| observer.fact("few", &format!("{text}.")));
-    Ok(Compared { set, found, explained })
+    Ok(found)
 }
 
-/// What figures show of a dataset.
-pub(super) fn scene(compared: &Compared, observer: &dyn Observer) -> Result<Scene> {
-    let Compared { set, found, .. } = compared;
-    let analysis = &found.analysis;
-    let stimuli = analysis.stimuli;
-    let categories = match (&set.dataset.categories, &found.ids) {
-        (Some(named), Some(ids)) => Some(groups(named, set.stimuli.row_ids(), ids, observer)?),
-        _ => None,
-    };
-    Ok(Scene {
-        dataset: set.dataset.name.clone(),
-        stimuli,
-        targets: analysis.targets.iter().map(|target| panel(stimuli, target)).collect::<Result<_>>()?,
-        models: analysis
-            .models
-            .iter()
-            .map(|model| Panel { title: model.model.clone(), subtitle: model.layer.clone(), pairs: model.pairs.clone() })
-            .collect(),
-        categories,
-        scores: found.table.scores.clone(),
-    })
+impl<'a> Scene<'a> {
+    pub(super) fn new(set: &'a Set, found: Analysed, observer: &dyn Observer) -> Result<Scene<'a>> {
+        let analysis = &found.analysis;
+        let stimuli = analysis.stimuli;
+        let categories = match (&set.dataset.categories, &found.ids) {
+            (Some(named), Some(ids)) => Some(groups(named, set.stimuli.row_ids(), ids, observer)?),
+            _ => None,
+        };
+        let targets = analysis.targets.iter().map(|target| panel(stimuli, target)).collect::<Result<_>>()?;
+        let models = analysis.models.iter();
+        let models =
+            models.map(|rdm| Panel { title: rdm.model.clone(), subtitle: rdm.layer.clone(), pairs: rdm.pairs.clone() }).collect();
+        Ok(Scene { name: &set.dataset.name, stimuli, targets, models, categories, found })
+    }
+}
+
+/// A network with weights of a kind, whatever their seed.
+pub(super) fn network(run: &str) -> (&str, bool) {
+    let (model, seed) = of_run(run);
+    (model, seed.is_some())
 }
 
 /// The categories of the stimuli that were compared, `ids`, some of `all`.

@@ -1,8 +1,11 @@
 //! The scores of a study: one a run, and over the seeds of random networks their mean and spread.
 
-use crate::rsa::{Score, mean_and_deviation, of_run};
+use super::compare::{Scene, network};
+use crate::atomic_file;
+use crate::rsa::{Score, csv, mean_and_deviation, of_run};
 use anyhow::Result;
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// A score with the dataset that it belongs to.
 #[derive(Serialize)]
@@ -40,25 +43,36 @@ pub(super) struct Summary {
     pub(super) ceiling_upper: Option<f64>,
 }
 
-/// `(dataset, its scores)` as a table with a line a score.
-pub(super) fn results_csv(results: &[(String, Vec<Score>)]) -> Result<Vec<u8>> {
+/// Writes all scores and their summaries, and says where.
+pub(super) fn write_tables(out: &Path, scenes: &[Scene], summaries: &[Summary]) -> Result<Vec<PathBuf>> {
+    let files = ["results.csv", "summary.csv", "summary.json"].map(|name| out.join(name));
+    atomic_file::write(&files[0], &results_csv(scenes)?)?;
+    atomic_file::write(&files[1], &csv(summaries)?)?;
+    atomic_file::write(&files[2], (serde_json::to_string_pretty(summaries)? + "\n").as_bytes())?;
+    Ok(files.to_vec())
+}
+
+fn results_csv(scenes: &[Scene]) -> Result<Vec<u8>> {
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let mut headed = false;
-    for (dataset, scores) in results {
-        for score in scores {
-            let (_, seed) = of_run(&score.model);
-            let row = Row { dataset, weights: weights(seed), seed, score };
-            // The csv crate cannot flatten; JSON can.
-            let value = serde_json::to_value(&row)?;
-            let cells = value.as_object().into_iter().flatten();
-            let (names, cells): (Vec<&String>, Vec<String>) = cells.map(|(name, value)| (name, cell(value))).unzip();
-            if !std::mem::replace(&mut headed, true) {
-                csv.write_record(names)?;
-            }
-            csv.write_record(cells)?;
+    for (dataset, score) in scores(scenes) {
+        let (_, seed) = of_run(&score.model);
+        let row = Row { dataset, weights: weights(seed.is_some()), seed, score };
+        // The csv crate cannot flatten; JSON can.
+        let value = serde_json::to_value(&row)?;
+        let cells = value.as_object().into_iter().flatten();
+        let (names, cells): (Vec<&String>, Vec<String>) = cells.map(|(name, value)| (name, cell(value))).unzip();
+        if !std::mem::replace(&mut headed, true) {
+            csv.write_record(names)?;
         }
+        csv.write_record(cells)?;
     }
     Ok(csv.into_inner()?)
+}
+
+/// All scores, each with the name of its dataset.
+fn scores<'a>(scenes: &'a [Scene]) -> impl Iterator<Item = (&'a str, &'a Score)> {
+    scenes.iter().flat_map(|scene| scene.found.table.scores.iter().map(|score| (scene.name, score)))
 }
 
 fn cell(value: &serde_json::Value) -> String {
@@ -69,33 +83,32 @@ fn cell(value: &serde_json::Value) -> String {
     }
 }
 
-fn weights(seed: Option<u64>) -> &'static str {
-    if seed.is_some() { "random" } else { "trained" }
+fn weights(random: bool) -> &'static str {
+    if random { "random" } else { "trained" }
 }
 
 impl Summary {
     /// Of all scores, in their order.
-    pub(super) fn of(results: &[(String, Vec<Score>)]) -> Vec<Summary> {
-        let mut groups: Vec<(&str, &str, Option<u64>, Vec<&Score>)> = Vec::new();
-        for (dataset, scores) in results {
-            for score in scores {
-                let (model, seed) = of_run(&score.model);
-                let same = |group: &&mut (&str, &str, Option<u64>, Vec<&Score>)| {
-                    let first = group.3[0];
-                    let named = (group.0, group.1, group.2.is_some()) == (dataset.as_str(), model, seed.is_some());
-                    named && (&first.target, &first.kind, &first.layer) == (&score.target, &score.kind, &score.layer)
-                };
-                match groups.iter_mut().find(same).filter(|_| seed.is_some()) {
-                    Some(group) => group.3.push(score),
-                    None => groups.push((dataset, model, seed, vec![score])),
-                }
+    pub(super) fn of(scenes: &[Scene]) -> Vec<Summary> {
+        let mut groups: Vec<(&str, Vec<&Score>)> = Vec::new();
+        for (dataset, score) in scores(scenes) {
+            let network = network(&score.model);
+            let same = |group: &&mut (&str, Vec<&Score>)| {
+                let first = group.1[0];
+                (group.0, self::network(&first.model)) == (dataset, network)
+                    && (&first.target, &first.kind, &first.layer) == (&score.target, &score.kind, &score.layer)
+            };
+            match groups.iter_mut().find(same).filter(|_| network.1) {
+                Some(group) => group.1.push(score),
+                None => groups.push((dataset, vec![score])),
             }
         }
-        groups.into_iter().map(|(dataset, model, seed, scores)| Summary::new(dataset, model, seed, &scores)).collect()
+        groups.into_iter().map(|(dataset, scores)| Summary::new(dataset, &scores)).collect()
     }
 
-    fn new(dataset: &str, model: &str, seed: Option<u64>, scores: &[&Score]) -> Summary {
+    fn new(dataset: &str, scores: &[&Score]) -> Summary {
         let first = scores[0];
+        let (model, random) = network(&first.model);
         let (mean, deviation) = mean_and_deviation(scores);
         let single = scores.len() == 1;
         let p: Option<Vec<f64>> = scores.iter().map(|score| score.p_family).collect();
@@ -105,7 +118,7 @@ impl Summary {
             kind: first.kind.clone(),
             model: model.to_owned(),
             layer: first.layer.clone(),
-            weights: weights(seed),
+            weights: weights(random),
             seeds: scores.len(),
             mean,
             deviation,
@@ -116,11 +129,4 @@ impl Summary {
             ceiling_upper: first.ceiling_upper,
         }
     }
-}
-
-/// The summaries as a table.
-pub(super) fn summary_csv(summaries: &[Summary]) -> Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    summaries.iter().try_for_each(|summary| csv.serialize(summary))?;
-    Ok(csv.into_inner()?)
 }
