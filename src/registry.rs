@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// All models that are known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Registry {
     /// In the order of the files.
     pub models: Vec<Entry>,
@@ -139,7 +139,7 @@ impl<'a> Choice<'a> {
 impl Registry {
     /// The models that come with the program and, if `own` names a file, those that it adds.
     pub fn load(own: Option<&Path>) -> Result<Registry> {
-        let mut registry = Registry::empty();
+        let mut registry = Registry::default();
         registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
         if let Some(path) = own {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
@@ -154,10 +154,6 @@ impl Registry {
             })?;
         }
         Ok(registry)
-    }
-
-    fn empty() -> Registry {
-        Registry { models: Vec::new(), checkpoints: Checkpoints::default(), preprocessing: BTreeMap::new() }
     }
 
     /// Adds the entries in `text`; files that they name are relative to `folder`.
@@ -338,7 +334,7 @@ mod tests {
     #[test]
     fn a_misspelt_entry_is_refused() {
         let text = include_str!("../models.toml").replace("default_layer", "defualt_layer");
-        let mut registry = Registry::empty();
+        let mut registry = Registry::default();
         assert!(format!("{:#}", registry.add(&text, Path::new("")).unwrap_err()).contains("defualt_layer"));
     }
 }

@@ -238,7 +238,7 @@ fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Se
     Ok(Some(downsample))
 }
 
-fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flow<Tensor> {
+pub(super) fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flow<Tensor> {
     match downsample {
         Some(downsample) => downsample.forward(pass, x),
         None => Ok(x.shallow_clone()),

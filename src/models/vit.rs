@@ -76,18 +76,15 @@ struct VisionTransformer {
 
 impl VisionTransformer {
     fn new(s: Scope, config: &Config) -> Result<Self> {
+        let patches = Conv { stride: config.patch, ..Conv::default() };
         Ok(Self {
             id: s.register("VisionTransformer"),
             class_token: s.tensor("class_token", &[1, 1, config.width])?,
-            conv_proj: conv2d(&s / "conv_proj", 3, config.width, config.patch, patches(config.patch))?,
+            conv_proj: conv2d(&s / "conv_proj", 3, config.width, config.patch, patches)?,
             encoder: Encoder::new(&s / "encoder", config)?,
             heads: heads(&(&s / "heads"), config)?,
         })
     }
-}
-
-fn patches(side: i64) -> Conv {
-    Conv { stride: side, ..Conv::default() }
 }
 
 fn heads(s: &Scope, config: &Config) -> Result<Sequential> {

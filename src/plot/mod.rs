@@ -29,6 +29,7 @@ pub(crate) use bars::bars;
 pub(crate) use categories::categories;
 pub(crate) use files::Files;
 pub(crate) use heatmap::Values;
+pub(crate) use networks::what_target;
 pub(crate) use picture::{Picture, Text};
 pub(crate) use profiles::profiles;
 pub(crate) use rdms::{Groups, Panel, RdmPlot};

@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, Set};
 use crate::observer::Observer;
-use crate::plot::{Groups, Panel, categories};
+use crate::plot::{Groups, Panel, categories, what_target};
 use crate::rdm::{Pooling, Rdms, average};
 use crate::rsa::{self, Analysed, TargetRdm, analyse, of_run};
 use anyhow::{Context, Result};
@@ -63,13 +63,10 @@ fn groups(named: &str, all: &[String], ids: &[String], observer: &dyn Observer) 
 
 /// A target, of several subjects their mean.
 fn panel(stimuli: usize, target: &TargetRdm) -> Result<Panel> {
-    let subjects = target.subjects.len();
     let pairs = match &target.subjects[..] {
         [only] => only.clone(),
         all => average(&Rdms { stimuli, ids: None, subjects: all.to_vec() }, Pooling::Mean)?,
     };
-    let kind = if target.name == target.kind { "" } else { target.kind };
-    let mean = if subjects > 1 { format!(", mean of {subjects} subjects") } else { String::new() };
-    let subtitle = format!("{kind}{mean}").trim_start_matches(", ").to_owned();
+    let subtitle = what_target(&target.name, target.kind, target.subjects.len());
     Ok(Panel { title: target.name.clone(), subtitle, pairs })
 }

@@ -1,6 +1,7 @@
 //! CLIP's ResNet: a stem of three convolutions, anti-aliased strides (average pooling), attention instead of the last
 //! pooling.
 
+use crate::models::resnet::shortcut;
 use crate::models::{Family, at_least_one};
 use crate::nn::*;
 use anyhow::Result;
@@ -138,7 +139,7 @@ struct Bottleneck {
     conv2: Conv2d,
     bn2: BatchNorm2d,
     relu2: Function,
-    avgpool: Box<dyn Module>,
+    avgpool: Function,
     conv3: Conv2d,
     bn3: BatchNorm2d,
     relu3: Function,
@@ -157,8 +158,8 @@ impl Bottleneck {
             bn2: batch_norm2d(&s / "bn2", planes)?,
             relu2: relu(&s / "relu2"),
             avgpool: match stride {
-                1 => Box::new(identity(&s / "avgpool")),
-                _ => Box::new(avg_pool2d(&s / "avgpool", stride)),
+                1 => identity(&s / "avgpool"),
+                _ => avg_pool2d(&s / "avgpool", stride),
             },
             conv3: conv2d(&s / "conv3", planes, c_out, 1, NO_BIAS)?,
             bn3: batch_norm2d(&s / "bn3", c_out)?,
@@ -188,11 +189,8 @@ impl Module for Bottleneck {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
-        let y = run(pass, &y, &[&*self.avgpool, &self.conv3, &self.bn3])?;
-        let identity = match &self.downsample {
-            Some(downsample) => downsample.forward(pass, x)?,
-            None => x.shallow_clone(),
-        };
+        let y = run(pass, &y, &[&self.avgpool, &self.conv3, &self.bn3])?;
+        let identity = shortcut(pass, x, self.downsample.as_ref())?;
         add_relu(pass, y, &identity, &self.relu3)
     }
 }

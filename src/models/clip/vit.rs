@@ -76,7 +76,7 @@ struct VisionTransformer {
     proj: Affine,
     conv1: Conv2d,
     ln_pre: LayerNorm,
-    transformer: Transformer,
+    transformer: Sequential,
     ln_post: LayerNorm,
 }
 
@@ -91,7 +91,7 @@ impl VisionTransformer {
             proj: Affine::transposed(&s, "proj", d, config.outputs)?,
             conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
             ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
-            transformer: Transformer::new(&s / "transformer", config)?,
+            transformer: transformer(&(&s / "transformer"), config)?,
             ln_post: layer_norm(&s / "ln_post", d, EPS)?,
         })
     }
@@ -112,31 +112,15 @@ impl Module for VisionTransformer {
     }
 }
 
-struct Transformer {
-    id: ModuleId,
-    resblocks: Sequential,
-}
-
-impl Transformer {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        let id = s.register("Transformer");
-        let s = &(&s / "resblocks");
-        let mut resblocks = Sequential::new(s);
-        for _ in 0..config.depth {
-            resblocks.push(s, |s| ResidualAttentionBlock::new(s, config))?;
-        }
-        Ok(Self { id, resblocks })
-    }
-}
-
-impl Module for Transformer {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        self.resblocks.forward(pass, x)
-    }
+/// The one child that OpenAI's class has, a `Sequential`, is called on its input.
+fn transformer(s: &Scope, config: &Config) -> Result<Sequential> {
+    let mut transformer = Sequential::of_class(s, "Transformer");
+    transformer.push_named(s, "resblocks", |s| {
+        let mut resblocks = Sequential::new(&s);
+        (0..config.depth).try_for_each(|_| resblocks.push(&s, |s| ResidualAttentionBlock::new(s, config)))?;
+        Ok(resblocks)
+    })?;
+    Ok(transformer)
 }
 
 struct ResidualAttentionBlock {
