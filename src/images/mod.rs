@@ -4,7 +4,6 @@ mod conditions;
 mod decode;
 mod find;
 mod formats;
-mod ifd;
 mod indices;
 mod list;
 mod orientation;

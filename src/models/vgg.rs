@@ -28,7 +28,12 @@ impl Family for Config {
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
-        Ok(Box::new(Vgg::new(s, self)?))
+        Ok(Box::new(Vgg {
+            id: s.register("VGG"),
+            features: features(&(&s / "features"), self)?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 7),
+            classifier: classifier(&(&s / "classifier"), self.classes)?,
+        }))
     }
 
     /// Every layer's own default, in order; then all convolutions and linear layers anew.
@@ -48,23 +53,12 @@ impl Family for Config {
     }
 }
 
-/// 3×3 convolutions in five stages, three fully connected layers.
-struct Vgg {
-    id: ModuleId,
-    features: Sequential,
-    avgpool: Function,
-    classifier: Sequential,
-}
-
-impl Vgg {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        Ok(Self {
-            id: s.register("VGG"),
-            features: features(&(&s / "features"), config)?,
-            avgpool: adaptive_avg_pool2d(&s / "avgpool", 7),
-            classifier: classifier(&(&s / "classifier"), config.classes)?,
-        })
-    }
+/// Convolutions, a grid of their means, fully connected layers: in VGG 3×3 in five stages, and three. AlexNet is one, too.
+pub(super) struct Vgg {
+    pub(super) id: ModuleId,
+    pub(super) features: Sequential,
+    pub(super) avgpool: Function,
+    pub(super) classifier: Sequential,
 }
 
 fn features(s: &Scope, config: &Config) -> Result<Sequential> {

@@ -3,9 +3,10 @@
 use super::picture::Picture;
 use super::png::draw;
 use super::svg::svg;
+use crate::arrays;
+use crate::atomic_file::{self, with_ending};
 use crate::error::advise;
 use crate::rdm::outputs;
-use crate::{arrays, atomic_file};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ impl Files {
         if matches!(kind.as_str(), "png" | "svg") {
             return Ok(Files { prefix: out.with_extension(""), pictures: vec![out.to_owned()] });
         }
-        Ok(Files { prefix: out.to_owned(), pictures: ["png", "svg"].map(|ending| with_ending(out, ending)).to_vec() })
+        Ok(Files { prefix: out.to_owned(), pictures: [".png", ".svg"].map(|ending| with_ending(out, ending)).to_vec() })
     }
 
     pub fn beside(&self, ending: &str) -> PathBuf {
@@ -52,10 +53,4 @@ impl Files {
         }
         Ok(&self.pictures)
     }
-}
-
-fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
-    let mut path = prefix.as_os_str().to_owned();
-    path.push(format!(".{ending}"));
-    path.into()
 }

@@ -20,7 +20,6 @@ mod profiles;
 mod rdms;
 mod request;
 mod svg;
-mod thumbnail;
 
 pub use colours::Scale;
 pub use request::{Request, draw_bars, draw_layers, draw_maps, draw_rdms};

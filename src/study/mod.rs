@@ -8,7 +8,6 @@ mod plan;
 mod record;
 mod report;
 mod request;
-mod results;
 
 pub use plan::Plan;
 pub use request::{Dataset, Initial, Network, Study};
@@ -20,11 +19,10 @@ use crate::rsa::{Analysed, Table};
 use crate::weights::{Located, Weights};
 use crate::{atomic_file, extract};
 use anyhow::{Context, Result};
-use compare::{Scene, compare};
+use compare::{Scene, Summary, compare, write_tables};
 use figure::{Figure, figures};
 use record::Inputs;
 use report::html;
-use results::{Summary, write_tables};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

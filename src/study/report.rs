@@ -1,9 +1,8 @@
 //! The report of a study: its methods, networks and datasets, figures and scores in one HTML file, which opens without a network.
 
-use super::compare::Scene;
+use super::compare::{Scene, Summary};
 use super::figure::Figure;
 use super::plan::Plan;
-use super::results::Summary;
 use crate::numbers::{count, count_of};
 use crate::plot::{escaped, svg};
 use crate::run;

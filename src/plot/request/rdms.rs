@@ -19,7 +19,7 @@ const IN_A_ROW: usize = 9;
 
 /// Draws RDMs side by side, the same stimuli in the same order, and says where the pictures are; the order is beside them.
 pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
-    let (files, table, sources, drawn) = read(request, "rdms", "order.csv", observer)?;
+    let (files, table, sources, drawn) = read(request, "rdms", ".order.csv", observer)?;
     if drawn.thumbnails.is_some() && drawn.rows.len() > MOST_THUMBNAILS {
         return Err(advise(
             format!("{} stimuli are too many for thumbnails", count(drawn.rows.len())),
@@ -47,7 +47,7 @@ pub fn draw_rdms(request: &Request, observer: &dyn Observer) -> Result<Vec<PathB
 
 /// Draws maps of the stimuli by classical multidimensional scaling, and says where the pictures are; the points are beside them.
 pub fn draw_maps(request: &Request, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
-    let (files, table, sources, drawn) = read(request, "mds", "points.csv", observer)?;
+    let (files, table, sources, drawn) = read(request, "mds", ".points.csv", observer)?;
     let stimuli = drawn.rows.len();
     let map = |Panel { title, subtitle, pairs }: Panel| {
         let plane = plane(&Rdms { stimuli, ids: None, subjects: vec![pairs] })?;
