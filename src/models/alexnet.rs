@@ -24,12 +24,11 @@ impl Family for Config {
 
     /// Five convolutions, three fully connected layers.
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
-        Ok(Box::new(Vgg {
-            id: s.register("AlexNet"),
+        Ok(Box::new(s.register("AlexNet").of(Vgg {
             features: features(&(&s / "features"))?,
             avgpool: adaptive_avg_pool2d(&s / "avgpool", 6),
             classifier: classifier(&(&s / "classifier"), self.classes)?,
-        }))
+        })))
     }
 
     /// Every layer's own default, in order.

@@ -35,7 +35,7 @@ pub(crate) use kernels::{allow_tf32, available as can_fuse};
 pub use kernels::{flush_denormals, rows_stand_alone};
 pub(crate) use linear::{Affine, linear};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
-pub(crate) use module::{Flow, Halt, Module, Sequential};
+pub(crate) use module::{Flow, Forward, Halt, Module, Named, Sequential};
 pub(crate) use norm::{BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, group_norm, layer_norm};
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;

@@ -26,6 +26,35 @@ pub trait Module: Send + Sync {
     }
 }
 
+/// What a module of the Python class that `Self` is called after computes of its input.
+pub trait Forward: Send + Sync {
+    /// Python's `forward`. Must not modify `x`: it may have been kept.
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor>;
+}
+
+/// Such a class with its row in the manifest.
+pub struct Named<T> {
+    id: ModuleId,
+    class: T,
+}
+
+impl ModuleId {
+    /// The module that was registered so, `class` built after it.
+    pub(crate) fn of<T>(self, class: T) -> Named<T> {
+        Named { id: self, class }
+    }
+}
+
+impl<T: Forward> Module for Named<T> {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        self.class.compute(pass, x)
+    }
+}
+
 /// A value, or the reason why the pass ends here.
 pub type Flow<T> = Result<T, Halt>;
 

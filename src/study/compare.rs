@@ -75,7 +75,6 @@ fn panel(stimuli: usize, target: &TargetRdm) -> Result<Panel> {
     Ok(Panel { title: target.name.clone(), subtitle, pairs })
 }
 
-/// A score with the dataset that it belongs to.
 #[derive(Serialize)]
 struct Row<'a> {
     dataset: &'a str,
@@ -98,7 +97,6 @@ pub(super) struct Summary {
     pub(super) weights: &'static str,
     /// How many networks were drawn; 1 if none was.
     pub(super) seeds: usize,
-    /// Over seeds.
     pub(super) mean: f64,
     /// The standard deviation over seeds.
     pub(super) deviation: Option<f64>,
@@ -138,7 +136,6 @@ fn results_csv(scenes: &[Scene]) -> Result<Vec<u8>> {
     Ok(csv.into_inner()?)
 }
 
-/// All scores, each with the name of its dataset.
 fn scores<'a>(scenes: &'a [Scene]) -> impl Iterator<Item = (&'a str, &'a Score)> {
     scenes.iter().flat_map(|scene| scene.found.table.scores.iter().map(|score| (scene.name, score)))
 }

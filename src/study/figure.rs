@@ -6,7 +6,6 @@ use crate::rdm::{Clusters, Rdms, aligned};
 use crate::rsa::Score;
 use anyhow::Result;
 
-/// A picture, and what it shows.
 pub(super) struct Figure {
     /// Of its files, `B-behavior`.
     pub(super) name: String,
@@ -91,7 +90,6 @@ fn flow(pictures: Vec<Picture>) -> Picture {
     Picture::column(rows.into_iter().map(|row| Picture::row(row, 0.0)).collect(), 10.0)
 }
 
-/// A figure below its letter and title.
 fn lettered(figure: &Figure) -> Picture {
     let mut heading = Picture::new(figure.picture.width, 34.0);
     let letter = Text::new(14.0, 28.0, 20.0, figure.name.split('-').next().unwrap_or_default()).bold();
@@ -175,7 +173,6 @@ fn shown(scene: &Scene) -> Vec<String> {
     runs
 }
 
-/// Whether a layer is the last one of its network.
 fn is_last(scene: &Scene, panel: &Panel) -> bool {
     let same = |other: &&Panel| network(&other.title) == network(&panel.title);
     scene.models.iter().rfind(same).is_some_and(|last| last.subtitle == panel.subtitle)
@@ -201,7 +198,6 @@ fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
     all
 }
 
-/// Whether a run has layers enough for a profile.
 fn has_many_layers(scene: &Scene) -> bool {
     scene.models.iter().any(|panel| scene.models.iter().filter(|other| other.title == panel.title).count() > 2)
 }

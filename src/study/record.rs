@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
 
-/// The name of the file.
 const FILE: &str = "study.json";
 
 /// A hash of all that figures and tables are made from.

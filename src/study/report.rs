@@ -11,7 +11,6 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
-/// A heading and what stands below it.
 struct Section {
     title: &'static str,
     paragraphs: Vec<String>,
@@ -32,7 +31,6 @@ td { max-width: 28rem; overflow-wrap: break-word; } td:first-child { white-space
 @media print { figure, tr { break-inside: avoid; } }
 ";
 
-/// The HTML of the report.
 pub(super) fn html(plan: &Plan, scenes: &[Scene], figures: &[Figure], summaries: &[Summary], file: &Path) -> Result<String> {
     let study = plan.study;
     let title = escaped(&study.out.file_name().unwrap_or_default().to_string_lossy());
@@ -135,7 +133,6 @@ fn methods(plan: &Plan, scenes: &[Scene], records: &[Value]) -> Section {
     Section { title: "Methods", paragraphs, table: Vec::new() }
 }
 
-/// Every run with its weights.
 fn networks(plan: &Plan, records: &[Value]) -> Section {
     let mut table = vec![["run", "layers", "readout", "weights", "preprocessing"].map(String::from).to_vec()];
     let mut without = Vec::new();
@@ -171,7 +168,6 @@ fn networks(plan: &Plan, records: &[Value]) -> Section {
     Section { title: "Runs", paragraphs: without, table }
 }
 
-/// Licences, and the papers to cite.
 fn citations(plan: &Plan) -> Result<Section> {
     let mut table = vec![["network", "licence of code and weights", "please cite"].map(String::from).to_vec()];
     for pass in &plan.passes {
@@ -230,7 +226,6 @@ fn table(rows: &[Vec<String>], numbers: usize) -> String {
     html + "</table></div>\n"
 }
 
-/// The header and a line for each network, layer and target.
 fn score_table(scores: &[Summary]) -> Vec<Vec<String>> {
     let header = ["dataset", "target", "model", "layer", "weights", "score", "spread", "95 % interval", "p family", "ceiling"];
     let number = |value: f64| format!("{value:.3}").replace('-', "−");

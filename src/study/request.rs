@@ -174,7 +174,6 @@ impl Study {
         }
     }
 
-    /// The images of a dataset.
     pub(super) fn images(&self, dataset: &Dataset) -> extract::Request {
         extract::Request {
             out: self.out.join("activations").join(&dataset.name),

@@ -65,7 +65,6 @@ impl Family for Config {
 const EXPANSION: i64 = 4;
 
 struct ModifiedResNet {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
     relu1: Function,
@@ -80,15 +79,14 @@ struct ModifiedResNet {
     layer2: Sequential,
     layer3: Sequential,
     layer4: Sequential,
-    attnpool: AttentionPool2d,
+    attnpool: Named<AttentionPool2d>,
 }
 
 impl ModifiedResNet {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let w = config.width;
         let [depth1, depth2, depth3, depth4] = config.depths;
-        Ok(Self {
-            id: s.register("ModifiedResNet"),
+        Ok(s.register("ModifiedResNet").of(Self {
             conv1: conv2d(&s / "conv1", 3, w / 2, 3, Conv { stride: 2, padding: 1, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", w / 2)?,
             relu1: relu(&s / "relu1"),
@@ -104,15 +102,11 @@ impl ModifiedResNet {
             layer3: layer(&(&s / "layer3"), w * 2 * EXPANSION, w * 4, depth3, 2)?,
             layer4: layer(&(&s / "layer4"), w * 4 * EXPANSION, w * 8, depth4, 2)?,
             attnpool: AttentionPool2d::new(&s / "attnpool", config)?,
-        })
+        }))
     }
 }
 
-impl Module for ModifiedResNet {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for ModifiedResNet {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
@@ -132,7 +126,6 @@ fn layer(s: &Scope, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result
 
 /// All convolutions have stride 1; the picture shrinks by average pooling.
 struct Bottleneck {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
     relu1: Function,
@@ -147,10 +140,9 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Self> {
+    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Named<Self>> {
         let c_out = planes * EXPANSION;
-        Ok(Self {
-            id: s.register("Bottleneck"),
+        Ok(s.register("Bottleneck").of(Self {
             conv1: conv2d(&s / "conv1", c_in, planes, 1, NO_BIAS)?,
             bn1: batch_norm2d(&s / "bn1", planes)?,
             relu1: relu(&s / "relu1"),
@@ -165,7 +157,7 @@ impl Bottleneck {
             bn3: batch_norm2d(&s / "bn3", c_out)?,
             relu3: relu(&s / "relu3"),
             downsample: downsample(&s, c_in, c_out, stride)?,
-        })
+        }))
     }
 }
 
@@ -181,11 +173,7 @@ fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Se
     Ok(Some(downsample))
 }
 
-impl Module for Bottleneck {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for Bottleneck {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
@@ -198,7 +186,6 @@ impl Module for Bottleneck {
 /// Attention of the mean of all places to all places. Its projections are listed, but PyTorch reads their weights and
 /// never calls them.
 struct AttentionPool2d {
-    id: ModuleId,
     heads: i64,
     positional_embedding: Parameter,
     k_proj: Affine,
@@ -208,7 +195,7 @@ struct AttentionPool2d {
 }
 
 impl AttentionPool2d {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let d = config.embedding();
         let places = (config.resolution / 32).pow(2);
         let projection = |name: &str, outputs: i64| {
@@ -216,23 +203,18 @@ impl AttentionPool2d {
             s.register("Linear");
             Affine::new(&s, ["weight", "bias"], d, outputs)
         };
-        Ok(Self {
-            id: s.register("AttentionPool2d"),
+        Ok(s.register("AttentionPool2d").of(Self {
             heads: d / 64,
             positional_embedding: s.tensor("positional_embedding", &[places + 1, d])?,
             k_proj: projection("k_proj", d)?,
             q_proj: projection("q_proj", d)?,
             v_proj: projection("v_proj", d)?,
             c_proj: projection("c_proj", config.outputs)?,
-        })
+        }))
     }
 }
 
-impl Module for AttentionPool2d {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for AttentionPool2d {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let places = x.f_flatten(2, -1)?.f_transpose(1, 2)?;
         let mean = places.f_mean_dim(1, true, None)?;

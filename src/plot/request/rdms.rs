@@ -146,7 +146,6 @@ fn candidates_of(text: &str, observer: &dyn Observer) -> Result<Vec<Candidate>> 
     Ok(vec![mean(named.name, named.files)?])
 }
 
-/// The mean of the subjects in files.
 fn mean(name: Option<String>, files: Vec<PathBuf>) -> Result<Candidate> {
     let (all, _) = stored::of_all_subjects(&files)?;
     let number = all.subjects.len();

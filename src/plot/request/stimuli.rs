@@ -109,7 +109,6 @@ impl Drawn {
     }
 }
 
-/// The stimuli that are drawn, in the given order.
 fn sample(request: &Request, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
     let mut all: Vec<usize> = (0..stimuli).collect();
     if let Some(most) = request.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
