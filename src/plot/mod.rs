@@ -15,7 +15,6 @@ mod layout;
 mod map;
 mod networks;
 mod picture;
-mod png;
 mod profiles;
 mod rdms;
 mod request;

@@ -5,6 +5,7 @@ mod activations;
 mod checkpoints;
 mod exported;
 mod golden;
+mod names;
 mod nifti;
 mod order;
 mod pixels;

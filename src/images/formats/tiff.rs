@@ -1,7 +1,7 @@
 //! The first page of a TIFF, through the `tiff` crate: gray, palette, RGB and CMYK of 8 bits, and of 16 as Pillow has them.
 
+use crate::images::formats::{Contents, LookedAt, Opened, Reading, Unreadable};
 use crate::images::orientation;
-use crate::images::reading::{Contents, LookedAt, Opened, Reading, Unreadable};
 use crate::images::rgb::{Pixel, Rgb, of_cmyk, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;

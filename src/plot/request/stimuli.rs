@@ -8,7 +8,7 @@ use crate::numbers::count;
 use crate::observer::Observer;
 use crate::parallel::parallel;
 use crate::plot::picture::Raster;
-use crate::plot::{Groups, categories, png};
+use crate::plot::{Groups, categories, files};
 use crate::rdm::{Clusters, Labels, Rdms, aligned};
 use crate::rsa::run_and_layer;
 use anyhow::{Context, Result};
@@ -165,7 +165,7 @@ fn thumbnail(folder: &Path, id: &str) -> Result<Arc<Raster>> {
     square.apply(&image, &mut planes);
     let byte = |i: usize| (planes[i % 3 * SIDE * SIDE + i / 3] * 255.0).round() as u8;
     let pixels: Vec<u8> = (0..planes.len()).map(byte).collect();
-    Ok(Raster { png: png::rgb(SIDE, SIDE, &pixels)?, width: SIDE, height: SIDE, sharp: false }.into())
+    Ok(Raster { png: files::rgb(SIDE, SIDE, &pixels)?, width: SIDE, height: SIDE, sharp: false }.into())
 }
 
 fn find(folder: &Path, id: &str) -> Result<PathBuf> {
