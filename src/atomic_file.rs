@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// What a file or folder is called while it is being written.
 pub fn partial(path: &Path) -> PathBuf {
+    with_ending(path, ".partial")
+}
+
+/// `path` with `ending` after the ending that it has.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
+    name.push(ending);
     name.into()
 }
 

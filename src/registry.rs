@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// All models that are known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Registry {
     /// In the order of the files.
     pub models: Vec<Entry>,
@@ -139,7 +139,7 @@ impl<'a> Choice<'a> {
 impl Registry {
     /// The models that come with the program and, if `own` names a file, those that it adds.
     pub fn load(own: Option<&Path>) -> Result<Registry> {
-        let mut registry = Registry::empty();
+        let mut registry = Registry::default();
         registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
         if let Some(path) = own {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
@@ -154,10 +154,6 @@ impl Registry {
             })?;
         }
         Ok(registry)
-    }
-
-    fn empty() -> Registry {
-        Registry { models: Vec::new(), checkpoints: Checkpoints::default(), preprocessing: BTreeMap::new() }
     }
 
     /// Adds the entries in `text`; files that they name are relative to `folder`.
@@ -269,34 +265,6 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Size;
-
-    #[test]
-    fn names_forgive_case_and_hyphens() {
-        let registry = Registry::load(None).unwrap();
-        assert_eq!(registry.choose("AlexNet").unwrap().name(), "alexnet");
-        assert_eq!(registry.choose("ResNet50.IMAGENET1K-V2").unwrap().name(), "resnet50.imagenet1k_v2");
-        assert_eq!(registry.choose("resnet50").unwrap().weights.tag, "imagenet1k_v1");
-        for (name, model) in [
-            ("clip-rn50", "clip-rn"),
-            ("CLIP_RN50x4", "clip-rn50x4"),
-            ("clip-ViT-B/32", "clip-vit"),
-            ("ViT-B/32", "clip-vit"),
-            ("vit_b_32", "vit-b-32"),
-            ("ViT-L/16", "vit-l-16"),
-            ("clip-ViT-L/14@336px", "clip-vit-l-14-336px"),
-            ("vgg16_bn", "vgg16-bn"),
-        ] {
-            assert_eq!(registry.choose(name).unwrap().name(), model, "{name}");
-        }
-    }
-
-    #[test]
-    fn preprocessing_belongs_to_the_weights() {
-        let registry = Registry::load(None).unwrap();
-        assert_eq!(registry.choose("resnet50").unwrap().preprocessing.unwrap().resize, Size::Shorter(256));
-        assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.unwrap().resize, Size::Shorter(232));
-    }
 
     fn add(text: &str) -> String {
         let mut registry = Registry::load(None).unwrap();
@@ -338,7 +306,7 @@ mod tests {
     #[test]
     fn a_misspelt_entry_is_refused() {
         let text = include_str!("../models.toml").replace("default_layer", "defualt_layer");
-        let mut registry = Registry::empty();
+        let mut registry = Registry::default();
         assert!(format!("{:#}", registry.add(&text, Path::new("")).unwrap_err()).contains("defualt_layer"));
     }
 }

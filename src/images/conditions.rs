@@ -14,14 +14,11 @@ pub enum AverageBy {
     Folder,
 }
 
-/// Which images stand for which condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conditions {
     /// The name of each condition, in the order of their first images.
     pub ids: Vec<String>,
-    /// The condition of each image.
     pub of_image: Vec<usize>,
-    /// The number of images of each condition.
     pub sizes: Vec<usize>,
 }
 
@@ -64,7 +61,6 @@ impl Conditions {
         most
     }
 
-    /// A table of the condition of each of `images`.
     pub fn csv(&self, images: &[String]) -> Result<String> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["condition", "image"])?;

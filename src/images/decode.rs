@@ -1,8 +1,7 @@
 //! An image file to RGB pixels, equal to `PIL.Image.open(path).convert("RGB")`.
 
-use super::formats::FORMATS;
+use super::formats::{Contents, FORMATS, Format, LookedAt, Opened, Reading, Unreadable};
 use super::orientation::{turned_size, upright};
-use super::reading::{Contents, Format, LookedAt, Opened, Reading, Unreadable};
 use super::rgb::{Rgb, Window};
 use crate::error::{advise, text_of};
 use anyhow::{Context, Result, bail, ensure};

@@ -19,7 +19,6 @@ pub struct Found {
     pub places: Vec<Place>,
     /// What cannot be an image, by the ID that it would have, and why.
     pub faults: Vec<(String, anyhow::Error)>,
-    /// How many hidden files and folders were left out.
     pub hidden: usize,
 }
 

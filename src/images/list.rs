@@ -2,10 +2,9 @@
 
 use super::decode::{self, Header};
 use super::find::{self, Found, Place};
-use super::formats::FORMATS;
+use super::formats::{FORMATS, Reading};
 use super::indices;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
-use super::reading::Reading;
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::error::{advise, hint_of, text_of};

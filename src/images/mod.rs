@@ -4,12 +4,10 @@ mod conditions;
 mod decode;
 mod find;
 mod formats;
-mod ifd;
 mod indices;
 mod list;
 mod orientation;
 mod preprocess;
-mod reading;
 mod resize;
 mod rgb;
 mod stack;
@@ -18,9 +16,9 @@ mod vector;
 
 pub use conditions::AverageBy;
 pub use decode::{decode, decode_bytes};
+pub use formats::Reading;
 pub use list::{ImageList, Selection};
 pub use preprocess::{MOST_SHOWN, Preprocessing, Size};
-pub use reading::Reading;
 pub use resize::{Interpolation, Pillow, Resize};
 pub use rgb::{Rgb, Window};
 

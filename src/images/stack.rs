@@ -39,7 +39,6 @@ pub fn is_stack(path: &Path) -> bool {
     path.is_file() && (is_npy(path) || hdf5_pure::is_hdf5(path).unwrap_or(false))
 }
 
-/// Whether `path` begins as a NumPy file.
 pub fn is_npy(path: &Path) -> bool {
     let mut start = [0; 6];
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"\x93NUMPY"
@@ -112,7 +111,6 @@ impl Stack {
     }
 }
 
-/// The name of the one data set that can hold images.
 fn only_stack(path: &Path, file: &hdf5_pure::File) -> Result<String> {
     let root = file.root();
     let names = root.datasets().with_context(|| cannot_read(path))?;

@@ -3,11 +3,11 @@
 //!
 //! Names, order and constants are those of torchvision's `models/alexnet.py`.
 
+use super::vgg::Vgg;
 use super::{Family, at_least_one, imagenet_classes};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
-use tch::Tensor;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,32 +22,18 @@ impl Family for Config {
         at_least_one([self.classes])
     }
 
+    /// Five convolutions, three fully connected layers.
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
-        Ok(Box::new(AlexNet::new(s, self)?))
+        Ok(Box::new(s.register("AlexNet").of(Vgg {
+            features: features(&(&s / "features"))?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 6),
+            classifier: classifier(&(&s / "classifier"), self.classes)?,
+        })))
     }
 
     /// Every layer's own default, in order.
     fn initialise(&self, init: &mut Init) -> Result<()> {
         init.modules().iter().try_for_each(|module| init.reset(module))
-    }
-}
-
-/// Five convolutions, three fully connected layers.
-struct AlexNet {
-    id: ModuleId,
-    features: Sequential,
-    avgpool: AdaptiveAvgPool2d,
-    classifier: Sequential,
-}
-
-impl AlexNet {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        Ok(Self {
-            id: s.register("AlexNet"),
-            features: features(&(&s / "features"))?,
-            avgpool: adaptive_avg_pool2d(&s / "avgpool", 6),
-            classifier: classifier(&(&s / "classifier"), config.classes)?,
-        })
     }
 }
 
@@ -76,15 +62,4 @@ fn classifier(s: &Scope, classes: i64) -> Result<Sequential> {
     }
     classifier.push(s, |s| linear(s, 4096, classes))?;
     Ok(classifier)
-}
-
-impl Module for AlexNet {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let y = run(pass, x, &[&self.features, &self.avgpool])?;
-        self.classifier.forward(pass, &flatten(&y)?)
-    }
 }

@@ -95,22 +95,21 @@ fn v1_of_s(s: Scope) -> Result<Sequential> {
 
 /// A bottleneck that is run `norms.len()` times on its own output; weights are shared over time, batch norms are not.
 struct BlockS {
-    id: ModuleId,
     conv_input: Conv2d,
     skip: Conv2d,
     norm_skip: BatchNorm2d,
     conv1: Conv2d,
-    nonlin1: Relu,
+    nonlin1: Function,
     conv2: Conv2d,
-    nonlin2: Relu,
+    nonlin2: Function,
     conv3: Conv2d,
-    nonlin3: Relu,
-    output: Identity,
+    nonlin3: Function,
+    output: Function,
     norms: Vec<[BatchNorm2d; 3]>,
 }
 
 impl BlockS {
-    fn new(s: Scope, c_in: i64, c_out: i64, times: usize) -> Result<Self> {
+    fn new(s: Scope, c_in: i64, c_out: i64, times: usize) -> Result<Named<Self>> {
         let wide = 4 * c_out;
         let norms = |time: usize| -> Result<[BatchNorm2d; 3]> {
             Ok([
@@ -119,8 +118,7 @@ impl BlockS {
                 batch_norm2d(&s / format!("norm3_{time}"), c_out)?,
             ])
         };
-        Ok(Self {
-            id: s.register("CORblock_S"),
+        Ok(s.register("CORblock_S").of(Self {
             conv_input: conv2d(&s / "conv_input", c_in, c_out, 1, NO_BIAS)?,
             skip: conv2d(&s / "skip", c_out, c_out, 1, Conv { stride: 2, ..NO_BIAS })?,
             norm_skip: batch_norm2d(&s / "norm_skip", c_out)?,
@@ -132,15 +130,11 @@ impl BlockS {
             nonlin3: relu(&s / "nonlin3"),
             output: identity(&s / "output"),
             norms: (0..times).map(norms).collect::<Result<_>>()?,
-        })
+        }))
     }
 }
 
-impl Module for BlockS {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for BlockS {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let mut x = self.conv_input.forward(pass, x)?;
         for (time, [norm1, norm2, norm3]) in self.norms.iter().enumerate() {
@@ -193,20 +187,18 @@ const TIMES: usize = 5;
 
 /// R and RT: four recurrent areas and a decoder of the last one's last output.
 struct RecurrentCornet {
-    id: ModuleId,
     variant: Variant,
     areas: [BlockR; 4],
     decoder: Sequential,
 }
 
 impl RecurrentCornet {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let (network, block) = match config.variant {
             Variant::RT => ("CORnet_RT", "CORblock_RT"),
             _ => ("CORnet_R", "CORblock_R"),
         };
-        Ok(Self {
-            id: s.register(network),
+        Ok(s.register(network).of(Self {
             variant: config.variant,
             areas: [
                 BlockR::new(&s / "V1", block, 3, 64, 7, 4, 56)?,
@@ -215,15 +207,11 @@ impl RecurrentCornet {
                 BlockR::new(&s / "IT", block, 256, 512, 3, 2, 7)?,
             ],
             decoder: decoder(&(&s / "decoder"), config.classes, false)?,
-        })
+        }))
     }
 }
 
-impl Module for RecurrentCornet {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for RecurrentCornet {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         // Before the first step no area has put out anything.
         let mut outputs: [Option<Tensor>; 4] = [None, None, None, None];
@@ -251,11 +239,11 @@ struct BlockR {
     id: ModuleId,
     conv_input: Conv2d,
     norm_input: GroupNorm,
-    nonlin_input: Relu,
+    nonlin_input: Function,
     conv1: Conv2d,
     norm1: GroupNorm,
-    nonlin1: Relu,
-    output: Identity,
+    nonlin1: Function,
+    output: Function,
     /// Channels and side of the output for an image of 224 × 224 pixels, the only size that these networks take.
     shape: [i64; 2],
 }

@@ -4,12 +4,10 @@
 //! `initialise` replays the constructor's random draws.
 
 mod alexnet;
-mod built_in;
 mod clip;
 mod cornet;
 mod exported;
 mod model;
-mod network;
 mod resnet;
 mod vgg;
 mod vit;

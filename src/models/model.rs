@@ -1,10 +1,8 @@
-//! A network with weights on a device: the one thing that extraction sees of it.
+//! A network with weights on a device, built here or exported by PyTorch: the one thing that extraction sees of it.
 
-use super::built_in::BuiltIn;
-use super::network::Network;
 use super::{Architecture, Exported};
-use crate::nn::{Keep, Manifest, Plan, StateDict, Trace};
-use anyhow::Result;
+use crate::nn::{self, Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace};
+use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -85,5 +83,76 @@ impl Model {
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
         self.network.run(plan, images, self.fused, keep)
+    }
+}
+
+/// What differs between a network that is built here and one that PyTorch exported.
+pub(super) trait Network: Send + Sync {
+    /// Its modules and tensors.
+    fn manifest(&self) -> &Manifest;
+
+    /// The calls of a pass of images of this height and width, each with the shape for one image.
+    fn trace(&self, size: [usize; 2]) -> Result<Trace>;
+
+    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first. If
+    /// `fused`, modules may be computed together.
+    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()>;
+
+    /// Whether modules can be computed together.
+    fn can_fuse(&self) -> bool;
+
+    /// Fails if the file that it was read from is not the same any more.
+    fn check_file(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A network whose family is written here.
+struct BuiltIn {
+    root: Box<dyn Module>,
+    manifest: Manifest,
+    device: Device,
+    can_fuse: bool,
+}
+
+impl BuiltIn {
+    /// With the tensors of `weights`, or with shapes alone.
+    fn new(architecture: &Architecture, weights: Option<StateDict>, (kind, device): (Kind, Device)) -> Result<BuiltIn> {
+        let can_fuse = weights.is_some() && device == Device::Cpu && kind == Kind::Float && nn::can_fuse();
+        let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.family()?.construct(s))?;
+        Ok(BuiltIn { root, manifest, device, can_fuse })
+    }
+
+    fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {
+        let end = tch::no_grad(|| {
+            pass.visit(ModuleId::INPUT, images)?;
+            self.root.forward(pass, images)
+        });
+        match end {
+            Ok(_) | Err(Halt::Done) => Ok(()),
+            Err(Halt::Failed(error)) => bail!(error),
+        }
+    }
+}
+
+impl Network for BuiltIn {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Follows shapes only.
+    fn trace(&self, [height, width]: [usize; 2]) -> Result<Trace> {
+        let mut pass = Pass::tracing();
+        let size = [1, 3, height as i64, width as i64];
+        self.pass(&mut pass, &Tensor::f_zeros(size, (Kind::Float, self.device))?)?;
+        Ok(pass.into_trace())
+    }
+
+    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()> {
+        self.pass(&mut Pass::keeping(plan, keep).fusing(fused), images)
+    }
+
+    fn can_fuse(&self) -> bool {
+        self.can_fuse
     }
 }

@@ -86,25 +86,23 @@ impl Family for Config {
 
 /// A stem, four layers of residual blocks, a classifier.
 struct ResNet {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu: Relu,
-    maxpool: MaxPool2d,
+    relu: Function,
+    maxpool: Function,
     layer1: Sequential,
     layer2: Sequential,
     layer3: Sequential,
     layer4: Sequential,
-    avgpool: AdaptiveAvgPool2d,
+    avgpool: Function,
     fc: Box<dyn Module>,
 }
 
 impl ResNet {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let Config { depths, classes, .. } = *config;
         let expansion = config.block.expansion();
-        Ok(Self {
-            id: s.register("ResNet"),
+        Ok(s.register("ResNet").of(Self {
             conv1: conv2d(&s / "conv1", 3, 64, 7, Conv { stride: 2, padding: 3, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", 64)?,
             relu: relu(&s / "relu"),
@@ -118,15 +116,11 @@ impl ResNet {
                 0 => Box::new(identity(&s / "fc")),
                 classes => Box::new(linear(&s / "fc", 512 * expansion, classes)?),
             },
-        })
+        }))
     }
 }
 
-impl Module for ResNet {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for ResNet {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu, &self.maxpool])?;
         let y = run(pass, &y, &[&self.layer1, &self.layer2, &self.layer3, &self.layer4, &self.avgpool])?;
@@ -149,34 +143,28 @@ fn layer(s: &Scope, config: &Config, c_in: i64, planes: i64, depth: usize, strid
 }
 
 struct BasicBlock {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu: Relu,
+    relu: Function,
     conv2: Conv2d,
     bn2: BatchNorm2d,
     downsample: Option<Sequential>,
 }
 
 impl BasicBlock {
-    fn new(s: Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Self> {
-        Ok(Self {
-            id: s.register("BasicBlock"),
+    fn new(s: Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Named<Self>> {
+        Ok(s.register("BasicBlock").of(Self {
             conv1: conv2d(&s / "conv1", c_in, c_out, 3, Conv { stride, padding: 1, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", c_out)?,
             relu: relu(&s / "relu"),
             conv2: conv2d(&s / "conv2", c_out, c_out, 3, Conv { padding: 1, ..NO_BIAS })?,
             bn2: batch_norm2d(&s / "bn2", c_out)?,
             downsample: downsample(&s, c_in, c_out, stride)?,
-        })
+        }))
     }
 }
 
-impl Module for BasicBlock {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for BasicBlock {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu, &self.conv2, &self.bn2])?;
         let identity = shortcut(pass, x, self.downsample.as_ref())?;
@@ -185,21 +173,19 @@ impl Module for BasicBlock {
 }
 
 struct Bottleneck {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
     conv2: Conv2d,
     bn2: BatchNorm2d,
     conv3: Conv2d,
     bn3: BatchNorm2d,
-    relu: Relu,
+    relu: Function,
     downsample: Option<Sequential>,
 }
 
 impl Bottleneck {
-    fn new(s: Scope, c_in: i64, width: i64, c_out: i64, stride: i64, groups: i64) -> Result<Self> {
-        Ok(Self {
-            id: s.register("Bottleneck"),
+    fn new(s: Scope, c_in: i64, width: i64, c_out: i64, stride: i64, groups: i64) -> Result<Named<Self>> {
+        Ok(s.register("Bottleneck").of(Self {
             conv1: conv2d(&s / "conv1", c_in, width, 1, NO_BIAS)?,
             bn1: batch_norm2d(&s / "bn1", width)?,
             conv2: conv2d(&s / "conv2", width, width, 3, Conv { stride, padding: 1, groups, ..NO_BIAS })?,
@@ -208,15 +194,11 @@ impl Bottleneck {
             bn3: batch_norm2d(&s / "bn3", c_out)?,
             relu: relu(&s / "relu"),
             downsample: downsample(&s, c_in, c_out, stride)?,
-        })
+        }))
     }
 }
 
-impl Module for Bottleneck {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for Bottleneck {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu])?;
@@ -238,7 +220,7 @@ fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Se
     Ok(Some(downsample))
 }
 
-fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flow<Tensor> {
+pub(super) fn shortcut(pass: &mut Pass, x: &Tensor, downsample: Option<&Sequential>) -> Flow<Tensor> {
     match downsample {
         Some(downsample) => downsample.forward(pass, x),
         None => Ok(x.shallow_clone()),

@@ -28,7 +28,11 @@ impl Family for Config {
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
-        Ok(Box::new(Vgg::new(s, self)?))
+        Ok(Box::new(s.register("VGG").of(Vgg {
+            features: features(&(&s / "features"), self)?,
+            avgpool: adaptive_avg_pool2d(&s / "avgpool", 7),
+            classifier: classifier(&(&s / "classifier"), self.classes)?,
+        })))
     }
 
     /// Every layer's own default, in order; then all convolutions and linear layers anew.
@@ -48,23 +52,11 @@ impl Family for Config {
     }
 }
 
-/// 3×3 convolutions in five stages, three fully connected layers.
-struct Vgg {
-    id: ModuleId,
-    features: Sequential,
-    avgpool: AdaptiveAvgPool2d,
-    classifier: Sequential,
-}
-
-impl Vgg {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        Ok(Self {
-            id: s.register("VGG"),
-            features: features(&(&s / "features"), config)?,
-            avgpool: adaptive_avg_pool2d(&s / "avgpool", 7),
-            classifier: classifier(&(&s / "classifier"), config.classes)?,
-        })
-    }
+/// Convolutions, a grid of their means, fully connected layers: in VGG 3×3 in five stages, and three. AlexNet is one, too.
+pub(super) struct Vgg {
+    pub(super) features: Sequential,
+    pub(super) avgpool: Function,
+    pub(super) classifier: Sequential,
 }
 
 fn features(s: &Scope, config: &Config) -> Result<Sequential> {
@@ -95,11 +87,7 @@ fn classifier(s: &Scope, classes: i64) -> Result<Sequential> {
     Ok(classifier)
 }
 
-impl Module for Vgg {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for Vgg {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.features, &self.avgpool])?;
         self.classifier.forward(pass, &flatten(&y)?)

@@ -67,27 +67,22 @@ impl Family for Config {
 
 /// Patches to tokens, an encoder, a classifier of the class token.
 struct VisionTransformer {
-    id: ModuleId,
     class_token: Parameter,
     conv_proj: Conv2d,
-    encoder: Encoder,
+    encoder: Named<Encoder>,
     heads: Sequential,
 }
 
 impl VisionTransformer {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        Ok(Self {
-            id: s.register("VisionTransformer"),
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
+        let patches = Conv { stride: config.patch, ..Conv::default() };
+        Ok(s.register("VisionTransformer").of(Self {
             class_token: s.tensor("class_token", &[1, 1, config.width])?,
-            conv_proj: conv2d(&s / "conv_proj", 3, config.width, config.patch, patches(config.patch))?,
+            conv_proj: conv2d(&s / "conv_proj", 3, config.width, config.patch, patches)?,
             encoder: Encoder::new(&s / "encoder", config)?,
             heads: heads(&(&s / "heads"), config)?,
-        })
+        }))
     }
-}
-
-fn patches(side: i64) -> Conv {
-    Conv { stride: side, ..Conv::default() }
 }
 
 fn heads(s: &Scope, config: &Config) -> Result<Sequential> {
@@ -96,11 +91,7 @@ fn heads(s: &Scope, config: &Config) -> Result<Sequential> {
     Ok(heads)
 }
 
-impl Module for VisionTransformer {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let tokens = self.conv_proj.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
         let class_token = self.class_token.f_expand([x.size()[0], -1, -1], false)?;
@@ -110,23 +101,21 @@ impl Module for VisionTransformer {
 }
 
 struct Encoder {
-    id: ModuleId,
     pos_embedding: Parameter,
-    dropout: Identity,
+    dropout: Function,
     layers: Sequential,
     ln: LayerNorm,
 }
 
 impl Encoder {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let tokens = (config.resolution / config.patch).pow(2) + 1;
-        Ok(Self {
-            id: s.register("Encoder"),
+        Ok(s.register("Encoder").of(Self {
             pos_embedding: s.tensor("pos_embedding", &[1, tokens, config.width])?,
             dropout: dropout(&s / "dropout"),
             layers: layers(&(&s / "layers"), config)?,
             ln: layer_norm(&s / "ln", config.width, EPS)?,
-        })
+        }))
     }
 }
 
@@ -138,35 +127,29 @@ fn layers(s: &Scope, config: &Config) -> Result<Sequential> {
     Ok(layers)
 }
 
-impl Module for Encoder {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for Encoder {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         run(pass, &x.f_add(&self.pos_embedding)?, &[&self.dropout, &self.layers, &self.ln])
     }
 }
 
 struct EncoderBlock {
-    id: ModuleId,
     ln_1: LayerNorm,
     self_attention: MultiheadAttention,
-    dropout: Identity,
+    dropout: Function,
     ln_2: LayerNorm,
     mlp: Sequential,
 }
 
 impl EncoderBlock {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        Ok(Self {
-            id: s.register("EncoderBlock"),
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
+        Ok(s.register("EncoderBlock").of(Self {
             ln_1: layer_norm(&s / "ln_1", config.width, EPS)?,
             self_attention: multihead_attention(&s / "self_attention", config.width, config.heads)?,
             dropout: dropout(&s / "dropout"),
             ln_2: layer_norm(&s / "ln_2", config.width, EPS)?,
             mlp: mlp(&(&s / "mlp"), config)?,
-        })
+        }))
     }
 }
 
@@ -180,11 +163,7 @@ fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
     Ok(mlp)
 }
 
-impl Module for EncoderBlock {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for EncoderBlock {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let x = add(run(pass, x, &[&self.ln_1, &self.self_attention, &self.dropout])?, x)?;
         add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)

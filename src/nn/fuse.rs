@@ -15,9 +15,9 @@
 //! The last row is the one that [`channels_last_wins`] excepts.
 #![allow(clippy::disallowed_methods)] // in place only where nobody else holds the tensor
 
-use super::activation::QUICK;
+use super::function::QUICK;
 use super::kernels::{self, Epilogue};
-use super::{Affine, BatchNorm2d, Conv, Conv2d, EPS, Flow, Module, Parameter, Pass, Relu, Strided};
+use super::{Affine, BatchNorm2d, Conv, Conv2d, EPS, Flow, Function, Module, Parameter, Pass, Strided};
 use std::sync::OnceLock;
 use tch::{Kind, Tensor};
 
@@ -71,7 +71,7 @@ pub fn add(x: Tensor, y: &Tensor) -> Flow<Tensor> {
 }
 
 /// `relu(x + y)`, the end of a residual block, in the memory of `x` if nobody else holds it.
-pub fn add_relu(pass: &mut Pass, mut x: Tensor, y: &Tensor, relu: &Relu) -> Flow<Tensor> {
+pub fn add_relu(pass: &mut Pass, mut x: Tensor, y: &Tensor, relu: &Function) -> Flow<Tensor> {
     if !(pass.is_fused() && kernels::is_unique(&x)) {
         return relu.forward(pass, &add(x, y)?);
     }

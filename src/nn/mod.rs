@@ -8,11 +8,10 @@
 //! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations. Only `fuse`, by which
 //! `run` computes several modules at once, writes into tensors that nobody else holds.
 
-mod activation;
 mod attention;
 mod conv;
+mod function;
 mod fuse;
-mod identity;
 mod init;
 mod kernels;
 mod linear;
@@ -21,29 +20,24 @@ mod module;
 mod norm;
 mod parameter;
 mod pass;
-mod pool;
 mod scope;
-mod sequential;
-mod shape;
 
-pub(crate) use activation::{Relu, gelu, quick_gelu, relu};
 pub(crate) use attention::{MultiheadAttention, attend, multihead_attention};
 pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d};
+pub(crate) use function::{
+    Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, flatten_module, gelu, identity, max_pool2d, quick_gelu, relu,
+};
 use fuse::Folded;
 pub(crate) use fuse::{Activation, Part, add, add_relu, run};
-pub(crate) use identity::{Identity, dropout, identity};
 pub(crate) use init::Init;
 use kernels::Epilogue;
 pub(crate) use kernels::{allow_tf32, available as can_fuse};
 pub use kernels::{flush_denormals, rows_stand_alone};
 pub(crate) use linear::{Affine, linear};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
-pub(crate) use module::{Flow, Halt, Module};
+pub(crate) use module::{Flow, Forward, Halt, Module, Named, Sequential};
 pub(crate) use norm::{BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, group_norm, layer_norm};
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;
 pub use pass::{Call, Channels, Keep, Plan, Trace};
-pub(crate) use pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub(crate) use scope::Scope;
-pub(crate) use sequential::Sequential;
-pub(crate) use shape::{flatten, flatten_module};

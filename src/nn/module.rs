@@ -1,6 +1,8 @@
-//! The trait of everything that has a name in the network.
+//! The trait of everything that has a name in the network, and `torch.nn.Sequential`.
 
-use super::{ModuleId, Part, Pass};
+use super::{ModuleId, Part, Pass, Scope, run};
+use anyhow::Result;
+use std::fmt::Display;
 use tch::{TchError, Tensor};
 
 /// A named part of a network. Implement [`compute`](Self::compute), call [`forward`](Self::forward).
@@ -24,6 +26,35 @@ pub trait Module: Send + Sync {
     }
 }
 
+/// What a module of the Python class that `Self` is called after computes of its input.
+pub trait Forward: Send + Sync {
+    /// Python's `forward`. Must not modify `x`: it may have been kept.
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor>;
+}
+
+/// Such a class with its row in the manifest.
+pub struct Named<T> {
+    id: ModuleId,
+    class: T,
+}
+
+impl ModuleId {
+    /// The module that was registered so, `class` built after it.
+    pub(crate) fn of<T>(self, class: T) -> Named<T> {
+        Named { id: self, class }
+    }
+}
+
+impl<T: Forward> Module for Named<T> {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        self.class.compute(pass, x)
+    }
+}
+
 /// A value, or the reason why the pass ends here.
 pub type Flow<T> = Result<T, Halt>;
 
@@ -39,5 +70,51 @@ pub enum Halt {
 impl From<TchError> for Halt {
     fn from(error: TchError) -> Self {
         Halt::Failed(error.into())
+    }
+}
+
+/// Modules called one after the other, named by their position from 0 or by names of their own.
+pub struct Sequential {
+    id: ModuleId,
+    children: Vec<Box<dyn Module>>,
+}
+
+impl Sequential {
+    /// An empty one at `s`.
+    pub fn new(s: &Scope) -> Self {
+        Self::of_class(s, "Sequential")
+    }
+
+    /// An empty one of a class that only inherits from `torch.nn.Sequential`.
+    pub fn of_class(s: &Scope, class: &'static str) -> Self {
+        Self { id: s.register(class), children: Vec::new() }
+    }
+
+    /// Appends what `child` builds at the next position; `s` is the scope of this `Sequential`.
+    pub fn push<M: Module + 'static>(&mut self, s: &Scope, child: impl FnOnce(Scope) -> Result<M>) -> Result<()> {
+        self.push_named(s, self.children.len(), child)
+    }
+
+    /// Appends what `child` builds under a name of its own, as in Python's `Sequential(OrderedDict(…))`.
+    pub fn push_named<M: Module + 'static>(
+        &mut self,
+        s: &Scope,
+        name: impl Display,
+        child: impl FnOnce(Scope) -> Result<M>,
+    ) -> Result<()> {
+        let child = child(s / name)?;
+        self.children.push(Box::new(child));
+        Ok(())
+    }
+}
+
+impl Module for Sequential {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let children: Vec<&dyn Module> = self.children.iter().map(|child| &**child).collect();
+        run(pass, x, &children)
     }
 }

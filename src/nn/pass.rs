@@ -62,15 +62,6 @@ impl Trace {
     }
 }
 
-/// Which output to keep.
-#[derive(Debug, Clone, Copy)]
-struct Tap {
-    /// The position of the call in the trace.
-    call: usize,
-    /// The number under which the output is handed out.
-    slot: usize,
-}
-
 /// Which calls to keep, and thereby after which call to stop.
 ///
 /// The stop is a position in the call sequence, never "all names seen": a shared ReLU is called again.
@@ -78,25 +69,25 @@ struct Tap {
 pub struct Plan {
     /// The trace up to the last call to keep.
     sequence: Vec<Call>,
-    /// By call.
-    taps: Vec<Tap>,
+    /// The position of each call in the trace, in order, and the slot under which its output is handed out.
+    taps: Vec<(usize, usize)>,
 }
 
 impl Plan {
     /// Keeps the calls at the given positions of `trace`; the output of `calls[i]` is handed out as slot `i`.
     pub fn new(trace: &Trace, calls: &[usize]) -> Plan {
-        let mut taps: Vec<_> = calls.iter().enumerate().map(|(slot, &call)| Tap { call, slot }).collect();
-        taps.sort_by_key(|tap| tap.call);
-        let needed = taps.last().map_or(0, |last| last.call + 1);
+        let mut taps: Vec<_> = calls.iter().enumerate().map(|(slot, &call)| (call, slot)).collect();
+        taps.sort_by_key(|(call, _)| *call);
+        let needed = taps.last().map_or(0, |(last, _)| last + 1);
         Plan { sequence: trace.calls[..needed].to_vec(), taps }
     }
 
     /// What to keep, in the order of the trace: the call, which execution of its module that is, and the slot.
     pub fn taps(&self) -> impl Iterator<Item = (&Call, usize, usize)> {
-        self.taps.iter().map(|tap| {
-            let call = &self.sequence[tap.call];
-            let begun = self.sequence[..=tap.call].iter().filter(|other| other.module == call.module && other.begins).count();
-            (call, begun - 1, tap.slot)
+        self.taps.iter().map(|&(at, slot)| {
+            let call = &self.sequence[at];
+            let begun = self.sequence[..=at].iter().filter(|other| other.module == call.module && other.begins).count();
+            (call, begun - 1, slot)
         })
     }
 }
@@ -145,7 +136,7 @@ impl<'a> Pass<'a> {
     pub(super) fn wants_none_of_next(&self, number: usize) -> bool {
         match &self.mode {
             Mode::Tracing(_) => false,
-            Mode::Keeping { plan, next, .. } => plan.taps.get(*next).is_none_or(|tap| tap.call >= self.calls + number),
+            Mode::Keeping { plan, next, .. } => plan.taps.get(*next).is_none_or(|(call, _)| *call >= self.calls + number),
         }
     }
 
@@ -168,8 +159,8 @@ impl<'a> Pass<'a> {
         match &mut self.mode {
             Mode::Tracing(trace) => trace.calls.push(Call::new(module, y.size())),
             Mode::Keeping { plan, next, keep } => {
-                while let Some(tap) = plan.taps.get(*next).filter(|tap| tap.call == call) {
-                    keep(tap.slot, y).map_err(Halt::Failed)?;
+                while let Some((_, slot)) = plan.taps.get(*next).filter(|(planned, _)| *planned == call) {
+                    keep(*slot, y).map_err(Halt::Failed)?;
                     *next += 1;
                 }
                 if *next == plan.taps.len() {
@@ -215,7 +206,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Module, Relu, Scope, relu, run};
+    use crate::nn::{Function, Module, Scope, relu, run};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tch::{Device, Kind};
@@ -240,7 +231,7 @@ mod tests {
     /// `relu → first → relu → second`, with one ReLU for both, as a residual block has it.
     struct Network {
         id: ModuleId,
-        relu: Relu,
+        relu: Function,
         first: AddOne,
         second: AddOne,
     }

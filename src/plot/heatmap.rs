@@ -1,8 +1,8 @@
 //! An RDM as pixels: a colour for each pair of stimuli, or for each block of pairs where there are more than pixels.
 
 use super::colours::{Colour, Scale, WHITE};
+use super::files;
 use super::picture::Raster;
-use super::png;
 use crate::ranks::ranks;
 use crate::rdm::pair;
 use anyhow::Result;
@@ -41,7 +41,8 @@ impl HeatMap {
         let side = n.div_ceil(block);
         let pixels: Vec<u8> = (0..side * side).map(|i| pixel(n, &shares, block, i / side, i % side)).collect();
         let missing = pixels.contains(&NO_DATA);
-        let raster = Raster { png: png::indexed(side, side, &palette(scale), &pixels)?, width: side, height: side, sharp: true };
+        let raster =
+            Raster { png: files::indexed(side, side, &palette(scale), &pixels)?, width: side, height: side, sharp: true };
         Ok(HeatMap { raster: raster.into(), range, missing })
     }
 }
@@ -89,7 +90,7 @@ fn palette(scale: Scale) -> Vec<Colour> {
 /// All colours from left to right.
 pub(super) fn colour_bar(scale: Scale) -> Result<Arc<Raster>> {
     let pixels: Vec<u8> = (0..DIAGONAL).collect();
-    let png = png::indexed(pixels.len(), 1, &palette(scale), &pixels)?;
+    let png = files::indexed(pixels.len(), 1, &palette(scale), &pixels)?;
     Ok(Raster { png, width: pixels.len(), height: 1, sharp: true }.into())
 }
 

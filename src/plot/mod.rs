@@ -13,15 +13,12 @@ mod heatmap;
 #[cfg(test)]
 mod layout;
 mod map;
-mod names;
 mod networks;
 mod picture;
-mod png;
 mod profiles;
 mod rdms;
 mod request;
 mod svg;
-mod thumbnail;
 
 pub use colours::Scale;
 pub use request::{MdsRequest, RdmRequest, ScoresRequest, Shown, draw_bars, draw_layers, draw_maps, draw_rdms};
@@ -30,6 +27,7 @@ pub(crate) use bars::bars;
 pub(crate) use categories::categories;
 pub(crate) use files::Files;
 pub(crate) use heatmap::Values;
+pub(crate) use networks::what_target;
 pub(crate) use picture::{Picture, Text};
 pub(crate) use profiles::profiles;
 pub(crate) use rdms::{Groups, Panel, RdmPlot};

@@ -109,13 +109,17 @@ pub(super) fn networks<'a>(facets: &'a [Facet]) -> impl Iterator<Item = &'a Netw
     facets.iter().flat_map(|facet| &facet.networks)
 }
 
+/// What stands below the name of a target: "fmri, mean of 4 subjects".
+pub fn what_target(name: &str, kind: &str, subjects: usize) -> String {
+    let kind = if name == kind { "" } else { kind };
+    let mean = if subjects > 1 { format!(", mean of {subjects} subjects") } else { String::new() };
+    format!("{kind}{mean}").trim_start_matches(", ").to_owned()
+}
+
 impl Facet<'_> {
     /// The target, and what it is.
     pub(super) fn heading(&self, width: f64) -> Picture {
-        let subjects = if self.subjects > 1 { format!(", mean of {} subjects", self.subjects) } else { String::new() };
-        let kind = if self.target == self.kind { String::new() } else { self.kind.to_owned() };
-        let subtitle = format!("{kind}{subjects}");
-        heading(self.target, subtitle.trim_start_matches(", "), width)
+        heading(self.target, &what_target(self.target, self.kind, self.subjects), width)
     }
 
     /// All numbers that are drawn of it.

@@ -1,4 +1,4 @@
-//! A picture as a list of shapes at known places: what is laid out, and what tests look at. `svg` and `png` write it.
+//! A picture as a list of shapes at known places: what is laid out, and what tests look at. `svg` and `files` write it.
 
 use super::colours::{Colour, INK};
 use super::font;

@@ -8,7 +8,6 @@ use crate::rdm::Clusters;
 use anyhow::Result;
 use std::sync::Arc;
 
-/// An RDM with what stands above it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     pub title: String,
@@ -234,7 +233,6 @@ fn title(panel: &Panel, width: f64, two_lines: bool) -> Picture {
     title
 }
 
-/// What stands above a panel.
 pub(super) fn heading(title: &str, subtitle: &str, width: f64) -> Picture {
     let mut heading = Picture::new(width, TITLE + SMALL + 14.0);
     heading.write(Text::new(0.0, TITLE, TITLE, font::shortened(title, TITLE * 1.06, width)).bold());
@@ -276,7 +274,6 @@ pub(super) fn legend(entries: &[(String, Colour)], width: f64) -> Picture {
     legend
 }
 
-/// Sentences below a picture.
 pub(super) fn notes(notes: &[String], width: f64) -> Option<Picture> {
     let lines: Vec<String> = notes.iter().flat_map(|note| font::wrapped(note, SMALL, width)).collect();
     let mut picture = Picture::new(width, lines.len() as f64 * (SMALL + 4.0));

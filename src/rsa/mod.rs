@@ -41,6 +41,7 @@ pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
 pub use request::Request;
+pub(crate) use table::csv;
 pub use table::{Score, Table, mean_and_deviation, of_run};
 pub use targets::{NamedTarget, read_targets};
 

@@ -171,7 +171,7 @@ pub fn mean_and_deviation(scores: &[&Score]) -> (f64, Option<f64>) {
     (mean, (scores.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
 }
 
-fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
+pub(crate) fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in rows {
         csv.serialize(row)?;

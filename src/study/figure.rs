@@ -1,26 +1,11 @@
 //! The figures of a study: RDMs, bars of scores, profiles along layers; each by itself, and all in one.
 
+use super::compare::{Scene, network};
 use crate::plot::{Groups, Panel, Picture, RdmPlot, Scale, Text, Values, bars, profiles};
 use crate::rdm::{Clusters, Rdms, aligned};
-use crate::rsa::{Score, of_run};
+use crate::rsa::Score;
 use anyhow::Result;
 
-/// What was found of a dataset: RDMs of the same stimuli in the same order, and scores.
-#[derive(Debug, Clone)]
-pub(super) struct Scene {
-    pub(super) dataset: String,
-    pub(super) stimuli: usize,
-    /// Of subjects their mean.
-    pub(super) targets: Vec<Panel>,
-    /// `run`, `layer`, pairs.
-    pub(super) models: Vec<Panel>,
-    pub(super) categories: Option<Groups>,
-    /// Of all models and targets.
-    pub(super) scores: Vec<Score>,
-}
-
-/// A picture, and what it shows.
-#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Figure {
     /// Of its files, `B-behavior`.
     pub(super) name: String,
@@ -39,7 +24,7 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
         figures.push(rdms(scene, &letter, clusters)?);
     }
     let family = family(scenes);
-    let stimuli = |scene: &Scene| format!("{}: {} stimuli.", scene.dataset, scene.stimuli);
+    let stimuli = |scene: &Scene| format!("{}: {} stimuli.", scene.name, scene.stimuli);
     let mut more = vec![scenes.iter().map(stimuli).collect::<Vec<_>>().join(" ")];
     let several = |scene: &Scene| scene.models.iter().any(|panel| !is_last(scene, panel));
     more.extend(scenes.iter().any(several).then(|| LAST.to_owned()));
@@ -57,7 +42,7 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
         }
     }
     if scenes.iter().any(has_many_layers) {
-        let kinds = scenes.iter().flat_map(|scene| &scene.scores).map(|score| score.kind.as_str());
+        let kinds = scenes.iter().flat_map(|scene| &scene.found.table.scores).map(|score| score.kind.as_str());
         let mut kinds: Vec<&str> = kinds.collect();
         kinds.sort_unstable();
         kinds.dedup();
@@ -86,7 +71,7 @@ fn target_word(kind: &str) -> &str {
 /// Over which tests p was corrected: those of a dataset.
 fn family(scenes: &[Scene]) -> String {
     match scenes {
-        [one] => format!("{} tests", one.scores.len()),
+        [one] => format!("{} tests", one.found.table.scores.len()),
         _ => "the tests of each dataset".to_owned(),
     }
 }
@@ -105,7 +90,6 @@ fn flow(pictures: Vec<Picture>) -> Picture {
     Picture::column(rows.into_iter().map(|row| Picture::row(row, 0.0)).collect(), 10.0)
 }
 
-/// A figure below its letter and title.
 fn lettered(figure: &Figure) -> Picture {
     let mut heading = Picture::new(figure.picture.width, 34.0);
     let letter = Text::new(14.0, 28.0, 20.0, figure.name.split('-').next().unwrap_or_default()).bold();
@@ -124,7 +108,7 @@ fn rdms(scene: &Scene, letter: &str, clusters: usize) -> Result<Figure> {
         .iter()
         .filter(|model| chosen.contains(&model.title))
         .filter(|model| is_last(scene, model))
-        .partition(|model| of_run(&model.title).1.is_some());
+        .partition(|model| network(&model.title).1);
     let targets: Vec<&Panel> = scene.targets.iter().collect();
     let rows = match (trained.len(), random.len()) {
         // Of one kind of weights all may stand in a row.
@@ -148,8 +132,8 @@ fn rdms(scene: &Scene, letter: &str, clusters: usize) -> Result<Figure> {
         notes: std::slice::from_ref(&note),
     };
     Ok(Figure {
-        name: format!("{letter}-rdms-{}", scene.dataset),
-        title: format!("RDMs, {} ({} stimuli)", scene.dataset, scene.stimuli),
+        name: format!("{letter}-rdms-{}", scene.name),
+        title: format!("RDMs, {} ({} stimuli)", scene.name, scene.stimuli),
         caption: format!("Dissimilarities as ranks. {note} Of random networks the first seed is shown. {LAST}"),
         picture: plot.picture()?,
     })
@@ -180,22 +164,15 @@ fn shown(scene: &Scene) -> Vec<String> {
     let mut networks = Vec::new();
     let mut runs = Vec::new();
     for panel in &scene.models {
-        let (model, seed) = of_run(&panel.title);
-        if !networks.contains(&(model, seed.is_some())) {
-            networks.push((model, seed.is_some()));
+        let network = network(&panel.title);
+        if !networks.contains(&network) {
+            networks.push(network);
             runs.push(panel.title.clone());
         }
     }
     runs
 }
 
-/// A network with weights of a kind, whatever their seed.
-fn network(run: &str) -> (&str, bool) {
-    let (model, seed) = of_run(run);
-    (model, seed.is_some())
-}
-
-/// Whether a layer is the last one of its network.
 fn is_last(scene: &Scene, panel: &Panel) -> bool {
     let same = |other: &&Panel| network(&other.title) == network(&panel.title);
     scene.models.iter().rfind(same).is_some_and(|last| last.subtitle == panel.subtitle)
@@ -205,15 +182,15 @@ fn is_last(scene: &Scene, panel: &Panel) -> bool {
 fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
     let mut all = Vec::new();
     for scene in scenes {
-        let of_kind = || scene.scores.iter().filter(|score| score.kind == kind);
+        let of_kind = || scene.found.table.scores.iter().filter(|score| score.kind == kind);
         let mut targets: Vec<&str> = of_kind().map(|score| score.target.as_str()).collect();
         targets.dedup();
         for score in of_kind() {
             let same = |other: &&Score| network(&other.model) == network(&score.model);
-            let is_last = scene.scores.iter().rfind(same).is_some_and(|last| last.layer == score.layer);
+            let is_last = scene.found.table.scores.iter().rfind(same).is_some_and(|last| last.layer == score.layer);
             if is_last || !last {
                 let several = targets.len() > 1 || !last;
-                let target = if several { format!("{}, {}", scene.dataset, score.target) } else { scene.dataset.clone() };
+                let target = if several { format!("{}, {}", scene.name, score.target) } else { scene.name.to_owned() };
                 all.push(Score { target, ..score.clone() });
             }
         }
@@ -221,7 +198,6 @@ fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
     all
 }
 
-/// Whether a run has layers enough for a profile.
 fn has_many_layers(scene: &Scene) -> bool {
     scene.models.iter().any(|panel| scene.models.iter().filter(|other| other.title == panel.title).count() > 2)
 }

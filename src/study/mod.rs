@@ -3,29 +3,28 @@
 
 mod compare;
 mod figure;
-mod methods;
 mod one_or_more;
-mod passes;
 mod plan;
 mod record;
 mod report;
 mod request;
-mod results;
 
 pub use plan::Plan;
 pub use request::{Dataset, Initial, Network, Study};
 
-use crate::atomic_file;
-use crate::observer::Observer;
+use crate::error::text_of;
+use crate::observer::{Observer, ProgressOnly};
 use crate::plot::Files;
-use crate::rsa::{Score, Table};
-use anyhow::Result;
-use compare::{compare, scene};
-use figure::{Figure, Scene, figures};
+use crate::rsa::{Analysed, Table};
+use crate::weights::{Located, Weights};
+use crate::{atomic_file, extract};
+use anyhow::{Context, Result};
+use compare::{Scene, Summary, compare, write_tables};
+use figure::{Figure, figures};
 use record::Inputs;
-use report::{Report, Section};
-use results::{Summary, results_csv, summary_csv};
+use report::html;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 impl Plan<'_> {
     /// Extracts what is missing, compares, draws, and says where the report is. The study was read from `file`.
@@ -40,15 +39,14 @@ impl Plan<'_> {
             observer.note("nothing has changed since the report was written");
             return Ok(report);
         }
-        let compared = self.datasets.iter().map(|set| compare(set, self, observer)).collect::<Result<Vec<_>>>()?;
-        let scenes: Vec<Scene> = compared.iter().map(|compared| scene(compared, observer)).collect::<Result<_>>()?;
-        let results: Vec<(String, Vec<Score>)> =
-            scenes.iter().map(|scene| (scene.dataset.clone(), scene.scores.clone())).collect();
-        let summaries = Summary::of(&results);
+        let found = self.datasets.iter().map(|set| compare(set, self, observer)).collect::<Result<Vec<Analysed>>>()?;
+        let scenes = self.datasets.iter().zip(found).map(|(set, found)| Scene::new(set, found, observer));
+        let scenes: Vec<Scene> = scenes.collect::<Result<_>>()?;
+        let summaries = Summary::of(&scenes);
         let drawn = figures(&scenes, self.study.clusters, self.study.compare.title())?;
-        let html = methods::html(self, &compared, &drawn, &summaries, file)?;
+        let html = html(self, &scenes, &drawn, &summaries, file)?;
 
-        let mut files = write_tables(out, &results, &summaries)?;
+        let mut files = write_tables(out, &scenes, &summaries)?;
         files.extend(self.datasets.iter().flat_map(|set| Table::files(&set.comparison.out, false)));
         files.extend(write_figures(out, &drawn)?);
         atomic_file::write(&report, html.as_bytes())?;
@@ -57,14 +55,45 @@ impl Plan<'_> {
         observer.note(&format!("wrote results.csv, summary.csv, {} figures as PNG and SVG, and the report", drawn.len()));
         Ok(report)
     }
-}
 
-fn write_tables(out: &Path, results: &[(String, Vec<Score>)], summaries: &[Summary]) -> Result<Vec<PathBuf>> {
-    let files = ["results.csv", "summary.csv", "summary.json"].map(|name| out.join(name));
-    atomic_file::write(&files[0], &results_csv(results)?)?;
-    atomic_file::write(&files[1], &summary_csv(summaries)?)?;
-    atomic_file::write(&files[2], (serde_json::to_string_pretty(summaries)? + "\n").as_bytes())?;
-    Ok(files.to_vec())
+    /// Fetches the weights that are not on this machine, and looks whether all weights fit and all images can be decoded: so that
+    /// nothing is begun that cannot be finished.
+    fn prepare(&self, observer: &dyn Observer) -> Result<()> {
+        let mut looked_at = Vec::new();
+        for extract::Request { models, weights, seed, .. } in self.missing().map(|pass| &pass.request) {
+            let choice = self.sources.registry.choose(&models[0])?;
+            // An exported network was opened and run for the plan.
+            if *weights == Weights::Random || choice.is_exported() || looked_at.contains(&(models, weights)) {
+                continue;
+            }
+            let mut located = Located::find(&self.sources.store, choice, weights, *seed)?;
+            located.fetch(&self.sources.store, observer)?;
+            located.load(&self.sources.registry)?;
+            looked_at.push((models, weights));
+        }
+        let is_needed = |number: usize| self.missing().any(|pass| pass.set == number);
+        for (_, set) in self.datasets.iter().enumerate().filter(|(number, _)| is_needed(*number)) {
+            set.stimuli.images.decode_all().with_context(|| format!("dataset `{}`", set.dataset.name))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the runs that are missing, one after the other; each is whole before the next begins.
+    fn extract_missing(&self, observer: &dyn Observer) -> Result<()> {
+        let number = self.missing().count();
+        for (done, pass) in self.missing().enumerate() {
+            let (name, start) = (pass.name(self), Instant::now());
+            let stimuli = &self.datasets[pass.set].stimuli;
+            let run = || extract::Plan::new(&pass.request, &self.sources, stimuli)?.run(&ProgressOnly(observer));
+            let failed = || format!("run {} of {number}, `{name}`, failed; those before it are kept", done + 1);
+            let finished = run().with_context(failed)?;
+            observer.fact("extract", &format!("{}/{number} {name}, {:.1} s", done + 1, start.elapsed().as_secs_f64()));
+            if let Some(reason) = finished.without_rdm {
+                observer.fact("", &text_of(&reason));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn write_figures(out: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>> {

@@ -27,7 +27,6 @@ pub struct Plan<'a> {
     speed: f64,
 }
 
-/// A dataset, found and checked.
 pub(super) struct Set<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) stimuli: Stimuli,
@@ -72,7 +71,6 @@ impl<'a> Plan<'a> {
         Ok(Plan { study, sources, datasets, passes, speed: speed()? })
     }
 
-    /// Runs that are to be made.
     pub(super) fn missing(&self) -> impl Iterator<Item = &Pass> {
         self.passes.iter().filter(|pass| pass.state != State::Done)
     }
@@ -145,7 +143,6 @@ impl<'a> Plan<'a> {
         ))
     }
 
-    /// How long a run may take, roughly.
     fn seconds(&self, pass: &Pass) -> f64 {
         // Decoding and preparing a photograph, on one core.
         const IMAGE: f64 = 1e-3;
@@ -212,7 +209,6 @@ fn check_bootstrap(study: &Study, targets: &[rsa::NamedTarget]) -> Result<()> {
     }
 }
 
-/// Fails if two runs would be in one folder.
 fn check_names(passes: &[Pass]) -> Result<()> {
     for (number, pass) in passes.iter().enumerate() {
         if passes[..number].iter().any(|other| other.folder == pass.folder) {

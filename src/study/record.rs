@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
 
-/// The name of the file.
 const FILE: &str = "study.json";
 
 /// A hash of all that figures and tables are made from.
@@ -50,9 +49,7 @@ impl Inputs {
 
     /// Whether all in the folder `out` was made from them.
     pub(super) fn are_those_of(&self, out: &Path) -> bool {
-        let Ok(text) = std::fs::read_to_string(out.join(FILE)) else { return false };
-        let there: Option<Inputs> = serde_json::from_str(&text).ok();
-        there.is_some_and(|there| {
+        read(out).is_some_and(|there| {
             let whole = !there.files.is_empty() && there.files.iter().all(|file| out.join(file).is_file());
             whole && (&there.program, &there.sha256) == (&self.program, &self.sha256)
         })
@@ -61,8 +58,7 @@ impl Inputs {
     /// Writes that `files` were made from them, and removes what was made before and is not among them, such as figures of a
     /// dataset that has another name now.
     pub(super) fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
-        let before = std::fs::read_to_string(out.join(FILE)).ok().and_then(|text| serde_json::from_str::<Inputs>(&text).ok());
-        for old in before.map(|before| before.files).unwrap_or_default() {
+        for old in read(out).map(|before| before.files).unwrap_or_default() {
             let is_plain = old.is_relative() && !old.components().any(|part| part == Component::ParentDir);
             if is_plain && !files.contains(&out.join(&old)) {
                 std::fs::remove_file(out.join(old)).ok();
@@ -72,6 +68,10 @@ impl Inputs {
         let text = serde_json::to_string_pretty(&Inputs { files, ..self })? + "\n";
         atomic_file::write(&out.join(FILE), text.as_bytes())
     }
+}
+
+fn read(out: &Path) -> Option<Inputs> {
+    serde_json::from_slice(&std::fs::read(out.join(FILE)).ok()?).ok()
 }
 
 fn update(hash: &mut Sha256, path: &Path) -> Result<()> {

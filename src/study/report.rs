@@ -1,29 +1,21 @@
-//! The report of a study: one HTML file that holds all it shows, and opens without a network.
+//! The report of a study: its methods, networks and datasets, figures and scores in one HTML file, which opens without a network.
 
-use super::{Figure, Summary};
+use super::compare::{Scene, Summary};
+use super::figure::Figure;
+use super::plan::Plan;
+use crate::numbers::{count, count_of};
 use crate::plot::{escaped, svg};
+use crate::run;
+use anyhow::Result;
+use serde_json::Value;
 use std::fmt::Write;
+use std::path::Path;
 
-/// A heading and what stands below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section {
-    pub(super) title: String,
-    pub(super) paragraphs: Vec<String>,
+struct Section {
+    title: &'static str,
+    paragraphs: Vec<String>,
     /// The first line is the header.
-    pub(super) table: Vec<Vec<String>>,
-}
-
-/// All that the report says.
-#[derive(Debug)]
-pub(super) struct Report<'a> {
-    /// The name of the study.
-    pub(super) title: &'a str,
-    /// What was compared, in a sentence or two.
-    pub(super) summary: &'a str,
-    pub(super) figures: &'a [Figure],
-    pub(super) scores: &'a [Summary],
-    /// Methods, networks, datasets, versions.
-    pub(super) sections: &'a [Section],
+    table: Vec<Vec<String>>,
 }
 
 const STYLE: &str = "\
@@ -39,34 +31,176 @@ td { max-width: 28rem; overflow-wrap: break-word; } td:first-child { white-space
 @media print { figure, tr { break-inside: avoid; } }
 ";
 
-impl Report<'_> {
-    /// The text of the file.
-    pub(super) fn html(&self) -> String {
-        let title = escaped(self.title);
-        let mut html = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}</p>\n",
-            escaped(self.summary)
-        );
-        for figure in self.figures {
-            let letter = figure.name.split('-').next().unwrap_or_default();
-            let picture = svg(&figure.picture, &figure.title);
-            let (title, caption) = (escaped(&figure.title), escaped(&figure.caption));
-            html += &format!("<figure>\n{picture}<figcaption><b>{letter}. {title}.</b> {caption}</figcaption>\n</figure>\n");
-        }
-        html += "<h2>Scores</h2>\n";
-        html += &table(&score_table(self.scores), 5);
-        for section in self.sections {
-            html += &section.html();
-        }
-        html + "</body>\n</html>\n"
+pub(super) fn html(plan: &Plan, scenes: &[Scene], figures: &[Figure], summaries: &[Summary], file: &Path) -> Result<String> {
+    let study = plan.study;
+    let title = escaped(&study.out.file_name().unwrap_or_default().to_string_lossy());
+    let sets: Vec<String> = scenes.iter().map(|scene| format!("{} ({} stimuli)", scene.name, count(scene.stimuli))).collect();
+    let has = |kind: &str| scenes.iter().any(|scene| scene.found.analysis.targets.iter().any(|target| target.kind == kind));
+    let targets = match (has("behavior"), has("fmri")) {
+        (true, true) => "behaviour and fMRI",
+        (true, false) => "behaviour",
+        _ => "fMRI",
+    };
+    let summary = format!(
+        "{} in {}, compared with {targets} on {}. Made by `thingsvision study {}`; all numbers are in results.csv and \
+         summary.csv beside this file.",
+        count_of(study.models.len(), "network"),
+        count_of(plan.passes.len(), "run"),
+        sets.join(", "),
+        file.file_name().unwrap_or_default().to_string_lossy()
+    );
+    let records = plan.passes.iter().map(|pass| run::read(&pass.folder)).collect::<Result<Vec<Value>>>()?;
+    let sections = [methods(plan, scenes, &records), networks(plan, &records), citations(plan)?, datasets(plan, &records)];
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}</p>\n",
+        escaped(&summary)
+    );
+    // The last figure is the others together.
+    for figure in &figures[..figures.len() - 1] {
+        let letter = figure.name.split('-').next().unwrap_or_default();
+        let picture = svg(&figure.picture, &figure.title);
+        let (title, caption) = (escaped(&figure.title), escaped(&figure.caption));
+        html += &format!("<figure>\n{picture}<figcaption><b>{letter}. {title}.</b> {caption}</figcaption>\n</figure>\n");
     }
+    html += "<h2>Scores</h2>\n";
+    html += &table(&score_table(summaries), 5);
+    html.extend(sections.iter().map(Section::html));
+    Ok(html + "</body>\n</html>\n")
+}
+
+fn methods(plan: &Plan, scenes: &[Scene], records: &[Value]) -> Section {
+    // On which machines, each once.
+    let mut machines: Vec<String> = Vec::new();
+    for record in records {
+        let text = |part: &str| record[part].as_str().unwrap_or_default().to_owned();
+        let exact = if record["exact"] == true { ", in PyTorch's order of operations" } else { "" };
+        let machine =
+            format!("{} (libtorch {}, {}, {}{exact})", text("program"), text("libtorch"), text("device"), text("precision"));
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    let mut paragraphs = vec![format!(
+        "Activations were extracted with {} from the layers listed below. Images were decoded and prepared as by Pillow 13 and \
+         torchvision, with the preprocessing that belongs to the weights.",
+        machines.join(" and ")
+    )];
+    let seeds = records.iter().filter_map(|record| record["weights"]["seed"].as_u64()).max();
+    if let Some(last) = seeds {
+        let spread = if last > 0 { " Scores of several seeds are given as mean and standard deviation over them." } else { "" };
+        paragraphs.push(format!(
+            "Random weights are those that PyTorch draws for the untrained network after torch.manual_seed(seed).{spread}"
+        ));
+    }
+    let averaged = plan.study.datasets.iter().filter(|dataset| dataset.average_by.is_some());
+    let averaged: Vec<&str> = averaged.map(|dataset| dataset.name.as_str()).collect();
+    if !averaged.is_empty() {
+        paragraphs.push(format!(
+            "In {} activations were averaged over the images of each condition (folder) before RDMs were computed.",
+            averaged.join(", ")
+        ));
+    }
+    paragraphs.push(
+        "The dissimilarity of two stimuli x and y is 1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²) over the values of a layer after its readout."
+            .into(),
+    );
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for Scene { name, found, .. } in scenes {
+        let explained = found.explained();
+        match said.iter_mut().find(|(text, _)| *text == explained) {
+            Some((_, names)) => names.push(name),
+            None => said.push((explained, vec![name])),
+        }
+    }
+    for (text, names) in said {
+        let named = if scenes.len() > 1 { format!("{}: ", names.join(", ")) } else { String::new() };
+        paragraphs.push(format!("{named}{}", text.replace('\n', " ")));
+    }
+    for Scene { name, found, .. } in scenes {
+        let assumed =
+            found.assumed.then(|| "targets without names of stimuli were taken to be in the order of the images".to_owned());
+        for sentence in found.left_out.iter().chain(&found.few).cloned().chain(assumed) {
+            paragraphs.push(format!("{name}: {sentence}."));
+        }
+    }
+    paragraphs.push(
+        "Muttenthaler, L., & Hebart, M. N. (2021). THINGSvision: a Python toolbox for streamlining the extraction of activations \
+         from deep neural networks. Frontiers in Neuroinformatics, 15, 679838."
+            .into(),
+    );
+    Section { title: "Methods", paragraphs, table: Vec::new() }
+}
+
+fn networks(plan: &Plan, records: &[Value]) -> Section {
+    let mut table = vec![["run", "layers", "readout", "weights", "preprocessing"].map(String::from).to_vec()];
+    let mut without = Vec::new();
+    for (pass, record) in plan.passes.iter().zip(records) {
+        let weights = &record["weights"];
+        let weights = match weights["kind"].as_str() {
+            Some("random") => format!("random, seed {}", weights["seed"]),
+            Some("published") => format!(
+                "{} from {}, SHA-256 {}",
+                weights["tag"].as_str().unwrap_or_default(),
+                weights["url"].as_str().unwrap_or("a file"),
+                weights["sha256"].as_str().unwrap_or_default()
+            ),
+            _ => format!("file, SHA-256 {}", weights["sha256"].as_str().unwrap_or_default()),
+        };
+        let pixels = &record["preprocessing"];
+        let preprocessing = format!(
+            "resize {} ({}), crop {}, mean {}, std {}",
+            pixels["resize"],
+            pixels["interpolation"].as_str().unwrap_or_default(),
+            pixels["crop"],
+            pixels["mean"],
+            pixels["std"]
+        );
+        let readout = record["readout"].as_str().unwrap_or_default().to_owned();
+        table.push(vec![pass.name(plan), pass.layers.join(", "), readout, weights, preprocessing]);
+        let layers = record["layers"].as_array().into_iter().flatten();
+        for layer in layers.filter(|layer| layer["without_rdm"].is_string()) {
+            let (name, reason) = (layer["name"].as_str().unwrap_or_default(), layer["without_rdm"].as_str().unwrap_or_default());
+            without.push(format!("{} has no RDM of {name}, which is left out: {reason}.", pass.name(plan)));
+        }
+    }
+    Section { title: "Runs", paragraphs: without, table }
+}
+
+fn citations(plan: &Plan) -> Result<Section> {
+    let mut table = vec![["network", "licence of code and weights", "please cite"].map(String::from).to_vec()];
+    for pass in &plan.passes {
+        let entry = plan.sources.registry.choose(&pass.request.models[0])?.entry;
+        let line = vec![entry.name.clone(), entry.licence.clone(), entry.citation.clone()];
+        if !table.contains(&line) {
+            table.push(line);
+        }
+    }
+    Ok(Section { title: "Networks", paragraphs: Vec::new(), table })
+}
+
+fn datasets(plan: &Plan, records: &[Value]) -> Section {
+    let mut table = vec![["dataset", "images", "conditions", "targets", "SHA-256 of images.sha256"].map(String::from).to_vec()];
+    for (number, set) in plan.datasets.iter().enumerate() {
+        let record = plan.passes.iter().zip(records).find(|(pass, _)| pass.set == number).map(|(_, record)| record);
+        let hash = record.and_then(|record| record["contents_sha256"].as_str()).unwrap_or_default();
+        let names =
+            set.comparison.behavior.iter().chain(&set.comparison.fmri).map(|target| target.rsplit('/').next().unwrap_or(target));
+        table.push(vec![
+            set.dataset.name.clone(),
+            count(set.stimuli.images.len()),
+            count(set.stimuli.rows()),
+            names.collect::<Vec<_>>().join(", "),
+            hash.to_owned(),
+        ]);
+    }
+    Section { title: "Datasets", paragraphs: Vec::new(), table }
 }
 
 impl Section {
     fn html(&self) -> String {
-        let mut html = format!("<h2>{}</h2>\n", escaped(&self.title));
+        let mut html = format!("<h2>{}</h2>\n", self.title);
         for paragraph in &self.paragraphs {
             writeln!(html, "<p>{}</p>", escaped(paragraph)).expect("a String takes all");
         }
@@ -92,7 +226,6 @@ fn table(rows: &[Vec<String>], numbers: usize) -> String {
     html + "</table></div>\n"
 }
 
-/// The header and a line for each network, layer and target.
 fn score_table(scores: &[Summary]) -> Vec<Vec<String>> {
     let header = ["dataset", "target", "model", "layer", "weights", "score", "spread", "95 % interval", "p family", "ceiling"];
     let number = |value: f64| format!("{value:.3}").replace('-', "−");

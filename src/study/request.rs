@@ -174,7 +174,6 @@ impl Study {
         }
     }
 
-    /// The images of a dataset.
     pub(super) fn images(&self, dataset: &Dataset) -> extract::Request {
         extract::Request {
             out: self.out.join("activations").join(&dataset.name),
@@ -331,7 +330,6 @@ mod tests {
         let readout = network("readout = \"meen\"");
         assert!(readout.contains("line 4, column 26") && readout.contains("unknown variant `meen`"), "{readout}");
         assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));
-        assert!(network("layer = \"x\"").contains("unknown field `layer`"));
         let device = problem(&format!("out = \"o\"\nmodels = [\"a\"]\ndevice = \"gpu\"\n{DATASET}"));
         assert!(device.contains("line 3, column 10") && device.contains("expected auto, cpu, cuda or cuda:N"), "{device}");
         let average = problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}average_by = \"concept\""));

@@ -1,7 +1,7 @@
 //! Where published weights are kept on this machine: found, fetched, checked by their hash.
 
 use super::download::{Patience, Progress, download};
-use crate::atomic_file::{self, partial};
+use crate::atomic_file::{self, partial, with_ending};
 use crate::error::{Advice, advise};
 use crate::hash::{sha256, sha256_of_file};
 use crate::registry::Choice;
@@ -174,9 +174,7 @@ fn foreign_folders() -> Vec<PathBuf> {
 
 /// Beside a file, its full hash as recorded when it was fetched: all that is known where nothing is published.
 fn record(place: &Path) -> PathBuf {
-    let mut name = place.as_os_str().to_owned();
-    name.push(".sha256");
-    name.into()
+    with_ending(place, ".sha256")
 }
 
 fn recorded(place: &Path) -> Option<String> {

@@ -1,10 +1,11 @@
-//! The RGB bytes of Pillow, and to the bit the tensors that torchvision makes of them.
+//! The RGB bytes of Pillow, and to the bit the tensors that torchvision makes of them; and the colours of matplotlib.
 
 use crate::{fixtures, table};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use thingsvision::images::{Pillow, Preprocessing, Reading, Rgb, Size, Window, decode, decode_bytes};
+use thingsvision::plot::Scale;
 
 fn digest(bytes: impl AsRef<[u8]>) -> String {
     format!("{:x}", Sha256::digest(bytes))
@@ -190,5 +191,14 @@ fn recipe(text: &str, image: &Rgb, pillow: Pillow) -> Preprocessing {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         pillow,
+    }
+}
+
+/// matplotlib 3.11: `cm.viridis(0)`, `(127)`, `(255)`; ours is a spline through some of its colours.
+#[test]
+fn viridis_is_near_that_of_matplotlib() {
+    for (share, expected) in [(0.0, [68, 1, 84]), (0.5, [33, 144, 141]), (1.0, [253, 231, 37])] {
+        let colour: [u8; 3] = Scale::Viridis.at(share);
+        assert!(colour.iter().zip(expected).all(|(ours, theirs): (&u8, u8)| ours.abs_diff(theirs) <= 2), "{colour:?}");
     }
 }

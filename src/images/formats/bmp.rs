@@ -1,6 +1,6 @@
 //! Windows bitmaps through the `image` crate, and where its pixels differ from Pillow's, by Pillow's rules.
 
-use crate::images::reading::{Contents, LookedAt, Opened, Reading, Unreadable};
+use crate::images::formats::{Contents, LookedAt, Opened, Reading, Unreadable};
 use crate::images::rgb::Rgb;
 use anyhow::{Result, bail};
 use image::codecs::bmp::BmpDecoder;

@@ -1,6 +1,6 @@
 //! The first picture of a GIF, as Pillow shows it: laid on the canvas, what is transparent by its colour in the palette.
 
-use crate::images::reading::{Contents, LookedAt, Opened, Reading};
+use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::rgb::{Pixel, Rgb};
 use anyhow::{Context, Result};
 use gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};

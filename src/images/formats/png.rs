@@ -1,8 +1,8 @@
 //! PNG: the chunks that make the picture are picked out as Pillow does it, then decoded by the `png` crate. Pillow is strict
 //! about the check sums before the picture and lenient about all that follows its data.
 
+use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::orientation;
-use crate::images::reading::{Contents, LookedAt, Opened, Reading};
 use crate::images::rgb::{Pixel, Rgb, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;

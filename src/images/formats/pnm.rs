@@ -1,6 +1,6 @@
 //! PBM, PGM and PPM, text and binary, by Pillow's rules.
 
-use crate::images::reading::{Contents, LookedAt, Opened, Reading};
+use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::rgb::{Rgb, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 

@@ -1,7 +1,7 @@
 //! The first page of a TIFF, through the `tiff` crate: gray, palette, RGB and CMYK of 8 bits, and of 16 as Pillow has them.
 
-use crate::images::ifd;
-use crate::images::reading::{Contents, LookedAt, Opened, Reading, Unreadable};
+use crate::images::formats::{Contents, LookedAt, Opened, Reading, Unreadable};
+use crate::images::orientation;
 use crate::images::rgb::{Pixel, Rgb, of_cmyk, of_gray, of_rgb};
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
@@ -145,7 +145,7 @@ fn as_gray(bytes: &[u8]) -> Option<Vec<u8>> {
     const PHOTOMETRIC: u16 = 262;
     const PALETTE: u32 = 3;
     const BLACK_IS_ZERO: u16 = 1;
-    let entry = ifd::find(bytes, PHOTOMETRIC).filter(|entry| entry.value == PALETTE)?;
+    let entry = orientation::entry(bytes, PHOTOMETRIC).filter(|entry| entry.value == PALETTE)?;
     let mut bytes = bytes.to_vec();
     let value = if entry.is_little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
     bytes[entry.at..entry.at + 2].copy_from_slice(&value);

@@ -1,7 +1,7 @@
 //! WebP, lossy or lossless, through the `image` crate.
 
+use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::orientation;
-use crate::images::reading::{Contents, LookedAt, Opened, Reading};
 use crate::images::rgb::Rgb;
 use anyhow::{Result, ensure};
 use image::codecs::webp::WebPDecoder;

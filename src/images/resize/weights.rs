@@ -56,7 +56,6 @@ impl ResizeAxis {
         }
     }
 
-    /// The weights of a range of outputs.
     pub fn weights(&self, outputs: &Range<usize>) -> FilterWeights {
         let taps = outputs.clone().map(|output| self.inputs(output).len()).max().unwrap_or(1);
         let needed = self.all_inputs(outputs);

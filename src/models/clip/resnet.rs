@@ -1,6 +1,7 @@
 //! CLIP's ResNet: a stem of three convolutions, anti-aliased strides (average pooling), attention instead of the last
 //! pooling.
 
+use crate::models::resnet::shortcut;
 use crate::models::{Family, at_least_one};
 use crate::nn::*;
 use anyhow::Result;
@@ -64,30 +65,28 @@ impl Family for Config {
 const EXPANSION: i64 = 4;
 
 struct ModifiedResNet {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu1: Relu,
+    relu1: Function,
     conv2: Conv2d,
     bn2: BatchNorm2d,
-    relu2: Relu,
+    relu2: Function,
     conv3: Conv2d,
     bn3: BatchNorm2d,
-    relu3: Relu,
-    avgpool: AvgPool2d,
+    relu3: Function,
+    avgpool: Function,
     layer1: Sequential,
     layer2: Sequential,
     layer3: Sequential,
     layer4: Sequential,
-    attnpool: AttentionPool2d,
+    attnpool: Named<AttentionPool2d>,
 }
 
 impl ModifiedResNet {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let w = config.width;
         let [depth1, depth2, depth3, depth4] = config.depths;
-        Ok(Self {
-            id: s.register("ModifiedResNet"),
+        Ok(s.register("ModifiedResNet").of(Self {
             conv1: conv2d(&s / "conv1", 3, w / 2, 3, Conv { stride: 2, padding: 1, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", w / 2)?,
             relu1: relu(&s / "relu1"),
@@ -103,15 +102,11 @@ impl ModifiedResNet {
             layer3: layer(&(&s / "layer3"), w * 2 * EXPANSION, w * 4, depth3, 2)?,
             layer4: layer(&(&s / "layer4"), w * 4 * EXPANSION, w * 8, depth4, 2)?,
             attnpool: AttentionPool2d::new(&s / "attnpool", config)?,
-        })
+        }))
     }
 }
 
-impl Module for ModifiedResNet {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for ModifiedResNet {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
@@ -131,25 +126,23 @@ fn layer(s: &Scope, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result
 
 /// All convolutions have stride 1; the picture shrinks by average pooling.
 struct Bottleneck {
-    id: ModuleId,
     conv1: Conv2d,
     bn1: BatchNorm2d,
-    relu1: Relu,
+    relu1: Function,
     conv2: Conv2d,
     bn2: BatchNorm2d,
-    relu2: Relu,
-    avgpool: Box<dyn Module>,
+    relu2: Function,
+    avgpool: Function,
     conv3: Conv2d,
     bn3: BatchNorm2d,
-    relu3: Relu,
+    relu3: Function,
     downsample: Option<Sequential>,
 }
 
 impl Bottleneck {
-    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Self> {
+    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Named<Self>> {
         let c_out = planes * EXPANSION;
-        Ok(Self {
-            id: s.register("Bottleneck"),
+        Ok(s.register("Bottleneck").of(Self {
             conv1: conv2d(&s / "conv1", c_in, planes, 1, NO_BIAS)?,
             bn1: batch_norm2d(&s / "bn1", planes)?,
             relu1: relu(&s / "relu1"),
@@ -157,14 +150,14 @@ impl Bottleneck {
             bn2: batch_norm2d(&s / "bn2", planes)?,
             relu2: relu(&s / "relu2"),
             avgpool: match stride {
-                1 => Box::new(identity(&s / "avgpool")),
-                _ => Box::new(avg_pool2d(&s / "avgpool", stride)),
+                1 => identity(&s / "avgpool"),
+                _ => avg_pool2d(&s / "avgpool", stride),
             },
             conv3: conv2d(&s / "conv3", planes, c_out, 1, NO_BIAS)?,
             bn3: batch_norm2d(&s / "bn3", c_out)?,
             relu3: relu(&s / "relu3"),
             downsample: downsample(&s, c_in, c_out, stride)?,
-        })
+        }))
     }
 }
 
@@ -180,19 +173,12 @@ fn downsample(s: &Scope, c_in: i64, c_out: i64, stride: i64) -> Result<Option<Se
     Ok(Some(downsample))
 }
 
-impl Module for Bottleneck {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for Bottleneck {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = run(pass, x, &[&self.conv1, &self.bn1, &self.relu1])?;
         let y = run(pass, &y, &[&self.conv2, &self.bn2, &self.relu2])?;
-        let y = run(pass, &y, &[&*self.avgpool, &self.conv3, &self.bn3])?;
-        let identity = match &self.downsample {
-            Some(downsample) => downsample.forward(pass, x)?,
-            None => x.shallow_clone(),
-        };
+        let y = run(pass, &y, &[&self.avgpool, &self.conv3, &self.bn3])?;
+        let identity = shortcut(pass, x, self.downsample.as_ref())?;
         add_relu(pass, y, &identity, &self.relu3)
     }
 }
@@ -200,7 +186,6 @@ impl Module for Bottleneck {
 /// Attention of the mean of all places to all places. Its projections are listed, but PyTorch reads their weights and
 /// never calls them.
 struct AttentionPool2d {
-    id: ModuleId,
     heads: i64,
     positional_embedding: Parameter,
     k_proj: Affine,
@@ -210,7 +195,7 @@ struct AttentionPool2d {
 }
 
 impl AttentionPool2d {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let d = config.embedding();
         let places = (config.resolution / 32).pow(2);
         let projection = |name: &str, outputs: i64| {
@@ -218,23 +203,18 @@ impl AttentionPool2d {
             s.register("Linear");
             Affine::new(&s, ["weight", "bias"], d, outputs)
         };
-        Ok(Self {
-            id: s.register("AttentionPool2d"),
+        Ok(s.register("AttentionPool2d").of(Self {
             heads: d / 64,
             positional_embedding: s.tensor("positional_embedding", &[places + 1, d])?,
             k_proj: projection("k_proj", d)?,
             q_proj: projection("q_proj", d)?,
             v_proj: projection("v_proj", d)?,
             c_proj: projection("c_proj", config.outputs)?,
-        })
+        }))
     }
 }
 
-impl Module for AttentionPool2d {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for AttentionPool2d {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let places = x.f_flatten(2, -1)?.f_transpose(1, 2)?;
         let mean = places.f_mean_dim(1, true, None)?;

@@ -70,38 +70,32 @@ impl Family for Config {
 }
 
 struct VisionTransformer {
-    id: ModuleId,
     class_embedding: Parameter,
     positional_embedding: Parameter,
     proj: Affine,
     conv1: Conv2d,
     ln_pre: LayerNorm,
-    transformer: Transformer,
+    transformer: Sequential,
     ln_post: LayerNorm,
 }
 
 impl VisionTransformer {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let d = config.width;
         let tokens = (config.resolution / config.patch).pow(2) + 1;
-        Ok(Self {
-            id: s.register("VisionTransformer"),
+        Ok(s.register("VisionTransformer").of(Self {
             class_embedding: s.tensor("class_embedding", &[d])?,
             positional_embedding: s.tensor("positional_embedding", &[tokens, d])?,
             proj: Affine::transposed(&s, "proj", d, config.outputs)?,
             conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
             ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
-            transformer: Transformer::new(&s / "transformer", config)?,
+            transformer: transformer(&(&s / "transformer"), config)?,
             ln_post: layer_norm(&s / "ln_post", d, EPS)?,
-        })
+        }))
     }
 }
 
-impl Module for VisionTransformer {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let tokens = self.conv1.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
         let class = self.class_embedding.f_expand([x.size()[0], 1, -1], false)?;
@@ -112,35 +106,18 @@ impl Module for VisionTransformer {
     }
 }
 
-struct Transformer {
-    id: ModuleId,
-    resblocks: Sequential,
-}
-
-impl Transformer {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
-        let id = s.register("Transformer");
-        let s = &(&s / "resblocks");
-        let mut resblocks = Sequential::new(s);
-        for _ in 0..config.depth {
-            resblocks.push(s, |s| ResidualAttentionBlock::new(s, config))?;
-        }
-        Ok(Self { id, resblocks })
-    }
-}
-
-impl Module for Transformer {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        self.resblocks.forward(pass, x)
-    }
+/// The one child that OpenAI's class has, a `Sequential`, is called on its input.
+fn transformer(s: &Scope, config: &Config) -> Result<Sequential> {
+    let mut transformer = Sequential::of_class(s, "Transformer");
+    transformer.push_named(s, "resblocks", |s| {
+        let mut resblocks = Sequential::new(&s);
+        (0..config.depth).try_for_each(|_| resblocks.push(&s, |s| ResidualAttentionBlock::new(s, config)))?;
+        Ok(resblocks)
+    })?;
+    Ok(transformer)
 }
 
 struct ResidualAttentionBlock {
-    id: ModuleId,
     attn: MultiheadAttention,
     ln_1: LayerNorm,
     mlp: Sequential,
@@ -148,15 +125,14 @@ struct ResidualAttentionBlock {
 }
 
 impl ResidualAttentionBlock {
-    fn new(s: Scope, config: &Config) -> Result<Self> {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let d = config.width;
-        Ok(Self {
-            id: s.register("ResidualAttentionBlock"),
+        Ok(s.register("ResidualAttentionBlock").of(Self {
             attn: multihead_attention(&s / "attn", d, d / config.head_width)?,
             ln_1: layer_norm(&s / "ln_1", d, EPS)?,
             mlp: mlp(&(&s / "mlp"), config)?,
             ln_2: layer_norm(&s / "ln_2", d, EPS)?,
-        })
+        }))
     }
 }
 
@@ -172,11 +148,7 @@ fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
     Ok(mlp)
 }
 
-impl Module for ResidualAttentionBlock {
-    fn id(&self) -> ModuleId {
-        self.id
-    }
-
+impl Forward for ResidualAttentionBlock {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let x = add(run(pass, x, &[&self.ln_1, &self.attn])?, x)?;
         add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)

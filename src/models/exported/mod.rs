@@ -9,7 +9,7 @@ mod dry_run;
 
 pub use card::Card;
 
-use super::network::Network;
+use super::model::Network;
 use crate::error::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};

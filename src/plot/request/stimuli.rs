@@ -1,22 +1,22 @@
 //! Which stimuli are drawn, in which order, and with which marks, names and thumbnails.
 
 use super::Shown;
-use super::sources::Sources;
+use super::rdms::Sources;
 use crate::error::advise;
+use crate::images::{Interpolation, Preprocessing, Reading, Size, decode};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::parallel::parallel;
-use crate::plot::names::display_names;
 use crate::plot::picture::Raster;
-use crate::plot::thumbnail::thumbnail;
-use crate::plot::{Groups, categories};
+use crate::plot::{Groups, categories, files};
 use crate::rdm::{Clusters, Labels, Rdms, aligned};
 use crate::rsa::run_and_layer;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is to be known of the stimuli to draw them, in the order in which they are drawn.
@@ -109,7 +109,6 @@ impl Drawn {
     }
 }
 
-/// The stimuli that are drawn, in the given order.
 fn sample(shown: &Shown, stimuli: usize, notes: &mut Vec<String>) -> Vec<usize> {
     let mut all: Vec<usize> = (0..stimuli).collect();
     if let Some(most) = shown.max_conditions.map(|most| most as usize).filter(|&most| most < stimuli) {
@@ -144,4 +143,68 @@ fn thumbnails(folder: &Path, ids: Option<&[String]>) -> Result<Vec<Arc<Raster>>>
         advise("it is not known which pictures the rows stand for", "thumbnails need IDs that are the paths of pictures")
     })?;
     parallel(ids.len(), &|i| thumbnail(folder, &ids[i]))
+}
+
+/// Pixels a side.
+const SIDE: usize = 64;
+
+/// The square in the middle of the picture of stimulus `id`: the file of that name in `folder`, or the first one in the
+/// folder of that name.
+fn thumbnail(folder: &Path, id: &str) -> Result<Arc<Raster>> {
+    let path = find(folder, id)?;
+    let square = Preprocessing {
+        resize: Size::Shorter(SIDE),
+        interpolation: Interpolation::Lanczos,
+        crop: Some(SIDE),
+        mean: [0.0; 3],
+        std: [1.0; 3],
+        pillow: Default::default(),
+    };
+    let image = decode(&path, &Reading::default(), &|width, height| square.looks_at(width, height))?;
+    let mut planes = vec![0.0; 3 * SIDE * SIDE];
+    square.apply(&image, &mut planes);
+    let byte = |i: usize| (planes[i % 3 * SIDE * SIDE + i / 3] * 255.0).round() as u8;
+    let pixels: Vec<u8> = (0..planes.len()).map(byte).collect();
+    Ok(Raster { png: files::rgb(SIDE, SIDE, &pixels)?, width: SIDE, height: SIDE, sharp: false }.into())
+}
+
+fn find(folder: &Path, id: &str) -> Result<PathBuf> {
+    let path = folder.join(id);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let files = std::fs::read_dir(&path).map_err(|_| {
+        advise(
+            format!("there is no picture `{}`", path.display()),
+            "name the folder in which the stimuli lie under the names that the RDM gives them: the --images of the run",
+        )
+    })?;
+    let files: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<std::io::Result<_>>()?;
+    let shown = |path: &PathBuf| path.is_file() && !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.');
+    files.into_iter().filter(shown).min().with_context(|| format!("no picture in `{}`", path.display()))
+}
+
+/// File names without folder and ending, or where two stimuli would be called alike with their folders.
+fn display_names(ids: &[String]) -> Vec<String> {
+    let without_ending = |id: &String| Path::new(id).with_extension("").to_string_lossy().into_owned();
+    let is_picture = |id: &String| Path::new(id).extension().is_some_and(|ending| (3..=4).contains(&ending.len()));
+    if !ids.iter().all(is_picture) {
+        return ids.to_vec();
+    }
+    let short: Vec<String> = ids.iter().map(|id| without_ending(&id.rsplit('/').next().unwrap_or(id).to_owned())).collect();
+    let differ = short.iter().collect::<HashSet<_>>().len() == ids.len();
+    if differ { short } else { ids.iter().map(without_ending).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_short_as_they_can_be_told_apart() {
+        let names = |ids: &[&str]| display_names(&ids.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names(&["a/one.jpg", "b/two.jpg"]), ["one", "two"]);
+        assert_eq!(names(&["a/1.jpg", "b/1.jpg"]), ["a/1", "b/1"]);
+        assert_eq!(names(&["aardvark", "b.1"]), ["aardvark", "b.1"]);
+    }
 }

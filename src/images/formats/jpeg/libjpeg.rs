@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // calls into C, reasoned at each
 
 use super::idct::inverse_dct;
-use crate::images::reading::Unreadable;
+use crate::images::formats::Unreadable;
 use anyhow::{Result, bail};
 use std::ffi::{CStr, c_char, c_int, c_long};
 

@@ -12,8 +12,8 @@ mod idct;
 mod libjpeg;
 mod ycc;
 
+use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::orientation;
-use crate::images::reading::{Contents, LookedAt, Opened, Reading};
 use crate::images::rgb::{Pixel, Rgb, of_cmyk, of_rgb};
 use anyhow::{Result, bail};
 use image::metadata::Orientation;
