@@ -169,39 +169,6 @@ fn add(group: &[(usize, &u32)], total: i64, tree: &mut Tree) -> i64 {
 mod tests {
     use super::*;
 
-    /// By the definition, pair by pair.
-    fn slow(x: &[f64], y: &[f64]) -> [f64; 2] {
-        let (mut difference, mut all, mut tied) = (0.0, 0.0, [0.0, 0.0]);
-        for i in 0..x.len() {
-            for j in 0..i {
-                let sign = |values: &[f64]| values[i].partial_cmp(&values[j]).unwrap() as i32 as f64;
-                difference += sign(x) * sign(y);
-                all += 1.0;
-                tied = [tied[0] + f64::from(sign(x) == 0.0), tied[1] + f64::from(sign(y) == 0.0)];
-            }
-        }
-        [difference / all, difference / ((all - tied[0]) * (all - tied[1])).sqrt()]
-    }
-
-    #[test]
-    fn golden_values() {
-        let tau = kendall(&[1., 2., 2., 3., 4., 5.], &[1., 3., 2., 2., 5., 4.]);
-        assert!((tau.tau_a() - 0.6).abs() < 1e-15);
-        assert!((tau.tau_b() - 0.6428571428571429).abs() < 1e-15);
-        assert!(kendall(&[1.0; 5], &[1., 2., 3., 4., 5.]).tau_b().is_nan());
-    }
-
-    #[test]
-    fn counting_equals_the_definition() {
-        for (count, values) in [(7, 3), (65, 9), (300, 1000), (4500, 700)] {
-            let x: Vec<f64> = (0..count).map(|i| f64::from(i * 7919 % 4111 % values)).collect();
-            let y: Vec<f64> = (0..count).map(|i| f64::from((i * 104729 + i * i) % 3571 % values)).collect();
-            let tau = kendall(&x, &y);
-            let [a, b] = slow(&x, &y);
-            assert!((tau.tau_a() - a).abs() < 1e-13 && (tau.tau_b() - b).abs() < 1e-13, "{count}: {tau:?} {a} {b}");
-        }
-    }
-
     #[test]
     fn weights_are_copies() {
         let x = [3., 1., 4., 1., 5., 9., 2., 6.];

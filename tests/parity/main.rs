@@ -3,10 +3,12 @@
 
 mod activations;
 mod checkpoints;
+mod cka;
 mod exported;
 mod golden;
 mod nifti;
 mod order;
+mod permutation;
 mod pixels;
 mod rdm;
 mod rsa;
