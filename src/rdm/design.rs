@@ -51,14 +51,11 @@ impl Labels {
 /// The mean of the rows of each group, `[groups, P]`.
 pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let mut values = Vec::with_capacity(groups.len() * features.columns);
-    let mut row_values = Vec::new();
     for group in groups {
         let start = values.len();
         values.resize(start + features.columns, 0.0);
         for &row in group {
-            row_values.clear();
-            features.append(row, 0..features.columns, &mut row_values);
-            values[start..].iter_mut().zip(&row_values).for_each(|(sum, value)| *sum += value);
+            values[start..].iter_mut().zip(features.row(row)).for_each(|(sum, value)| *sum += value);
         }
         values[start..].iter_mut().for_each(|sum| *sum /= group.len() as f64);
     }
@@ -69,10 +66,8 @@ pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
 pub fn deviations(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let means = means(features, groups);
     let mut values = Vec::with_capacity(features.rows * features.columns);
-    let mut mean = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        mean.clear();
-        means.append(number, 0..features.columns, &mut mean);
+        let mean = means.row(number);
         for &row in group {
             let start = values.len();
             features.append(row, 0..features.columns, &mut values);

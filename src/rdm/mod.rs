@@ -6,13 +6,11 @@
 mod align;
 mod angles;
 mod average;
-mod bands;
 mod categories;
 pub(crate) mod centring;
 mod check;
 mod cityblock;
 mod clusters;
-mod constant;
 mod crossnobis;
 mod design;
 pub(crate) mod errors;
@@ -24,26 +22,22 @@ pub(crate) mod lanes;
 mod mapped;
 mod mds;
 mod metric;
-mod noise;
+pub(crate) mod noise;
 mod odd_one_out;
 pub(crate) mod outputs;
 mod points;
 mod products;
 mod ranked;
 mod request;
-mod scale;
-mod stack;
 pub mod stored;
 mod tiles;
 mod triplets;
 
 pub use align::Alignment;
 pub use average::{Pooling, average};
-pub use bands::Shape;
 pub use categories::Categories;
-pub use check::{Finding, MANY_TIES, check, missing, tied_share};
+pub use check::{Finding, MANY_TIES, check, tied_share};
 pub use clusters::Clusters;
-pub use constant::varies;
 pub use design::{Labels, means};
 pub use errors::Uninformative;
 pub use job::Job;
@@ -51,10 +45,11 @@ pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 pub use request::{Request, run};
-pub use stack::SubjectStack;
+pub use tiles::Shape;
 pub use triplets::Triplets;
 
 pub(crate) use align::{Rows, align, align_files, aligned};
+pub(crate) use check::{missing, varies};
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,10 +2,9 @@
 
 use super::candidates::{Candidate, candidates};
 use super::request::Request;
+use super::table::differences;
 use super::targets::{NamedTarget, read_targets};
-use super::{
-    Analysis, Bootstrap, Explained, Lacking, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, differences, permute,
-};
+use super::{Analysis, Bootstrap, Lacking, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::rdm::outputs;
@@ -79,21 +78,6 @@ impl Analysed {
     /// Writes the scores as `.npy`, CSV and JSON, and says where.
     pub fn write(&self) -> Result<Vec<PathBuf>> {
         self.table.write(&self.request.out)
-    }
-
-    /// What was done, in sentences for a methods section.
-    pub fn explained(&self) -> String {
-        let explained = Explained {
-            comparison: self.analysis.comparison,
-            stimuli: self.analysis.stimuli,
-            tests: self.analysis.tests(),
-            subjects: self.analysis.targets.iter().map(|target| target.subjects.len()).max().unwrap_or(0),
-            missing: !self.analysis.is_complete(),
-            permuted: self.permuted.as_ref(),
-            bootstrap: self.bootstrap.as_ref().map(|bootstrap| (bootstrap.over(), bootstrap.draws)),
-            seed: self.request.seed,
-        };
-        explained.text()
     }
 }
 

@@ -1,22 +1,22 @@
 //! An RDM of features, or one of each subject.
 
 use super::Request;
-use super::features::Features;
-use super::subject::{self, Subject};
+use super::features::{Features, Subject, subjects};
 use crate::arrays;
 use crate::atomic_file::free_space;
 use crate::error::advise;
 use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
+use crate::rdm::job::SubjectStack;
 use crate::rdm::outputs;
-use crate::rdm::{Job, Shape, SubjectStack, ids};
+use crate::rdm::{Job, Shape, ids};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// Checks everything, then computes, and says where the RDM is.
 pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
-    let subjects = subject::all(request)?;
+    let subjects = subjects(request)?;
     let out = out(request, &subjects)?;
     outputs::check_folder(&out)?;
     outputs::check_run(&out)?;
@@ -120,14 +120,9 @@ impl Planned {
 
 /// How many columns have the same value in all rows.
 fn constant_units(features: &Matrix) -> usize {
-    let row = |row| {
-        let mut values = Vec::with_capacity(features.columns);
-        features.append(row, 0..features.columns, &mut values);
-        values
-    };
-    let first: Vec<f64> = row(0);
+    let first = features.row(0);
     let mut is_constant = vec![true; features.columns];
-    for other in (1..features.rows).map(row) {
+    for other in (1..features.rows).map(|row| features.row(row)) {
         is_constant.iter_mut().zip(first.iter().zip(other)).for_each(|(constant, (a, b))| *constant &= *a == b);
     }
     is_constant.into_iter().filter(|constant| *constant).count()

@@ -2,7 +2,6 @@
 
 mod compute;
 mod features;
-mod subject;
 mod triplets;
 
 use super::{Metric, NoiseModel, OnConstant, Shape};

@@ -1,6 +1,7 @@
 //! An RDM of odd-one-out judgements.
 
-use super::{Request, subject};
+use super::Request;
+use super::features::one_of;
 use crate::arrays;
 use crate::numbers::count;
 use crate::observer::Observer;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Reads the judgements, says how many there are, and writes the RDM.
 pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     let out = request.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
-    let ids = subject::one_of(&request.ids, "--ids", 0, 1)?;
+    let ids = one_of(&request.ids, "--ids", 0, 1)?;
     outputs::check_rdm(&out, [path].into_iter().chain(ids).map(Path::to_owned))?;
     let ids = ids.map(names).transpose()?;
     let triplets = Triplets::read(path, ids)?;

@@ -4,6 +4,7 @@
 use crate::error::advise;
 use crate::npy::Matrix;
 use crate::rdm::errors::not_finite;
+use crate::rdm::noise::less_mean;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -81,10 +82,9 @@ impl Kernel {
 }
 
 fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<()> {
-    let (mut first, mut values, mut vary) = (Vec::new(), Vec::new(), false);
+    let (mut first, mut vary) = (Vec::new(), false);
     for &row in rows {
-        values.clear();
-        features.append(row, 0..features.columns, &mut values);
+        let values = features.row(row);
         if values.iter().any(|value| !value.is_finite()) {
             return Err(not_finite(&[row], name));
         }
@@ -103,6 +103,5 @@ fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> R
 fn centred(features: &Matrix, rows: &[usize], columns: std::ops::Range<usize>) -> Result<Tensor> {
     let mut values = Vec::with_capacity(rows.len() * columns.len());
     rows.iter().for_each(|&row| features.append(row, columns.clone(), &mut values));
-    let x = Tensor::f_from_slice(&values)?.f_view([rows.len() as i64, columns.len() as i64])?;
-    Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?)
+    less_mean(&values, rows.len(), columns.len())
 }
