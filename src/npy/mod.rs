@@ -10,8 +10,7 @@ use anyhow::Result;
 use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayD;
 use ndarray_npy::{
-    ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, ViewDataError, ViewElement, WritableElement, WriteDataError,
-    WriteNpyExt,
+    ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, ViewDataError, ViewElement, WritableElement, WriteNpyExt,
 };
 use py_literal::Value;
 use std::fs::File;
@@ -99,7 +98,7 @@ fn not_numeric(path: &Path, descriptor: Option<&Value>) -> anyhow::Error {
 }
 
 /// A number that float64 can stand for.
-pub trait ToF64 {
+pub(crate) trait ToF64 {
     /// The same number, rounded if need be.
     fn to_f64(self) -> f64;
 }
@@ -122,28 +121,14 @@ impl ToF64 for F16 {
 }
 
 /// IEEE half precision, by its bits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
-pub struct F16(u16);
+struct F16(u16);
 
 const F16_DESCRIPTOR: &str = "<f2";
 
 fn is_f16(descriptor: &Value) -> bool {
     descriptor.as_string().is_some_and(|descriptor| descriptor == F16_DESCRIPTOR)
-}
-
-impl WritableElement for F16 {
-    fn type_descriptor() -> Value {
-        Value::String(F16_DESCRIPTOR.into())
-    }
-
-    fn write<W: Write>(&self, writer: W) -> Result<(), WriteDataError> {
-        Self::write_slice(&[*self], writer)
-    }
-
-    fn write_slice<W: Write>(slice: &[Self], mut writer: W) -> Result<(), WriteDataError> {
-        Ok(writer.write_all(bytemuck::cast_slice(slice))?)
-    }
 }
 
 impl ReadableElement for F16 {
@@ -161,8 +146,6 @@ impl ViewElement for F16 {
         if !is_f16(descriptor) {
             return Err(ViewDataError::WrongDescriptor(descriptor.clone()));
         }
-        let missing = ViewDataError::MissingBytes((len * 2).saturating_sub(bytes.len()));
-        let slice: &[F16] = bytemuck::try_cast_slice(bytes).map_err(|_| ViewDataError::Misaligned)?;
-        if slice.len() == len { Ok(slice) } else { Err(missing) }
+        Ok(bytemuck::cast_slice(u16::bytes_as_slice(bytes, &Value::String("<u2".into()), len)?))
     }
 }

@@ -2,9 +2,10 @@
 
 mod compute;
 mod features;
-mod triplets;
 
-use super::{Metric, NoiseModel, OnConstant, Shape};
+pub(super) use features::one_of;
+
+use super::{Metric, NoiseModel, OnConstant, Shape, stored};
 use crate::error::advise;
 use crate::images::AverageBy;
 use crate::observer::Observer;
@@ -104,7 +105,7 @@ impl Request {
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
     match &request.from_triplets {
-        Some(path) => triplets::run(path, request, observer),
+        Some(path) => stored::triplets(path, request, observer),
         None => compute::run(request, observer),
     }
 }
