@@ -29,7 +29,7 @@ impl Labels {
     }
 
     /// Reads a text file of one label a line, for `rows` rows.
-    pub fn read(path: &Path, rows: usize) -> Result<Labels> {
+    pub(super) fn read(path: &Path, rows: usize) -> Result<Labels> {
         let labels = super::ids::read(path)?;
         if labels.len() != rows {
             return Err(advise(
@@ -49,7 +49,7 @@ impl Labels {
 }
 
 /// The mean of the rows of each group, `[groups, P]`.
-pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
+pub(super) fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let mut values = Vec::with_capacity(groups.len() * features.columns);
     for group in groups {
         let start = values.len();
@@ -63,7 +63,7 @@ pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
 }
 
 /// Each row less the mean of its group, in the order of the groups, `[N, P]`.
-pub fn deviations(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
+pub(super) fn deviations(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let means = means(features, groups);
     let mut values = Vec::with_capacity(features.rows * features.columns);
     for (number, group) in groups.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! RDM files that are made of other files: the mean of several, another format, categories, judgements.
 
 use super::request::one_of;
-use super::{Categories, Pooling, Rdms, Request, Triplets, align_files, aligned, ids, outputs};
+use super::triplets::Triplets;
+use super::{Categories, Pooling, Rdms, Request, align_files, aligned, ids, outputs};
 use crate::arrays::{self, Labelled};
 use crate::error::advise;
 use crate::numbers::count;

@@ -1,10 +1,11 @@
 //! From a request to scores: RDMs are read, aligned, compared, tested.
 
 use super::candidates::{Candidate, candidates};
+use super::data::Lacking;
 use super::request::Request;
 use super::table::differences;
 use super::targets::{NamedTarget, read_targets};
-use super::{Analysis, Bootstrap, Lacking, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
+use super::{Analysis, Bootstrap, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::rdm::outputs;

@@ -59,7 +59,7 @@ impl Analysis {
     }
 
     /// Whether no pair is missing anywhere.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         let complete = |pairs: &Vec<f64>| pairs.iter().all(|pair| pair.is_finite());
         self.models.iter().all(|model| complete(&model.pairs)) && self.targets.iter().all(|t| t.subjects.iter().all(complete))
     }
@@ -83,7 +83,7 @@ impl Analysis {
     }
 
     /// The score of every test in each subject.
-    pub fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
         let kept: Vec<Vec<u32>> = self.targets.iter().map(|target| self.kept(target)).collect();
         parallel(self.tests(), &|test| {
             let (t, m) = (test / self.models.len(), test % self.models.len());
@@ -94,7 +94,7 @@ impl Analysis {
     }
 
     /// The noise ceiling of every target; `None` with one subject, or if the subjects cancel out.
-    pub fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
+    pub(super) fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
         parallel(self.targets.len(), &|t| {
             let kept = self.kept(&self.targets[t]);
             let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| pick(subject, &kept)).collect();

@@ -9,12 +9,10 @@ use crate::rdm::{aligned, missing, varies};
 use anyhow::Result;
 
 /// A model or target that has no data at all of some stimuli.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Lacking {
-    /// Its name.
-    pub name: String,
-    /// The stimuli.
-    pub stimuli: Vec<usize>,
+#[derive(Debug, PartialEq)]
+pub(super) struct Lacking {
+    pub(super) name: String,
+    pub(super) stimuli: Vec<usize>,
 }
 
 /// The fewest stimuli that can be compared.
@@ -23,7 +21,7 @@ const FEWEST: usize = 4;
 impl Analysis {
     /// Without the stimuli of which a model or a subject has no data at all, which are left out for all alike; and who
     /// lacks which.
-    pub fn with_data(self) -> (Analysis, Vec<Lacking>) {
+    pub(super) fn with_data(self) -> (Analysis, Vec<Lacking>) {
         let n = self.stimuli;
         let of_models = self.models.iter().map(|model| (model.name(), &model.pairs));
         let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.name.clone(), pairs)));
@@ -51,7 +49,7 @@ impl Analysis {
 
     /// Fails if the stimuli are too few or too many, if pairs are missing that the measure (or the test, if it is to be
     /// `permuted`) cannot do without, or if a model or subject does not vary over the pairs that are compared.
-    pub fn check(&self, permuted: bool) -> Result<()> {
+    pub(super) fn check(&self, permuted: bool) -> Result<()> {
         if self.stimuli < FEWEST {
             return Err(advise(
                 format!("only {} stimuli have data in all models and targets", self.stimuli),
@@ -109,8 +107,7 @@ impl Analysis {
 }
 
 impl ModelRdm {
-    /// The model, and its layer if it has one.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         model_name(&self.model, &self.layer)
     }
 }

@@ -13,7 +13,7 @@ impl Analysed {
             text.push(self.ceiling());
         }
         text.extend(self.permuted.as_ref().map(|permuted| self.permutation(permuted)));
-        text.extend(self.bootstrap.as_ref().map(|bootstrap| self.bootstrapped(bootstrap.over(), bootstrap.draws)));
+        text.extend(self.bootstrap.as_ref().map(|bootstrap| self.bootstrapped(bootstrap.over, bootstrap.draws)));
         text.join("\n")
     }
 

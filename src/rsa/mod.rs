@@ -29,17 +29,18 @@ mod tree;
 
 pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, ModelRdm, TargetRdm};
-pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
+pub use bootstrap::{Bootstrap, Over, bootstrap};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};
-pub use data::{Lacking, model_name};
+pub use data::model_name;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
 pub use request::Request;
-pub use table::{Difference, Score, Table, mean_and_deviation, of_run};
-pub use targets::{NamedTarget, read_targets};
+pub use table::{Difference, Score, Table};
 
+pub(crate) use bootstrap::{NoDraws, cannot_draw};
 pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
-pub(crate) use targets::Named;
+pub(crate) use table::{mean_and_deviation, of_run};
+pub(crate) use targets::{Named, NamedTarget, read_targets};

@@ -5,8 +5,9 @@ use crate::arrays::{self, nifti};
 use crate::error::advise;
 use crate::images::{AverageBy, Conditions};
 use crate::npy::Matrix;
+use crate::rdm::design::means;
 use crate::rdm::metric::Method;
-use crate::rdm::{Labels, Noise, ids, means, outputs};
+use crate::rdm::{Labels, Noise, ids, outputs};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 

@@ -12,14 +12,12 @@ use tch::{Device, Kind, Tensor};
 const BLOCK: usize = 1024;
 
 /// The linear kernel `K = X Xᵀ` of centred features `X` `[N, P]`, as whichever of the two is smaller.
-#[derive(Debug)]
-pub struct Kernel {
+pub(super) struct Kernel {
     factor: Factor,
     /// Kᵢᵢ.
     diagonal: Vec<f64>,
 }
 
-#[derive(Debug)]
 enum Factor {
     /// X, with fewer units than stimuli.
     Features(Tensor),
@@ -30,7 +28,7 @@ enum Factor {
 impl Kernel {
     /// Of these `rows` of `features`, which messages call by `name`. Values that are not finite are an error, and so are
     /// rows that are all the same.
-    pub fn new(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<Kernel> {
+    pub(super) fn new(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<Kernel> {
         check(features, rows, name)?;
         let (n, p) = (rows.len(), features.columns);
         if p < n {
@@ -48,14 +46,14 @@ impl Kernel {
     }
 
     /// `⟨K, L⟩ / (‖K‖ ‖L‖)`, 0 to 1.
-    pub fn cka(&self, other: &Kernel) -> Result<f64> {
+    pub(super) fn cka(&self, other: &Kernel) -> Result<f64> {
         let [own, both, others] = [self.product(self)?, self.product(other)?, other.product(other)?];
         Ok((both / (own.sqrt() * others.sqrt())).clamp(0.0, 1.0))
     }
 
     /// The same with the unbiased `HSIC = (tr K̃L̃ + 1ᵀK̃1 1ᵀL̃1 / ((n−1)(n−2)) − 2/(n−2) 1ᵀK̃L̃1) / (n(n−3))`, the diagonals
     /// of K̃ and L̃ being 0; NaN if a denominator is not positive. It needs 4 stimuli.
-    pub fn unbiased(&self, other: &Kernel) -> Result<f64> {
+    pub(super) fn unbiased(&self, other: &Kernel) -> Result<f64> {
         let [own, both, others] = [self.hsic(self)?, self.hsic(other)?, other.hsic(other)?];
         Ok(if own > 0.0 && others > 0.0 { (both / (own.sqrt() * others.sqrt())).clamp(-1.0, 1.0) } else { f64::NAN })
     }
