@@ -26,7 +26,6 @@ const MANY: usize = 256;
 /// So many multiplications are done in float64 from the start, for it takes no time that one would notice.
 const FEW: u128 = 1 << 31;
 
-/// How a tile is computed.
 pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
     let precision = precision(points);
     Box::new(move |a, b| tile(points, precision, a, b))

@@ -72,29 +72,9 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
 
 /// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
 fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: [&str; 20] = [
-        "",
-        "stimulus",
-        "stimuli",
-        "stim",
-        "image",
-        "images",
-        "picture",
-        "pictures",
-        "id",
-        "ids",
-        "name",
-        "file",
-        "filename",
-        "path",
-        "image_path",
-        "item",
-        "object",
-        "concept",
-        "word",
-        "condition",
-    ];
-    const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
-    let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
-    line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
+    const OF_STIMULI: &str = "stimulus stimuli stim image images picture pictures id ids name file filename path image_path item object \
+                              concept word condition";
+    const OF_CATEGORIES: &str = "category categories label labels class";
+    let mut words = if line.len() > 1 { OF_STIMULI } else { OF_CATEGORIES }.split(' ');
+    line.first().is_some_and(|cell| cell.trim().is_empty() || words.any(|word| word == cell.trim().to_lowercase()))
 }

@@ -1,6 +1,6 @@
 //! What is worth knowing about an RDM before anything is concluded from it.
 
-use super::{Rdms, errors, pairs_of};
+use super::{Rdms, errors, ids, pairs_of};
 
 /// Something found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -22,7 +22,7 @@ pub fn check(rdms: &Rdms) -> Vec<Finding> {
     }
     for (number, pairs) in rdms.subjects.iter().enumerate() {
         let of = if rdms.subjects.len() > 1 { format!("subject {number}: ") } else { String::new() };
-        let name = |i: usize| rdms.ids.as_ref().map_or_else(|| format!("row {i}"), |ids| format!("`{}`", ids[i]));
+        let name = |i: usize| ids::name(rdms.ids.as_deref(), i);
         findings
             .extend(of_pairs(n, pairs, &name).into_iter().map(|found| Finding { text: format!("{of}{}", found.text), ..found }));
     }

@@ -121,7 +121,6 @@ impl SubjectStack {
         job.fill(&mut self.file.values()[subject * self.size..(subject + 1) * self.size], self.shape)
     }
 
-    /// Gives the file its name.
     pub(super) fn finish(self) -> Result<()> {
         self.file.finish()
     }

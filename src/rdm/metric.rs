@@ -38,7 +38,6 @@ pub enum Metric {
     OddOneOut,
 }
 
-/// A metric.
 pub(super) struct MetricEntry {
     /// Of rows x and y of P units.
     pub(super) formula: &'static str,

@@ -100,7 +100,6 @@ impl Shape {
 }
 
 impl<'a> Bands<'a> {
-    /// Cuts `values` into bands.
     pub(super) fn new(mut values: &'a mut [f32], stimuli: usize, side: usize, shape: Shape) -> Bands<'a> {
         let mut bands = Vec::new();
         for first in (0..stimuli).step_by(side) {

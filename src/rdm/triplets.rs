@@ -119,25 +119,12 @@ fn are_numbers(line: &str, are_known: bool) -> bool {
 
 /// Whether a first line names the columns: text above numbers, or words that are no stimuli of the `others`.
 fn is_header<'a>(first: &str, others: impl Iterator<Item = &'a str> + Clone) -> bool {
-    const WORDS: [&str; 13] = [
-        "object",
-        "image",
-        "stimulus",
-        "stim",
-        "item",
-        "concept",
-        "name",
-        "id",
-        "odd",
-        "odd_one",
-        "odd_one_out",
-        "oddoneout",
-        "choice",
-    ];
+    const WORDS: &str = "object image stimulus stim item concept name id odd odd_one odd_one_out oddoneout choice";
     let names = cells(first);
     let is_word = |cell: &&str| {
         let lower = cell.to_lowercase().replace([' ', '-'], "_");
-        WORDS.contains(&lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_'))
+        let word = lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+        WORDS.split(' ').any(|known| known == word)
     };
     let above_numbers = others.clone().next().is_some_and(|line| cells(line).iter().all(is_number));
     let is_alone = |cell: &&str| !others.clone().any(|line| cells(line).contains(cell));

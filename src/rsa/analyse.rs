@@ -8,8 +8,7 @@ use super::targets::{NamedTarget, read_targets};
 use super::{Analysis, Bootstrap, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::rdm::outputs;
-use crate::rdm::{Alignment, Rdms, align_files, aligned};
+use crate::rdm::{Alignment, Rdms, align_files, aligned, ids, outputs};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -116,7 +115,7 @@ fn analysis(request: &Request, targets: Vec<NamedTarget>, candidates: Vec<Candid
 /// Which stimuli were left out, the first of each.
 fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> {
     let sentence = |Lacking { name, stimuli }: &Lacking| {
-        let first = ids.map_or_else(|| format!("row {}", stimuli[0]), |ids| format!("`{}`", ids[stimuli[0]]));
+        let first = ids::name(ids, stimuli[0]);
         let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
         format!("left out {first}{more}: `{name}` has no data")
     };

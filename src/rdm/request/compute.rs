@@ -9,8 +9,7 @@ use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
 use crate::rdm::job::SubjectStack;
-use crate::rdm::outputs;
-use crate::rdm::{Job, Shape, ids};
+use crate::rdm::{Job, Shape, ids, outputs};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -109,8 +108,8 @@ impl Planned {
         let of = if request.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
         observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(request.shape(), stimuli))));
         // Of crossnobis a row is a measurement, of which there are more than stimuli.
-        let named = ids.as_ref().filter(|_| features.rows == stimuli);
-        let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
+        let named = ids.as_deref().filter(|_| features.rows == stimuli);
+        let name = |row: usize| ids::name(named, row);
         let job = Job::new(request.metric(), features, noise.as_ref(), request.on_constant, &name)
             .with_context(|| format!("no RDM of `{}`", subject.source.display()))?;
         let ids = left(&job, stimuli, ids, observer);

@@ -11,7 +11,6 @@ use crate::rdm::{Labels, Noise, ids, outputs};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// The files of a subject.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     /// The features, or an fMRI image.
@@ -76,7 +75,6 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// Reads them all.
     pub(super) fn read(request: &Request, subject: &Subject) -> Result<Features> {
         let path = subject.source;
         let (matrix, own) = matrix(subject)?;

@@ -69,7 +69,7 @@ pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
 
 fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Array2<f64>> {
     let kernel = |(layer, rows): (&Layer, &Vec<usize>)| {
-        let kernel = Kernel::new(&layer.features, rows, &|row| layer.stimulus(row));
+        let kernel = Kernel::new(&layer.features, rows, &|row| ids::name(layer.ids.as_deref(), row));
         kernel.with_context(|| format!("no CKA of `{}`", layer.name))
     };
     let kernels: Vec<Kernel> = layers.iter().zip(&alignment.rows).map(kernel).collect::<Result<_>>()?;
@@ -102,10 +102,6 @@ struct Layer {
 impl Layer {
     fn rows(&self) -> Rows<'_> {
         Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref(), leads: false }
-    }
-
-    fn stimulus(&self, row: usize) -> String {
-        self.ids.as_ref().map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]))
     }
 }
 
