@@ -3,7 +3,7 @@
 //!
 //! A [`Request`] says what is wanted, and [`analyse()`] does it. An [`Analysis`] holds models and targets of the same
 //! stimuli. Its scores follow from a [`Comparison`]; [`permute`] tests them, [`bootstrap()`] gives intervals and compares
-//! models, [`Analysis::ceilings`] says what could be reached.
+//! models, [`ceiling()`] says what could be reached.
 
 mod analyse;
 mod analysis;
