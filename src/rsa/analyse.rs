@@ -1,7 +1,7 @@
 //! From a request to scores: RDMs are read, aligned, compared, tested.
 
+use super::analysis::Lacking;
 use super::candidates::{Candidate, candidates};
-use super::data::Lacking;
 use super::request::Request;
 use super::table::differences;
 use super::targets::{NamedTarget, read_targets};
