@@ -10,7 +10,7 @@ pub fn parallel<T: Send>(count: usize, work: &(dyn Fn(usize) -> Result<T> + Sync
     on_threads(threads, count, work)
 }
 
-/// The same on so many threads.
+/// The same on this many threads.
 pub fn on_threads<T: Send>(threads: usize, count: usize, work: &(dyn Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let worker = || -> Result<Vec<(usize, T)>> {

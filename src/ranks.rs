@@ -25,16 +25,3 @@ fn key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `scipy.stats.rankdata`.
-    #[test]
-    fn ties_share_their_mean_rank() {
-        assert_eq!(ranks(&[1., 2., 2., 3., 4., 5.]), [1., 2.5, 2.5, 4., 5., 6.]);
-        assert_eq!(ranks(&[0.0, -0.0, -1e300, 1e-300, -2., 0.0]), [4., 4., 1., 6., 2., 4.]);
-        assert_eq!(ranks(&[]), [0.0; 0]);
-    }
-}

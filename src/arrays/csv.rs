@@ -179,7 +179,7 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
 }
 
 /// Between the cells of a table at `path`: tabs in `.tsv`, else commas.
-pub fn delimiter(path: &Path) -> u8 {
+pub(crate) fn delimiter(path: &Path) -> u8 {
     if kind(path) == "tsv" { b'\t' } else { b',' }
 }
 

@@ -7,7 +7,7 @@ mod mat5;
 pub mod nifti;
 mod npz;
 
-pub use self::csv::delimiter;
+pub(crate) use self::csv::delimiter;
 
 use crate::error::advise;
 use crate::npy;
@@ -16,18 +16,17 @@ use ndarray::{ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
 
 /// An array, and the names of its rows if the file has them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Labelled {
-    /// The numbers, in C order.
-    pub values: ArrayD<f64>,
+pub(crate) struct Labelled {
+    /// In C order.
+    pub(crate) values: ArrayD<f64>,
     /// The name of each row; or of the stimuli of the pairs in each row, see [`Labelled::of_pairs`].
-    pub ids: Option<Vec<String>>,
+    pub(crate) ids: Option<Vec<String>>,
     /// Whether the rows are known to be RDMs, each the pairs of the named stimuli.
-    pub of_pairs: bool,
+    pub(crate) of_pairs: bool,
 }
 
 /// Reads the array at `path`; of a file with several, `FILE:NAME` is the one of that name.
-pub fn read(path: &Path) -> Result<Labelled> {
+pub(crate) fn read(path: &Path) -> Result<Labelled> {
     let (file, name) = split(path);
     if !file.exists() || file.is_dir() {
         return Err(cannot_read(&file));
@@ -44,7 +43,7 @@ pub fn read(path: &Path) -> Result<Labelled> {
 
 /// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float64),
 /// `.csv` and `.tsv` (with the IDs as first row and column of a square), `.mat` (version 5), `.h5` (as rsatoolbox reads).
-pub fn write(path: &Path, array: &Labelled) -> Result<()> {
+pub(crate) fn write(path: &Path, array: &Labelled) -> Result<()> {
     match kind(path).as_str() {
         "npy" => npy::write(path, &array.values),
         "csv" | "tsv" => csv::write(path, array),
@@ -63,14 +62,14 @@ pub fn kind(path: &Path) -> String {
 }
 
 /// `path` with another ending; `.nii.gz` is one.
-pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let is_compressed = kind(path) == "gz" && nifti::is_called_nifti(path);
     let path = if is_compressed { path.with_extension("") } else { path.to_owned() };
     path.with_extension(ending)
 }
 
 /// `FILE:NAME`, unless there is a file of that very name.
-pub fn split(path: &Path) -> (PathBuf, Option<String>) {
+pub(crate) fn split(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
     match text.rsplit_once(':') {
         Some((file, name)) if !path.exists() && Path::new(file).exists() => (file.into(), Some(name.to_owned())),
@@ -96,20 +95,20 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
     }
 }
 
-/// Why there is no file to read.
-pub fn cannot_read(file: &Path) -> anyhow::Error {
-    let reason = match std::fs::File::open(file) {
-        Err(error) => error.to_string(),
-        Ok(_) => "it is a folder".into(),
-    };
+pub(crate) fn cannot_read(file: &Path) -> anyhow::Error {
+    match std::fs::File::open(file) {
+        Err(error) => cannot_be_read(file, error),
+        Ok(_) => cannot_be_read(file, "it is a folder"),
+    }
+}
+
+fn cannot_be_read(file: &Path, reason: impl std::fmt::Display) -> anyhow::Error {
     advise(format!("cannot read `{}`: {reason}", file.display()), "relative paths begin at the current folder")
 }
 
 /// The bytes of a file, with the error in words.
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        advise(format!("cannot read `{}`: {error}", path.display()), "relative paths begin at the current folder")
-    })
+    std::fs::read(path).map_err(|error| cannot_be_read(path, error))
 }
 
 fn array(shape: &[usize], values: Vec<f64>, path: &Path) -> Result<ArrayD<f64>> {

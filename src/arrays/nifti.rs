@@ -38,7 +38,7 @@ pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
 }
 
 /// Whether the file is called as NIfTI images are.
-pub fn is_called_nifti(path: &Path) -> bool {
+pub(crate) fn is_called_nifti(path: &Path) -> bool {
     let name = path.to_string_lossy().to_lowercase();
     name.ends_with(".nii") || name.ends_with(".nii.gz")
 }

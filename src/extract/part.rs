@@ -40,7 +40,7 @@ impl Rows<'_> {
         (self.images.div_ceil(self.batch_size) / 16).clamp(1, 16)
     }
 
-    /// The rows that come of so many batches: whole batches, or conditions whole.
+    /// The rows that come of this many batches: whole batches, or conditions whole.
     pub(super) fn rows_of_claim(&self) -> usize {
         let images = self.batches_of_claim() * self.batch_size;
         self.conditions.map_or(images, |conditions| (images * conditions.ids.len() / self.images).max(1))

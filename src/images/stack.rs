@@ -31,7 +31,7 @@ enum Pixels {
     Hdf5(Dataset),
 }
 
-/// Chunks that were unpacked for one image and hold others too are kept, up to so many bytes.
+/// Chunks that were unpacked for one image and hold others too are kept, up to this many bytes.
 const CHUNK_CACHE: usize = 512 << 20;
 
 /// Whether `path` is a file that a stack may lie in.

@@ -1,8 +1,7 @@
 //! Features where they lie, in a file or in memory: a matrix of any size, of which a part is looked at at a time.
 #![allow(unsafe_code)] // memory maps, reasoned at the one place
 
-use super::element::{F16, ToF64};
-use super::{cannot_open, read};
+use super::{F16, ToF64, cannot_open, read};
 use crate::error::advise;
 use anyhow::Result;
 use bytemuck::Pod;
@@ -76,6 +75,20 @@ impl Matrix {
                 "give an array of shape [stimuli, units] or [stimuli, channels, rows, columns]",
             )),
         }
+    }
+
+    /// A row as float64.
+    pub(crate) fn row(&self, row: usize) -> Vec<f64> {
+        let mut values = Vec::with_capacity(self.columns);
+        self.append(row, 0..self.columns, &mut values);
+        values
+    }
+
+    /// All values as float64, row by row.
+    pub(crate) fn values(&self) -> Vec<f64> {
+        let mut values = Vec::with_capacity(self.rows * self.columns);
+        (0..self.rows).for_each(|row| self.append(row, 0..self.columns, &mut values));
+        values
     }
 
     /// Copies `row[columns]` as float64 to the end of `to`.

@@ -1,6 +1,5 @@
 //! NumPy's `.npy` files, on top of `ndarray-npy`: any numeric array read, parts of large ones looked at where they lie.
 
-mod element;
 mod matrix;
 
 pub use matrix::Matrix;
@@ -8,10 +7,11 @@ pub use matrix::Matrix;
 use crate::atomic_file;
 use crate::error::advise;
 use anyhow::Result;
-use element::F16;
-pub(crate) use element::ToF64;
+use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayD;
-use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use ndarray_npy::{
+    ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, ViewDataError, ViewElement, WritableElement, WriteNpyExt,
+};
 use py_literal::Value;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -95,4 +95,57 @@ fn not_numeric(path: &Path, descriptor: Option<&Value>) -> anyhow::Error {
         format!("`{}` holds {what}, not numbers", path.display()),
         "save an array of numbers: `np.save(path, np.asarray(array, dtype=np.float32))`",
     )
+}
+
+/// A number that float64 can stand for.
+pub(crate) trait ToF64 {
+    /// The same number, rounded if need be.
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! to_f64 {
+    ($($number:ty),*) => { $(impl ToF64 for $number { fn to_f64(self) -> f64 { self as f64 } })* };
+}
+to_f64!(f64, f32, i64, i32, i16, i8, u64, u32, u16, u8);
+
+impl ToF64 for bool {
+    fn to_f64(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+}
+
+impl ToF64 for F16 {
+    fn to_f64(self) -> f64 {
+        half::f16::from_bits(self.0).to_f64()
+    }
+}
+
+/// IEEE half precision, by its bits.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(transparent)]
+struct F16(u16);
+
+const F16_DESCRIPTOR: &str = "<f2";
+
+fn is_f16(descriptor: &Value) -> bool {
+    descriptor.as_string().is_some_and(|descriptor| descriptor == F16_DESCRIPTOR)
+}
+
+impl ReadableElement for F16 {
+    fn read_to_end_exact_vec<R: Read>(reader: R, descriptor: &Value, len: usize) -> Result<Vec<Self>, ReadDataError> {
+        if !is_f16(descriptor) {
+            return Err(ReadDataError::WrongDescriptor(descriptor.clone()));
+        }
+        let bits = u16::read_to_end_exact_vec(reader, &Value::String("<u2".into()), len)?;
+        Ok(bits.into_iter().map(F16).collect())
+    }
+}
+
+impl ViewElement for F16 {
+    fn bytes_as_slice<'a>(bytes: &'a [u8], descriptor: &Value, len: usize) -> Result<&'a [Self], ViewDataError> {
+        if !is_f16(descriptor) {
+            return Err(ViewDataError::WrongDescriptor(descriptor.clone()));
+        }
+        Ok(bytemuck::cast_slice(u16::bytes_as_slice(bytes, &Value::String("<u2".into()), len)?))
+    }
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The category of each of so many `stimuli`, by `folder` or a table.
+/// The category of each of this many `stimuli`, by `folder` or a table.
 pub fn categories(named: &str, ids: Option<&[String]>, stimuli: usize, observer: &dyn Observer) -> Result<Labels> {
     let unnamed = || {
         advise(

@@ -7,16 +7,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What is known of the rows of an RDM.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
     /// The file, for messages.
-    pub name: &'a str,
-    /// The number of rows.
-    pub stimuli: usize,
-    /// Their IDs, which differ.
-    pub ids: Option<&'a [String]>,
+    pub(crate) name: &'a str,
+    pub(crate) stimuli: usize,
+    /// Which differ.
+    pub(crate) ids: Option<&'a [String]>,
     /// Whether those without IDs follow its order, if others with IDs have another: that of a model.
-    pub leads: bool,
+    pub(crate) leads: bool,
 }
 
 /// The stimuli that are compared, and where each RDM has them.
@@ -33,7 +32,7 @@ pub struct Alignment {
 }
 
 /// Aligns the RDMs of files, see [`align`]: those of `files`, then those of `models`, which lead.
-pub fn align_files<'a>(
+pub(crate) fn align_files<'a>(
     files: impl IntoIterator<Item = (&'a Path, &'a Rdms)>,
     models: impl IntoIterator<Item = (&'a Path, &'a Rdms)>,
     intersect: bool,
@@ -47,7 +46,7 @@ pub fn align_files<'a>(
 
 /// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some. Those without must be of
 /// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one.
-pub fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
+pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
     let labelled = |rows: &Rows| rows.ids.is_some();
     let some_lead = all.iter().any(|rows| labelled(rows) && rows.leads);
     let mut leaders = all.iter().filter(|rows| labelled(rows) && (rows.leads || !some_lead));
@@ -144,7 +143,7 @@ fn places(rows: &Rows, ids: &[String]) -> Vec<usize> {
 }
 
 /// The pairs of `rows` of an RDM of `n` stimuli, in their order.
-pub fn aligned(n: usize, pairs: &[f64], rows: &[usize]) -> Vec<f64> {
+pub(crate) fn aligned(n: usize, pairs: &[f64], rows: &[usize]) -> Vec<f64> {
     let of = |(i, j): (usize, usize)| pairs[pair(n, rows[i], rows[j])];
     pairs_of(rows.len()).map(of).collect()
 }

@@ -19,14 +19,13 @@ const VERY_NEAR: f64 = 1e-9;
 /// What rounding makes of 0 at most.
 const ZERO: f64 = 64.0 * f64::EPSILON;
 
-/// If more than one in so many of a tile is near, all of it is multiplied in float64: layers of untrained networks may
+/// If more than one in this many of a tile is near, all of it is multiplied in float64: layers of untrained networks may
 /// tell images hardly apart.
 const MANY: usize = 256;
 
 /// So many multiplications are done in float64 from the start, for it takes no time that one would notice.
 const FEW: u128 = 1 << 31;
 
-/// How a tile is computed.
 pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
     let precision = precision(points);
     Box::new(move |a, b| tile(points, precision, a, b))

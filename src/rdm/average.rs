@@ -22,7 +22,7 @@ pub enum Pooling {
 
 /// The mean over subjects of each pair; NaN where a subject has no data. As rsatoolbox's `pool_rdm`. Fails if no pair is
 /// left, or if a subject cannot be scaled.
-pub fn average(rdms: &Rdms, pooling: Pooling) -> Result<Vec<f64>> {
+pub(crate) fn average(rdms: &Rdms, pooling: Pooling) -> Result<Vec<f64>> {
     let count = rdms.subjects[0].len();
     let kept: Vec<usize> = (0..count).filter(|&pair| rdms.subjects.iter().all(|pairs| pairs[pair].is_finite())).collect();
     if kept.is_empty() {

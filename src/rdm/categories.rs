@@ -8,19 +8,17 @@ use anyhow::{Context, Result};
 use std::path::Path;
 
 /// The category of each stimulus.
-#[derive(Debug, Clone)]
-pub struct Categories {
+pub(crate) struct Categories {
     /// The stimuli, if the table names them.
-    pub ids: Option<Vec<String>>,
-    /// Their categories.
-    pub labels: Labels,
-    /// The first line, if it was taken for a header.
-    pub header: Option<String>,
+    pub(crate) ids: Option<Vec<String>>,
+    pub(crate) labels: Labels,
+    /// The first line, if it was taken for one.
+    pub(crate) header: Option<String>,
 }
 
 impl Categories {
     /// Reads a table of stimulus ID and category, or one category a line. Categories that tell nothing apart are an error.
-    pub fn read(path: &Path) -> Result<Categories> {
+    pub(crate) fn read(path: &Path) -> Result<Categories> {
         let mut lines = label_lines(path)?;
         let width = lines.first().map_or(0, Vec::len);
         let header = lines.first().is_some_and(|line| is_header(line)).then(|| lines.remove(0).join(","));
@@ -39,8 +37,7 @@ impl Categories {
         Ok(Categories { ids, labels, header })
     }
 
-    /// The pairs of the RDM.
-    pub fn rdm(&self) -> Vec<f64> {
+    pub(super) fn rdm(&self) -> Vec<f64> {
         let of = &self.labels.of_row;
         pairs_of(of.len()).map(|(i, j)| f64::from(u8::from(of[i] != of[j]))).collect()
     }
@@ -78,29 +75,9 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
 
 /// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
 fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: [&str; 20] = [
-        "",
-        "stimulus",
-        "stimuli",
-        "stim",
-        "image",
-        "images",
-        "picture",
-        "pictures",
-        "id",
-        "ids",
-        "name",
-        "file",
-        "filename",
-        "path",
-        "image_path",
-        "item",
-        "object",
-        "concept",
-        "word",
-        "condition",
-    ];
-    const OF_CATEGORIES: [&str; 6] = ["", "category", "categories", "label", "labels", "class"];
-    let words: &[&str] = if line.len() > 1 { &OF_STIMULI } else { &OF_CATEGORIES };
-    line.first().is_some_and(|cell| words.contains(&cell.trim().to_lowercase().as_str()))
+    const OF_STIMULI: &str = "stimulus stimuli stim image images picture pictures id ids name file filename path image_path item object \
+                              concept word condition";
+    const OF_CATEGORIES: &str = "category categories label labels class";
+    let mut words = if line.len() > 1 { OF_STIMULI } else { OF_CATEGORIES }.split(' ');
+    line.first().is_some_and(|cell| cell.trim().is_empty() || words.any(|word| word == cell.trim().to_lowercase()))
 }

@@ -1,6 +1,6 @@
 //! What is worth knowing about an RDM before anything is concluded from it.
 
-use super::{Rdms, errors, pairs_of};
+use super::{Rdms, errors, ids, pairs_of};
 
 /// Something found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -22,7 +22,7 @@ pub fn check(rdms: &Rdms) -> Vec<Finding> {
     }
     for (number, pairs) in rdms.subjects.iter().enumerate() {
         let of = if rdms.subjects.len() > 1 { format!("subject {number}: ") } else { String::new() };
-        let name = |i: usize| rdms.ids.as_ref().map_or_else(|| format!("row {i}"), |ids| format!("`{}`", ids[i]));
+        let name = |i: usize| ids::name(rdms.ids.as_deref(), i);
         findings
             .extend(of_pairs(n, pairs, &name).into_iter().map(|found| Finding { text: format!("{of}{}", found.text), ..found }));
     }
@@ -88,7 +88,7 @@ fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Find
 pub const MANY_TIES: f64 = 0.03;
 
 /// How many pairs are NaN, and the stimuli of which all pairs are.
-pub fn missing(n: usize, pairs: &[f64]) -> (usize, Vec<usize>) {
+pub(crate) fn missing(n: usize, pairs: &[f64]) -> (usize, Vec<usize>) {
     let mut present = vec![false; n];
     let mut count = 0;
     for ((i, j), pair) in pairs_of(n).zip(pairs) {
@@ -104,4 +104,22 @@ pub fn tied_share(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let tied: usize = values.chunk_by(|a, b| a == b).map(<[f64]>::len).filter(|&size| size > 1).sum();
     tied as f64 / values.len() as f64
+}
+
+/// A row varies if its deviation is more than this share of its mean (SciPy's rule for a nearly constant input):
+/// less is rounding, of which a correlation would be noise.
+const NEARLY_CONSTANT: f64 = 1e-13;
+
+/// Whether all values are the same, or so nearly that the rest is rounding: the mean of equal numbers may differ from
+/// them in the last digit.
+pub(super) fn is_constant(values: &[f64], mean: f64, norm: f64) -> bool {
+    values.iter().all(|&value| value == values[0]) || norm < NEARLY_CONSTANT * mean.abs()
+}
+
+/// Whether the finite ones of these values differ by more than rounding.
+pub(crate) fn varies(values: &[f64]) -> bool {
+    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+    let norm = finite.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>().sqrt();
+    !is_constant(&finite, mean, norm)
 }

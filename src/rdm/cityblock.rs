@@ -9,7 +9,6 @@ use std::ops::Range;
 /// Units that are looked at a time: two rows of them stay in the cache.
 const BLOCK: usize = 1024;
 
-/// How a tile is computed.
 pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
     Box::new(|a, b| tile(points, a, b))
 }

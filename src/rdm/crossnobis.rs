@@ -2,7 +2,7 @@
 //! for stimuli that do not differ. It may be negative, and is never clipped (Walther et al. 2016).
 
 use super::design::{Labels, means};
-use super::noise::Noise;
+use super::noise::{Noise, less_mean};
 use crate::error::advise;
 use crate::npy::Matrix;
 use anyhow::Result;
@@ -69,10 +69,6 @@ fn rows_of<'a>(
 fn pattern(whitened: &Matrix, conditions: &Labels, partitions: &Labels, partition: usize) -> Result<Tensor> {
     let groups: Vec<Vec<usize>> =
         (0..conditions.names.len()).map(|condition| rows_of(conditions, partitions, condition, partition).collect()).collect();
-    let means = means(whitened, &groups);
-    let mut values = Vec::with_capacity(means.rows * means.columns);
-    (0..means.rows).for_each(|row| means.append(row, 0..means.columns, &mut values));
-    let z = Tensor::f_from_slice(&values)?.f_view([means.rows as i64, means.columns as i64])?;
     // No distance changes when the mean pattern of a partition is taken out, and a large common offset cannot cancel.
-    Ok(z.f_sub(&z.f_mean_dim(0, true, tch::Kind::Double)?)?)
+    less_mean(&means(whitened, &groups).values(), groups.len(), whitened.columns)
 }

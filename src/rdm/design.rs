@@ -29,7 +29,7 @@ impl Labels {
     }
 
     /// Reads a text file of one label a line, for `rows` rows.
-    pub fn read(path: &Path, rows: usize) -> Result<Labels> {
+    pub(super) fn read(path: &Path, rows: usize) -> Result<Labels> {
         let labels = super::ids::read(path)?;
         if labels.len() != rows {
             return Err(advise(
@@ -49,16 +49,13 @@ impl Labels {
 }
 
 /// The mean of the rows of each group, `[groups, P]`.
-pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
+pub(super) fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let mut values = Vec::with_capacity(groups.len() * features.columns);
-    let mut row_values = Vec::new();
     for group in groups {
         let start = values.len();
         values.resize(start + features.columns, 0.0);
         for &row in group {
-            row_values.clear();
-            features.append(row, 0..features.columns, &mut row_values);
-            values[start..].iter_mut().zip(&row_values).for_each(|(sum, value)| *sum += value);
+            values[start..].iter_mut().zip(features.row(row)).for_each(|(sum, value)| *sum += value);
         }
         values[start..].iter_mut().for_each(|sum| *sum /= group.len() as f64);
     }
@@ -66,13 +63,11 @@ pub fn means(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
 }
 
 /// Each row less the mean of its group, in the order of the groups, `[N, P]`.
-pub fn deviations(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
+pub(super) fn deviations(features: &Matrix, groups: &[Vec<usize>]) -> Matrix {
     let means = means(features, groups);
     let mut values = Vec::with_capacity(features.rows * features.columns);
-    let mut mean = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        mean.clear();
-        means.append(number, 0..features.columns, &mut mean);
+        let mean = means.row(number);
         for &row in group {
             let start = values.len();
             features.append(row, 0..features.columns, &mut values);

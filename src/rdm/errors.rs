@@ -4,12 +4,10 @@ use crate::error::{Advice, advise};
 use anyhow::Error;
 
 /// An RDM that could be read but tells no stimuli apart.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Uninformative {
-    /// All pairs are NaN.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Uninformative {
     #[error("`{0}` has no values: all its pairs are NaN")]
     NoValues(String),
-    /// All pairs have the same value.
     #[error("all pairs in `{0}` are equally dissimilar ({1}), so nothing correlates with it")]
     AllAlike(String, f64),
 }

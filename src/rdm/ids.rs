@@ -61,6 +61,11 @@ pub fn check_unique(ids: &[String], name: &str) -> Result<()> {
     Ok(())
 }
 
+/// What messages call a row: by its ID, if it has one.
+pub(crate) fn name(ids: Option<&[String]>, row: usize) -> String {
+    ids.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]))
+}
+
 /// Where `own` has each of the `common` IDs, if they are the same in any order.
 pub fn order(common: &[String], own: &[String]) -> Option<Vec<usize>> {
     let places: HashMap<&String, usize> = own.iter().zip(0..).collect();

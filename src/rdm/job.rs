@@ -1,11 +1,11 @@
 //! An RDM that is to be computed: its rows are looked at first, then it is written, tile by tile, to where it belongs.
 
-use super::bands::{Bands, Shape};
 use super::mapped::MappedFile;
 use super::metric::{Method, Tiles};
 use super::noise::Noise;
 use super::points::Points;
-use super::{Metric, OnConstant, scale, tiles};
+use super::tiles::{self, Bands, Shape};
+use super::{Metric, OnConstant, errors};
 use crate::npy::Matrix;
 use anyhow::Result;
 use ndarray::Array2;
@@ -37,12 +37,12 @@ impl Job {
         let source = match metric.entry().method {
             Method::Tiles(tiles) => {
                 let points = Points::new((tiles.prepare)(features, noise, name)?, tiles.space, on_constant, name)?;
-                tiles.bound.map_or(Ok(()), |bound| scale::check(bound, &points, name))?;
+                tiles.bound.map_or(Ok(()), |bound| check_scale(bound, &points, name))?;
                 Source::Points(points, tiles)
             }
             Method::Partitions(rdm) => {
                 let computed = rdm(&features, Noise::required(noise)?, name)?;
-                scale::check_computed(&computed, &|condition| condition_name(noise, condition))?;
+                check_computed(&computed, &|condition| condition_name(noise, condition))?;
                 Source::Computed(computed)
             }
         };
@@ -88,7 +88,7 @@ impl Job {
     }
 
     /// Fills `values`, which have room for the RDM in this shape.
-    pub(super) fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
+    fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
         let n = self.stimuli();
         match &self.source {
             Source::Computed(rdm) => tiles::fill(&Bands::new(values, n, tiles::side(n), shape), &|a, b| Ok(part(rdm, a, b))),
@@ -96,6 +96,62 @@ impl Job {
                 tiles::fill(&Bands::new(values, n, (tiles.side)(n), shape), &*(tiles.compute)(points))
             }
         }
+    }
+}
+
+/// The RDMs of several subjects in one file, `[subjects, N, N]` or `[subjects, pairs]`, of which one is computed at a time; it has
+/// its name when it is whole.
+pub(super) struct SubjectStack {
+    file: MappedFile,
+    shape: Shape,
+    /// The number of values of one RDM.
+    size: usize,
+}
+
+impl SubjectStack {
+    /// Makes room for the RDMs of this many subjects, float32, at `path`.
+    pub(super) fn create(path: &Path, subjects: usize, stimuli: usize, shape: Shape) -> Result<SubjectStack> {
+        let one = shape.sizes(stimuli);
+        let all: Vec<usize> = std::iter::once(subjects).chain(one.iter().copied()).collect();
+        Ok(SubjectStack { file: MappedFile::create(path, &all)?, shape, size: one.iter().product() })
+    }
+
+    /// Computes the RDM of a subject, counted from 0; it has as many stimuli as all others.
+    pub(super) fn put(&mut self, subject: usize, job: &Job) -> Result<()> {
+        job.fill(&mut self.file.values()[subject * self.size..(subject + 1) * self.size], self.shape)
+    }
+
+    pub(super) fn finish(self) -> Result<()> {
+        self.file.finish()
+    }
+}
+
+/// Below this, float32 loses digits, and soon everything.
+const SMALLEST: f64 = (f32::MIN_POSITIVE / f32::EPSILON) as f64;
+
+/// Whether dissimilarities fit into the float32 in which they are stored: the lengths of the points tell, before anything is
+/// computed. Fails if those of `points` may be too large, or would all vanish though the stimuli differ; none exceeds `bound`
+/// of the largest squared length and the number of units.
+fn check_scale(bound: fn(f64, f64) -> f64, points: &Points, name: &dyn Fn(usize) -> String) -> Result<()> {
+    let Some(farthest) = points.rows.iter().max_by(|a, b| a.squared.total_cmp(&b.squared)) else { return Ok(()) };
+    let largest = bound(farthest.squared, points.features.columns as f64);
+    if largest > f64::from(f32::MAX) {
+        return Err(errors::too_large(largest, &name(farthest.row)));
+    }
+    let differ = || {
+        let first = points.features.row(points.rows[0].row);
+        points.rows.iter().any(|row| points.features.row(row.row) != first)
+    };
+    if largest < SMALLEST && differ() { Err(errors::too_small(largest)) } else { Ok(()) }
+}
+
+/// The same of an RDM.
+fn check_computed(rdm: &Array2<f64>, name: &dyn Fn(usize) -> String) -> Result<()> {
+    let farthest = rdm.indexed_iter().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+    match farthest.map(|((i, _), value)| (i, value.abs())) {
+        Some((i, largest)) if largest.is_nan() || largest > f64::from(f32::MAX) => Err(errors::too_large(largest, &name(i))),
+        Some((_, largest)) if largest > 0.0 && largest < SMALLEST => Err(errors::too_small(largest)),
+        _ => Ok(()),
     }
 }
 

@@ -46,7 +46,6 @@ impl MappedFile {
         bytemuck::cast_slice_mut(&mut self.map[self.start..])
     }
 
-    /// Gives the file its name.
     pub(super) fn finish(mut self) -> Result<()> {
         let finish = || -> Result<()> {
             self.map.flush()?;

@@ -53,23 +53,3 @@ fn product(n: usize, pairs: &[f64]) -> Result<Tensor> {
     let values: Vec<f64> = (0..n * n).map(|k| (k / n, k % n)).map(|(i, j)| means.centred(square(i, j), i, j)).collect();
     Ok(Tensor::from_slice(&values).f_view([n as i64, n as i64])?.to_device(Device::Cpu))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn points_in_the_plane_keep_their_distances() {
-        let points = [[0.0, 0.0], [4.0, 0.0], [4.0, 1.0], [0.0, 2.0], [7.0, -1.0]];
-        let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
-        let pairs: Vec<(usize, usize)> = crate::rdm::pairs_of(5).collect();
-        let subjects = vec![pairs.iter().map(|&(i, j)| distance(points[i], points[j])).collect()];
-        let plane = plane(&Rdms { stimuli: 5, ids: None, subjects }).unwrap();
-        for (i, j) in pairs {
-            let error = distance(plane.points[i], plane.points[j]) - distance(points[i], points[j]);
-            assert!(error.abs() < 1e-12, "{i} {j} {error}");
-        }
-        assert!((plane.shares[0] + plane.shares[1] - 1.0).abs() < 1e-12 && plane.shares[0] > plane.shares[1]);
-        assert!(plane.points.iter().map(|[x, _]| *x).fold(0.0, |far: f64, x| if x.abs() > far.abs() { x } else { far }) > 0.0);
-    }
-}

@@ -38,7 +38,6 @@ pub enum Metric {
     OddOneOut,
 }
 
-/// A metric.
 pub(super) struct MetricEntry {
     /// Of rows x and y of P units.
     pub(super) formula: &'static str,
@@ -84,7 +83,7 @@ pub(super) struct Tiles {
     /// do not depend on the unit. (Of points centred over the stimuli the largest is at least half of it, or a quarter if
     /// squared.)
     pub(super) bound: Option<fn(f64, f64) -> f64>,
-    /// The side of the bands of the RDM of so many stimuli.
+    /// The side of the bands of the RDM of this many stimuli.
     pub(super) side: fn(usize) -> usize,
     pub(super) compute: fn(&Points) -> Box<Compute<'_>>,
 }

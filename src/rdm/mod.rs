@@ -6,55 +6,50 @@
 mod align;
 mod angles;
 mod average;
-mod bands;
 mod categories;
 pub(crate) mod centring;
 mod check;
 mod cityblock;
 mod clusters;
-mod constant;
 mod crossnobis;
 mod design;
 pub(crate) mod errors;
 mod euclidean;
 mod file;
-pub mod ids;
+pub(crate) mod ids;
 mod job;
 pub(crate) mod lanes;
 mod mapped;
 mod mds;
 mod metric;
-mod noise;
+pub(crate) mod noise;
 mod odd_one_out;
 pub(crate) mod outputs;
 mod points;
 mod products;
 mod ranked;
 mod request;
-mod scale;
-mod stack;
 pub mod stored;
 mod tiles;
 mod triplets;
 
 pub use align::Alignment;
-pub use average::{Pooling, average};
-pub use bands::Shape;
-pub use categories::Categories;
-pub use check::{Finding, MANY_TIES, check, missing, tied_share};
+pub use average::Pooling;
+pub use check::{Finding, MANY_TIES, check, tied_share};
 pub use clusters::Clusters;
-pub use constant::varies;
-pub use design::{Labels, means};
-pub use errors::Uninformative;
+pub use design::Labels;
 pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
 pub use request::{Request, run};
-pub use stack::SubjectStack;
-pub use triplets::Triplets;
+pub use tiles::Shape;
 
 pub(crate) use align::{Rows, align, align_files, aligned};
+pub(crate) use average::average;
+pub(crate) use categories::Categories;
+pub(crate) use check::{missing, varies};
+pub(crate) use errors::Uninformative;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +69,7 @@ pub(crate) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// The place of the pair of stimuli i and j, which differ, among the `N (N − 1) / 2` of `n`.
-pub fn pair(n: usize, i: usize, j: usize) -> usize {
+pub(crate) fn pair(n: usize, i: usize, j: usize) -> usize {
     let (i, j) = (i.min(j), i.max(j));
     i * (2 * n - i - 1) / 2 + j - i - 1
 }

@@ -84,8 +84,7 @@ impl Noise {
     /// Each row of `features` as `L⁻¹ x`, so that squared distances are `(x − y) Σ⁻¹ (x − y)ᵀ`.
     pub(super) fn whiten(&self, features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Matrix> {
         let (rows, columns) = (features.rows, features.columns);
-        let mut values = Vec::with_capacity(rows * columns);
-        (0..rows).for_each(|row| features.append(row, 0..columns, &mut values));
+        let mut values = features.values();
         let bad: Vec<usize> = (0..rows).filter(|row| values[row * columns..][..columns].iter().any(|v| !v.is_finite())).collect();
         if !bad.is_empty() {
             return Err(errors::not_finite(&bad, name));
@@ -119,12 +118,16 @@ fn check_units(noise: usize, features: usize) -> Result<()> {
 
 /// `[T, P]`, each column less its mean.
 fn centred(residuals: &Matrix) -> Result<Tensor> {
-    let mut values = Vec::with_capacity(residuals.rows * residuals.columns);
-    (0..residuals.rows).for_each(|row| residuals.append(row, 0..residuals.columns, &mut values));
+    let values = residuals.values();
     if values.iter().any(|value| !value.is_finite()) {
         return Err(advise("the residuals have values that are not finite", "leave out the units or scans without data"));
     }
-    let x = Tensor::f_from_slice(&values)?.f_view([residuals.rows as i64, residuals.columns as i64])?;
+    less_mean(&values, residuals.rows, residuals.columns)
+}
+
+/// `values` as a tensor `[rows, columns]`, each column less its mean.
+pub(crate) fn less_mean(values: &[f64], rows: usize, columns: usize) -> Result<Tensor> {
+    let x = Tensor::f_from_slice(values)?.f_view([rows as i64, columns as i64])?;
     Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?)
 }
 

@@ -33,7 +33,6 @@ pub(super) fn checked(features: Matrix, _: Option<&Noise>, _: &dyn Fn(usize) -> 
     }
 }
 
-/// How a tile is computed.
 pub(super) fn of(points: &Points) -> Box<Compute<'_>> {
     Box::new(|a, b| tile(points, a, b))
 }

@@ -9,7 +9,6 @@ use crate::run::{LayerRecord, is_run, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// `file`, and the IDs beside it.
 pub fn with_ids(file: &Path) -> Vec<PathBuf> {
     vec![file.to_owned(), ids::beside(file)]
 }

@@ -1,7 +1,8 @@
 //! Rows of features as points whose distances follow from inner products: of unit length for correlation and cosine,
 //! centred for the Euclidean family.
 
-use super::{OnConstant, constant, errors};
+use super::check::is_constant;
+use super::{OnConstant, errors};
 use crate::npy::Matrix;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -32,7 +33,7 @@ pub(super) struct Points {
     single: OnceLock<Option<Vec<f32>>>,
 }
 
-/// Points of so many bytes in float32 are kept in memory; larger ones are made anew for each tile.
+/// Points of this many bytes in float32 are kept in memory; larger ones are made anew for each tile.
 const KEPT: usize = 512 << 20;
 
 /// Rows that are converted together.
@@ -123,8 +124,7 @@ impl Points {
 
 impl Row {
     fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
-        let mut values = Vec::with_capacity(features.columns);
-        features.append(row, 0..features.columns, &mut values);
+        let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {
             return Row { row, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
         }
@@ -137,7 +137,7 @@ impl Row {
             Space::Correlation => {
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 let norm = norm(&values, mean);
-                Row::unit(row, mean, norm, constant::is_constant(&values, mean, norm))
+                Row::unit(row, mean, norm, is_constant(&values, mean, norm))
             }
             Space::Cosine => {
                 let norm = norm(&values, 0.0);

@@ -9,8 +9,7 @@ use anyhow::Result;
 /// The ranks `[N, P]`, 1 to P, ties sharing their mean rank. Values that are not finite are an error.
 pub(super) fn rows(features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<Matrix> {
     let rows: Vec<Option<Vec<f32>>> = parallel(features.rows, &|row| {
-        let mut values = Vec::with_capacity(features.columns);
-        features.append(row, 0..features.columns, &mut values);
+        let values = features.row(row);
         let finite = values.iter().all(|value| value.is_finite());
         Ok(finite.then(|| ranks(&values).into_iter().map(|rank| rank as f32).collect()))
     })?;

@@ -8,29 +8,26 @@ use anyhow::Result;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// More stimuli than anyone has shown; of so many there are two thousand million pairs.
+/// More stimuli than anyone has shown; of this many there are two thousand million pairs.
 const MOST: usize = 1 << 16;
 
 /// What a file of triplets is.
 const SHAPE: &str = "give three stimuli a line, the odd one last: `12 407 33`, or `dog,cat,kettle`";
 
 /// Judgements, the third stimulus of each being the odd one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Triplets {
-    /// The number N of stimuli.
-    pub stimuli: usize,
-    /// Their names, if these are known.
-    pub ids: Option<Vec<String>>,
+pub(super) struct Triplets {
+    pub(super) stimuli: usize,
+    pub(super) ids: Option<Vec<String>>,
     /// The stimuli by their numbers, from 0.
-    pub judgements: Vec<[usize; 3]>,
+    pub(super) judgements: Vec<[usize; 3]>,
     /// The first line of the file, if it names the columns.
-    pub header: Option<String>,
+    pub(super) header: Option<String>,
 }
 
 impl Triplets {
     /// Reads three stimuli a line, between them commas, tabs or spaces, or an `.npy` array `[M, 3]`: numbers from 0, of
     /// `ids` if these are given, or names.
-    pub fn read(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
+    pub(super) fn read(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
         let triplets = if arrays::kind(path) == "npy" { of_array(path, ids) } else { of_text(path, ids) }?;
         match triplets.judgements.is_empty() {
             true => Err(advise(format!("`{}` has no triplets", path.display()), SHAPE)),
@@ -40,7 +37,7 @@ impl Triplets {
 
     /// `1 − k / s` of each pair of stimuli, which was shown in s triplets and kept together in k of them; NaN if it never was
     /// shown.
-    pub fn rdm(&self) -> Rdms {
+    pub(super) fn rdm(&self) -> Rdms {
         let count = self.stimuli * (self.stimuli - 1) / 2;
         let (mut kept, mut shown) = (vec![0u32; count], vec![0u32; count]);
         for &[i, j, odd] in &self.judgements {
@@ -122,25 +119,12 @@ fn are_numbers(line: &str, are_known: bool) -> bool {
 
 /// Whether a first line names the columns: text above numbers, or words that are no stimuli of the `others`.
 fn is_header<'a>(first: &str, others: impl Iterator<Item = &'a str> + Clone) -> bool {
-    const WORDS: [&str; 13] = [
-        "object",
-        "image",
-        "stimulus",
-        "stim",
-        "item",
-        "concept",
-        "name",
-        "id",
-        "odd",
-        "odd_one",
-        "odd_one_out",
-        "oddoneout",
-        "choice",
-    ];
+    const WORDS: &str = "object image stimulus stim item concept name id odd odd_one odd_one_out oddoneout choice";
     let names = cells(first);
     let is_word = |cell: &&str| {
         let lower = cell.to_lowercase().replace([' ', '-'], "_");
-        WORDS.contains(&lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_'))
+        let word = lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+        WORDS.split(' ').any(|known| known == word)
     };
     let above_numbers = others.clone().next().is_some_and(|line| cells(line).iter().all(is_number));
     let is_alone = |cell: &&str| !others.clone().any(|line| cells(line).contains(cell));

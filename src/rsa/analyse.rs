@@ -1,15 +1,14 @@
 //! From a request to scores: RDMs are read, aligned, compared, tested.
 
+use super::analysis::Lacking;
 use super::candidates::{Candidate, candidates};
 use super::request::Request;
+use super::table::differences;
 use super::targets::{NamedTarget, read_targets};
-use super::{
-    Analysis, Bootstrap, Explained, Lacking, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, differences, permute,
-};
+use super::{Analysis, Bootstrap, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::rdm::outputs;
-use crate::rdm::{Alignment, Rdms, align_files, aligned};
+use crate::rdm::{Alignment, Rdms, align_files, aligned, ids, outputs};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -80,21 +79,6 @@ impl Analysed {
     pub fn write(&self) -> Result<Vec<PathBuf>> {
         self.table.write(&self.request.out)
     }
-
-    /// What was done, in sentences for a methods section.
-    pub fn explained(&self) -> String {
-        let explained = Explained {
-            comparison: self.analysis.comparison,
-            stimuli: self.analysis.stimuli,
-            tests: self.analysis.tests(),
-            subjects: self.analysis.targets.iter().map(|target| target.subjects.len()).max().unwrap_or(0),
-            missing: !self.analysis.is_complete(),
-            permuted: self.permuted.as_ref(),
-            bootstrap: self.bootstrap.as_ref().map(|bootstrap| (bootstrap.over(), bootstrap.draws)),
-            seed: self.request.seed,
-        };
-        explained.text()
-    }
 }
 
 /// Fails if a file that will be written is one that is read.
@@ -131,7 +115,7 @@ fn analysis(request: &Request, targets: Vec<NamedTarget>, candidates: Vec<Candid
 /// Which stimuli were left out, the first of each.
 fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> {
     let sentence = |Lacking { name, stimuli }: &Lacking| {
-        let first = ids.map_or_else(|| format!("row {}", stimuli[0]), |ids| format!("`{}`", ids[stimuli[0]]));
+        let first = ids::name(ids, stimuli[0]);
         let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
         format!("left out {first}{more}: `{name}` has no data")
     };

@@ -1,9 +1,13 @@
-//! Models and targets on the same stimuli: what is compared with what, on which pairs.
+//! Models and targets on the same stimuli: what is compared with what, on which pairs; the stimuli and pairs that have data, which
+//! must suffice for the measure and vary.
 
 use super::Comparison;
 use super::ceiling::{Ceiling, ceiling};
+use super::comparison::Scoring;
+use super::form::{Pairs, Product};
 use crate::error::advise;
 use crate::parallel::parallel;
+use crate::rdm::{aligned, missing, varies};
 use anyhow::Result;
 
 /// An RDM that is to explain others.
@@ -59,7 +63,7 @@ impl Analysis {
     }
 
     /// Whether no pair is missing anywhere.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         let complete = |pairs: &Vec<f64>| pairs.iter().all(|pair| pair.is_finite());
         self.models.iter().all(|model| complete(&model.pairs)) && self.targets.iter().all(|t| t.subjects.iter().all(complete))
     }
@@ -83,7 +87,7 @@ impl Analysis {
     }
 
     /// The score of every test in each subject.
-    pub fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
         let kept: Vec<Vec<u32>> = self.targets.iter().map(|target| self.kept(target)).collect();
         parallel(self.tests(), &|test| {
             let (t, m) = (test / self.models.len(), test % self.models.len());
@@ -94,7 +98,7 @@ impl Analysis {
     }
 
     /// The noise ceiling of every target; `None` with one subject, or if the subjects cancel out.
-    pub fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
+    pub(super) fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
         parallel(self.targets.len(), &|t| {
             let kept = self.kept(&self.targets[t]);
             let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| pick(subject, &kept)).collect();
@@ -108,4 +112,156 @@ impl Analysis {
 /// The numbers of `values` at these places.
 pub(super) fn pick(values: &[f64], places: &[u32]) -> Vec<f64> {
     places.iter().map(|&place| values[place as usize]).collect()
+}
+
+/// A model or target that has no data at all of some stimuli.
+#[derive(Debug, PartialEq)]
+pub(super) struct Lacking {
+    pub(super) name: String,
+    pub(super) stimuli: Vec<usize>,
+}
+
+/// The fewest stimuli that can be compared.
+const FEWEST: usize = 4;
+
+impl Analysis {
+    /// Without the stimuli of which a model or a subject has no data at all, which are left out for all alike; and who
+    /// lacks which.
+    pub(super) fn with_data(self) -> (Analysis, Vec<Lacking>) {
+        let n = self.stimuli;
+        let of_models = self.models.iter().map(|model| (model.name(), &model.pairs));
+        let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.name.clone(), pairs)));
+        let lacking = |(name, pairs): (String, &Vec<f64>)| Lacking { name, stimuli: missing(n, pairs).1 };
+        let lacking: Vec<Lacking> =
+            of_models.chain(of_targets).map(lacking).filter(|lacking| !lacking.stimuli.is_empty()).collect();
+        if lacking.is_empty() {
+            return (self, lacking);
+        }
+        let mut without = vec![false; n];
+        lacking.iter().flat_map(|lacking| &lacking.stimuli).for_each(|&stimulus| without[stimulus] = true);
+        let rows: Vec<usize> = (0..n).filter(|&row| !without[row]).collect();
+        (self.of(&rows), lacking)
+    }
+
+    /// The same of some stimuli.
+    fn of(self, rows: &[usize]) -> Analysis {
+        let n = self.stimuli;
+        let of = |pairs: Vec<f64>| aligned(n, &pairs, rows);
+        let models = self.models.into_iter().map(|model| ModelRdm { pairs: of(model.pairs), ..model }).collect();
+        let subjects = |target: TargetRdm| TargetRdm { subjects: target.subjects.into_iter().map(of).collect(), ..target };
+        let targets = self.targets.into_iter().map(subjects).collect();
+        Analysis { comparison: self.comparison, stimuli: rows.len(), models, targets }
+    }
+
+    /// Fails if the stimuli are too few or too many, if pairs are missing that the measure (or the test, if it is to be
+    /// `permuted`) cannot do without, or if a model or subject does not vary over the pairs that are compared.
+    pub(super) fn check(&self, permuted: bool) -> Result<()> {
+        if self.stimuli < FEWEST {
+            return Err(advise(
+                format!("only {} stimuli have data in all models and targets", self.stimuli),
+                "leave out the layer or the subject that has none for most: name the others",
+            ));
+        }
+        if u32::try_from(self.stimuli * (self.stimuli - 1) / 2).is_err() {
+            return Err(advise(
+                format!("{} stimuli have more pairs than can be compared, which are 2³²", self.stimuli),
+                "compare a part of the stimuli, at most 92,682",
+            ));
+        }
+        self.check_missing(permuted)?;
+        self.targets.iter().try_for_each(|target| self.check_variation(target))
+    }
+
+    fn check_missing(&self, permuted: bool) -> Result<()> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        let title = self.comparison.title();
+        let what = match self.comparison.scoring() {
+            Scoring::Product(Product::Kernels(_)) => title.to_owned(),
+            // Its mean over all permutations is not 0, and another for other pairs.
+            Scoring::Product(Product::Pairs(Pairs::Values { centred: false })) if permuted => {
+                format!("the permutation test of the {title}")
+            }
+            Scoring::Product(Product::Pairs(Pairs::Values { .. } | Pairs::Ranks { .. })) | Scoring::Tau(_) => return Ok(()),
+        };
+        Err(advise(format!("{what} needs every pair, and some are missing (NaN)"), "compare by pearson, spearman or rho-a"))
+    }
+
+    fn check_variation(&self, target: &TargetRdm) -> Result<()> {
+        let kept = self.kept(target);
+        if kept.is_empty() {
+            return Err(advise(
+                format!("no pair of stimuli has data in `{}` and in all models", target.name),
+                "leave out the layer or the subject that lacks most pairs: name the others",
+            ));
+        }
+        let subject = |number: usize| match target.subjects.len() {
+            1 => format!("`{}`", target.name),
+            _ => format!("subject {number} of `{}`, counting from 0,", target.name),
+        };
+        let models = self.models.iter().map(|model| (format!("`{}`", model.name()), &model.pairs));
+        let subjects = target.subjects.iter().enumerate().map(|(number, pairs)| (subject(number), pairs));
+        match models.chain(subjects).find(|(_, pairs)| !varies(&pick(pairs, &kept))) {
+            Some((name, _)) => Err(advise(
+                format!("{name} does not vary over the {} pairs that are compared, so nothing correlates with it", kept.len()),
+                "leave it out, or compare more stimuli",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ModelRdm {
+    pub(super) fn name(&self) -> String {
+        model_name(&self.model, &self.layer)
+    }
+}
+
+/// A model, and its layer if it has one.
+pub fn model_name(model: &str, layer: &str) -> String {
+    format!("{model} {layer}").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn analysis(comparison: Comparison, model: Vec<f64>, subjects: Vec<Vec<f64>>) -> Analysis {
+        let models = vec![ModelRdm { model: "m".into(), layer: "l".into(), pairs: model }];
+        Analysis { comparison, stimuli: 5, models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
+    }
+
+    fn some() -> Vec<f64> {
+        (0..10).map(|pair| f64::from(pair * pair % 7)).collect()
+    }
+
+    #[test]
+    fn stimuli_without_data_are_left_out_for_all() {
+        let mut model = some();
+        // The pairs of stimulus 1.
+        [0, 4, 5, 6].into_iter().for_each(|pair| model[pair] = f64::NAN);
+        let (left, lacking) = analysis(Comparison::Pearson, model, vec![some()]).with_data();
+        assert_eq!(lacking, [Lacking { name: "m l".into(), stimuli: vec![1] }]);
+        assert_eq!((left.stimuli, &left.models[0].pairs), (4, &[1, 2, 3, 7, 8, 9].map(|pair| some()[pair]).to_vec()));
+        assert_eq!(left.models[0].pairs, left.targets[0].subjects[0]);
+        left.check(false).unwrap();
+    }
+
+    #[test]
+    fn what_does_not_vary_is_named() {
+        let problem = |analysis: Analysis| analysis.check(false).unwrap_err().to_string();
+        let flat = || vec![0.1 + 0.2; 10];
+        assert!(
+            problem(analysis(Comparison::Pearson, flat(), vec![some()])).starts_with("`m l` does not vary over the 10 pairs")
+        );
+        let subjects = vec![some(), flat()];
+        assert!(problem(analysis(Comparison::RhoA, some(), subjects)).starts_with("subject 1 of `t`, counting from 0, does not"));
+    }
+
+    #[test]
+    fn a_score_that_is_none_is_an_error() {
+        let error = analysis(Comparison::Cosine, vec![0.0; 10], vec![some()]).scores().unwrap_err();
+        assert_eq!(error.to_string(), "there is no cosine of `m l` with `t`");
+    }
 }

@@ -26,7 +26,7 @@ pub enum Over {
 }
 
 /// The share of draws without a score above which nothing is concluded from the others: they are the easy ones.
-pub const MANY_LEFT_OUT: f64 = 0.05;
+const MANY_LEFT_OUT: f64 = 0.05;
 
 /// A deviation of a difference of scores that is no more than this is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -34,7 +34,7 @@ const ROUNDING: f64 = 1e-12;
 /// The scores in all draws.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
-    over: Over,
+    pub(super) over: Over,
     /// How many draws.
     pub draws: usize,
     /// n.
@@ -78,16 +78,13 @@ fn check(analysis: &Analysis, over: Over) -> Result<()> {
 }
 
 /// Why a bootstrap has nothing to draw, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoDraws {
-    /// Of subjects.
+pub(crate) enum NoDraws {
     OneSubject(String),
-    /// Of stimuli.
     WholeMatrices(String),
 }
 
 /// Whether a bootstrap can be drawn, of targets with their names and numbers of subjects.
-pub fn cannot_draw<'a>(
+pub(crate) fn cannot_draw<'a>(
     comparison: Comparison,
     over: Over,
     mut targets: impl Iterator<Item = (&'a str, usize)>,
@@ -125,11 +122,6 @@ fn weighted(by_subject: &[Vec<f64>], subjects: &[Vec<u32>], models: usize) -> Ve
 }
 
 impl Bootstrap {
-    /// What is drawn.
-    pub fn over(&self) -> Over {
-        self.over
-    }
-
     /// The number of draws in which one of `tests` has no score, for its model or its target does not vary in them.
     pub fn left_out(&self, tests: &[usize]) -> usize {
         let missing = |draw: usize, test: usize| {
@@ -144,7 +136,7 @@ impl Bootstrap {
     }
 
     /// The 95 % interval of test `test`, whose score is `score`: percentiles of the draws; over stimuli and subjects
-    /// both, `score ± t · σ` with the corrected σ. `None` if more than [`MANY_LEFT_OUT`] of the draws have no score.
+    /// both, `score ± t · σ` with the corrected σ. `None` if more than 5 % of the draws have no score.
     pub fn interval(&self, test: usize, score: f64) -> Option<[f64; 2]> {
         if self.is_sparse(&[test]) {
             return None;

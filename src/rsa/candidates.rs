@@ -13,19 +13,18 @@ use std::path::{Path, PathBuf};
 const RUNS: &str = "activations";
 
 /// The RDM of a layer, with the names that it has in the table.
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The run, as its folder is called, or the file.
-    pub model: String,
+    pub(crate) model: String,
     /// Empty for a file outside of runs.
-    pub layer: String,
-    /// Of the RDM.
-    pub path: PathBuf,
+    pub(crate) layer: String,
+    pub(crate) path: PathBuf,
     /// Of one subject.
-    pub rdm: Rdms,
+    pub(crate) rdm: Rdms,
 }
 
 /// The RDMs of the runs and files that were named, or of all finished runs.
-pub fn candidates(named: &[PathBuf], observer: &dyn Observer) -> Result<Vec<Candidate>> {
+pub(crate) fn candidates(named: &[PathBuf], observer: &dyn Observer) -> Result<Vec<Candidate>> {
     let paths = if named.is_empty() { finished_runs(observer)? } else { named.to_vec() };
     let mut found = Vec::new();
     for path in &paths {
@@ -56,7 +55,7 @@ fn named_file(path: &Path) -> Result<Candidate> {
 }
 
 /// What the RDM at `path` is called: the run and the layer if it lies in a run, else the file's name.
-pub fn run_and_layer(path: &Path) -> Result<(String, String)> {
+pub(crate) fn run_and_layer(path: &Path) -> Result<(String, String)> {
     match std::path::absolute(path)?.parent().filter(|folder| is_run(folder)) {
         Some(run) => Ok((folder_name(run)?, stem(path))),
         None => Ok((stem(path), String::new())),
@@ -88,7 +87,7 @@ fn finished_runs(observer: &dyn Observer) -> Result<Vec<PathBuf>> {
 }
 
 /// The RDMs of all layers of the run in `folder` that have one.
-pub fn layers_of_run(folder: &Path, observer: &dyn Observer) -> Result<Vec<Candidate>> {
+pub(crate) fn layers_of_run(folder: &Path, observer: &dyn Observer) -> Result<Vec<Candidate>> {
     if !is_run(folder) {
         return Err(advise(
             format!("`{}` is not the folder of a run: it has no run.json", folder.display()),
@@ -139,7 +138,6 @@ fn name_apart(candidates: &mut [Candidate]) {
     }
 }
 
-/// What the run in `folder` is called.
-pub fn folder_name(folder: &Path) -> Result<String> {
+pub(super) fn folder_name(folder: &Path) -> Result<String> {
     Ok(folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
 }

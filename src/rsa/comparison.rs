@@ -35,7 +35,6 @@ pub enum Comparison {
     CkaUnbiased,
 }
 
-/// A measure.
 struct MeasureEntry {
     /// In tables and on the command line.
     name: &'static str,

@@ -29,26 +29,3 @@ fn ascending(p: &[f64]) -> (Vec<usize>, Vec<f64>) {
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
     (order, vec![f64::NAN; p.len()])
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn close(a: &[f64], b: &[f64]) {
-        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15), "{a:?} {b:?}");
-    }
-
-    /// `p.adjust` of R.
-    #[test]
-    fn corrections_equal_r() {
-        let p = [0.01, 0.04, 0.03, 0.005, 0.5];
-        close(&holm(&p), &[0.04, 0.09, 0.09, 0.025, 0.5]);
-        close(&benjamini_hochberg(&p), &[0.025, 0.05, 0.05, 0.025, 0.5]);
-    }
-
-    #[test]
-    fn what_was_not_tested_does_not_count() {
-        assert!(holm(&[f64::NAN, 0.02])[0].is_nan());
-        assert_eq!(holm(&[f64::NAN, 0.02])[1], 0.02);
-    }
-}

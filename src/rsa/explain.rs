@@ -1,53 +1,40 @@
 //! What was done, in sentences for a methods section.
 
-use super::{Comparison, Over, Permuted};
+use super::{Analysed, Over, Permuted};
 
-/// The choices of an analysis.
-#[derive(Debug)]
-pub struct Explained<'a> {
-    /// The measure.
-    pub comparison: Comparison,
-    /// n.
-    pub stimuli: usize,
-    /// The number of scores.
-    pub tests: usize,
-    /// The largest number of subjects of a target.
-    pub subjects: usize,
-    /// Whether pairs are missing.
-    pub missing: bool,
-    /// The permutation test, if there was one.
-    pub permuted: Option<&'a Permuted>,
-    /// The bootstrap, if there was one, and its draws.
-    pub bootstrap: Option<(Over, usize)>,
-    /// Of the random draws.
-    pub seed: u64,
-}
-
-impl Explained<'_> {
-    /// The text, a paragraph a line.
-    pub fn text(&self) -> String {
+impl Analysed {
+    /// What was done, in sentences for a methods section, a paragraph a line.
+    pub fn explained(&self) -> String {
         let mut text = vec![self.measure()];
-        if self.missing {
+        if !self.analysis.is_complete() {
             text.push("Pairs without data in any model or in any subject of a target were left out for all models alike.".into());
         }
-        if self.subjects > 1 {
+        if self.subjects() > 1 {
             text.push(self.ceiling());
         }
-        text.extend(self.permuted.map(|permuted| self.permutation(permuted)));
-        text.extend(self.bootstrap.map(|(over, draws)| self.bootstrapped(over, draws)));
+        text.extend(self.permuted.as_ref().map(|permuted| self.permutation(permuted)));
+        text.extend(self.bootstrap.as_ref().map(|bootstrap| self.bootstrapped(bootstrap.over, bootstrap.draws)));
         text.join("\n")
     }
 
+    /// The largest number of subjects of a target.
+    fn subjects(&self) -> usize {
+        self.analysis.targets.iter().map(|target| target.subjects.len()).max().unwrap_or(0)
+    }
+
     fn measure(&self) -> String {
-        let formula = self.comparison.formula();
-        let (n, name) = (self.stimuli, self.comparison.title());
-        let mean = if self.subjects > 1 { " Scores of a target are the mean over its subjects." } else { "" };
+        let formula = self.analysis.comparison.formula();
+        let (n, name) = (self.analysis.stimuli, self.analysis.comparison.title());
+        let mean = if self.subjects() > 1 { " Scores of a target are the mean over its subjects." } else { "" };
         format!("RDMs of {n} stimuli were compared by {name}, {formula}, over the upper triangle without the diagonal.{mean}")
     }
 
     fn ceiling(&self) -> String {
-        let pooled =
-            if self.comparison.scoring().is_of_ranks() { "as ranks" } else { "each scaled to unit length under the measure" };
+        let pooled = if self.analysis.comparison.scoring().is_of_ranks() {
+            "as ranks"
+        } else {
+            "each scaled to unit length under the measure"
+        };
         format!(
             "The noise ceiling is the mean over subjects of the score of the subjects' mean RDM ({pooled}): of all subjects for \
              the upper bound, of all but the one it is compared with for the lower (Nili et al. 2014)."
@@ -57,7 +44,7 @@ impl Explained<'_> {
     fn permutation(&self, permuted: &Permuted) -> String {
         let kind = match permuted.exhaustive {
             true => format!("all {} permutations", permuted.permutations + 1),
-            false => format!("{} random permutations (seed {})", permuted.permutations, self.seed),
+            false => format!("{} random permutations (seed {})", permuted.permutations, self.request.seed),
         };
         format!(
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
@@ -65,12 +52,12 @@ impl Explained<'_> {
              score is as far from its expectation under permutation. The same permutations served all {} tests; the family-wise p \
              is that of the largest deviation over all tests. Holm's correction and Benjamini and Hochberg's are over the same tests.",
             permuted.smallest(),
-            self.tests
+            self.analysis.tests()
         )
     }
 
     fn bootstrapped(&self, over: Over, draws: usize) -> String {
-        let seed = self.seed;
+        let seed = self.request.seed;
         let stimuli = "pairs of two copies of one stimulus were left out, as were draws in which a model or target does not vary \
                        (if more than 5 %, no interval is given)";
         match over {

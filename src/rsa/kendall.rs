@@ -53,8 +53,7 @@ pub fn kendall(x: &[f64], y: &[f64]) -> Kendall {
 }
 
 /// A sample in order: what does not change when its elements are weighted.
-#[derive(Debug, Clone)]
-pub struct Order {
+pub(super) struct Order {
     /// The elements from the smallest to the largest.
     sorted: Vec<u32>,
     /// The number of different values below that of each element.
@@ -62,8 +61,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// Sorts once.
-    pub fn new(values: &[f64]) -> Order {
+    pub(super) fn new(values: &[f64]) -> Order {
         let sorted = order(values);
         let mut rank = vec![0; values.len()];
         let groups = sorted.chunk_by(|&a, &b| values[a as usize] == values[b as usize]);
@@ -74,14 +72,14 @@ impl Order {
     }
 
     /// All elements in order, each once.
-    pub fn sequence(&self) -> Sequence {
+    pub(super) fn sequence(&self) -> Sequence {
         let groups = self.sorted.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
         let groups = groups.map(|group| group.len() as u32).collect();
         Sequence { groups, weights: vec![1; self.sorted.len()], elements: self.sorted.clone() }
     }
 
     /// The elements with weight in order. Element i is called `place[i]` in it.
-    pub fn sequence_of(&self, weights: &[u32], place: &[u32]) -> Sequence {
+    pub(super) fn sequence_of(&self, weights: &[u32], place: &[u32]) -> Sequence {
         let drawn: Vec<u32> = self.sorted.iter().copied().filter(|&i| weights[i as usize] > 0).collect();
         let groups = drawn.chunk_by(|&a, &b| self.rank[a as usize] == self.rank[b as usize]);
         let of = |of: &[u32]| drawn.iter().map(|&i| of[i as usize]).collect();
@@ -89,7 +87,7 @@ impl Order {
     }
 
     /// Pairs of equal elements, of which element i comes `weights[i]` times.
-    pub fn tied(&self, weights: &[u32]) -> u128 {
+    pub(super) fn tied(&self, weights: &[u32]) -> u128 {
         let mut sizes = vec![0u64; self.rank.len()];
         self.rank.iter().zip(weights).for_each(|(&rank, &weight)| sizes[rank as usize] += u64::from(weight));
         sizes.into_iter().map(|size| u128::from(size) * u128::from(size.saturating_sub(1)) / 2).sum()
@@ -97,7 +95,7 @@ impl Order {
 
     /// The ranks of the `drawn` elements, of which element i comes `weights[i]` times, copies and other ties sharing
     /// their mean rank.
-    pub fn mean_ranks(&self, drawn: &[u32], weights: &[u32]) -> Vec<f64> {
+    pub(super) fn mean_ranks(&self, drawn: &[u32], weights: &[u32]) -> Vec<f64> {
         let mut ranks = vec![0.0; self.rank.len()];
         drawn.iter().for_each(|&i| ranks[self.rank[i as usize] as usize] += f64::from(weights[i as usize]));
         let mut before = 0.0;
@@ -110,7 +108,7 @@ impl Order {
     }
 
     /// Of each of the `drawn` elements the number of different values below it among them.
-    pub fn ranks_among(&self, drawn: &[u32]) -> Vec<u32> {
+    pub(super) fn ranks_among(&self, drawn: &[u32]) -> Vec<u32> {
         let mut ranks = vec![0; self.rank.len() + 1];
         drawn.iter().for_each(|&i| ranks[self.rank[i as usize] as usize + 1] = 1);
         (1..ranks.len()).for_each(|rank| ranks[rank] += ranks[rank - 1]);
@@ -119,8 +117,7 @@ impl Order {
 }
 
 /// Elements from the smallest to the largest.
-#[derive(Debug, Clone)]
-pub struct Sequence {
+pub(super) struct Sequence {
     elements: Vec<u32>,
     /// How often each of them comes, together less than 2³².
     weights: Vec<u32>,
@@ -129,14 +126,14 @@ pub struct Sequence {
 }
 
 /// All pairs of elements of which element i comes `weights[i]` times.
-pub fn pairs(weights: &[u32]) -> u128 {
+pub(super) fn pairs(weights: &[u32]) -> u128 {
     let total: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
     total * total.saturating_sub(1) / 2
 }
 
 /// Concordant less discordant pairs of x, by its sequence, and y, by the rank of each element. Copies of an element are
 /// tied in both.
-pub fn difference(x: &Sequence, y: &[u32], tree: &mut Tree) -> i64 {
+pub(super) fn difference(x: &Sequence, y: &[u32], tree: &mut Tree) -> i64 {
     tree.clear();
     let (mut difference, mut total) = (0, 0);
     let mut elements = x.elements.iter().map(|&i| y[i as usize] as usize).zip(&x.weights);
@@ -168,39 +165,6 @@ fn add(group: &[(usize, &u32)], total: i64, tree: &mut Tree) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// By the definition, pair by pair.
-    fn slow(x: &[f64], y: &[f64]) -> [f64; 2] {
-        let (mut difference, mut all, mut tied) = (0.0, 0.0, [0.0, 0.0]);
-        for i in 0..x.len() {
-            for j in 0..i {
-                let sign = |values: &[f64]| values[i].partial_cmp(&values[j]).unwrap() as i32 as f64;
-                difference += sign(x) * sign(y);
-                all += 1.0;
-                tied = [tied[0] + f64::from(sign(x) == 0.0), tied[1] + f64::from(sign(y) == 0.0)];
-            }
-        }
-        [difference / all, difference / ((all - tied[0]) * (all - tied[1])).sqrt()]
-    }
-
-    #[test]
-    fn golden_values() {
-        let tau = kendall(&[1., 2., 2., 3., 4., 5.], &[1., 3., 2., 2., 5., 4.]);
-        assert!((tau.tau_a() - 0.6).abs() < 1e-15);
-        assert!((tau.tau_b() - 0.6428571428571429).abs() < 1e-15);
-        assert!(kendall(&[1.0; 5], &[1., 2., 3., 4., 5.]).tau_b().is_nan());
-    }
-
-    #[test]
-    fn counting_equals_the_definition() {
-        for (count, values) in [(7, 3), (65, 9), (300, 1000), (4500, 700)] {
-            let x: Vec<f64> = (0..count).map(|i| f64::from(i * 7919 % 4111 % values)).collect();
-            let y: Vec<f64> = (0..count).map(|i| f64::from((i * 104729 + i * i) % 3571 % values)).collect();
-            let tau = kendall(&x, &y);
-            let [a, b] = slow(&x, &y);
-            assert!((tau.tau_a() - a).abs() < 1e-13 && (tau.tau_b() - b).abs() < 1e-13, "{count}: {tau:?} {a} {b}");
-        }
-    }
 
     #[test]
     fn weights_are_copies() {

@@ -3,7 +3,7 @@
 //!
 //! A [`Request`] says what is wanted, and [`analyse()`] does it. An [`Analysis`] holds models and targets of the same
 //! stimuli. Its scores follow from a [`Comparison`]; [`permute`] tests them, [`bootstrap()`] gives intervals and compares
-//! models, [`Analysis::ceilings`] says what could be reached.
+//! models, [`ceiling()`] says what could be reached.
 
 mod analyse;
 mod analysis;
@@ -13,8 +13,6 @@ mod ceiling;
 pub mod cka;
 mod comparison;
 mod correction;
-mod data;
-mod difference;
 mod explain;
 mod form;
 mod kendall;
@@ -29,21 +27,18 @@ mod targets;
 mod tree;
 
 pub use analyse::{Analysed, analyse};
-pub use analysis::{Analysis, ModelRdm, TargetRdm};
-pub use bootstrap::{Bootstrap, MANY_LEFT_OUT, NoDraws, Over, bootstrap, cannot_draw};
+pub use analysis::{Analysis, ModelRdm, TargetRdm, model_name};
+pub use bootstrap::{Bootstrap, Over, bootstrap};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};
-pub use data::{Lacking, model_name};
-pub use difference::{Difference, differences};
-pub use explain::Explained;
 pub use kendall::{Kendall, kendall};
 pub use pearson::pearson;
 pub use permutation::{Permuted, permute};
 pub use request::Request;
-pub(crate) use table::csv;
-pub use table::{Score, Table, mean_and_deviation, of_run};
-pub use targets::{NamedTarget, read_targets};
+pub use table::{Difference, Score, Table};
 
+pub(crate) use bootstrap::{NoDraws, cannot_draw};
 pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
-pub(crate) use targets::Named;
+pub(crate) use table::{csv, mean_and_deviation, of_run};
+pub(crate) use targets::{Named, NamedTarget, read_targets};

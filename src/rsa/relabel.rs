@@ -59,7 +59,7 @@ enum Values {
     Single(Vec<f32>),
 }
 
-/// From so many stimuli on squares are in float32.
+/// From this many stimuli on squares are in float32.
 const LARGE: usize = 1024;
 
 impl<'a> Products<'a> {

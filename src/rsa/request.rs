@@ -39,7 +39,7 @@ pub struct Request {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub permutations: u32,
 
-    /// Give 95 % intervals from so many bootstraps
+    /// Give 95 % intervals from this many bootstraps
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub bootstrap: u32,
 

@@ -1,6 +1,6 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
-use super::{Analysis, Bootstrap, Ceiling, Difference, Permuted, benjamini_hochberg, holm};
+use super::{Analysis, Bootstrap, Ceiling, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::npy;
@@ -50,6 +50,53 @@ pub struct Score {
     pub ceiling_upper: Option<f64>,
 }
 
+/// Two models, compared on one target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The target.
+    pub target: String,
+    /// The one model, and its layer.
+    pub model: String,
+    /// The layer of the one.
+    pub layer: String,
+    /// The other model.
+    pub other_model: String,
+    /// The layer of the other.
+    pub other_layer: String,
+    /// The score of the one less that of the other.
+    pub difference: f64,
+    /// Two-sided, of no difference; `None` if the draws do not tell.
+    pub p: Option<f64>,
+    /// Corrected for the number of differences of all targets.
+    pub p_holm: Option<f64>,
+}
+
+/// All pairs of models on every target, whose scores are `scores`.
+pub(super) fn differences(analysis: &Analysis, scores: &[f64], bootstrap: &Bootstrap) -> Vec<Difference> {
+    let models = analysis.models.len();
+    let mut differences = Vec::new();
+    for (t, target) in analysis.targets.iter().enumerate() {
+        for (a, one) in analysis.models.iter().enumerate() {
+            for (b, other) in analysis.models.iter().enumerate().skip(a + 1) {
+                let difference = scores[t * models + a] - scores[t * models + b];
+                differences.push(Difference {
+                    target: target.name.clone(),
+                    model: one.model.clone(),
+                    layer: one.layer.clone(),
+                    other_model: other.model.clone(),
+                    other_layer: other.layer.clone(),
+                    difference,
+                    p: bootstrap.p_of_difference(t * models + a, t * models + b, difference),
+                    p_holm: None,
+                });
+            }
+        }
+    }
+    let corrected = holm(&differences.iter().map(|difference| difference.p.unwrap_or(f64::NAN)).collect::<Vec<_>>());
+    differences.iter_mut().zip(corrected).for_each(|(difference, p)| difference.p_holm = difference.p.map(|_| p));
+    differences
+}
+
 /// All scores, target by target, each over the same layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -63,7 +110,7 @@ pub struct Table {
 
 impl Table {
     /// Puts together what was computed of `analysis`.
-    pub fn new(
+    pub(super) fn new(
         analysis: &Analysis,
         scores: &[f64],
         ceilings: &[Option<Ceiling>],
@@ -104,7 +151,7 @@ impl Table {
     }
 
     /// The files that [`Table::write`] writes: `.npy`, `.csv`, `.json` and, with differences, `.differences.csv`.
-    pub fn files(prefix: &Path, differences: bool) -> Vec<PathBuf> {
+    pub(crate) fn files(prefix: &Path, differences: bool) -> Vec<PathBuf> {
         let endings = ["npy", "csv", "json", "differences.csv"];
         let named = |ending: &str| {
             let mut path = prefix.as_os_str().to_owned();
@@ -116,7 +163,7 @@ impl Table {
 
     /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv`, `<prefix>.json` and, if models were compared with
     /// each other, `<prefix>.differences.csv`; returns their paths.
-    pub fn write(&self, prefix: &Path) -> Result<Vec<PathBuf>> {
+    pub(super) fn write(&self, prefix: &Path) -> Result<Vec<PathBuf>> {
         let paths = Self::files(prefix, !self.differences.is_empty());
         if let Some(folder) = prefix.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
@@ -137,7 +184,7 @@ impl Table {
     }
 
     /// Reads the scores in the `.json` file at `path`.
-    pub fn read(path: &Path) -> Result<Vec<Score>> {
+    pub(crate) fn read(path: &Path) -> Result<Vec<Score>> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
         })?;
@@ -158,13 +205,13 @@ impl Table {
 }
 
 /// The network of a run and, if its weights are random, their seed: `resnet50.random-3` is `resnet50` with seed 3.
-pub fn of_run(run: &str) -> (&str, Option<u64>) {
+pub(crate) fn of_run(run: &str) -> (&str, Option<u64>) {
     let random = run.rsplit_once(".random-").and_then(|(model, seed)| Some((model, seed.parse().ok()?)));
     random.map_or((run, None), |(model, seed)| (model, Some(seed)))
 }
 
 /// The mean of scores, such as those of several seeds, and of more than one the standard deviation (of n − 1).
-pub fn mean_and_deviation(scores: &[&Score]) -> (f64, Option<f64>) {
+pub(crate) fn mean_and_deviation(scores: &[&Score]) -> (f64, Option<f64>) {
     let count = scores.len() as f64;
     let mean = scores.iter().map(|score| score.score).sum::<f64>() / count;
     let squares: f64 = scores.iter().map(|score| (score.score - mean).powi(2)).sum();

@@ -8,26 +8,22 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// A target that was read.
-pub struct NamedTarget {
-    /// In tables.
-    pub name: String,
+pub(crate) struct NamedTarget {
+    pub(crate) name: String,
     /// `behavior` or `fmri`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// One or more, each with the RDM of a subject or of several.
-    pub files: Vec<(PathBuf, Rdms)>,
+    pub(crate) files: Vec<(PathBuf, Rdms)>,
 }
 
 /// A target as it was asked for.
-pub struct Named {
-    /// If one was given.
-    pub name: Option<String>,
+pub(crate) struct Named {
+    pub(crate) name: Option<String>,
     kind: &'static str,
-    /// That the text names or matches.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
-/// Reads all targets of a request.
-pub fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
+pub(crate) fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
     let behavior = request.behavior.iter().map(|text| Named::parse(text, "behavior"));
     let fmri = request.fmri.iter().map(|text| Named::parse(text, "fmri"));
     let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
@@ -37,7 +33,7 @@ pub fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
 
 impl Named {
     /// `[NAME=]FILE[,FILE…]`, or a glob for files.
-    pub fn parse(text: &str, kind: &'static str) -> Result<Named> {
+    pub(crate) fn parse(text: &str, kind: &'static str) -> Result<Named> {
         let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
         let (name, files) = match text.split_once('=') {
             Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),

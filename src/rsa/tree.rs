@@ -20,8 +20,7 @@ const AFTER: [[u32; FAN]; FAN] = {
 
 /// A tree of sums: each level holds, for every child, the sum of those before it in the same node. One number a level is
 /// read for a sum, and one node, side by side in memory and without branches, is added to for a change.
-#[derive(Debug, Clone)]
-pub struct Tree {
+pub(super) struct Tree {
     counts: Vec<u32>,
     nodes: Vec<[u32; FAN]>,
     /// Where the nodes of each level begin, the leaves first.
@@ -30,7 +29,7 @@ pub struct Tree {
 
 impl Tree {
     /// For ranks 0 … `ranks`, all with a count of 0.
-    pub fn new(ranks: usize) -> Tree {
+    pub(super) fn new(ranks: usize) -> Tree {
         let (mut levels, mut nodes) = (Vec::new(), 0);
         let mut children = ranks + 1;
         while children > 1 {
@@ -41,14 +40,13 @@ impl Tree {
         Tree { counts: vec![0; ranks + 1], nodes: vec![[0; FAN]; nodes], levels }
     }
 
-    /// Sets all counts to 0.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.counts.fill(0);
         self.nodes.fill([0; FAN]);
     }
 
     /// Adds to the count of `rank`, and returns the sum of the counts below it.
-    pub fn add(&mut self, rank: usize, weight: u32) -> i64 {
+    pub(super) fn add(&mut self, rank: usize, weight: u32) -> i64 {
         self.counts[rank] += weight;
         let (mut child, mut below) = (rank, 0);
         for level in &self.levels {
@@ -60,13 +58,11 @@ impl Tree {
         below
     }
 
-    /// The count of `rank`.
-    pub fn at(&self, rank: usize) -> i64 {
+    pub(super) fn at(&self, rank: usize) -> i64 {
         i64::from(self.counts[rank])
     }
 
-    /// The sum of the counts below `rank`.
-    pub fn below(&self, rank: usize) -> i64 {
+    pub(super) fn below(&self, rank: usize) -> i64 {
         let (mut child, mut below) = (rank, 0);
         for level in &self.levels {
             below += i64::from(self.nodes[level + child / FAN][child % FAN]);

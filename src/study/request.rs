@@ -40,7 +40,7 @@ pub struct Study {
     /// Of permutations and bootstraps.
     #[serde(default)]
     pub seed: u64,
-    /// By so many clusters of the first target stimuli are ordered in pictures.
+    /// By this many clusters of the first target stimuli are ordered in pictures.
     #[serde(default = "five")]
     pub clusters: usize,
     /// Where networks run.
@@ -76,7 +76,7 @@ pub struct Network {
 pub enum Initial {
     /// The published ones, or a checkpoint.
     Trained(Weights),
-    /// Drawn at random, with the seeds 0, 1, … of so many networks.
+    /// Drawn at random, with the seeds 0, 1, … of this many networks.
     Random(u64),
 }
 

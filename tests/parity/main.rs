@@ -3,11 +3,13 @@
 
 mod activations;
 mod checkpoints;
+mod cka;
 mod exported;
 mod golden;
 mod names;
 mod nifti;
 mod order;
+mod permutation;
 mod pixels;
 mod rdm;
 mod rsa;

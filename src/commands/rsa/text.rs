@@ -73,7 +73,7 @@ fn probability(p: f64) -> String {
     if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
-/// The pairwise differences, the smallest p first, at most so many.
+/// The pairwise differences, the smallest p first, at most this many.
 pub fn differences(table: &Table) -> String {
     const SHOWN: usize = 12;
     let p = |p: Option<f64>| p.map_or_else(|| NOT_AVAILABLE.into(), probability);
@@ -123,7 +123,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes
 }
 
-/// The scores that some draws do not have, at most so many.
+/// The scores that some draws do not have, at most this many.
 fn left_out(table: &Table, draws: u32) -> Vec<String> {
     const SHOWN: usize = 5;
     let scores = table.scores.iter().filter_map(|score| Some((score, score.draws_left_out.filter(|&count| count > 0)?)));

@@ -73,7 +73,7 @@ pub struct Shown {
     #[arg(long, value_name = "RDM")]
     pub cluster: Option<PathBuf>,
 
-    /// Mark so many clusters
+    /// Mark this many clusters
     #[arg(long, value_name = "K", requires = "cluster", value_parser = clap::value_parser!(u32).range(1..))]
     pub clusters: Option<u32>,
 
@@ -94,7 +94,7 @@ pub struct Shown {
     #[arg(long)]
     pub no_names: bool,
 
-    /// Draw at most so many stimuli, drawn at random
+    /// Draw at most this many stimuli, drawn at random
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
     pub max_conditions: Option<u32>,
 

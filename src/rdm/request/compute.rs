@@ -1,22 +1,21 @@
 //! An RDM of features, or one of each subject.
 
 use super::Request;
-use super::features::Features;
-use super::subject::{self, Subject};
+use super::features::{Features, Subject, subjects};
 use crate::arrays;
 use crate::atomic_file::free_space;
 use crate::error::advise;
 use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
-use crate::rdm::outputs;
-use crate::rdm::{Job, Shape, SubjectStack, ids};
+use crate::rdm::job::SubjectStack;
+use crate::rdm::{Job, Shape, ids, outputs};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// Checks everything, then computes, and says where the RDM is.
 pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
-    let subjects = subject::all(request)?;
+    let subjects = subjects(request)?;
     let out = out(request, &subjects)?;
     outputs::check_folder(&out)?;
     outputs::check_run(&out)?;
@@ -109,8 +108,8 @@ impl Planned {
         let of = if request.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
         observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(request.shape(), stimuli))));
         // Of crossnobis a row is a measurement, of which there are more than stimuli.
-        let named = ids.as_ref().filter(|_| features.rows == stimuli);
-        let name = |row: usize| named.map_or_else(|| format!("row {row}"), |ids| format!("`{}`", ids[row]));
+        let named = ids.as_deref().filter(|_| features.rows == stimuli);
+        let name = |row: usize| ids::name(named, row);
         let job = Job::new(request.metric(), features, noise.as_ref(), request.on_constant, &name)
             .with_context(|| format!("no RDM of `{}`", subject.source.display()))?;
         let ids = left(&job, stimuli, ids, observer);
@@ -120,14 +119,9 @@ impl Planned {
 
 /// How many columns have the same value in all rows.
 fn constant_units(features: &Matrix) -> usize {
-    let row = |row| {
-        let mut values = Vec::with_capacity(features.columns);
-        features.append(row, 0..features.columns, &mut values);
-        values
-    };
-    let first: Vec<f64> = row(0);
+    let first = features.row(0);
     let mut is_constant = vec![true; features.columns];
-    for other in (1..features.rows).map(row) {
+    for other in (1..features.rows).map(|row| features.row(row)) {
         is_constant.iter_mut().zip(first.iter().zip(other)).for_each(|(constant, (a, b))| *constant &= *a == b);
     }
     is_constant.into_iter().filter(|constant| *constant).count()

@@ -2,10 +2,10 @@
 
 mod compute;
 mod features;
-mod subject;
-mod triplets;
 
-use super::{Metric, NoiseModel, OnConstant, Shape};
+pub(super) use features::one_of;
+
+use super::{Metric, NoiseModel, OnConstant, Shape, stored};
 use crate::error::advise;
 use crate::images::AverageBy;
 use crate::observer::Observer;
@@ -146,7 +146,7 @@ impl Request {
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
     match &request.from_triplets {
-        Some(path) => triplets::run(path, request, observer),
+        Some(path) => stored::triplets(path, request, observer),
         None => compute::run(request, observer),
     }
 }
