@@ -36,7 +36,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         }
         Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &places, &read_command)?, printer),
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
-        Command::Verify(arguments) => commands::verify::run(arguments, &read_command, printer),
+        Command::Verify(arguments) => commands::verify::run(arguments, &places, &read_command, printer),
         Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),
         Command::Rdm(arguments) => commands::rdm::run(arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(arguments, printer),
@@ -48,7 +48,8 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
 
 /// What the words of a command line ask for, which is all that records of version 0.1 hold.
 fn read_command(words: &[String]) -> Result<Request> {
-    let first_line = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let first_line =
+        |error: clap::Error| error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let cli = Cli::try_parse_from(words).map_err(|error| anyhow::anyhow!(first_line(error)));
     let cli = cli.context("the recorded command cannot be read")?;
     match &cli.command {

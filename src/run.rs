@@ -140,6 +140,9 @@ impl Shard {
     /// Its part of `count` rows, whole units of `unit` rows; fails if there are more shards than units.
     pub fn rows(self, count: usize, unit: usize) -> Result<Range<usize>> {
         let (Shard { number, of }, units) = (self, count.div_ceil(unit));
+        if !(1..=of).contains(&number) {
+            return Err(advise(format!("there is no shard {number} of {of}"), "write 1/8 to 8/8 for eight shards"));
+        }
         if of > units {
             let what = if unit == 1 { "rows" } else { "batches" };
             return Err(advise(format!("{units} {what} cannot be split into {of} shards"), format!("make at most {units}")));

@@ -4,11 +4,11 @@ use crate::cli::Verify;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
 use thingsvision::error::advise;
-use thingsvision::extract::{Check, ReadCommand, verify};
+use thingsvision::extract::{Check, ReadCommand, Request, verify};
 
 /// Looks at the run, prints what was found, and fails if something is not as it should be.
-pub fn run(arguments: &Verify, read_command: ReadCommand, printer: Printer) -> Result<()> {
-    let checks = verify(&arguments.run, (arguments.rows, arguments.seed), read_command, &printer)?;
+pub fn run(arguments: &Verify, places: &Request, read_command: ReadCommand, printer: Printer) -> Result<()> {
+    let checks = verify(&arguments.run, (arguments.rows, arguments.seed), (places, read_command), &printer)?;
     if arguments.json {
         printer.data(&serde_json::to_string_pretty(&checks)?)?;
     } else {

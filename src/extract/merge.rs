@@ -5,7 +5,6 @@ use super::folder::RunFolder;
 use super::make::Finished;
 use super::rdms;
 use super::record::{Record, Seconds};
-use super::request::Request;
 use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::images::Origin;
@@ -16,6 +15,7 @@ use crate::parallel::parallel;
 use crate::rdm::ids;
 use crate::run::{FILES, LayerRecord, Shard, is_run};
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -39,6 +39,12 @@ pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result
     observer.note(&format!("{} shards of {}: {} rows", parts.len(), record.model, count(record.images)));
     let files = FILES.iter().filter_map(|name| Some((*name, std::fs::read_to_string(parts[0].folder.join(name)).ok()?)));
     let files: Vec<(&str, String)> = files.collect();
+    if is_run(&folder) && !force {
+        return Err(advise(
+            format!("there is already a run in `{}`", folder.display()),
+            "replace it with --force, or move it away",
+        ));
+    }
     RunFolder::check(&folder, &Origin::Folders(Vec::new()), force)?;
     let unfinished = RunFolder::begin(&folder, force, &record, &files, None)?;
     let place = unfinished.place();
@@ -133,7 +139,9 @@ fn whole_record(parts: &[Part]) -> Record {
         }
     }
     record.command = words;
-    record.request = record.request.map(|request| Request { shard: None, ..request });
+    if let Some(Value::Object(request)) = &mut record.request {
+        request.insert("shard".into(), Value::Null);
+    }
     (record.shard, record.complete) = (None, false);
     let mut seconds = Seconds::default();
     let mut damaged: Vec<String> = Vec::new();

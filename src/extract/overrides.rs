@@ -37,11 +37,11 @@ pub struct Overrides {
     pub preprocess: Option<String>,
 
     /// Subtracted from red, green and blue after division by 255: 0.485,0.456,0.406
-    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels, allow_hyphen_values = true)]
     pub mean: Option<[f64; 3]>,
 
     /// Then they are divided by these
-    #[arg(long, value_name = "R,G,B", value_parser = parse_channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = parse_channels, allow_hyphen_values = true)]
     pub std: Option<[f64; 3]>,
 
     /// Resize as Pillow did before version 13, which differs for pictures taller than about 2:1

@@ -135,14 +135,16 @@ impl<'a> Plan<'a> {
     pub(super) fn record(&self, run: &PlannedRun, weights: Provenance) -> Record {
         let Plan { request, stimuli, .. } = *self;
         let with_rdm = request.rdm == RunRdm::Correlation;
+        let directory = request.directory.clone().or_else(|| std::env::current_dir().ok());
         let layer = |(layer, shape): (&Layer, &Vec<usize>)| LayerRecord::new(&layer.name, shape, FORMS[0].ending(), with_rdm);
         Record {
             program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
             libtorch: LIBTORCH_VERSION.to_owned(),
             complete: false,
             command: request.command.clone(),
-            request: Some(request.clone()),
-            directory: std::env::current_dir().unwrap_or_default(),
+            // Of names that are not UTF-8 nothing is recorded, and the run cannot be resumed but by its command.
+            request: serde_json::to_value(request).ok(),
+            directory: directory.filter(|directory| directory.to_str().is_some()).unwrap_or_default(),
             shard: request.shard,
             model: run.choice.name(),
             weights,

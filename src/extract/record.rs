@@ -13,6 +13,7 @@ use crate::run::{self, FILE, LayerRecord, Shard, is_run};
 use crate::weights::Provenance;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The record of a run, written when it starts and again when it is whole.
@@ -26,9 +27,9 @@ pub struct Record {
     pub complete: bool,
     /// The command line that asked for it; empty if none did.
     pub command: Vec<String>,
-    /// What was asked for; none in records of version 0.1, which have the command line alone.
+    /// What was asked for, the fields of a [`Request`]; none in records of version 0.1, which have the command line alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
+    pub request: Option<Value>,
     /// Where relative paths in it begin.
     pub directory: PathBuf,
     /// Which part of a run this is, if it is a part.
@@ -155,15 +156,14 @@ pub fn resume(folder: &Path, places: &Request, read_command: ReadCommand) -> Res
         ));
     };
     let record = Record::read(place)?;
-    let request = record.request(read_command)?.ok_or_else(|| {
+    let request = record.request(places, read_command)?.ok_or_else(|| {
         advise(
             format!("the record in `{}` does not say by which command it was begun", place.display()),
             "give the command again that began it: it goes on by itself",
         )
     })?;
     for (flag, recorded, given) in [("registry", &request.registry, &places.registry), ("cache", &request.cache, &places.cache)] {
-        let is_same = |path: &PathBuf| given.as_ref().is_some_and(|given| given == path || atomic_file::is_same(given, path));
-        if let Some(path) = recorded.as_ref().filter(|path| !is_same(path)) {
+        if let (Some(path), None) = (recorded, given) {
             return Err(advise(
                 format!("the run was begun with --{flag} {}", path.display()),
                 format!("give it again, if it is yours: thingsvision resume {} --{flag} {}", folder.display(), path.display()),
@@ -171,8 +171,7 @@ pub fn resume(folder: &Path, places: &Request, read_command: ReadCommand) -> Res
         }
     }
     let force = request.force && !record.complete;
-    let offline = request.offline || places.offline;
-    only_into(place, Request { force, offline, ..request })
+    only_into(place, Request { force, ..request })
 }
 
 /// `request` for the model alone whose run goes to `place`, which may end in `.partial`.
@@ -196,15 +195,28 @@ fn only_into(place: &Path, mut request: Request) -> Result<Request> {
 }
 
 impl Record {
-    /// The request that made the run; none if the record does not say it.
-    pub(super) fn request(&self, read_command: ReadCommand) -> Result<Option<Request>> {
-        let request = match &self.request {
-            Some(request) => request.clone(),
+    /// The request that made the run, with networks from `places` where these say so; none if the record does not say it.
+    pub(super) fn request(&self, places: &Request, read_command: ReadCommand) -> Result<Option<Request>> {
+        let request: Request = match &self.request {
+            Some(request) => serde_json::from_value(request.clone()).map_err(|error| {
+                advise(
+                    format!("what was asked for cannot be read in the record: {error}"),
+                    "another version of thingsvision may have made the run: take that, or give the command again",
+                )
+            })?,
             None if self.command.is_empty() => return Ok(None),
             None => read_command(&self.command)?,
         };
-        let request = Request { command: self.command.clone(), ..request };
         let is_here = std::env::current_dir().is_ok_and(|here| here == self.directory);
-        Ok(Some(if is_here { request } else { request.below(&self.directory) }))
+        let request = if is_here { request } else { request.below(&self.directory) };
+        request.check()?;
+        Ok(Some(Request {
+            registry: places.registry.clone().or(request.registry),
+            cache: places.cache.clone().or(request.cache),
+            offline: places.offline || request.offline,
+            command: self.command.clone(),
+            directory: Some(self.directory.clone()),
+            ..request
+        }))
     }
 }

@@ -152,6 +152,11 @@ pub struct Request {
     #[arg(skip)]
     #[serde(skip)]
     pub command: Vec<String>,
+
+    /// Where it was said, if not here
+    #[arg(skip)]
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
 }
 
 impl Default for Request {
@@ -188,6 +193,7 @@ impl Default for Request {
             cache: None,
             offline: false,
             command: Vec::new(),
+            directory: None,
         }
     }
 }
@@ -229,6 +235,10 @@ impl Request {
         }
         if self.max_pixels == 0 || [self.batch_size, self.workers].contains(&Some(0)) {
             return Err(advise("--batch-size, --workers and --max-pixels must be at least 1", "leave them out for the defaults"));
+        }
+        // `run.json` is to say them.
+        if let Some(path) = self.images.iter().chain(&self.image_list).find(|path| path.to_str().is_none()) {
+            return Err(advise(format!("the path {path:?} is not UTF-8, and cannot be recorded"), "rename what is called so"));
         }
         self.pixels.check()
     }

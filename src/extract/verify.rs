@@ -40,11 +40,11 @@ pub struct Check {
 /// Rows that differ by no more than this share of the layer's largest value differ in their last digits: another processor.
 const LAST_DIGITS: f64 = 1e-4;
 
-/// Looks at the files of the run in `folder`, at its images, and at some rows computed anew, drawn by `seed`.
+/// Looks at the files of the run in `folder`, at its images, and at some rows computed anew, drawn by `seed`; networks come from `places` where these say so.
 pub fn verify(
     folder: &Path,
     (rows, seed): (usize, u64),
-    read_command: ReadCommand,
+    (places, read_command): (&Request, ReadCommand),
     observer: &dyn Observer,
 ) -> Result<Vec<Check>> {
     if !is_run(folder) {
@@ -61,7 +61,7 @@ pub fn verify(
         return Ok(checks);
     }
     let chosen = drawn(folder, &record, rows, seed);
-    match anew(folder, &record, &chosen, read_command, &ProgressOnly(observer)) {
+    match anew(folder, &record, &chosen, (places, read_command), &ProgressOnly(observer)) {
         Ok(more) => checks.extend(more),
         Err(error) if error.is::<Stopped>() => return Err(error),
         Err(error) => checks.push(fault("again", text_of(&error))),
@@ -126,10 +126,10 @@ fn anew(
     folder: &Path,
     record: &Record,
     chosen: &[usize],
-    read_command: ReadCommand,
+    (places, read_command): (&Request, ReadCommand),
     observer: &dyn Observer,
 ) -> Result<Vec<Check>> {
-    let Some(request) = record.request(read_command)? else {
+    let Some(request) = record.request(places, read_command)? else {
         bail!("the record does not say by which command the run was made");
     };
     let request = Request { offline: true, ..request };

@@ -12,7 +12,7 @@ mod request;
 pub use plan::Plan;
 pub use request::{Dataset, Initial, Network, Study};
 
-use crate::error::text_of;
+use crate::error::{advise, hint_of, text_of};
 use crate::observer::{Observer, ProgressOnly};
 use crate::plot::Files;
 use crate::rsa::{Analysed, Table};
@@ -29,6 +29,10 @@ use std::time::Instant;
 impl Plan<'_> {
     /// Extracts what is missing, compares, draws, and says where the report is. The study was read from `file`.
     pub fn run(&self, file: &Path, observer: &dyn Observer) -> Result<PathBuf> {
+        self.make(file, observer).map_err(in_fields)
+    }
+
+    fn make(&self, file: &Path, observer: &dyn Observer) -> Result<PathBuf> {
         self.check_space()?;
         self.prepare(observer)?;
         self.extract_missing(observer)?;
@@ -94,6 +98,34 @@ impl Plan<'_> {
         }
         Ok(())
     }
+}
+
+/// An error whose hint speaks of flags and the current folder, as hints do elsewhere, in the words of a study's file.
+fn in_fields(error: anyhow::Error) -> anyhow::Error {
+    const FIELDS: [&str; 13] = [
+        "image-list",
+        "images",
+        "average-by",
+        "behavior",
+        "fmri",
+        "weights",
+        "readout",
+        "tokens",
+        "preprocess",
+        "device",
+        "bootstrap",
+        "permutations",
+        "out",
+    ];
+    let Some(hint) = hint_of(&error) else { return error };
+    let mut words = hint.replace("begin at the current folder", "begin where the study's file lies");
+    for field in FIELDS {
+        words = words.replace(&format!("--{field}"), &format!("`{}`", field.replace('-', "_")));
+    }
+    if words.contains("--") && !words.contains("thingsvision ") {
+        words += " (a study has no flags: make such a run by `thingsvision extract`)";
+    }
+    if words == hint { error } else { advise(text_of(&error), words) }
 }
 
 fn write_figures(out: &Path, figures: &[Figure]) -> Result<Vec<PathBuf>> {

@@ -1,5 +1,6 @@
 //! What a study will do: every file is looked at, every run compared with what is there.
 
+use super::in_fields;
 use super::request::{Dataset, Study};
 use crate::atomic_file::free_space;
 use crate::error::advise;
@@ -52,6 +53,10 @@ impl<'a> Plan<'a> {
     /// Reads all files of `study` that can be read before the networks run, and compares the runs with what is there. Networks
     /// come from the registry and the store that `places` names.
     pub fn new(study: &'a Study, places: &extract::Request) -> Result<Plan<'a>> {
+        Self::find(study, places).map_err(in_fields)
+    }
+
+    fn find(study: &'a Study, places: &extract::Request) -> Result<Plan<'a>> {
         let models = study.models.iter().map(|network| network.model.clone()).collect();
         let sources = Sources::open_as_they_are(&extract::Request { models, ..places.clone() })?;
         let mut datasets = Vec::new();

@@ -80,14 +80,19 @@ pub enum Initial {
     Random(u64),
 }
 
+/// A study of more random networks would never end.
+const MOST_SEEDS: u64 = 1000;
+
 impl<'de> Deserialize<'de> for Initial {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Initial, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.strip_prefix("random") {
             Some("") => Ok(Initial::Random(1)),
             Some(rest) if rest.starts_with(':') => match rest[1..].parse() {
-                Ok(count) if count > 0 => Ok(Initial::Random(count)),
-                _ => Err(D::Error::custom(format!("`{text}` is no number of random networks: write \"random:5\""))),
+                Ok(count @ 1..=MOST_SEEDS) => Ok(Initial::Random(count)),
+                _ => Err(D::Error::custom(format!(
+                    "`{text}` is no number of random networks from 1 to {MOST_SEEDS}: write \"random:5\""
+                ))),
             },
             Some(_) if !text.contains(['.', '/']) => {
                 Err(D::Error::custom(format!("`{text}` is no kind of weights: write \"random:5\", or the name of a file")))
@@ -217,6 +222,12 @@ impl Study {
                 }
             }
         }
+        for model in self.models.iter_mut().map(|network| &mut network.model) {
+            let path = folder.join(&*model);
+            if let (true, Some(_), Some(path)) = (path.is_file(), path.extension(), path.to_str()) {
+                *model = path.to_owned();
+            }
+        }
         for dataset in &mut self.datasets {
             for path in [&mut dataset.images, &mut dataset.image_list].into_iter().flatten() {
                 *path = folder.join(&path);
@@ -284,63 +295,4 @@ impl Dataset {
 
 fn below(folder: &Path, path: &str) -> String {
     folder.join(path).display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Study> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("study.toml");
-        std::fs::write(&path, text).unwrap();
-        Study::read(&path)
-    }
-
-    const DATASET: &str = "[[dataset]]\nname = \"a\"\nimages = \"i\"\nbehavior = \"b.npy\"\n";
-
-    #[test]
-    fn what_is_not_said_has_its_default_and_paths_begin_at_the_file() {
-        let text = format!(
-            "out = \"o\"\nmodels = [\"alexnet\", {{ model = \"resnet50\", layers = [\"layer4.*\"] }}]\nweights = [\"pretrained\", \"random:5\"]\n{DATASET}fmri = [\"IT=s1.npy,s2.npy\"]\n"
-        );
-        let study: Study = toml::from_str(&text).unwrap();
-        let study = study.below(Path::new("/lab"));
-        assert_eq!(study.out, Path::new("/lab/o"));
-        assert_eq!(study.datasets[0].fmri, ["IT=/lab/s1.npy,/lab/s2.npy"]);
-        assert_eq!(study.datasets[0].behavior, ["/lab/b.npy"]);
-        assert_eq!(study.weights_of(&study.models[0]), [Initial::Trained(Weights::Pretrained), Initial::Random(5)]);
-        assert_eq!((study.compare, study.permutations, study.clusters), (Comparison::Pearson, 1000, 5));
-        assert_eq!(study.models[1].layers, ["layer4.*"]);
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let problem = |text: &str| format!("{:#}", read(text).unwrap_err());
-        assert!(
-            problem(&format!("out = \"o\"\nmodels = [\"a\"]\ncompare = \"person\"\n{DATASET}"))
-                .contains("unknown variant `person`, expected one of")
-        );
-        assert!(
-            problem(&format!("out = \"o\"\nmodels = [\"a\"]\nweights = [\"random:x\"]\n{DATASET}"))
-                .contains("no number of random networks")
-        );
-        let network =
-            |fields: &str| problem(&format!("out = \"o\"\nmodels = [\n\"b\",\n{{ model = \"a\", {fields} }}]\n{DATASET}"));
-        let readout = network("readout = \"meen\"");
-        assert!(readout.contains("line 4, column 26") && readout.contains("unknown variant `meen`"), "{readout}");
-        assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));
-        let device = problem(&format!("out = \"o\"\nmodels = [\"a\"]\ndevice = \"gpu\"\n{DATASET}"));
-        assert!(device.contains("line 3, column 10") && device.contains("expected auto, cpu, cuda or cuda:N"), "{device}");
-        let average = problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}average_by = \"concept\""));
-        assert!(average.contains("unknown variant `concept`"), "{average}");
-        assert!(problem(&format!("out = \"o\"\nmodel = [\"a\"]\n{DATASET}")).contains("unknown field `model`"));
-        assert!(problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}{DATASET}")).contains("two datasets are called `a`"));
-        let lonely = "[[dataset]]\nname = \"a\"\nimages = \"i\"\n";
-        assert!(problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{lonely}")).contains("nothing to compare with"));
-        assert!(
-            problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{}", DATASET.replace("\"a\"", "\"../a\"")))
-                .contains("cannot be the name")
-        );
-    }
 }

@@ -222,3 +222,52 @@ fn a_record_is_believed_only_as_far_as_the_files_go() {
     lab.succeed(&format!("resume {run}"));
     assert_eq!(lab.bytes(&format!("{run}/V1.npy")), lab.bytes("whole/cornet-z.random-0/V1.npy"));
 }
+
+#[test]
+fn a_record_that_contradicts_itself_or_is_of_another_version_is_told_so() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --layer V1 --force"));
+    let run = "activations/cornet-z.random-0";
+    let before = lab.bytes(&format!("{run}/V1.npy"));
+    // What replaced a run once does not replace it again.
+    fs::remove_file(lab.path("images/b/four.png")).unwrap();
+    assert!(lab.fail(&format!("resume {run}")).contains("there is another run in"));
+    lab.copy_image("rgb-300x260.png", "images/b/four.png");
+    assert!(lab.succeed(&format!("resume {run}")).stderr.contains("is there already"));
+    assert_eq!(lab.bytes(&format!("{run}/V1.npy")), before);
+    let verified = |change: &dyn Fn(&mut serde_json::Value)| {
+        let kept = lab.bytes(&format!("{run}/run.json"));
+        edit(&lab, run, change);
+        let outcome = lab.run(&format!("verify {run}"));
+        fs::write(lab.path(&format!("{run}/run.json")), kept).unwrap();
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        outcome.stdout
+    };
+    assert!(verified(&|record| record["request"]["batch_size"] = 0.into()).contains("must be at least 1"));
+    let newer = verified(&|record| record["request"]["newer"] = 1.into());
+    assert!(newer.contains("what was asked for cannot be read in the record") && newer.contains("fine    files"), "{newer}");
+    let shard = serde_json::json!({ "number": 1, "of": 0 });
+    assert!(verified(&|record| record["request"]["shard"] = shard.clone()).contains("there is no shard 1 of 0"));
+    edit(&lab, run, |record| record["shard"] = shard);
+    assert!(lab.fail(&format!("merge {run}")).contains("there is no shard 1 of 0"));
+}
+
+#[test]
+fn what_is_not_utf8_is_made_or_refused_by_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let lab = Lab::new();
+    let odd = std::ffi::OsStr::from_bytes(b"o\xff");
+    let extract = |flag: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thingsvision"));
+        command
+            .args(format!("{EXTRACT} --layer V1").split_whitespace())
+            .arg(flag)
+            .arg(odd)
+            .current_dir(lab.path(""))
+            .output()
+            .unwrap()
+    };
+    assert!(extract("--out").status.success());
+    assert!(lab.path("").join(odd).join("cornet-z.random-0/V1.rdm.npy").is_file());
+    assert!(String::from_utf8_lossy(&extract("--image-list").stderr).contains("is not UTF-8, and cannot be recorded"));
+}

@@ -183,7 +183,7 @@ fn mistakes_are_found_before_anything_runs() {
     assert_output!(problem("behavior.npy", "behaviour.npy"), @r#"
     error: dataset `pictures`: cannot read `behaviour.npy`: No such file or directory (os error 2)
 
-    hint: relative paths begin at the current folder
+    hint: relative paths begin where the study's file lies
     "#);
     assert_output!(problem("\"layer?\"", "\"layr?\""), @r#"
     error: `resnet18` has no layer like `layr?`

@@ -15,6 +15,7 @@ mod rdm;
 mod rsa;
 mod seeded_weights;
 mod structure;
+mod studies;
 
 use std::path::{Path, PathBuf};
 use thingsvision::registry::{Entry, Registry};
