@@ -1,0 +1,62 @@
+// A network that was opened, and how calls into libtorch end: without exceptions, warnings, gradients and profiles.
+
+#pragma once
+
+#include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <cstring>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace thingsvision {
+
+using torch::jit::Module;
+
+// A module that was opened, and all in it, each once, parents before children: as PyTorch's `named_modules()`.
+struct Script {
+    Module root;
+    std::vector<std::pair<std::string, Module>> modules;
+    // Whether its code writes to its attributes.
+    bool writes = false;
+};
+
+struct Silence : c10::WarningHandler {
+    void process(const c10::Warning &) override {}
+};
+
+// While it lives, this thread gives no warnings, keeps no gradients, and runs code as it stands: the profiling of first runs
+// takes longer than it saves.
+struct Quiet {
+    Silence silence;
+    c10::WarningUtils::WarningHandlerGuard warnings{&silence};
+    at::NoGradGuard no_grad;
+    torch::jit::GraphOptimizerEnabledGuard plain{false};
+};
+
+inline void put(const std::string &text, char *message, size_t capacity) {
+    const auto first = text.size() < capacity ? 0 : text.size() - (capacity - 1);
+    std::strncpy(message, text.c_str() + first, capacity - 1);
+    message[capacity - 1] = '\0';
+}
+
+template <typename Work> bool guard(char *message, size_t capacity, Work work) {
+    try {
+        Quiet quiet;
+        work();
+        return true;
+    } catch (const c10::Error &error) {
+        put(error.what_without_backtrace(), message, capacity);
+    } catch (const std::exception &error) {
+        put(error.what(), message, capacity);
+    } catch (...) {
+        put("an unknown C++ exception", message, capacity);
+    }
+    return false;
+}
+
+} // namespace thingsvision
