@@ -34,6 +34,8 @@ ALLOWED = HERE.parents[1] / "src/models/exported/operators.txt"
 OF_EACH = 2
 # Larger ones take minutes each and have the operators of the smaller.
 MOST_PARAMETERS = 120e6
+# What networks are shown whose images the program prepares in no way of theirs.
+SHOWN = {"resize": [224, 224], "crop": "none", "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
 # ---- the networks ----------------------------------------------------------------------------------------------------------
@@ -67,7 +69,8 @@ def torchvision_model(name: str):
 def timm_sources() -> list[str]:
     import timm
 
-    return [f"timm:{name}" for name in smallest(timm.list_models(), lambda name: timm.models._registry._model_to_module[name], timm.create_model)]
+    module = timm.models._registry._model_to_module
+    return [f"timm:{name}" for name in smallest(timm.list_models(), module.get, timm.create_model)]
 
 
 def open_clip_sources() -> list[str]:
@@ -142,11 +145,19 @@ def sizes(path: pathlib.Path) -> dict[str, int]:
     return dict(largest)
 
 
+def exported(source: str, path: pathlib.Path, **options) -> export_model.Exported:
+    try:
+        return export_model.export(source, path, **options)
+    except export_model.ExportError as error:
+        if "cannot prepare images" not in str(error):
+            raise
+        return export_model.export(source, path, **options, **SHOWN)
+
+
 def collect(source: str, way: str, path: pathlib.Path, program: str | None) -> dict:
     row = {"network": source, "way": way}
-    shown = {"resize": [224, 224], "crop": "none", "mean": [0.5] * 3, "std": [0.5] * 3} if "lraspp" in source or "_resnet" in source or "deeplab" in source else {}
     try:
-        made = export_model.export(source, path, random=True, trace=way == "traced", **shown)
+        made = exported(source, path, random=True, trace=way == "traced")
         row |= {"made": made.way, "operators": sorted(operators(path)), "sizes": sizes(path)}
     except Exception as error:  # TorchScript has many ways to fail
         return row | {"error": export_model.summary(error)}
@@ -175,7 +186,8 @@ def main():
             begin = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
                 rows.append(collect(source, way, pathlib.Path(folder) / "network.pt", options.thingsvision))
-            print(f"{source} {way}: {rows[-1].get('refused') or rows[-1].get('error') or rows[-1]['made']} ({time.monotonic() - begin:.0f} s)", flush=True)
+            came = rows[-1].get("refused") or rows[-1].get("error") or rows[-1]["made"]
+            print(f"{source} {way}: {came} ({time.monotonic() - begin:.0f} s)", flush=True)
             if options.found:
                 with options.found.open("a") as file:
                     print(json.dumps(rows[-1]), file=file)
@@ -190,7 +202,8 @@ def report(rows: list[dict]) -> int:
     for row in made:
         for what, size in row["sizes"].items():
             largest[what] = max(largest.get(what, (0, "")), (size, row["network"]))
-    print(f"{len(made)} files of {len({row['network'] for row in made})} networks, {len(rows) - len(made)} exports that fail, {len(counts)} operators")
+    networks = {row["network"] for row in made}
+    print(f"{len(made)} files of {len(networks)} networks, {len(rows) - len(made)} exports that fail, {len(counts)} operators")
     for what, (size, network) in sorted(largest.items()):
         print(f"largest {what}: {size}, {network}")
     lines = ALLOWED.read_text().splitlines() if ALLOWED.exists() else []
