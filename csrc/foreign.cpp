@@ -17,13 +17,8 @@
 #include <algorithm>
 #include <unordered_set>
 
-#ifdef __APPLE__
-#include <malloc/malloc.h>
-#else
-#include <malloc.h>
-#endif
-
 using thingsvision::guard;
+using thingsvision::has_its_bytes;
 using thingsvision::Script;
 
 namespace {
@@ -102,16 +97,6 @@ void skip_heading(torch::jit::Lexer &lexer) {
             TORCH_CHECK(lexer.cur().kind != torch::jit::TK_EOF, "the code ends in a heading");
         }
     }
-}
-
-// Whether the bytes of a tensor that was read are there: libtorch believes the number that stands beside them.
-bool has_its_bytes(const at::Tensor &tensor) {
-    const auto &storage = tensor.storage();
-#ifdef __APPLE__
-    return storage.nbytes() == 0 || storage.nbytes() <= malloc_size(storage.data());
-#else
-    return storage.nbytes() == 0 || storage.nbytes() <= malloc_usable_size(const_cast<void *>(storage.data()));
-#endif
 }
 
 std::string other_than_dense(const at::Tensor &tensor) {

@@ -13,6 +13,12 @@
 #include <utility>
 #include <vector>
 
+#ifdef __APPLE__
+#include <malloc/malloc.h>
+#else
+#include <malloc.h>
+#endif
+
 namespace thingsvision {
 
 using torch::jit::Module;
@@ -24,6 +30,16 @@ struct Script {
     // Whether its code writes to its attributes.
     bool writes = false;
 };
+
+// Whether the bytes of a tensor that was read are there: libtorch believes the number that stands beside them.
+inline bool has_its_bytes(const at::Tensor &tensor) {
+    const auto &storage = tensor.storage();
+#ifdef __APPLE__
+    return storage.nbytes() == 0 || storage.nbytes() <= malloc_size(storage.data());
+#else
+    return storage.nbytes() == 0 || storage.nbytes() <= malloc_usable_size(const_cast<void *>(storage.data()));
+#endif
+}
 
 struct Silence : c10::WarningHandler {
     void process(const c10::Warning &) override {}

@@ -338,11 +338,15 @@ void thingsvision_script_close(Script *script) { delete script; }
 int thingsvision_script_tensors(const Script *script, void *context,
                                 void (*take)(void *, const char *, at::Tensor *, int), char *message, size_t capacity) {
     return !guard(message, capacity, [&] {
+        const auto give = [&](const std::string &name, const at::Tensor &tensor, bool is_parameter) {
+            TORCH_CHECK(thingsvision::has_its_bytes(tensor), "`", name, "` is longer than its data");
+            take(context, name.c_str(), new at::Tensor(tensor.detach()), is_parameter);
+        };
         for (const auto &parameter : script->root.named_parameters()) {
-            take(context, parameter.name.c_str(), new at::Tensor(parameter.value.detach()), 1);
+            give(parameter.name, parameter.value, true);
         }
         for (const auto &buffer : script->root.named_buffers()) {
-            take(context, buffer.name.c_str(), new at::Tensor(buffer.value.detach()), 0);
+            give(buffer.name, buffer.value, false);
         }
     });
 }

@@ -73,8 +73,12 @@ pub fn definitions(code: &[u8]) -> Result<Vec<String>> {
 }
 
 impl Script {
-    /// Whether it has the class or function of this full name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// What the archive defines and the network has no use for, so that libtorch did not compile it.
+    pub fn unused(&self) -> Option<&str> {
+        self.defined.iter().map(String::as_str).find(|name| !self.has(name))
+    }
+
+    fn has(&self, name: &str) -> bool {
         // SAFETY: the script is open, and the name is a C string.
         CString::new(name).is_ok_and(|name| unsafe { thingsvision_script_has(self.raw.as_ptr(), name.as_ptr()) } != 0)
     }

@@ -7,7 +7,7 @@
 mod foreign;
 mod nesting;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -85,6 +85,8 @@ pub fn archive(path: &Path) -> Result<ZipArchive<File>> {
 #[derive(Debug)]
 pub struct Script {
     raw: NonNull<Raw>,
+    /// The full names of what the code in the archive defines.
+    defined: Vec<String>,
 }
 
 // SAFETY: after `prepare`, which takes `&mut self`, the C++ side only reads its modules (code that writes to them runs on
@@ -118,19 +120,11 @@ impl Script {
     /// Opens the archive at `path` on the CPU. None of its code is run. Needs [`on_large_stack`].
     pub fn open(path: &Path) -> Result<Script> {
         let defined = nesting::check(path)?;
-        let script = Script::load(path)?;
-        match defined.iter().find(|name| !script.has(name)) {
-            Some(unused) => bail!("it holds code that it does not use: `{unused}`"),
-            None => Ok(script),
-        }
-    }
-
-    fn load(path: &Path) -> Result<Script> {
         let path = CString::new(path.as_os_str().as_bytes()).context("the path contains a zero byte")?;
         let mut message = Message::new();
         // SAFETY: the path is a C string, and the message has the size that is told.
         let raw = unsafe { thingsvision_script_open(path.as_ptr(), message.buffer(), LONGEST_MESSAGE) };
-        NonNull::new(raw).map(|raw| Script { raw }).ok_or_else(|| message.error())
+        NonNull::new(raw).map(|raw| Script { raw, defined }).ok_or_else(|| message.error())
     }
 
     /// All parameters and buffers.

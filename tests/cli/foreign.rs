@@ -103,7 +103,7 @@ fn archives_in_which_libtorch_finds_something_else_are_refused() {
 
     hint: PyTorch writes no such file: take files of networks from where you would take software
 
-    error: the network in `nets/code_unused.pt` cannot be run: it holds code that it does not use: `__torch__.never`
+    error: the network in `nets/code_unused.pt` holds code that it does not use: `__torch__.never`
 
     hint: PyTorch writes no such file: take files of networks from where you would take software
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 const EXPORT: &str = "export it in PyTorch: python examples/export_model.py, or torch.jit.script(network.eval()).save(\"my.pt\")";
 
+const NO_EXPORT: &str = "PyTorch writes no such file: take files of networks from where you would take software";
 const FOREIGN: &str =
     "export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why";
 
@@ -18,6 +19,9 @@ const FOREIGN: &str =
 pub fn open(path: &Path) -> Result<Script> {
     let script = Script::open(path).map_err(|error| explain(path, error))?;
     let refuse = |why: &str, hint: &str| Err(advise(format!("the network in `{}` {why}", path.display()), hint));
+    if let Some(unused) = script.unused() {
+        return refuse(&format!("holds code that it does not use: `{unused}`"), NO_EXPORT);
+    }
     if let Some((operator, place)) = operators::foreign(&script)? {
         let why = format!("has `{operator}`, in `{place}`, which is none of the operators and values that networks may have");
         return refuse(&why, FOREIGN);
@@ -93,8 +97,8 @@ pub fn explain(path: &Path, error: Error) -> Error {
         "it needs operators of another library, which this program does not have: export the network without them"
     } else if says(&["while the file is opened"]) {
         FOREIGN
-    } else if says(&["than that of any network", "that it does not use", "stands in it twice", "other files than"]) {
-        "PyTorch writes no such file: take files of networks from where you would take software"
+    } else if says(&["than that of any network", "stands in it twice", "other files than"]) {
+        NO_EXPORT
     } else if says(&["PyTorch 1.1"]) {
         "export it again, with a newer PyTorch"
     } else if says(&["can't allocate memory", "bad_alloc"]) {
