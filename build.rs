@@ -27,6 +27,7 @@ fn main() {
         // libtorch's headers, not ours.
         .warnings(false)
         .file("csrc/torchscript.cpp")
+        .file("csrc/foreign.cpp")
         .file("csrc/kernels.cpp")
         .compile("thingsvision_torch");
 

@@ -7,8 +7,9 @@
 // How outputs are seen: at the end of every `forward` an operator `thingsvision::record(output, module)` is added, which
 // shows the output to the run of its thread. Objects of one class share its code, so each gets its number as an attribute.
 
+#include "script.hpp"
+
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -26,6 +27,9 @@
 #include <unordered_set>
 #include <vector>
 
+using thingsvision::guard;
+using thingsvision::Script;
+
 namespace {
 
 using torch::jit::Graph;
@@ -33,14 +37,6 @@ using torch::jit::Module;
 using torch::jit::Node;
 
 constexpr const char *NUMBER = "__thingsvision_module";
-
-// A module that was opened, and all in it, each once, parents before children: as PyTorch's `named_modules()`.
-struct Script {
-    Module root;
-    std::vector<std::pair<std::string, Module>> modules;
-    // Whether its code writes to its attributes.
-    bool writes = false;
-};
 
 // Shows a tensor of an output: the module, whether a call's output begins with it, where in the output it is (`1:0` is the
 // first element of the second), and the tensor, or null for an output without any. Returns whether to go on.
@@ -56,40 +52,6 @@ thread_local Run *current = nullptr;
 
 // Thrown through the interpreter when nothing more is wanted. It is no std::exception, of which libtorch makes text.
 struct Stop {};
-
-struct Silence : c10::WarningHandler {
-    void process(const c10::Warning &) override {}
-};
-
-// While it lives, this thread gives no warnings, keeps no gradients, and runs code as it stands: the profiling of first runs
-// takes longer than it saves.
-struct Quiet {
-    Silence silence;
-    c10::WarningUtils::WarningHandlerGuard warnings{&silence};
-    at::NoGradGuard no_grad;
-    torch::jit::GraphOptimizerEnabledGuard plain{false};
-};
-
-void put(const std::string &text, char *message, size_t capacity) {
-    const auto first = text.size() < capacity ? 0 : text.size() - (capacity - 1);
-    std::strncpy(message, text.c_str() + first, capacity - 1);
-    message[capacity - 1] = '\0';
-}
-
-template <typename Work> bool guard(char *message, size_t capacity, Work work) {
-    try {
-        Quiet quiet;
-        work();
-        return true;
-    } catch (const c10::Error &error) {
-        put(error.what_without_backtrace(), message, capacity);
-    } catch (const std::exception &error) {
-        put(error.what(), message, capacity);
-    } catch (...) {
-        put("an unknown C++ exception", message, capacity);
-    }
-    return false;
-}
 
 class Viewer {
   public:
@@ -357,11 +319,12 @@ class Constants {
 
 extern "C" {
 
-// Opens the archive at `path` on the CPU. Its code is not run.
+// Opens the archive at `path`, whose code `thingsvision_code_check` passed, on the CPU. Nothing of its code is run.
 Script *thingsvision_script_open(const char *path, char *message, size_t capacity) {
     Script *script = nullptr;
     guard(message, capacity, [&] {
-        Script opened{torch::jit::load(path, c10::Device(c10::kCPU)), {}};
+        // Files that say where in Python a line stood are pickles that nobody needs.
+        Script opened{torch::jit::load(path, c10::Device(c10::kCPU), /*load_debug_files=*/false), {}};
         std::unordered_set<c10::ivalue::Object *> seen;
         list("", opened.root, seen, opened.modules);
         script = new Script(std::move(opened));
@@ -375,11 +338,15 @@ void thingsvision_script_close(Script *script) { delete script; }
 int thingsvision_script_tensors(const Script *script, void *context,
                                 void (*take)(void *, const char *, at::Tensor *, int), char *message, size_t capacity) {
     return !guard(message, capacity, [&] {
+        const auto give = [&](const std::string &name, const at::Tensor &tensor, bool is_parameter) {
+            TORCH_CHECK(thingsvision::has_its_bytes(tensor), "`", name, "` is longer than its data");
+            take(context, name.c_str(), new at::Tensor(tensor.detach()), is_parameter);
+        };
         for (const auto &parameter : script->root.named_parameters()) {
-            take(context, parameter.name.c_str(), new at::Tensor(parameter.value.detach()), 1);
+            give(parameter.name, parameter.value, true);
         }
         for (const auto &buffer : script->root.named_buffers()) {
-            take(context, buffer.name.c_str(), new at::Tensor(buffer.value.detach()), 0);
+            give(buffer.name, buffer.value, false);
         }
     });
 }

@@ -4,6 +4,7 @@
 //! The C++ side is `csrc/torchscript.cpp`.
 #![allow(unsafe_code)] // calls into C++, reasoned at each
 
+mod foreign;
 mod nesting;
 
 use anyhow::{Context, Result, anyhow};
@@ -17,6 +18,7 @@ use torch_sys::C_tensor;
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 
+use foreign::{Pairs, TakePair, take_pair};
 pub use nesting::on_large_stack;
 
 /// The version of the libtorch that the program was linked to, `2.11.0+cpu`.
@@ -35,7 +37,6 @@ const LONGEST_MESSAGE: usize = 8000;
 struct Raw([u8; 0]);
 
 type TakeTensor = extern "C" fn(*mut c_void, *const c_char, *mut C_tensor, c_int);
-type TakeModule = extern "C" fn(*mut c_void, *const c_char, *const c_char);
 type SeeOutput = extern "C" fn(*mut c_void, usize, c_int, *const c_char, *const C_tensor) -> c_int;
 
 unsafe extern "C" {
@@ -51,7 +52,7 @@ unsafe extern "C" {
     fn thingsvision_script_modules(
         script: *const Raw,
         context: *mut c_void,
-        take: TakeModule,
+        take: TakePair,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;
@@ -84,6 +85,8 @@ pub fn archive(path: &Path) -> Result<ZipArchive<File>> {
 #[derive(Debug)]
 pub struct Script {
     raw: NonNull<Raw>,
+    /// The full names of what the code in the archive defines.
+    defined: Vec<String>,
 }
 
 // SAFETY: after `prepare`, which takes `&mut self`, the C++ side only reads its modules (code that writes to them runs on
@@ -114,14 +117,14 @@ pub struct Output<'a> {
 }
 
 impl Script {
-    /// Opens the archive at `path` on the CPU. Its code is not run. Needs [`on_large_stack`].
+    /// Opens the archive at `path` on the CPU. None of its code is run. Needs [`on_large_stack`].
     pub fn open(path: &Path) -> Result<Script> {
-        nesting::check(path)?;
+        let defined = nesting::check(path)?;
         let path = CString::new(path.as_os_str().as_bytes()).context("the path contains a zero byte")?;
         let mut message = Message::new();
         // SAFETY: the path is a C string, and the message has the size that is told.
         let raw = unsafe { thingsvision_script_open(path.as_ptr(), message.buffer(), LONGEST_MESSAGE) };
-        NonNull::new(raw).map(|raw| Script { raw }).ok_or_else(|| message.error())
+        NonNull::new(raw).map(|raw| Script { raw, defined }).ok_or_else(|| message.error())
     }
 
     /// All parameters and buffers.
@@ -143,17 +146,11 @@ impl Script {
 
     /// The name and the Python class of every module, each once, parents before children: as `named_modules()`.
     pub fn modules(&self) -> Result<Vec<(String, String)>> {
-        extern "C" fn take(all: *mut c_void, name: *const c_char, class: *const c_char) {
-            // SAFETY: called only below, with the vector given there and C strings.
-            let (all, name, class) =
-                unsafe { (&mut *all.cast::<Vec<(String, String)>>(), CStr::from_ptr(name), CStr::from_ptr(class)) };
-            all.push((name.to_string_lossy().into_owned(), class.to_string_lossy().into_owned()));
-        }
-        let mut all: Vec<(String, String)> = Vec::new();
+        let mut all = Pairs::new();
         let mut message = Message::new();
-        // SAFETY: as in `tensors`.
+        // SAFETY: `take_pair` gets back the pointer to `all`, which nobody else uses during the call.
         let failed = unsafe {
-            thingsvision_script_modules(self.raw.as_ptr(), (&raw mut all).cast(), take, message.buffer(), LONGEST_MESSAGE)
+            thingsvision_script_modules(self.raw.as_ptr(), (&raw mut all).cast(), take_pair, message.buffer(), LONGEST_MESSAGE)
         };
         if failed == 0 { Ok(all) } else { Err(message.error()) }
     }
@@ -247,6 +244,36 @@ impl Message {
         // The interpreter puts it last: `RuntimeError: …`, or the exception that the code raises: `builtins.ValueError: …`.
         let raised = text.lines().rev().find_map(|line| line.split_once("Error: ").filter(|(kind, _)| !kind.contains(' ')));
         let last = raised.map(|(_, text)| text).or_else(|| text.lines().find(|line| !line.trim().is_empty()));
-        anyhow!("{}", last.unwrap_or_default().trim_start_matches("AssertionError: ").trim())
+        anyhow!("{}", of_the_network(last.unwrap_or_default().trim_start_matches("AssertionError: ").trim()))
+    }
+}
+
+/// `text` without what libtorch says of itself: which of its assertions failed, in which file of its source, and to report it.
+fn of_the_network(text: &str) -> String {
+    let (assertion, told) = text.split_once("please report a bug to PyTorch.").unwrap_or(("", text));
+    // `[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't …`
+    let told = told.strip_prefix("[enforce fail at ").and_then(|told| told.split_once(". ")).map_or(told, |(_, told)| told);
+    let is_place = |word: &&str| word.contains(".cpp") || word.contains(".h:") || word.contains("/pytorch/");
+    let told: Vec<_> = told.split(' ').filter(|word| !is_place(word)).collect();
+    match told.join(" ").trim() {
+        "" if assertion.is_empty() => "libtorch gave up".into(),
+        "" => "it does what libtorch has no use for".into(),
+        told => told.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_the_network;
+
+    #[test]
+    fn libtorch_says_nothing_of_itself() {
+        let place = "at \"/pytorch/aten/src/ATen/core/ivalue.h\":123, please report a bug to PyTorch.";
+        let of = |told: &str| of_the_network(&format!("isTensor() INTERNAL ASSERT FAILED {place}{told}"));
+        assert_eq!(of(" Expected Tensor but got Int"), "Expected Tensor but got Int");
+        assert_eq!(of(""), "it does what libtorch has no use for");
+        let enforced = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory";
+        assert_eq!(of_the_network(enforced), "DefaultCPUAllocator: can't allocate memory");
+        assert_eq!(of_the_network("no such size 3"), "no such size 3");
     }
 }

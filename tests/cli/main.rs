@@ -7,6 +7,7 @@ mod exported;
 mod extract;
 mod faults;
 mod fmri;
+mod foreign;
 mod formats;
 mod images;
 mod inference;

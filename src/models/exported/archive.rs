@@ -1,6 +1,7 @@
 //! The file of an exported network: opened, or refused with what it is instead.
 
 use super::dry_run::NOT_TWO;
+use super::operators;
 use crate::error::{Advice, advise, text_of};
 use crate::torchscript::{self, Script, torch_release};
 use anyhow::{Context, Error, Result};
@@ -10,10 +11,21 @@ use std::path::Path;
 
 const EXPORT: &str = "export it in PyTorch: python examples/export_model.py, or torch.jit.script(network.eval()).save(\"my.pt\")";
 
+const NO_EXPORT: &str = "PyTorch writes no such file: take files of networks from where you would take software";
+const FOREIGN: &str =
+    "export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why";
+
 /// Opens the network in the file at `path`, which [`check_kind`] has passed. Needs [`on_large_stack`](crate::torchscript::on_large_stack).
 pub fn open(path: &Path) -> Result<Script> {
     let script = Script::open(path).map_err(|error| explain(path, error))?;
     let refuse = |why: &str, hint: &str| Err(advise(format!("the network in `{}` {why}", path.display()), hint));
+    if let Some(unused) = script.unused() {
+        return refuse(&format!("holds code that it does not use: `{unused}`"), NO_EXPORT);
+    }
+    if let Some((operator, place)) = operators::foreign(&script)? {
+        let why = format!("has `{operator}`, in `{place}`, which is none of the operators and values that networks may have");
+        return refuse(&why, FOREIGN);
+    }
     match script.inputs()? {
         Some(1) => {}
         None => return refuse("has no `forward`", EXPORT),
@@ -83,6 +95,14 @@ pub fn explain(path: &Path, error: Error) -> Error {
         "torchbind",
     ]) {
         "it needs operators of another library, which this program does not have: export the network without them"
+    } else if says(&["while the file is opened"]) {
+        FOREIGN
+    } else if says(&["than that of any network", "stands in it twice", "other files than"]) {
+        NO_EXPORT
+    } else if says(&["PyTorch 1.1"]) {
+        "export it again, with a newer PyTorch"
+    } else if says(&["can't allocate memory", "bad_alloc"]) {
+        "it asks for more memory than there is: take smaller batches (--batch-size N) or pictures, or another network"
     } else if says(&["required keyword attribute", "mkldnn::", "mkldnn_"]) {
         "it was optimised for one machine: export it without torch.jit.optimize_for_inference"
     } else if says(&["PytorchStreamReader", "unpickler", "Unpickler", "archive", "EOF"]) {

@@ -6,6 +6,7 @@
 mod archive;
 mod card;
 mod dry_run;
+mod operators;
 
 pub use card::Card;
 
@@ -130,6 +131,7 @@ impl Network for Exported {
             let (these, others) = left.iter().copied().partition(|(other, ..)| std::ptr::eq(*other, *call));
             left = others;
             let kept = batch_first(tensor, call, images.size()[0])
+                .with_context(|| format!("`{}` of `{}`", self.manifest.modules[output.module].name, self.path.display()))
                 .and_then(|activation| Vec::into_iter(these).try_for_each(|(_, _, slot)| keep(*slot, &activation)));
             fault = kept.err();
             fault.is_none() && !left.is_empty()
