@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM: the first stops a job as soon as it can without losing anything, a second ends the process at once.
 
+use crate::printer::Printer;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,8 +14,8 @@ struct Signals {
     last: Arc<AtomicUsize>,
 }
 
-/// From the first call on signals are heeded. (Before, they end the process, which has nothing to lose.)
-fn signals() -> &'static Signals {
+/// From the first call on signals are heeded, and the first is answered through `printer`. (Before, they end the process, which has nothing to lose.)
+fn signals(printer: Printer) -> &'static Signals {
     static SIGNALS: OnceLock<Signals> = OnceLock::new();
     SIGNALS.get_or_init(|| {
         let signals = Signals::default();
@@ -24,17 +26,21 @@ fn signals() -> &'static Signals {
             flag::register_usize(signal, Arc::clone(&signals.last), signal as usize).ok();
             flag::register(signal, Arc::clone(&signals.come)).ok();
         }
+        if let Ok(mut come) = iterator::Signals::new([SIGINT, SIGTERM]) {
+            let answer = "stops when the batches in progress are done and kept; a second Ctrl-C stops at once";
+            std::thread::spawn(move || come.forever().take(1).for_each(|_| printer.note(answer)));
+        }
         signals
     })
 }
 
 /// The signal that has come, if one has.
-pub fn signal() -> Option<i32> {
-    let signals = signals();
+pub fn signal(printer: Printer) -> Option<i32> {
+    let signals = signals(printer);
     signals.come.load(Ordering::SeqCst).then(|| signals.last.load(Ordering::SeqCst) as i32)
 }
 
 /// The same in words.
-pub fn reason() -> Option<&'static str> {
-    signal().map(|signal| if signal == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
+pub fn reason(printer: Printer) -> Option<&'static str> {
+    signal(printer).map(|signal| if signal == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
 }

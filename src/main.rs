@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     sigbus::report();
     let printer = Printer::new(cli.quiet);
-    exit_code(run(&cli, printer))
+    exit_code(run(&cli, printer), printer)
 }
 
 /// Does what the command line asks for.
@@ -58,13 +58,13 @@ fn read_command(words: &[String]) -> Result<Request> {
     }
 }
 
-fn exit_code(result: Result<()>) -> ExitCode {
+fn exit_code(result: Result<()>, printer: Printer) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);
-            let signal = interrupt::signal().filter(|_| error.is::<Stopped>());
+            let signal = interrupt::signal(printer).filter(|_| error.is::<Stopped>());
             signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal as u8))
         }
     }

@@ -64,7 +64,7 @@ impl Observer for Printer {
     }
 
     fn stopped(&self) -> Option<&'static str> {
-        interrupt::reason()
+        interrupt::reason(*self)
     }
 }
 
