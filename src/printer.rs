@@ -108,7 +108,8 @@ fn say(text: &str) {
 /// shown as `\u{1b}`. Lines stay.
 fn shown(text: &str) -> Cow<'_, str> {
     let steers = |c: char| {
-        c.is_control() && c != '\n' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(steers) {
         return text.into();
@@ -126,8 +127,8 @@ pub fn error(error: &anyhow::Error) {
 
 /// Rows of cells as aligned columns; the columns whose number is in `right` are set flush right.
 pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
-    // A line's end in a cell would look like a row of its own.
-    let cell = |cell: &String| shown(cell).replace('\n', "\\u{a}");
+    // A line's end in a cell would look like a row of its own, a tab like a cell.
+    let cell = |cell: &String| shown(cell).replace(['\n', '\t'], " ");
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

@@ -120,7 +120,8 @@ fn in_fields(error: anyhow::Error) -> anyhow::Error {
     let Some(hint) = hint_of(&error) else { return error };
     let mut words = hint.replace("begin at the current folder", "begin where the study's file lies");
     for field in FIELDS {
-        words = words.replace(&format!("--{field}"), &format!("`{}`", field.replace('-', "_")));
+        let name = format!("`{}`", field.replace('-', "_"));
+        words = words.replace(&format!("`--{field}`"), &name).replace(&format!("--{field}"), &name);
     }
     if words.contains("--") && !words.contains("thingsvision ") {
         words += " (a study has no flags: make such a run by `thingsvision extract`)";
