@@ -68,6 +68,16 @@ impl Overrides {
         if self.no_crop && self.crop.is_some() || self.squash && (self.resize.is_some() || self.no_crop) {
             return Err(advise("--no-crop, --crop and --squash, --resize contradict each other", "leave out one of them"));
         }
+        let in_bytes = |numbers: [f64; 3]| {
+            let [r, g, b] = numbers.map(|number| number / 255.0);
+            format!("they are of pixels from 0 to 1: {r:.3},{g:.3},{b:.3} if these are of 0 to 255")
+        };
+        if let Some(mean) = self.mean.filter(|mean| !mean.iter().all(|mean| (0.0..=1.0).contains(mean))) {
+            return Err(advise(format!("no pixels have the mean {mean:?}"), in_bytes(mean)));
+        }
+        if let Some(std) = self.std.filter(|std| std.iter().any(|std| *std > 1.0)) {
+            return Err(advise(format!("no pixels have the deviation {std:?}"), in_bytes(std)));
+        }
         match [self.resize, self.crop].into_iter().flatten().find(|side| !(1..=MOST_SHOWN).contains(side)) {
             Some(side) => Err(advise(format!("a side of {side} pixels"), format!("1 to {MOST_SHOWN} are possible"))),
             None => Ok(()),

@@ -10,7 +10,7 @@ use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::run::{self, FILE, LayerRecord, Shard, is_run};
-use crate::weights::Provenance;
+use crate::weights::{Provenance, Weights};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -209,6 +209,9 @@ impl Record {
         };
         let is_here = std::env::current_dir().is_ok_and(|here| here == self.directory);
         let request = if is_here { request } else { request.below(&self.directory) };
+        // Version 0.1 took seeds of weights that have none.
+        let seed = if request.weights == Weights::Random { request.seed } else { 0 };
+        let request = Request { seed, ..request };
         request.check()?;
         Ok(Some(Request {
             registry: places.registry.clone().or(request.registry),

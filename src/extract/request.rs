@@ -236,6 +236,12 @@ impl Request {
         if self.max_pixels == 0 || [self.batch_size, self.workers].contains(&Some(0)) {
             return Err(advise("--batch-size, --workers and --max-pixels must be at least 1", "leave them out for the defaults"));
         }
+        if self.seed != 0 && self.weights != Weights::Random {
+            return Err(advise(
+                "--seed is of random weights, and others were asked for",
+                "add --weights random, or leave it out",
+            ));
+        }
         // `run.json` is to say them.
         if let Some(path) = self.images.iter().chain(&self.image_list).find(|path| path.to_str().is_none()) {
             return Err(advise(format!("the path {path:?} is not UTF-8, and cannot be recorded"), "rename what is called so"));

@@ -17,9 +17,13 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// IEEE half precision: half the disk, three significant digits, at most 65,504.
+    #[value(alias = "float16")]
+    #[serde(alias = "float16")]
     F16,
     /// IEEE single precision, as computed.
     #[default]
+    #[value(alias = "float32")]
+    #[serde(alias = "float32")]
     F32,
 }
 

@@ -189,3 +189,17 @@ fn an_rdm_without_pairs_is_not_written() {
     ");
     assert!(!lab.path("flat.rdm.npy").exists());
 }
+
+#[test]
+fn features_of_no_units_or_of_one_stimulus_have_no_rdm() {
+    let lab = Lab::new();
+    for (name, shape) in [("no-units", (5, 0)), ("no-rows", (0, 4)), ("one", (1, 4))] {
+        let values = Array2::from_shape_fn(shape, |(_, j)| j as f64);
+        npy::write(&lab.path(&format!("{name}.npy")), &values.into_dyn()).unwrap();
+        for metric in ["correlation", "euclidean", "spearman", "cityblock"] {
+            let said = lab.fail(&format!("rdm {name}.npy --metric {metric} --out rdm.npy"));
+            assert!(said.contains("an RDM is of two stimuli or more"), "{name} {metric}: {said}");
+        }
+    }
+    assert!(!lab.path("rdm.npy").exists());
+}

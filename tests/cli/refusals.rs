@@ -172,3 +172,21 @@ fn the_cpu_has_float32_only() {
     hint: leave --precision out, or add --device cuda
     ");
 }
+
+#[test]
+fn what_would_be_without_effect_or_of_another_scale_is_refused() {
+    let lab = Lab::new();
+    assert_output!(lab.fail(&format!("{EXTRACT} --mean 123,116,103")), @"
+    error: no pixels have the mean [123.0, 116.0, 103.0]
+
+    hint: they are of pixels from 0 to 1: 0.482,0.455,0.404 if these are of 0 to 255
+    ");
+    assert!(lab.fail(&format!("{EXTRACT} --std 58,57,57")).contains("no pixels have the deviation"));
+    assert!(lab.fail(&format!("{EXTRACT} --mean -1,0,0")).contains("no pixels have the mean"));
+    assert!(lab.fail(&format!("{EXTRACT} --tokens cls")).contains("--tokens is of no effect"));
+    fs::write(lab.path("own.pth"), "").unwrap();
+    let seeds = lab.fail("extract --model alexnet --weights own.pth --images images --seed 5");
+    assert!(seeds.contains("--seed is of random weights"), "{seeds}");
+    assert!(lab.names("activations").is_empty());
+    lab.succeed("extract --model cornet-z --weights random --images images --layer V1 --dtype float16 --rdm none");
+}

@@ -105,6 +105,12 @@ impl Planned {
         }
         let stimuli = ids.as_ref().map_or(features.rows, Vec::len);
         let (n, units) = (count(stimuli), count(features.columns));
+        if stimuli < 2 || features.columns == 0 {
+            return Err(advise(
+                format!("`{}` has {n} stimuli of {units} units", subject.source.display()),
+                "an RDM is of two stimuli or more, and of units that can differ",
+            ));
+        }
         let of = if request.sources().len() > 1 { format!("`{}`: ", subject.source.display()) } else { String::new() };
         observer.note(&format!("{of}RDM of {n} stimuli from {units} units each{}", announced(size(request.shape(), stimuli))));
         // Of crossnobis a row is a measurement, of which there are more than stimuli.
