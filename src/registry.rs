@@ -180,7 +180,8 @@ impl Registry {
         }
         for mut entry in models {
             let name = &entry.name;
-            ensure!(!name.contains(['.', '/']), "the name `{name}` must not contain a dot or slash");
+            ensure!(!name.contains('.'), "the name `{name}` must not contain a dot");
+            check_file_name(name)?;
             ensure!(!entry.weights.is_empty(), "model `{name}` has no weights");
             entry.architecture.check().with_context(|| format!("model `{name}`"))?;
             for (other, taken) in self.models.iter().flat_map(|other| other.names().map(move |taken| (other, taken))) {
@@ -194,6 +195,9 @@ impl Registry {
                 entry.tokens.get_or_insert(Tokens::CLASS);
             }
             for weights in &mut entry.weights {
+                check_file_name(&weights.tag)?;
+                let is_hash = |text: &String| (6..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                ensure!(weights.sha256.as_ref().is_none_or(is_hash), "the sha256 of the weights `{}` is none", weights.tag);
                 match &weights.preprocessing {
                     Some(preprocessing) => {
                         let known = self.preprocessing.contains_key(preprocessing);
@@ -249,6 +253,14 @@ impl Registry {
     }
 }
 
+/// Folders of runs and of fetched weights are called after names and tags, which a registry may have from anybody.
+fn check_file_name(name: &str) -> Result<()> {
+    let is_odd = |letter: char| letter.is_control() || matches!(letter, '/' | '\\');
+    let is_one = (1..=100).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_odd);
+    ensure!(is_one, "no folder can be called `{}`, as a name or tag has it", name.escape_debug());
+    Ok(())
+}
+
 /// Whether two names mean one model. OpenAI's `ViT-B/32`, with its slash, is another than torchvision's `vit-b-32`.
 fn clash(a: &str, b: &str) -> bool {
     a.contains('/') == b.contains('/') && same_name(a, b)
@@ -260,53 +272,4 @@ fn same_name(a: &str, b: &str) -> bool {
 
 fn plain(name: &str) -> String {
     name.to_lowercase().replace(['_', '/', '@'], "-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn add(text: &str) -> String {
-        let mut registry = Registry::load(None).unwrap();
-        format!("{:#}", registry.add(text, Path::new("")).unwrap_err())
-    }
-
-    #[test]
-    fn nothing_built_in_is_replaced() {
-        let model = |names: &str| {
-            let architecture = r#"architecture = { family = "alexnet" }"#;
-            format!(
-                "[[model]]\n{names}\n{architecture}\ndefault_layer = 'x'\nweights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
-            )
-        };
-        assert!(add(&model("name = 'RN50'")).contains("the name `RN50` is that of `clip-rn`"));
-        assert!(add(&model("name = 'clip_vit_b_32'")).contains("is that of `clip-vit`"));
-        assert!(add(&model("name = 'mine'\naliases = ['AlexNet']")).contains("is that of `alexnet`"));
-        let pixels = "resize = 9\ninterpolation = 'bilinear'\ncrop = 9\nmean = [0, 0, 0]\nstd = [1, 1, 1]";
-        assert!(add(&format!("[preprocessing.imagenet]\n{pixels}")).contains("there is already a preprocessing `imagenet`"));
-    }
-
-    #[test]
-    fn numbers_that_make_no_network_are_refused() {
-        let model = |architecture: &str| {
-            add(&format!(
-                "[[model]]\nname = 'mine'\narchitecture = {{ {architecture} }}\ndefault_layer = 'x'\n\
-                 weights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
-            ))
-        };
-        let resnet = "family = 'resnet', block = 'basic'";
-        assert!(model(&format!("{resnet}, depths = [2, 2, 2, 2], groups = 0")).contains("must be at least 1"));
-        assert!(model(&format!("{resnet}, depths = [0, 2, 2, 2]")).contains("must be at least 1"));
-        assert!(model("family = 'alexnet', classes = -1").contains("must be at least 1"));
-        let vit = "family = 'vit', resolution = 224, depth = 1, width = 64, mlp_width = 64";
-        assert!(model(&format!("{vit}, patch = 0, heads = 2")).contains("must be at least 1"));
-        assert!(model(&format!("{vit}, patch = 32, heads = 5")).contains("64 features cannot be split among 5 heads"));
-    }
-
-    #[test]
-    fn a_misspelt_entry_is_refused() {
-        let text = include_str!("../models.toml").replace("default_layer", "defualt_layer");
-        let mut registry = Registry::default();
-        assert!(format!("{:#}", registry.add(&text, Path::new("")).unwrap_err()).contains("defualt_layer"));
-    }
 }

@@ -4,7 +4,7 @@
 //! Names, order and constants are those of torchvision's `models/alexnet.py`.
 
 use super::vgg::Vgg;
-use super::{Family, at_least_one, imagenet_classes};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub struct Config {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        at_least_one([self.classes])
+        in_bounds([self.classes])
     }
 
     /// Five convolutions, three fully connected layers.

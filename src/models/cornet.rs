@@ -4,7 +4,7 @@
 //! Z is feed-forward, S, R and RT call an area several times: `V4.output@0` is its first output. Written from the papers
 //! and from the names, shapes and order of the published networks, not from their code.
 
-use super::{Family, at_least_one, imagenet_classes};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -36,7 +36,7 @@ pub enum Variant {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        at_least_one([self.classes])
+        in_bounds([self.classes])
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

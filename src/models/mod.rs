@@ -69,9 +69,12 @@ families! {
     Vit: vit,
 }
 
-fn at_least_one(numbers: impl IntoIterator<Item = i64>) -> Result<()> {
-    match numbers.into_iter().find(|number| *number < 1) {
-        Some(number) => bail!("a number of the architecture is {number} and must be at least 1"),
+/// More layers, classes or pixels than any network has: a registry may ask for anything.
+const MOST: i64 = 100_000;
+
+fn in_bounds(numbers: impl IntoIterator<Item = i64>) -> Result<()> {
+    match numbers.into_iter().find(|number| !(1..=MOST).contains(number)) {
+        Some(number) => bail!("a number of the architecture is {number} and must be from 1 to {MOST}"),
         None => Ok(()),
     }
 }

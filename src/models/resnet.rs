@@ -5,7 +5,7 @@
 //! Names, order and constants are those of torchvision's `models/resnet.py`; the stride of a bottleneck is on its
 //! 3×3 convolution ("version 1.5").
 
-use super::{Family, at_least_one, imagenet_classes};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -58,8 +58,8 @@ impl Block {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        at_least_one([self.groups, self.width_per_group, self.classes + 1])?;
-        at_least_one(self.depths.map(|depth| depth as i64))
+        in_bounds([self.groups, self.width_per_group, self.classes + 1])?;
+        in_bounds(self.depths.map(|depth| depth as i64))
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/vgg.py`.
 
-use super::{Family, at_least_one, imagenet_classes};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ pub struct Config {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        at_least_one([self.classes])
+        in_bounds([self.classes])
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

@@ -3,7 +3,7 @@
 //! Names, order and constants are those of torchvision's `models/vision_transformer.py`. Tokens are `[N, L, D]`, the class
 //! token first.
 
-use super::{Family, at_least_one, imagenet_classes};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ pub struct Config {
 impl Family for Config {
     fn check(&self) -> Result<()> {
         let Config { patch, resolution, heads, width, mlp_width, classes, .. } = *self;
-        at_least_one([patch, resolution, heads, width, mlp_width, classes])?;
+        in_bounds([patch, resolution, heads, width, mlp_width, classes])?;
         ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
         Ok(())
     }

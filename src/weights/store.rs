@@ -161,7 +161,7 @@ fn url<'a>(choice: &Choice<'a>) -> Result<&'a str> {
 
 fn file_name(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or(url);
-    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("weights")
+    path.rsplit('/').find(|part| !part.is_empty() && !part.starts_with('.')).unwrap_or("weights")
 }
 
 /// Where torch.hub and CLIP's own package keep what they download.

@@ -1,4 +1,5 @@
-//! The same numbers as PyTorch, torchvision, Pillow and SciPy, which made the files in `tests/fixtures`.
+//! The same numbers as PyTorch, torchvision, Pillow and SciPy, which made the files in `tests/fixtures`; and what the library's parts
+//! promise a caller: names, files of RDMs and studies.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod activations;
@@ -12,6 +13,7 @@ mod order;
 mod permutation;
 mod pixels;
 mod rdm;
+mod rdm_files;
 mod rsa;
 mod seeded_weights;
 mod structure;

@@ -78,3 +78,70 @@ fn wrong_names_are_answered_with_near_ones() {
     assert!(hint("conv1@1").contains("called once"));
     assert!(hint("layer9.*").contains("lists all"));
 }
+
+fn add(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    std::fs::write(&path, text).unwrap();
+    format!("{:#}", Registry::load(Some(&path)).err().unwrap())
+}
+
+#[test]
+fn nothing_built_in_is_replaced() {
+    let model = |names: &str| {
+        let architecture = r#"architecture = { family = "alexnet" }"#;
+        format!(
+            "[[model]]\n{names}\n{architecture}\ndefault_layer = 'x'\nweights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
+        )
+    };
+    assert!(add(&model("name = 'RN50'")).contains("the name `RN50` is that of `clip-rn`"));
+    assert!(add(&model("name = 'clip_vit_b_32'")).contains("is that of `clip-vit`"));
+    assert!(add(&model("name = 'mine'\naliases = ['AlexNet']")).contains("is that of `alexnet`"));
+    let pixels = "resize = 9\ninterpolation = 'bilinear'\ncrop = 9\nmean = [0, 0, 0]\nstd = [1, 1, 1]";
+    assert!(add(&format!("[preprocessing.imagenet]\n{pixels}")).contains("there is already a preprocessing `imagenet`"));
+}
+
+#[test]
+fn numbers_that_make_no_network_are_refused() {
+    let model = |architecture: &str| {
+        add(&format!(
+            "[[model]]\nname = 'mine'\narchitecture = {{ {architecture} }}\ndefault_layer = 'x'\n\
+             weights = [{{ tag = 'a', preprocessing = 'imagenet' }}]"
+        ))
+    };
+    let resnet = "family = 'resnet', block = 'basic'";
+    assert!(model(&format!("{resnet}, depths = [2, 2, 2, 2], groups = 0")).contains("must be from 1 to 100000"));
+    assert!(model(&format!("{resnet}, depths = [0, 2, 2, 2]")).contains("must be from 1 to 100000"));
+    assert!(model("family = 'alexnet', classes = -1").contains("must be from 1 to 100000"));
+    let vit = "family = 'vit', resolution = 224, depth = 1, width = 64, mlp_width = 64";
+    assert!(model(&format!("{vit}, patch = 0, heads = 2")).contains("must be from 1 to 100000"));
+    assert!(model(&format!("{vit}, patch = 32, heads = 5")).contains("64 features cannot be split among 5 heads"));
+}
+
+#[test]
+fn a_misspelt_entry_is_refused() {
+    let text = include_str!("../../models.toml").replace("default_layer", "defualt_layer");
+    assert!(add(&text).contains("defualt_layer"));
+}
+
+#[test]
+fn names_that_become_paths_are_plain() {
+    let model = |name: &str, weights: &str| {
+        add(&format!(
+            "[[model]]\nname = '{name}'\narchitecture = {{ family = 'alexnet' }}\ndefault_layer = 'x'\n\
+             weights = [{{ preprocessing = 'imagenet', {weights} }}]"
+        ))
+    };
+    for name in ["", "../x", "..", "a\\b", "a/b"] {
+        let said = model(name, "tag = 'a'");
+        assert!(said.contains("no folder can be called") || said.contains("must not contain a dot"), "{said}");
+    }
+    for tag in ["", "..", "../../x", ".x", "a/b"] {
+        assert!(model("mine", &format!("tag = '{tag}'")).contains("no folder can be called"), "{tag}");
+    }
+    assert!(model("mine", "tag = 'a', sha256 = '../../../x'").contains("sha256"));
+    assert!(model("mine", "tag = 'a', sha256 = ''").contains("sha256"));
+    let deep = "[[model]]\nname = 'mine'\ndefault_layer = 'x'\nweights = [{ tag = 'a', preprocessing = 'imagenet' }]\n\
+                architecture = { family = 'resnet', block = 'basic', depths = [100000000, 1, 1, 1] }";
+    assert!(add(deep).contains("must be from 1 to 100000"));
+}

@@ -2,7 +2,7 @@
 //! pooling.
 
 use crate::models::resnet::shortcut;
-use crate::models::{Family, at_least_one};
+use crate::models::{Family, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -33,8 +33,8 @@ impl Config {
 impl Family for Config {
     fn check(&self) -> Result<()> {
         let Config { depths, width, resolution, outputs, text_width } = *self;
-        at_least_one([width / 2, resolution / 32, outputs, text_width])?;
-        at_least_one(depths.map(|depth| depth as i64))
+        in_bounds([width / 2, resolution / 32, outputs, text_width])?;
+        in_bounds(depths.map(|depth| depth as i64))
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

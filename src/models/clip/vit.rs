@@ -1,6 +1,6 @@
 //! CLIP's vision transformer.
 
-use crate::models::{Family, at_least_one};
+use crate::models::{Family, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub enum Activation {
 impl Family for Config {
     fn check(&self) -> Result<()> {
         let Config { patch, resolution, width, head_width, outputs, .. } = *self;
-        at_least_one([patch, resolution, width, head_width, outputs])?;
+        in_bounds([patch, resolution, width, head_width, outputs])?;
         ensure!(width % head_width == 0, "{width} features cannot be split among heads of {head_width}");
         Ok(())
     }
