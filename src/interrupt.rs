@@ -1,6 +1,5 @@
 //! Ctrl-C and SIGTERM: the first stops a job as soon as it can without losing anything, a second ends the process at once.
 
-use crate::printer::Printer;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator;
@@ -14,8 +13,8 @@ struct Signals {
     last: Arc<AtomicUsize>,
 }
 
-/// From the first call on signals are heeded, and the first is answered through `printer`. (Before, they end the process, which has nothing to lose.)
-fn signals(printer: Printer) -> &'static Signals {
+/// From the first call on signals are heeded, and `say` answers the first. (Before, they end the process, which has nothing to lose.)
+fn signals(say: impl FnOnce(&'static str) + Send + 'static) -> &'static Signals {
     static SIGNALS: OnceLock<Signals> = OnceLock::new();
     SIGNALS.get_or_init(|| {
         let signals = Signals::default();
@@ -28,19 +27,19 @@ fn signals(printer: Printer) -> &'static Signals {
         }
         if let Ok(mut come) = iterator::Signals::new([SIGINT, SIGTERM]) {
             let answer = "stops when the batches in progress are done and kept; a second Ctrl-C stops at once";
-            std::thread::spawn(move || come.forever().take(1).for_each(|_| printer.note(answer)));
+            std::thread::spawn(move || come.forever().next().map(|_| say(answer)));
         }
         signals
     })
 }
 
 /// The signal that has come, if one has.
-pub fn signal(printer: Printer) -> Option<i32> {
-    let signals = signals(printer);
+pub fn signal(say: impl FnOnce(&'static str) + Send + 'static) -> Option<i32> {
+    let signals = signals(say);
     signals.come.load(Ordering::SeqCst).then(|| signals.last.load(Ordering::SeqCst) as i32)
 }
 
 /// The same in words.
-pub fn reason(printer: Printer) -> Option<&'static str> {
-    signal(printer).map(|signal| if signal == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
+pub fn reason(say: impl FnOnce(&'static str) + Send + 'static) -> Option<&'static str> {
+    signal(say).map(|signal| if signal == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
 }

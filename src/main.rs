@@ -64,7 +64,7 @@ fn exit_code(result: Result<()>, printer: Printer) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);
-            let signal = interrupt::signal(printer).filter(|_| error.is::<Stopped>());
+            let signal = interrupt::signal(move |answer| printer.note(answer)).filter(|_| error.is::<Stopped>());
             signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal as u8))
         }
     }

@@ -64,7 +64,8 @@ impl Observer for Printer {
     }
 
     fn stopped(&self) -> Option<&'static str> {
-        interrupt::reason(*self)
+        let printer = *self;
+        interrupt::reason(move |answer| printer.note(answer))
     }
 }
 

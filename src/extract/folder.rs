@@ -1,8 +1,9 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
+use super::claim;
 use super::difference::{Difference, in_words};
 use super::journal::{self, Done};
-use super::lock::{self, Lock, gate};
+use super::lock::{Lock, gate};
 use super::part::Rows;
 use super::record::Record;
 use crate::atomic_file::{self, partial};
@@ -107,7 +108,7 @@ impl RunFolder {
                 RowFile::open(&place.join(&layer.file), record.images, &layer.shape, record.dtype, false)?;
             }
         }
-        lock::prepare_claims(&place)?;
+        claim::prepare(&place)?;
         self.lock.as_ref().map_or(Ok(()), Lock::share)
     }
 
@@ -178,7 +179,7 @@ impl RunFolder {
 
     /// Whether this process is the one of several that is to finish the run, of which all rows are done.
     pub fn claim_end(&mut self) -> Result<bool> {
-        self.end = lock::claim_end(&self.place())?;
+        self.end = claim::end(&self.place())?;
         Ok(self.end.is_some())
     }
 
@@ -188,7 +189,7 @@ impl RunFolder {
         let place = self.place();
         let gate = self.joined.then(|| gate(&self.folder)).transpose()?;
         journal::remove(&place);
-        lock::remove_claims(&place);
+        claim::remove(&place);
         let put = || -> Result<()> {
             if is_run(&self.folder) {
                 remove(&self.folder)?;
@@ -211,7 +212,7 @@ impl RunFolder {
         });
         if self.end.take().is_some() {
             // NFS keeps a removed file, such as the one just closed, while it is open.
-            lock::remove_claims(&self.folder);
+            claim::remove(&self.folder);
         }
         drop(lock);
         drop(gate);

@@ -1,8 +1,8 @@
 //! One of several processes that make a run together.
 
+use super::claim::Claim;
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
-use super::lock::Claim;
 use super::make::{Work, go_on, layer_without_rdm};
 use super::part::Rows;
 use super::plan::{Loaded, Plan};

@@ -1,12 +1,7 @@
-//! Who may work on a run: locked files beside its folder; and who makes which part of it: locked files in the folder of the
-//! unfinished run. What a process has locked that ends, in whatever way, is free, and another takes it over.
+//! Who may work on a run: locked files beside its folder, of which those of dead processes are free.
 
-use super::journal::Done;
-use super::part::Rows;
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
-use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,101 +71,5 @@ pub(super) fn gate(folder: &Path) -> Result<Lock> {
             return Ok(gate);
         }
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Rows that no other process makes before this is dropped.
-#[derive(Debug)]
-pub struct Claim {
-    /// The rows.
-    pub rows: Range<usize>,
-    _locks: Vec<File>,
-}
-
-impl Claim {
-    /// Claims rows of the run in `place` that are neither done nor claimed: the first of them, and those that follow up to
-    /// about as many as `batches` give. None if all are done or claimed. Another process may have made them since `done` was
-    /// read.
-    pub fn take(place: &Path, rows: &Rows, done: &Done, batches: usize) -> Result<Option<Claim>> {
-        let size = rows.rows_of_claim();
-        let of_part = |part: usize| size * part..rows.count().min(size * (part + 1));
-        let open: Vec<usize> = (0..rows.count().div_ceil(size)).filter(|&part| !done.has(of_part(part))).collect();
-        // Near the end less, so that there is something for everyone.
-        let most = batches.div_ceil(rows.batches_of_claim()).min(open.len().div_ceil(4));
-        let mut claimed = 0..0;
-        let mut locks = Vec::new();
-        for part in open {
-            if locks.len() == most || !locks.is_empty() && part != claimed.end {
-                break;
-            }
-            if let Some(lock) = claim(place, &part.to_string())? {
-                claimed = if locks.is_empty() { part..part + 1 } else { claimed.start..part + 1 };
-                locks.push(lock);
-            }
-        }
-        let rows = size * claimed.start..rows.count().min(size * claimed.end);
-        Ok((!locks.is_empty()).then_some(Claim { rows, _locks: locks }))
-    }
-}
-
-/// Makes room for claims on the run in `place`.
-pub(super) fn prepare_claims(place: &Path) -> Result<()> {
-    match fs::create_dir(claims(place)) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("cannot make the folder `{}`", claims(place).display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Claims the end of the run in `place`, when all rows are done; none if another process has it.
-pub(super) fn claim_end(place: &Path) -> Result<Option<File>> {
-    claim(place, "end")
-}
-
-/// Removes all claims.
-pub(super) fn remove_claims(place: &Path) {
-    fs::remove_dir_all(claims(place)).ok();
-}
-
-fn claims(place: &Path) -> PathBuf {
-    place.join("claims")
-}
-
-fn claim(place: &Path, name: &str) -> Result<Option<File>> {
-    let path = claims(place).join(name);
-    let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(lock(&file, &path, File::try_lock)?.then_some(file))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_claimed_once_and_taken_over_when_its_claim_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path();
-        let rows = Rows { images: 1000, batch_size: 2, conditions: None };
-        let mut done = Done { rows: (64..1000).collect(), ..Done::default() };
-        prepare_claims(place).unwrap();
-        prepare_claims(place).unwrap();
-        let take = |done: &Done, batches| Claim::take(place, &rows, done, batches).unwrap();
-        // Parts of 16 batches, two of which are left.
-        let first = take(&done, 64).unwrap();
-        let second = take(&done, 64).unwrap();
-        assert_eq!((&first.rows, &second.rows), (&(0..32), &(32..64)));
-        assert!(take(&done, 64).is_none());
-        drop(first);
-        assert_eq!(take(&done, 64).unwrap().rows, 0..32);
-        drop(second);
-        done.rows = (32..40).collect();
-        assert_eq!(take(&done, 32).unwrap().rows, 0..64);
-        done.rows = (32..64).collect();
-        assert_eq!(take(&done, 32).unwrap().rows, 0..32);
-        let _end = claim_end(place).unwrap().unwrap();
-        assert!(claim_end(place).unwrap().is_none());
-        remove_claims(place);
-        assert!(claim_end(place).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! there. [`resume()`], [`merge()`] and [`verify()`] begin with the record of a run, which holds its request.
 
 mod batches;
+mod claim;
 mod difference;
 mod folder;
 mod join;

@@ -1,8 +1,6 @@
-//! RDM files that are made of other files: the mean of several, another format, categories, judgements.
+//! RDM files that are made of other files: the mean of several, another format, categories.
 
-use super::request::one_of;
-use super::triplets::Triplets;
-use super::{Categories, Pooling, Rdms, Request, align_files, aligned, ids, outputs};
+use super::{Categories, Pooling, Rdms, align_files, aligned, ids, outputs};
 use crate::arrays::{self, Labelled};
 use crate::error::advise;
 use crate::numbers::count;
@@ -60,35 +58,6 @@ pub fn categories(labels: &Path, out: &Path, observer: &dyn Observer) -> Result<
     let stimuli = categories.labels.of_row.len();
     observer.note(&format!("{} stimuli in {} categories", count(stimuli), categories.labels.names.len()));
     write(out, &Rdms { stimuli, subjects: vec![categories.rdm()], ids: categories.ids }, false, observer)
-}
-
-/// Writes the RDM of odd-one-out judgements.
-pub(super) fn triplets(path: &Path, request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
-    let out = request.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
-    let ids = one_of(&request.ids, "--ids", 0, 1)?;
-    outputs::check_rdm(&out, [path].into_iter().chain(ids).map(Path::to_owned))?;
-    let ids = ids.map(names).transpose()?;
-    let triplets = Triplets::read(path, ids)?;
-    let rdms = triplets.rdm();
-    let pairs = &rdms.subjects[0];
-    let missing = pairs.iter().filter(|pair| pair.is_nan()).count();
-    if let Some(header) = &triplets.header {
-        observer.note(&format!("took the first line for a header: `{header}`"));
-    }
-    let (judged, stimuli) = (count(triplets.judgements.len()), count(triplets.stimuli));
-    let never = format!("{} of {} pairs were never shown in one", count(missing), count(pairs.len()));
-    observer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
-    if triplets.ids.is_none() && !triplets.judgements.iter().flatten().any(|&stimulus| stimulus == 0) {
-        observer.note("no triplet has stimulus 0: if they are numbered from 1, all rows of the RDM are one too far down");
-    }
-    write(&out, &rdms, request.condensed, observer)?;
-    Ok(out)
-}
-
-fn names(path: &Path) -> Result<Vec<String>> {
-    let names = ids::read(path)?;
-    ids::check_unique(&names, &path.display().to_string())?;
-    Ok(names)
 }
 
 /// Writes the file and, where the format has no place for them, the IDs beside it.

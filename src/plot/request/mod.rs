@@ -1,6 +1,7 @@
 //! Pictures of files: what is to be drawn, of which stimuli, in which order; the same value whether flags or a caller in Rust says it.
 
 mod rdms;
+mod sources;
 mod stimuli;
 
 pub use rdms::{draw_maps, draw_rdms};

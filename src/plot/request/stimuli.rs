@@ -1,7 +1,7 @@
 //! Which stimuli are drawn, in which order, and with which marks, names and thumbnails.
 
 use super::Shown;
-use super::rdms::Sources;
+use super::sources::Sources;
 use crate::error::advise;
 use crate::images::{Interpolation, Preprocessing, Reading, Size, decode};
 use crate::numbers::count;

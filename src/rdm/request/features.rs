@@ -41,7 +41,7 @@ pub(super) fn subjects(request: &Request) -> Result<Vec<Subject<'_>>> {
 }
 
 /// The file of a subject: the only one, or that at its place.
-pub(in crate::rdm) fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
+pub(super) fn one_of<'a>(files: &'a [PathBuf], flag: &str, number: usize, subjects: usize) -> Result<Option<&'a Path>> {
     match files {
         [] => Ok(None),
         [for_all] => Ok(Some(for_all)),

@@ -2,10 +2,9 @@
 
 mod compute;
 mod features;
+mod triplets;
 
-pub(super) use features::one_of;
-
-use super::{Metric, NoiseModel, OnConstant, Shape, stored};
+use super::{Metric, NoiseModel, OnConstant, Shape};
 use crate::error::advise;
 use crate::images::AverageBy;
 use crate::observer::Observer;
@@ -146,7 +145,7 @@ impl Request {
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
     match &request.from_triplets {
-        Some(path) => stored::triplets(path, request, observer),
+        Some(path) => triplets::run(path, request, observer),
         None => compute::run(request, observer),
     }
 }
