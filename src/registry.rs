@@ -196,7 +196,7 @@ impl Registry {
             }
             for weights in &mut entry.weights {
                 check_file_name(&weights.tag)?;
-                let is_hash = |text: &String| (6..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let is_hash = |text: &String| (4..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
                 ensure!(weights.sha256.as_ref().is_none_or(is_hash), "the sha256 of the weights `{}` is none", weights.tag);
                 match &weights.preprocessing {
                     Some(preprocessing) => {
