@@ -1,5 +1,6 @@
 //! Files that are whole when they have their name: they are written under another one and renamed.
 
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::Write;
@@ -25,7 +26,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Lets `fill` write the file at `path`; if that fails, what was there stays.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let write = || -> Result<()> {
-        let mut file = File::create(partial(path))?;
+        let mut file = plain_file::create(&partial(path))?;
         fill(&mut file)?;
         file.sync_data()?;
         Ok(fs::rename(partial(path), path)?)

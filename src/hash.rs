@@ -1,8 +1,8 @@
 //! Hashes of texts and files, as hexadecimal digits.
 
+use crate::plain_file;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
 
 pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
+    let copied = plain_file::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
     copied.with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(format!("{:x}", hash.finalize()))
 }
@@ -20,7 +20,7 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
 /// As `b3sum` gives it.
 pub(crate) fn blake3_of_file(path: &Path) -> Result<String> {
     let mut hash = blake3::Hasher::new();
-    let hashed = File::open(path).and_then(|file| hash.update_reader(file).map(drop));
+    let hashed = plain_file::open(path).and_then(|file| hash.update_reader(file).map(drop));
     hashed.with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(hash.finalize().to_hex().to_string())
 }

@@ -14,6 +14,8 @@
 
 pub mod arrays;
 pub mod atomic_file;
+mod confine;
+mod csv_cell;
 pub mod device;
 pub mod error;
 pub mod extract;
@@ -28,6 +30,7 @@ pub mod numbers;
 pub mod observer;
 pub mod output;
 pub mod parallel;
+mod plain_file;
 pub mod plot;
 pub mod ranks;
 pub mod rdm;

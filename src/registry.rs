@@ -5,6 +5,7 @@ mod files;
 use crate::error::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
 use crate::models::Architecture;
+use crate::plain_file;
 use crate::readout::{Readout, Tokens};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -142,7 +143,8 @@ impl Registry {
         let mut registry = Registry::default();
         registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
+            let text =
+                plain_file::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
             let folder = path.parent().unwrap_or(Path::new(""));
             registry.add(&text, folder).map_err(|error| {
                 error.context(Advice {

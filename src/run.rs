@@ -1,6 +1,7 @@
 //! The folder of a run as later commands read it: its record `run.json`, the layers that it holds, and which part of a run it is.
 
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ pub fn is_run(folder: &Path) -> bool {
 /// Reads the record of the run in `folder`, or a part of it.
 pub fn read<T: DeserializeOwned>(folder: &Path) -> Result<T> {
     let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = plain_file::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
         advise(
             format!("`{}` is damaged: {error}", path.display()),
@@ -71,7 +72,7 @@ pub(crate) fn check_layers(folder: &Path, layers: &[LayerRecord]) -> Result<()> 
 /// How many rows the run in `folder` has, as many as images.txt has lines.
 pub(crate) fn row_count(folder: &Path) -> Result<usize> {
     let path = folder.join(FILES[0]);
-    let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = plain_file::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(text.iter().filter(|byte| **byte == b'\n').count())
 }
 

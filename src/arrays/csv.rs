@@ -2,6 +2,7 @@
 
 use super::{Labelled, array, bytes, kind};
 use crate::atomic_file;
+use crate::csv_cell::{guard, unguard};
 use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -24,7 +25,8 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
     let values = array(&[lines.len(), columns], values, path)?;
     // The names of a square are those of its rows and columns alike.
     let of_columns = || of_columns.filter(|names| names.len() == lines.len() && columns == lines.len());
-    Ok(Labelled { ids: ids.or_else(of_columns), values: one_row_is_a_vector(values), of_pairs: false })
+    let ids = ids.or_else(of_columns).map(|ids| ids.iter().map(|id| unguard(id).to_owned()).collect());
+    Ok(Labelled { ids, values: one_row_is_a_vector(values), of_pairs: false })
 }
 
 /// The cells, all lines of the same length.
@@ -169,10 +171,10 @@ pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter(path)).from_writer(Vec::new());
     let ids = labelled.ids.as_ref().filter(|ids| *labelled.values.shape() == [ids.len(), ids.len()]);
     if let Some(ids) = ids {
-        writer.write_record(std::iter::once("").chain(ids.iter().map(String::as_str)))?;
+        writer.write_record(std::iter::once("".into()).chain(ids.iter().map(|id| guard(id).into_owned())))?;
     }
     for (row, values) in labelled.values.outer_iter().enumerate() {
-        let name = ids.map(|ids| ids[row].clone());
+        let name = ids.map(|ids| guard(&ids[row]).into_owned());
         writer.write_record(name.into_iter().chain(values.iter().map(f64::to_string)))?;
     }
     atomic_file::write(path, &writer.into_inner()?)

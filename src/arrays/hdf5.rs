@@ -3,6 +3,7 @@
 use super::{Labelled, array, choose};
 use crate::atomic_file;
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
@@ -31,7 +32,7 @@ pub(super) enum Order {
 pub(super) fn is_hdf5(path: &Path) -> bool {
     let signature = |at: u64| {
         let mut start = [0; 8];
-        let mut file = std::fs::File::open(path).ok()?;
+        let mut file = plain_file::open(path).ok()?;
         file.seek(SeekFrom::Start(at)).ok()?;
         file.read_exact(&mut start).ok()?;
         Some(start == *b"\x89HDF\r\n\x1a\n")

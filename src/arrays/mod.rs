@@ -11,6 +11,7 @@ pub(crate) use self::csv::delimiter;
 
 use crate::error::advise;
 use crate::npy;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<
 }
 
 pub(crate) fn cannot_read(file: &Path) -> anyhow::Error {
-    match std::fs::File::open(file) {
+    match plain_file::open(file) {
         Err(error) => cannot_be_read(file, error),
         Ok(_) => cannot_be_read(file, "it is a folder"),
     }
@@ -108,7 +109,7 @@ fn cannot_be_read(file: &Path, reason: impl std::fmt::Display) -> anyhow::Error 
 
 /// The bytes of a file, with the error in words.
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| cannot_be_read(path, error))
+    plain_file::read(path).map_err(|error| cannot_be_read(path, error))
 }
 
 fn array(shape: &[usize], values: Vec<f64>, path: &Path) -> Result<ArrayD<f64>> {

@@ -6,12 +6,12 @@
 use super::{array, cannot_read};
 use crate::error::advise;
 use crate::npy::ToF64;
+use crate::plain_file;
 use anyhow::Result;
 use flate2::bufread::MultiGzDecoder;
 use ndarray::ArrayD;
 use nifti::volume::element::DataElement;
 use nifti::{InMemNiftiVolume, NiftiError, NiftiHeader, NiftiType, NiftiVolume, StreamedNiftiVolume};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -89,7 +89,7 @@ impl Image {
 
 /// The bytes of the image, which may be compressed, in one member or several.
 fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).ok().filter(|_| !path.is_dir()).ok_or_else(|| cannot_read(path))?;
+    let file = plain_file::open(path).ok().filter(|_| !path.is_dir()).ok_or_else(|| cannot_read(path))?;
     let mut file = BufReader::with_capacity(1 << 16, file);
     let is_compressed = file.fill_buf().map_err(|error| damaged(path, error.into()))?.starts_with(&[0x1f, 0x8b]);
     Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })

@@ -13,6 +13,7 @@ use super::record::Seconds;
 use super::resources::Resources;
 use super::sink::Sink;
 use super::turns::{Abandoned, Turns};
+use crate::confine::confine;
 use crate::error::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
@@ -33,6 +34,8 @@ const IN_FLIGHT: usize = 2;
 pub struct Run<'a> {
     /// The network.
     pub model: Model,
+    /// Whether it is code of others.
+    pub is_foreign: bool,
     /// The wanted calls; slot `i` goes to sink `i`.
     pub plan: Plan,
     /// The names of the layers, for messages.
@@ -163,6 +166,9 @@ impl<'a> Worker<'a> {
     }
 
     fn work(mut self, next: &AtomicUsize, stop: &AtomicBool) -> Result<Vec<Seconds>> {
+        if self.job.runs.iter().any(|run| run.is_foreign) {
+            confine(&self.job.images.places())?;
+        }
         // Both for this thread only; the workers together use the cores.
         tch::set_num_threads(self.job.resources.threads as i32);
         flush_denormals();

@@ -6,6 +6,7 @@
 use super::journal::Done;
 use super::lock;
 use super::part::Rows;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -72,7 +73,8 @@ fn folder(place: &Path) -> PathBuf {
 
 fn claim(place: &Path, name: &str) -> Result<Option<File>> {
     let path = folder(place).join(name);
-    let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let file = plain_file::open_own(&path, File::options().write(true).create(true))
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(lock::lock(&file, &path, File::try_lock)?.then_some(file))
 }
 

@@ -10,6 +10,7 @@ use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
 use crate::images::Origin;
 use crate::output::RowFile;
+use crate::plain_file;
 use crate::run::{FILE, FILES, LayerRecord, is_run, rdm_file, rdm_ids_file, read_record, row_count};
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -252,7 +253,7 @@ fn write_files(place: &Path, files: &[(&str, String)]) -> Result<()> {
 /// Whether images of which the hashes differ are all such that no row was made of them yet.
 fn only_other_images(place: &Path, files: &[(&str, String)], rows: &Rows, done: &Done) -> bool {
     let now = files.iter().find(|(name, _)| *name == "images.sha256").map_or("", |(_, text)| text.as_str());
-    let before = fs::read_to_string(place.join("images.sha256")).unwrap_or_default();
+    let before = plain_file::read_to_string(&place.join("images.sha256")).unwrap_or_default();
     let pairs = || before.lines().zip(now.lines());
     let changed = || (0..).zip(pairs()).filter(|(_, (before, now))| before != now).map(|(image, _)| image);
     before.lines().count() == now.lines().count() && changed().all(|image: usize| !done.rows.contains(&rows.of_image(image)))

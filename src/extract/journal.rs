@@ -7,6 +7,7 @@
 use super::lock::lock;
 use super::sink::Sink;
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -40,7 +41,7 @@ impl Done {
     pub fn read(folder: &Path, rows: usize) -> Result<Done> {
         let mut done = Done::default();
         for path in journals(folder)? {
-            done.add(&fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?, rows);
+            done.add(&plain_file::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?, rows);
         }
         Ok(done)
     }
@@ -74,7 +75,8 @@ fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether the journals in `folder` name no row.
 pub(super) fn is_empty(folder: &Path) -> Result<bool> {
-    let texts = journals(folder)?.into_iter().map(fs::read_to_string).collect::<std::io::Result<Vec<_>>>()?;
+    let texts =
+        journals(folder)?.into_iter().map(|path| plain_file::read_to_string(&path)).collect::<std::io::Result<Vec<_>>>()?;
     Ok(!texts.iter().flat_map(|text| text.lines()).any(|line| line.starts_with("rows ")))
 }
 
@@ -123,7 +125,7 @@ impl Journal {
 }
 
 fn file(path: &Path) -> std::io::Result<File> {
-    File::options().append(true).create(true).open(path)
+    plain_file::open_own(path, File::options().append(true).create(true))
 }
 
 /// What was cut off must not run into the next line.

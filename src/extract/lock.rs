@@ -1,5 +1,6 @@
 //! Who may work on a run: locked files beside its folder, of which those of dead processes are free.
 
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -36,7 +37,7 @@ impl Lock {
         path.push(ending);
         let path = PathBuf::from(path);
         // NFS wants a file to be readable for a shared lock, and writable for one that is not.
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = plain_file::open_own(&path, File::options().read(true).write(true).create(true));
         let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
         // The one who held it may have removed the file in between; then it is no lock for those who come later.
         let is_there = || fs::metadata(&path).is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));

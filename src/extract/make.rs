@@ -124,6 +124,7 @@ impl Plan<'_> {
         };
         Ok(Run {
             model: model.clone(),
+            is_foreign: planned.choice.is_exported(),
             plan: planned.calls.clone(),
             layers: planned.layers.clone(),
             sinks: record.layers.iter().map(sink).collect::<Result<_>>()?,

@@ -12,11 +12,11 @@ use crate::numbers::count;
 use crate::observer::Observer;
 use crate::output::{RowFile, start_of_rows};
 use crate::parallel::parallel;
+use crate::plain_file;
 use crate::rdm::ids;
 use crate::run::{FILES, LayerRecord, Shard, is_run};
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result
     let folder = whole_folder(&parts[0])?;
     let record = whole_record(&parts);
     observer.note(&format!("{} shards of {}: {} rows", parts.len(), record.model, count(record.images)));
-    let files = FILES.iter().filter_map(|name| Some((*name, std::fs::read_to_string(parts[0].folder.join(name)).ok()?)));
+    let files = FILES.iter().filter_map(|name| Some((*name, plain_file::read_to_string(&parts[0].folder.join(name)).ok()?)));
     let files: Vec<(&str, String)> = files.collect();
     if is_run(&folder) && !force {
         return Err(advise(
@@ -166,7 +166,7 @@ fn join(parts: &[Part], record: &Record, layer: usize, place: &Path) -> Result<(
         let from = part.folder.join(file);
         let start = start_of_rows(&from, part.rows.len(), shape, record.dtype)?;
         let mut copy = || -> Result<()> {
-            let mut from = File::open(&from)?;
+            let mut from = plain_file::open(&from)?;
             from.seek(SeekFrom::Start(start))?;
             let mut row = part.rows.start;
             while row < part.rows.end {

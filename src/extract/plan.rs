@@ -9,6 +9,7 @@ use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;
 use super::stimuli::Stimuli;
 use crate::atomic_file::{free_space, lines, partial};
+use crate::confine::Landlock;
 use crate::device;
 use crate::error::advise;
 use crate::hash::sha256;
@@ -156,6 +157,7 @@ impl<'a> Plan<'a> {
             batch_size: self.resources.batch_size,
             precision: request.precision,
             exact: run.is_exact(request),
+            landlock: run.choice.is_exported().then(Landlock::here),
             image_origin: stimuli.images.origin.clone(),
             exif_orientation: stimuli.images.reading.upright,
             max_pixels: stimuli.images.reading.max_pixels,

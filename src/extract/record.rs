@@ -3,6 +3,7 @@
 use super::request::Request;
 use super::sources::Sources;
 use crate::atomic_file::{self, partial};
+use crate::confine::Landlock;
 use crate::device::Precision;
 use crate::error::advise;
 use crate::images::{Origin, Preprocessing, Skipped};
@@ -56,6 +57,9 @@ pub struct Record {
     pub batch_size: usize,
     /// Whether each module was computed by itself, in PyTorch's order of operations.
     pub exact: bool,
+    /// How far the kernel confined the code of an exported network; none of one that is built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landlock: Option<Landlock>,
     /// Where the images come from.
     pub image_origin: Origin,
     /// Whether pictures were turned upright as their EXIF orientation says.

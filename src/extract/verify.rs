@@ -16,6 +16,7 @@ use crate::numbers::{count, count_of};
 use crate::observer::{Observer, ProgressOnly, Stopped};
 use crate::output::Dtype;
 use crate::parallel::parallel;
+use crate::plain_file;
 use crate::run::{is_run, row_count};
 use anyhow::{Context, Result, bail};
 use rand::SeedableRng;
@@ -79,7 +80,7 @@ fn fault(subject: &'static str, text: String) -> Check {
 
 /// images.txt and images.sha256 are those of the record.
 fn files_of_images(folder: &Path, record: &Record) -> Check {
-    let hash = |name: &str| fs::read_to_string(folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
+    let hash = |name: &str| plain_file::read_to_string(&folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
     let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
     let changed: Vec<&str> =
         files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect();
@@ -168,7 +169,7 @@ fn of_difference(folder: &Path, stimuli: &Stimuli, difference: &Difference) -> C
 }
 
 fn changed_images(folder: &Path, stimuli: &Stimuli) -> String {
-    let before = fs::read_to_string(folder.join("images.sha256")).unwrap_or_default();
+    let before = plain_file::read_to_string(&folder.join("images.sha256")).unwrap_or_default();
     let by_name = |lines: &str| -> BTreeMap<String, String> {
         let parts = lines.lines().filter_map(|line| line.split_once("  "));
         parts.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()

@@ -1,8 +1,10 @@
 //! Images that stand for one thing: the conditions of an experiment, of which each has several images.
 
+use crate::csv_cell::guard;
 use crate::error::advise;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -65,7 +67,7 @@ impl Conditions {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["condition", "image"])?;
         for (image, &condition) in images.iter().zip(&self.of_image) {
-            csv.write_record([&self.ids[condition], image])?;
+            csv.write_record([guard(&self.ids[condition]), guard(image)].map(Cow::into_owned))?;
         }
         Ok(String::from_utf8(csv.into_inner()?)?)
     }

@@ -4,10 +4,10 @@ use super::formats::{Contents, FORMATS, Format, LookedAt, Opened, Reading, Unrea
 use super::orientation::{turned_size, upright};
 use super::rgb::{Rgb, Window};
 use crate::error::{advise, text_of};
+use crate::plain_file;
 use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use std::cell::Cell;
-use std::fs::File;
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -28,7 +28,7 @@ const HEADER: u64 = 64 * 1024;
 
 /// Reads the size of the image at `path` and fails where decoding would fail for sure.
 pub(super) fn check_header(path: &Path, reading: &Reading) -> Result<Header> {
-    let mut file = File::open(path).with_context(|| cannot_read(path))?;
+    let mut file = plain_file::open(path).with_context(|| cannot_read(path))?;
     let mut bytes = Vec::new();
     file.by_ref().take(HEADER).read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
     let format = format(path, &bytes)?;
@@ -48,7 +48,7 @@ pub fn decode(path: &Path, reading: &Reading, looked_at: &dyn Fn(usize, usize) -
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| cannot_read(path))
+    plain_file::read(path).with_context(|| cannot_read(path))
 }
 
 /// The same of a file whose `bytes` were read.

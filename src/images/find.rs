@@ -1,7 +1,9 @@
 //! Where images are looked for: in folders, or in a list of paths.
 
 use super::formats::FORMATS;
+use crate::csv_cell::unguard;
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
@@ -128,7 +130,7 @@ fn id(path: &Path) -> Result<String> {
 /// The files that `list` names, in its order, as often as it names them; relative paths begin at `root`. A `.csv` or `.tsv`
 /// file has a path a row, in the column [`COLUMNS`] names; any other a path a line.
 pub fn in_list(list: &Path, root: &Path) -> Result<Found> {
-    let text = std::fs::read_to_string(list).map_err(|error| {
+    let text = plain_file::read_to_string(list).map_err(|error| {
         advise(format!("cannot read the list `{}`: {error}", list.display()), "name a text or .csv file with a path a line")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -183,6 +185,6 @@ fn column(list: &Path, text: &str, delimiter: u8) -> Result<Vec<String>> {
         };
         return Err(advise(format!("`{}` has no column of paths; its columns are {columns}", list.display()), hint));
     };
-    let paths = reader.records().map(|record| Ok(record?.get(at).unwrap_or_default().to_owned()));
+    let paths = reader.records().map(|record| Ok(unguard(record?.get(at).unwrap_or_default()).to_owned()));
     paths.collect::<Result<_, csv::Error>>().with_context(broken)
 }

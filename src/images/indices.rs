@@ -4,6 +4,7 @@ use super::decode::cannot_read;
 use super::stack::is_npy;
 use crate::error::advise;
 use crate::npy;
+use crate::plain_file;
 use anyhow::{Context, Result, bail};
 use ndarray::Array1;
 use ndarray_npy::read_npy;
@@ -39,7 +40,7 @@ pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
 
 fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     if !is_npy(path) {
-        let text = std::fs::read_to_string(path).with_context(|| cannot_read(path))?;
+        let text = plain_file::read_to_string(path).with_context(|| cannot_read(path))?;
         let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
         return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
     }

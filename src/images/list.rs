@@ -13,6 +13,7 @@ use crate::numbers::count;
 use crate::parallel::parallel;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Which images a user asks for.
@@ -228,6 +229,15 @@ impl ImageList {
             format!("without a crop the images differ in size: {}, {}", text(0), text(other)),
             "images go through the network together: crop them, or bring them to one size with --squash",
         ))
+    }
+
+    /// What has to be read for the images: the folders that they lie in, and files that are links. A stack is open.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let Pixels::Files { paths, .. } = &self.pixels else { return Vec::new() };
+        let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+        // A folder may be called nothing, and be the one that we are in.
+        let folders = folders.into_iter().map(|folder| if folder == "" { Path::new(".") } else { folder });
+        folders.chain(paths.iter().map(PathBuf::as_path).filter(|path| path.is_symlink())).map(Path::to_owned).collect()
     }
 
     /// Width and height of image `i` in pixels.

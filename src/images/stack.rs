@@ -4,12 +4,12 @@
 use super::decode::cannot_read;
 use super::rgb::Rgb;
 use crate::error::{advise, text_of};
+use crate::plain_file;
 use anyhow::{Context, Result, ensure};
 use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
 use memmap2::Mmap;
 use ndarray::ArrayView4;
 use ndarray_npy::ViewNpyExt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -41,13 +41,13 @@ pub fn is_stack(path: &Path) -> bool {
 
 pub fn is_npy(path: &Path) -> bool {
     let mut start = [0; 6];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"\x93NUMPY"
+    plain_file::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"\x93NUMPY"
 }
 
 impl Stack {
     /// Opens the array at `path`; in an HDF5 file the one called `dataset`, or the only one that can hold images.
     pub fn open(path: &Path, dataset: Option<&str>) -> Result<Stack> {
-        File::open(path).with_context(|| cannot_read(path))?;
+        plain_file::open(path).with_context(|| cannot_read(path))?;
         match (is_npy(path), dataset) {
             (true, Some(_)) => Err(advise("--dataset is for HDF5 files", "a .npy file holds one array: leave it out")),
             (true, None) => Stack::npy(path),
@@ -57,7 +57,7 @@ impl Stack {
     }
 
     fn npy(path: &Path) -> Result<Stack> {
-        let file = File::open(path).with_context(|| cannot_read(path))?;
+        let file = plain_file::open(path).with_context(|| cannot_read(path))?;
         // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
         // process by a signal, as any program that maps files.
         let map = unsafe { Mmap::map(&file) }.with_context(|| cannot_read(path))?;

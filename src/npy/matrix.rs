@@ -3,12 +3,12 @@
 
 use super::{F16, ToF64, cannot_open, read};
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::Result;
 use bytemuck::Pod;
 use memmap2::Mmap;
 use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::{ViewElement, ViewNpyExt};
-use std::fs::File;
 use std::path::Path;
 
 /// A matrix `[N, D]`, in a file (memory-mapped) or in memory; further axes are flattened into `D`.
@@ -32,7 +32,7 @@ enum Values {
 impl Matrix {
     /// Opens the array `[N, …]` at `path`.
     pub fn open(path: &Path) -> Result<Matrix> {
-        let file = File::open(path).map_err(|error| cannot_open(path, error))?;
+        let file = plain_file::open(path).map_err(|error| cannot_open(path, error))?;
         // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
         // process by a signal, as any program that maps files; it is not changed by this one.
         let map = unsafe { Mmap::map(&file) }.map_err(|error| cannot_open(path, error))?;

@@ -6,6 +6,7 @@ pub use matrix::Matrix;
 
 use crate::atomic_file;
 use crate::error::advise;
+use crate::plain_file;
 use anyhow::Result;
 use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayD;
@@ -13,7 +14,6 @@ use ndarray_npy::{
     ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, ViewDataError, ViewElement, WritableElement, WriteNpyExt,
 };
 use py_literal::Value;
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ type ReadAs = fn(Open) -> Result<ArrayD<f64>, ReadNpyError>;
 
 /// Reads an array of any numeric or boolean type as float64, row by row; one in Fortran order is turned.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
-    read_from(&|| Ok(Box::new(BufReader::new(File::open(path)?))), path)
+    read_from(&|| Ok(Box::new(BufReader::new(plain_file::open(path)?))), path)
 }
 
 /// The same from memory; in messages it is called `name`.
@@ -80,7 +80,7 @@ fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
 
 fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
     let mut start = [0; 2];
-    let is_zip = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK";
+    let is_zip = plain_file::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK";
     let hint = match is_zip {
         true => "it is an .npz archive: save the one array with `np.save`",
         false => "write it with `np.save`, or copy it again",

@@ -6,6 +6,7 @@
 mod npy;
 
 use crate::atomic_file::partial;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -101,9 +102,9 @@ impl RowFile {
                 if !partial.exists() {
                     std::fs::rename(path, &partial)?;
                 }
-                return Ok(File::options().write(true).open(&partial)?);
+                return Ok(plain_file::open_own(&partial, File::options().write(true))?);
             }
-            let file = File::create(&partial)?;
+            let file = plain_file::create(&partial)?;
             file.set_len(end + trailer.len() as u64)?;
             file.write_all_at(&header, 0)?;
             Ok(file)

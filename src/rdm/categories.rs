@@ -3,7 +3,9 @@
 use super::design::Labels;
 use super::{ids, pairs_of};
 use crate::arrays;
+use crate::csv_cell::unguard;
 use crate::error::{Advice, advise};
+use crate::plain_file;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -67,9 +69,9 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
         hint: "give lines of `ID,category`, or of a category each".into(),
     };
     let mut table = csv::ReaderBuilder::new();
-    let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path)).from_path(path);
-    let mut reader = reader.with_context(problem)?;
-    let cells = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
+    let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path));
+    let mut reader = reader.from_reader(plain_file::open(path).with_context(problem)?);
+    let cells = |record: csv::StringRecord| record.iter().map(|cell| unguard(cell).to_owned()).collect();
     reader.records().map(|record| Ok(cells(record.with_context(problem)?))).collect()
 }
 

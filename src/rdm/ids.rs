@@ -1,6 +1,7 @@
 //! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
 
 use crate::error::advise;
+use crate::plain_file;
 use crate::{arrays, atomic_file};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -14,12 +15,12 @@ pub fn beside(path: &Path) -> PathBuf {
 /// The IDs of `n` stimuli of the file `path`: those beside it, or those of the run whose folder it lies in.
 pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
     let own = beside(path);
-    if own.is_file() {
+    if own.exists() {
         return read_for(&own, n).map(Some);
     }
     let run = path.parent().unwrap_or(path);
     let images = run.join("images.txt");
-    if !run.join("run.json").is_file() || !images.is_file() {
+    if !run.join("run.json").is_file() || !images.exists() {
         return Ok(None);
     }
     Ok(Some(read(&images)?).filter(|ids| ids.len() == n))
@@ -27,7 +28,7 @@ pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
 
 /// Reads IDs, one a line.
 pub fn read(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = plain_file::read_to_string(path).map_err(|error| {
         advise(format!("cannot read `{}`: {error}", path.display()), "give a text file (UTF-8) with one name a line")
     })?;
     // Editors put a mark before the first letter.

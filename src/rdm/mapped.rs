@@ -2,11 +2,12 @@
 #![allow(unsafe_code)] // a memory map, reasoned at the one place
 
 use crate::atomic_file::partial;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use memmap2::MmapMut;
 use ndarray::IxDyn;
 use ndarray_npy::write_zeroed_npy;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ impl MappedFile {
     /// Creates the file with room for an array of this shape.
     pub(super) fn create(path: &Path, shape: &[usize]) -> Result<MappedFile> {
         let create = || -> Result<MappedFile> {
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(partial(path))?;
+            let file = plain_file::create(&partial(path))?;
             write_zeroed_npy::<f32, _>(&file, IxDyn(shape))?;
             // A page for which the disk has no room would end the process when it is written to.
             match fs4::FileExt::allocate(&file, file.metadata()?.len()) {

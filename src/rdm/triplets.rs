@@ -3,6 +3,7 @@
 
 use super::{Rdms, pair};
 use crate::error::advise;
+use crate::plain_file;
 use crate::{arrays, npy};
 use anyhow::Result;
 use std::collections::HashMap;
@@ -53,7 +54,7 @@ impl Triplets {
 }
 
 fn of_text(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
-    let text = std::fs::read_to_string(path)
+    let text = plain_file::read_to_string(path)
         .map_err(|error| advise(format!("cannot read `{}`: {error}", path.display()), format!("{SHAPE}, as text in UTF-8")))?;
     // Editors put a mark before the first letter.
     let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);

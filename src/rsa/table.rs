@@ -2,8 +2,10 @@
 
 use super::{Analysis, Bootstrap, Ceiling, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
+use crate::csv_cell::guard;
 use crate::error::advise;
 use crate::npy;
+use crate::plain_file;
 use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -185,7 +187,7 @@ impl Table {
 
     /// Reads the scores in the `.json` file at `path`.
     pub(crate) fn read(path: &Path) -> Result<Vec<Score>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = plain_file::read_to_string(path).map_err(|error| {
             advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
         })?;
         let scores: Vec<Score> = serde_json::from_str(&text).map_err(|error| {
@@ -223,7 +225,11 @@ pub(crate) fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
     for row in rows {
         csv.serialize(row)?;
     }
-    Ok(csv.into_inner()?)
+    let mut guarded = csv::Writer::from_writer(Vec::new());
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(csv.into_inner()?.as_slice()).records() {
+        guarded.write_record(record?.iter().map(|cell| guard(cell).into_owned()))?;
+    }
+    Ok(guarded.into_inner()?)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::plan::{Plan, Set};
 use crate::atomic_file;
+use crate::csv_cell::guard;
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories, what_target};
 use crate::rdm::{Pooling, Rdms, average};
@@ -143,7 +144,7 @@ fn scores<'a>(scenes: &'a [Scene]) -> impl Iterator<Item = (&'a str, &'a Score)>
 fn cell(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => guard(text).into_owned(),
         other => other.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use crate::atomic_file;
+use crate::plain_file;
 use crate::rsa::read_targets;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -71,11 +72,11 @@ impl Inputs {
 }
 
 fn read(out: &Path) -> Option<Inputs> {
-    serde_json::from_slice(&std::fs::read(out.join(FILE)).ok()?).ok()
+    serde_json::from_slice(&plain_file::read(&out.join(FILE)).ok()?).ok()
 }
 
 fn update(hash: &mut Sha256, path: &Path) -> Result<()> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let bytes = plain_file::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     hash.update((bytes.len() as u64).to_le_bytes());
     hash.update(bytes);
     Ok(())

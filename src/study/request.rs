@@ -5,6 +5,7 @@ use crate::device::Preference;
 use crate::error::advise;
 use crate::extract::{self, Overrides};
 use crate::images::AverageBy;
+use crate::plain_file;
 use crate::readout::{Readout, Tokens};
 use crate::rsa::{self, Comparison, Over};
 use crate::weights::Weights;
@@ -147,7 +148,7 @@ impl OneOf<'_> for Network {
 impl Study {
     /// Reads the file at `path`; paths in it are made to begin where it lies.
     pub fn read(path: &Path) -> Result<Study> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = plain_file::read_to_string(path).map_err(|error| {
             advise(
                 format!("cannot read `{}`: {error}", path.display()),
                 "name the file that describes the study; the README has one",

@@ -7,6 +7,7 @@
 mod foreign;
 mod nesting;
 
+use crate::plain_file;
 use anyhow::{Context, Result, anyhow};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
@@ -78,7 +79,7 @@ unsafe extern "C" {
 /// The zip archive at `path`, in which PyTorch stores networks and weights. It begins where the file does: told so, `zip` does
 /// not look for another beginning, and finds none by mistake.
 pub fn archive(path: &Path) -> Result<ZipArchive<File>> {
-    Ok(ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, File::open(path)?)?)
+    Ok(ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, plain_file::open(path)?)?)
 }
 
 /// A network or the weights of one, opened.

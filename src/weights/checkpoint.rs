@@ -6,6 +6,7 @@
 
 use crate::error::{Advice, advise};
 use crate::nn::StateDict;
+use crate::plain_file;
 use crate::torchscript::{Script, archive, on_large_stack};
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
@@ -79,7 +80,7 @@ impl Checkpoint {
 }
 
 fn open(path: &Path) -> Result<Checkpoint> {
-    let mut file = File::open(path)?;
+    let mut file = plain_file::open(path)?;
     let mut start = [0; 4];
     match file.read_exact(&mut start) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!("it has no more than {} bytes", file.metadata()?.len()),

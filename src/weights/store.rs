@@ -4,6 +4,7 @@ use super::download::{Patience, Progress, download};
 use crate::atomic_file::{self, partial, with_ending};
 use crate::error::{Advice, advise};
 use crate::hash::{sha256, sha256_of_file};
+use crate::plain_file;
 use crate::registry::Choice;
 use anyhow::{Context, Result};
 use std::env;
@@ -137,7 +138,7 @@ impl Store {
             fs::remove_file(&arrived).ok();
             return Err(unexpected(choice, source, &sha256));
         }
-        File::open(&arrived)?.sync_all()?;
+        plain_file::open(&arrived)?.sync_all()?;
         atomic_file::write(&record(place), format!("{sha256}\n").as_bytes())?;
         fs::rename(&arrived, place).with_context(|| format!("cannot write `{}`", place.display()))?;
         Ok(Found { path: place.to_owned(), sha256 })
@@ -178,7 +179,7 @@ fn record(place: &Path) -> PathBuf {
 }
 
 fn recorded(place: &Path) -> Option<String> {
-    fs::read_to_string(record(place)).ok().map(|hash| hash.trim().to_owned())
+    plain_file::read_to_string(&record(place)).ok().map(|hash| hash.trim().to_owned())
 }
 
 fn is_expected(choice: &Choice, recorded: Option<&str>, found: &str) -> bool {

@@ -185,3 +185,65 @@ fn a_network_without_an_end_ends_at_a_signal_and_in_the_middle_of_a_batch_at_the
     assert!(!ends_after("waits", 1));
     assert!(ends_after("waits", 2));
 }
+
+/// Of the threads of process `id`: whether each gave up rights.
+fn confined(id: u32) -> Vec<bool> {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten();
+    let statuses = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+    statuses.map(|status| status.contains("NoNewPrivs:\t1")).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_that_run_code_of_others_gave_up_rights_and_the_run_says_so() {
+    let lab = lab(&["small", "endless", "waits"]);
+    lab.succeed("extract --model nets/small.pt --images images");
+    let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/small/run.json")).unwrap();
+    if record["landlock"] == "missing" {
+        // Then no rights can be given up, and that it says so is all there is to see.
+        return;
+    }
+    assert!(["enforced", "partly-enforced"].map(serde_json::Value::from).contains(&record["landlock"]), "{record}");
+    lab.succeed("extract --model alexnet --weights random --images images");
+    let built_in: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/alexnet.random-0/run.json")).unwrap();
+    assert!(built_in.get("landlock").is_none());
+    // While layers are looked at, and in the workers.
+    for name in ["endless", "waits"] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
+            .args(format!("extract --model nets/{name}.pt --images images --workers 2 --batch-size 3").split(' '))
+            .current_dir(lab.path("."))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let wanted = if name == "endless" { 1 } else { 2 };
+        let begin = Instant::now();
+        while confined(process.id()).iter().filter(|is| **is).count() < wanted {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{name}: {:?}", confined(process.id()));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The one that writes records and RDMs kept its own.
+        assert!(confined(process.id()).contains(&false));
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+}
+
+#[test]
+fn images_behind_links_and_in_many_folders_are_read_by_code_of_others() {
+    let lab = lab(&["small"]);
+    lab.succeed("extract --model nets/small.pt --images images --out plain");
+    fs::create_dir_all(lab.path("elsewhere/deep")).unwrap();
+    fs::rename(lab.path("images/b/three.png"), lab.path("elsewhere/deep/x.png")).unwrap();
+    std::os::unix::fs::symlink(lab.path("elsewhere/deep/x.png"), lab.path("images/b/three.png")).unwrap();
+    fs::rename(lab.path("images/a"), lab.path("elsewhere/a")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/a", lab.path("images/a")).unwrap();
+    lab.succeed("extract --model nets/small.pt --images images --out linked");
+    let ids = fs::read_to_string(lab.path("plain/small/images.txt")).unwrap();
+    fs::write(lab.path("images/list.txt"), ids).unwrap();
+    lab.succeed("extract --model nets/small.pt --image-list images/list.txt --out listed");
+    let file = |out: &str| {
+        lab.bytes(&format!("{out}/small/{}", lab.names("plain/small").iter().find(|name| name.ends_with(".npy")).unwrap()))
+    };
+    assert_eq!(file("plain"), file("linked"));
+    assert_eq!(file("plain"), file("listed"));
+}

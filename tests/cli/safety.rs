@@ -271,3 +271,129 @@ fn what_is_not_utf8_is_made_or_refused_by_name() {
     assert!(lab.path("").join(odd).join("cornet-z.random-0/V1.rdm.npy").is_file());
     assert!(String::from_utf8_lossy(&extract("--image-list").stderr).contains("is not UTF-8, and cannot be recorded"));
 }
+
+/// Puts a link to `target`, or a pipe, in the place of `file`.
+fn replace(lab: &Lab, file: &str, target: Option<&str>) {
+    fs::remove_file(lab.path(file)).ok();
+    match target {
+        Some(target) => std::os::unix::fs::symlink(target, lab.path(file)).unwrap(),
+        None => assert!(Command::new("mkfifo").arg(lab.path(file)).status().unwrap().success()),
+    }
+}
+
+#[test]
+fn pipes_and_devices_in_the_place_of_files_are_refused_and_do_not_hang() {
+    let lab = Lab::new();
+    lab.succeed(EXTRACT);
+    let run = "activations/cornet-z.random-0";
+    let kept: Vec<_> = lab.names(run).into_iter().map(|name| (lab.bytes(&format!("{run}/{name}")), name)).collect();
+    let commands = [
+        ("decoder.avgpool.npy", vec![format!("verify {run}"), format!("rdm {run} --out out.npy"), format!("cka {run} {run}")]),
+        ("decoder.avgpool.rdm.npy", vec![format!("verify {run}"), "rsa --behavior rdm.npy".into(), "plot rdm".into()]),
+        ("images.txt", vec![format!("verify {run}"), "rsa --behavior rdm.npy".into(), format!("cka {run} {run}")]),
+        ("run.json", vec![format!("verify {run}"), "rsa --behavior rdm.npy".into(), format!("resume {run}")]),
+    ];
+    for (file, commands) in commands {
+        for target in [Some("/dev/zero"), None] {
+            replace(&lab, &format!("{run}/{file}"), target);
+            fs::write(lab.path("rdm.npy"), &kept.iter().find(|(_, name)| name == "decoder.avgpool.rdm.npy").unwrap().0).unwrap();
+            for command in &commands {
+                let outcome = lab.run(command);
+                assert_eq!(outcome.code, Some(1), "{file} {target:?} {command}: {outcome}");
+            }
+        }
+        let (bytes, name) = kept.iter().find(|(_, name)| name == file).unwrap();
+        fs::remove_file(lab.path(&format!("{run}/{name}"))).unwrap();
+        fs::write(lab.path(&format!("{run}/{name}")), bytes).unwrap();
+    }
+    lab.succeed(&format!("verify {run}"));
+    // What a user names is refused with the reason.
+    for target in [Some("/dev/zero"), None] {
+        replace(&lab, "given", target);
+        let reason = if target.is_some() { "it is a device" } else { "it is a pipe" };
+        for command in [
+            "extract --model alexnet --weights random --image-list given",
+            "extract --model alexnet --weights random --images images --registry given",
+            "extract --model alexnet --weights given --images images",
+            "rsa --behavior given",
+            "rdm given --out out.npy",
+            "rdm --from-triplets given --out out.npy",
+            "rdm categories given --out out.npy",
+            "study given",
+        ] {
+            let said = lab.fail(command);
+            assert!(said.contains(reason), "{command}: {said}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_through_links_that_others_left() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --layer V1 --out whole"));
+    let run = "activations/cornet-z.random-0";
+    let begun = |link: &str, hard: bool| {
+        fs::remove_dir_all(lab.path("activations")).ok();
+        fs::create_dir(lab.path("activations")).unwrap();
+        // As it is a moment after it was begun.
+        fs::create_dir(lab.path(&format!("{run}.partial"))).unwrap();
+        for name in ["V1.npy", "images.txt", "images.sha256", "run.json"] {
+            let to = if name == "V1.npy" { "V1.npy.partial" } else { name };
+            fs::copy(lab.path("whole/cornet-z.random-0").join(name), lab.path(&format!("{run}.partial/{to}"))).unwrap();
+        }
+        edit(&lab, &format!("{run}.partial"), |record| record["complete"] = false.into());
+        fs::write(lab.path(&format!("{run}.partial/done.txt")), "rows 0 2\n").unwrap();
+        fs::write(lab.path("victim"), "precious").unwrap();
+        fs::remove_file(lab.path(link)).ok();
+        match hard {
+            true => fs::hard_link(lab.path("victim"), lab.path(link)).unwrap(),
+            false => std::os::unix::fs::symlink(lab.path("victim"), lab.path(link)).unwrap(),
+        }
+    };
+    for hard in [false, true] {
+        for link in [
+            format!("{run}.partial/V1.npy.partial"),
+            format!("{run}.partial/done.txt"),
+            format!("{run}.partial/run.json.partial"),
+            format!("{run}.partial/V1.rdm.npy.partial"),
+            format!("{run}.lock"),
+            format!("{run}.gate.lock"),
+        ] {
+            for command in [EXTRACT.to_owned() + " --layer V1", format!("resume {run}")] {
+                begun(&link, hard);
+                let outcome = lab.run(&command);
+                assert_eq!(fs::read_to_string(lab.path("victim")).unwrap(), "precious", "{link} {command}: {outcome}");
+            }
+        }
+    }
+    // An output takes the place of a link, too, that stands where it is written first.
+    fs::write(lab.path("victim"), "precious").unwrap();
+    std::os::unix::fs::symlink("victim", lab.path("out.npy.partial")).unwrap();
+    lab.succeed("rdm whole/cornet-z.random-0/V1.npy --out out.npy");
+    assert_eq!(fs::read_to_string(lab.path("victim")).unwrap(), "precious");
+}
+
+#[test]
+fn no_cell_is_a_formula_and_names_come_back() {
+    let lab = Lab::new();
+    for name in ["=1+1", "@home", "-x", "'=y"] {
+        lab.copy_image("palette.png", &format!("images/{name}/a.png"));
+    }
+    lab.succeed(&format!("{EXTRACT} --average-by folder --layer V1"));
+    let table = fs::read_to_string(lab.path("activations/cornet-z.random-0/conditions.csv")).unwrap();
+    for line in ["'=1+1,'=1+1/a.png", "'@home,'@home/a.png", "'-x,'-x/a.png", "''=y,''=y/a.png"] {
+        assert!(table.contains(line), "{table}");
+    }
+    lab.succeed("rdm convert activations/cornet-z.random-0/V1.rdm.npy t.csv");
+    let table = fs::read_to_string(lab.path("t.csv")).unwrap();
+    assert!(!table.lines().flat_map(|line| line.split(',')).any(|cell| cell.starts_with(['=', '@'])), "{table}");
+    lab.succeed("rdm convert t.csv back.npy");
+    let ids = fs::read_to_string(lab.path("back.ids.txt")).unwrap();
+    assert_eq!(ids, fs::read_to_string(lab.path("activations/cornet-z.random-0/images.txt")).unwrap());
+    // Scores name models and targets.
+    fs::copy(lab.path("back.npy"), lab.path("=2*3.npy")).unwrap();
+    fs::copy(lab.path("back.ids.txt"), lab.path("=2*3.ids.txt")).unwrap();
+    lab.succeed("rsa --behavior =2*3.npy --permutations 10");
+    let scores = fs::read_to_string(lab.path("rsa.csv")).unwrap();
+    assert!(scores.contains("\n'=2*3,") && !scores.contains("\n="), "{scores}");
+}

@@ -3,9 +3,9 @@
 use super::dry_run::NOT_TWO;
 use super::operators;
 use crate::error::{Advice, advise, text_of};
+use crate::plain_file;
 use crate::torchscript::{self, Script, torch_release};
 use anyhow::{Context, Error, Result};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -49,7 +49,7 @@ pub fn open(path: &Path) -> Result<Script> {
 pub fn check_kind(path: &Path) -> Result<()> {
     let unreadable = || format!("cannot read `{}`", path.display());
     let mut start = [0; 4];
-    let is_zip = File::open(path).with_context(unreadable)?.read_exact(&mut start).is_ok() && start.starts_with(b"PK");
+    let is_zip = plain_file::open(path).with_context(unreadable)?.read_exact(&mut start).is_ok() && start.starts_with(b"PK");
     if !is_zip {
         return Err(advise(
             format!("`{}` holds no network of TorchScript", path.display()),

@@ -11,6 +11,7 @@ mod operators;
 pub use card::Card;
 
 use super::model::Network;
+use crate::confine::confine;
 use crate::error::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};
@@ -45,7 +46,12 @@ fn identity(path: &Path) -> Result<Identity> {
 impl Exported {
     /// Opens the file at `path`, and brings its network to `device` with numbers of this kind.
     pub fn open(path: &Path, like: (Kind, Device)) -> Result<Exported> {
+        if like.1.is_cuda() {
+            // What CUDA does first, it does before rights are given up.
+            drop(Tensor::f_zeros([1], like)?);
+        }
         on_large_stack(|| {
+            confine(&[path.to_owned()])?;
             let identity = identity(path)?;
             // Refuses files of another kind.
             let mut card = Card::read(path)?;
@@ -108,7 +114,10 @@ impl Network for Exported {
 
     /// Runs three images, for nobody knows the shapes otherwise.
     fn trace(&self, size: [usize; 2]) -> Result<Trace> {
-        on_large_stack(|| dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error)))
+        on_large_stack(|| {
+            confine(&[])?;
+            dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error))
+        })
     }
 
     fn run(&self, plan: &Plan, images: &Tensor, _: bool, keep: &mut Keep) -> Result<()> {

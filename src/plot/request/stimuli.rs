@@ -2,6 +2,7 @@
 
 use super::Shown;
 use super::sources::Sources;
+use crate::csv_cell::guard;
 use crate::error::advise;
 use crate::images::{Interpolation, Preprocessing, Reading, Size, decode};
 use crate::numbers::count;
@@ -103,7 +104,7 @@ impl Drawn {
             record.extend(self.ids.as_ref().map(|ids| ids[position].clone()));
             record.extend(groups.iter().map(|(_, groups)| groups.names[groups.of[position]].clone()));
             record.extend(columns.iter().map(|(_, values)| values[position].to_string()));
-            csv.write_record(&record)?;
+            csv.write_record(record.iter().map(|cell| guard(cell).into_owned()))?;
         }
         Ok(csv.into_inner()?)
     }
