@@ -15,7 +15,6 @@
 pub mod arrays;
 pub mod atomic_file;
 mod confine;
-mod csv_cell;
 pub mod device;
 pub mod error;
 pub mod extract;
@@ -39,5 +38,6 @@ pub mod registry;
 pub mod rsa;
 pub mod run;
 pub mod study;
+pub mod text;
 mod torchscript;
 pub mod weights;

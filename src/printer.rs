@@ -2,11 +2,11 @@
 
 use crate::interrupt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use thingsvision::error::{hint_of, text_of};
 use thingsvision::observer::{Observer, Progress, Stage};
+use thingsvision::text::shown;
 
 /// Prints, or keeps quiet.
 #[derive(Debug, Clone, Copy)]
@@ -103,19 +103,6 @@ impl Drop for Bar {
 /// A line to stderr. That nobody reads it must not end a run.
 fn say(text: &str) {
     writeln!(io::stderr(), "{}", shown(text)).ok();
-}
-
-/// `text` without what would steer a terminal or turn the order of letters, for names in it may be anybody's: such characters are
-/// shown as `\u{1b}`. Lines stay.
-fn shown(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(steers) {
-        return text.into();
-    }
-    text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 /// Prints an error with its hint, if it has one.

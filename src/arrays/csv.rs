@@ -2,8 +2,8 @@
 
 use super::{Labelled, array, bytes, kind};
 use crate::atomic_file;
-use crate::csv_cell::{guard, unguard};
 use crate::error::advise;
+use crate::text::{guard, unguard};
 use anyhow::{Context, Result};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Images that stand for one thing: the conditions of an experiment, of which each has several images.
 
-use crate::csv_cell::guard;
 use crate::error::advise;
+use crate::text::guard;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

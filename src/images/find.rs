@@ -1,9 +1,9 @@
 //! Where images are looked for: in folders, or in a list of paths.
 
 use super::formats::FORMATS;
-use crate::csv_cell::unguard;
 use crate::error::advise;
 use crate::plain_file;
+use crate::text::unguard;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};

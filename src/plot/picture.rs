@@ -2,6 +2,7 @@
 
 use super::colours::{Colour, INK};
 use super::font;
+use crate::text::shown;
 use std::sync::Arc;
 
 /// Shapes on a white ground, the first at the bottom. Units are CSS pixels, y grows downwards.
@@ -59,7 +60,8 @@ pub struct Raster {
 impl Text {
     /// Plain dark text that begins at a place.
     pub fn new(x: f64, y: f64, size: f64, text: impl Into<String>) -> Text {
-        Text { x, y, text: text.into(), size, bold: false, colour: INK, anchor: Anchor::Start, angle: 0.0 }
+        let text = shown(&text.into()).into_owned();
+        Text { x, y, text, size, bold: false, colour: INK, anchor: Anchor::Start, angle: 0.0 }
     }
 
     pub fn anchored(self, anchor: Anchor) -> Text {

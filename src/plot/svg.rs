@@ -3,6 +3,7 @@
 use super::colours::Colour;
 use super::font;
 use super::picture::{Picture, Shape, Text};
+use crate::text::shown;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -115,17 +116,17 @@ fn number(value: f64) -> String {
     if short == "-0" { "0".into() } else { short.to_owned() }
 }
 
-/// Text for an element or an attribute of XML or HTML. Characters that XML does not allow are left out.
+/// Text for an element or an attribute of XML or HTML, [shown] so that it steers no page. Characters that XML does not allow are left out.
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in shown(text).chars() {
         match character {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             '\n' | '\t' => escaped.push(' '),
-            control if control.is_control() || matches!(control, '\u{fffe}' | '\u{ffff}') => {}
+            '\u{fffe}' | '\u{ffff}' => {}
             other => escaped.push(other),
         }
     }
@@ -141,9 +142,9 @@ mod tests {
         let mut picture = Picture::new(100.0, 50.0);
         picture.write(Text::new(0.0, 20.0, 10.0, "aa<b&\"\u{1}"));
         let svg = svg(&picture, "a & b");
-        // With the box that stands for what the font lacks.
-        assert_eq!(svg.matches("<path id=").count(), 6);
-        assert!(svg.contains("<title>a &amp; b</title>") && svg.contains("aria-label=\"aa&lt;b&amp;&quot;\""), "{svg}");
+        // a, b, <, &, ", \, u, {, 1, }
+        assert_eq!(svg.matches("<path id=").count(), 10);
+        assert!(svg.contains("<title>a &amp; b</title>") && svg.contains("aria-label=\"aa&lt;b&amp;&quot;\\u{1}\""), "{svg}");
         assert!(resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).is_ok());
     }
 

@@ -3,9 +3,9 @@
 use super::design::Labels;
 use super::{ids, pairs_of};
 use crate::arrays;
-use crate::csv_cell::unguard;
 use crate::error::{Advice, advise};
 use crate::plain_file;
+use crate::text::unguard;
 use anyhow::{Context, Result};
 use std::path::Path;
 

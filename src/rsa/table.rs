@@ -2,10 +2,10 @@
 
 use super::{Analysis, Bootstrap, Ceiling, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
-use crate::csv_cell::guard;
 use crate::error::advise;
 use crate::npy;
 use crate::plain_file;
+use crate::text::guard;
 use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};

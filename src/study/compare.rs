@@ -3,11 +3,11 @@
 
 use super::plan::{Plan, Set};
 use crate::atomic_file;
-use crate::csv_cell::guard;
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories, what_target};
 use crate::rdm::{Pooling, Rdms, average};
 use crate::rsa::{self, Analysed, Score, TargetRdm, analyse, csv, mean_and_deviation, of_run};
+use crate::text::guard;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::HashMap;

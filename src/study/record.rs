@@ -7,7 +7,7 @@ use crate::rsa::read_targets;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 const FILE: &str = "study.json";
 
@@ -60,8 +60,7 @@ impl Inputs {
     /// dataset that has another name now.
     pub(super) fn write(self, out: &Path, files: &[PathBuf]) -> Result<()> {
         for old in read(out).map(|before| before.files).unwrap_or_default() {
-            let is_plain = old.is_relative() && !old.components().any(|part| part == Component::ParentDir);
-            if is_plain && !files.contains(&out.join(&old)) {
+            if lies_in(&out.join(&old), out) && !files.contains(&out.join(&old)) {
                 std::fs::remove_file(out.join(old)).ok();
             }
         }
@@ -69,6 +68,12 @@ impl Inputs {
         let text = serde_json::to_string_pretty(&Inputs { files, ..self })? + "\n";
         atomic_file::write(&out.join(FILE), text.as_bytes())
     }
+}
+
+/// Whether the file lies in the folder, not behind a link: the list of files is anybody's word.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    let place = file.parent().and_then(|parent| parent.canonicalize().ok());
+    place.is_some_and(|place| folder.canonicalize().is_ok_and(|folder| place.starts_with(folder)))
 }
 
 fn read(out: &Path) -> Option<Inputs> {

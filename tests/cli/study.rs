@@ -222,3 +222,34 @@ fn mistakes_are_found_before_anything_runs() {
     hint: rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare
     "#);
 }
+
+#[test]
+fn names_in_a_study_steer_no_page_and_its_record_removes_nothing_elsewhere() {
+    let lab = lab();
+    let text = String::from_utf8(lab.bytes("study.toml")).unwrap();
+    fs::rename(lab.path("behavior.npy"), lab.path("@b<u>&\u{1b}\u{202e}.npy")).unwrap();
+    let odd = "@b<u>&\\u001b\\u202e.npy";
+    fs::write(lab.path("study.toml"), text.replace("behavior.npy", odd).replace("\"random:2\"", "\"random\"")).unwrap();
+    // A record of what a study made, as somebody else may write it.
+    fs::create_dir_all(lab.path("out")).unwrap();
+    fs::create_dir(lab.path("elsewhere")).unwrap();
+    fs::write(lab.path("elsewhere/precious"), "precious").unwrap();
+    std::os::unix::fs::symlink("../elsewhere", lab.path("out/link")).unwrap();
+    let files = serde_json::json!(["link/precious", "../elsewhere/precious", lab.path("elsewhere/precious"), "old.png"]);
+    let record = serde_json::json!({ "program": "thingsvision 0.1.0", "sha256": "", "files": files });
+    fs::write(lab.path("out/study.json"), record.to_string()).unwrap();
+    fs::write(lab.path("out/old.png"), "").unwrap();
+    lab.succeed("study study.toml");
+    assert_eq!(fs::read_to_string(lab.path("elsewhere/precious")).unwrap(), "precious");
+    assert!(!lab.path("out/old.png").exists());
+    let steers = |text: &str| text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}') || text.contains("<u>");
+    let mut looked_at = 0;
+    for name in lab.names("out").into_iter().filter(|name| [".html", ".svg", ".csv"].iter().any(|ending| name.ends_with(ending)))
+    {
+        let text = String::from_utf8(lab.bytes(&format!("out/{name}"))).unwrap();
+        assert!(name.ends_with(".csv") || !steers(&text), "{name}");
+        assert!(!name.ends_with(".csv") || text.contains(",'@b<u>") && !text.contains(",@b"), "{text}");
+        looked_at += 1;
+    }
+    assert!(looked_at >= 6, "{:?}", lab.names("out"));
+}

@@ -2,7 +2,6 @@
 
 use super::Shown;
 use super::sources::Sources;
-use crate::csv_cell::guard;
 use crate::error::advise;
 use crate::images::{Interpolation, Preprocessing, Reading, Size, decode};
 use crate::numbers::count;
@@ -12,6 +11,7 @@ use crate::plot::picture::Raster;
 use crate::plot::{Groups, categories, files};
 use crate::rdm::{Clusters, Labels, Rdms, aligned};
 use crate::rsa::run_and_layer;
+use crate::text::guard;
 use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

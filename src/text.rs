@@ -1,14 +1,27 @@
-//! Texts in tables that spreadsheets open: one that begins like a formula would be computed there.
+//! Names that others gave, where they are shown: to terminals and pages, which they must not steer, and to spreadsheets, which compute
+//! what begins like a formula.
 
 use std::borrow::Cow;
 
+/// `text` without what would steer a terminal or turn the order of letters: such characters are shown as `\u{1b}`. Lines stay.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return text.into();
+    }
+    text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
 /// `text` for a cell: with an apostrophe before `=`, `+`, `-`, `@`, a tab or a line end at its beginning, unless it is a number.
-pub fn guard(text: &str) -> Cow<'_, str> {
+pub(crate) fn guard(text: &str) -> Cow<'_, str> {
     if is_formula(text) && text.parse::<f64>().is_err() { format!("'{text}").into() } else { text.into() }
 }
 
 /// The text of which [`guard`] made the cell.
-pub fn unguard(cell: &str) -> &str {
+pub(crate) fn unguard(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(cell)
 }
 
