@@ -4,6 +4,7 @@
     python export_model.py torchvision:resnet50.IMAGENET1K_V1 resnet50.pt    # others, by their name
     python export_model.py timm:vit_small_patch14_dinov2.lvd142m dino.pt
     python export_model.py open_clip:ViT-B-32/openai clip.pt                 # the image tower
+    python export_model.py transformers:facebook/dinov2-base dinov2.pt       # of Hugging Face, by name or folder
     python export_model.py my_network.py:make_network mine.pt --resize 256 --crop 224 --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5
 
 `make_network` is a function without arguments that returns a torch.nn.Module; its input is a batch of images [N, 3, H, W].
@@ -13,6 +14,7 @@ prepared, which layer to take by default, the licence. It is loaded again and co
 
 import argparse
 import collections
+import collections.abc
 import contextlib
 import copy
 import dataclasses
@@ -27,6 +29,7 @@ import os
 import pathlib
 import pickle
 import re
+import shlex
 import sys
 import warnings
 
@@ -59,6 +62,8 @@ class Network:
     citation: str = ""
     # How its images are prepared; None if not known, a text that says why if thingsvision cannot do it.
     preprocessing: dict | str | None = None
+    # The same for other weights than the library's, if that differs.
+    preprocessing_of_others: dict | str | None = None
     # Height and width of its input.
     size: tuple[int, int] = (224, 224)
     tokens: str | None = None
@@ -142,6 +147,8 @@ def load(source, random: bool, seed: int, checkpoint, size) -> Network:
             network = own_file(pathlib.Path(library), named)
         else:
             raise ExportError(f"`{source}` names no network: write {', '.join(f'{each}:NAME' for each in LIBRARIES)} or FILE.py:FUNCTION")
+    if not pretrained and network.preprocessing_of_others:
+        network.preprocessing = network.preprocessing_of_others
     if random:
         network.weights = f"random, seed {seed}"
     if checkpoint:
@@ -178,6 +185,8 @@ def from_torchvision(named: str, pretrained: bool, size) -> Network:
         licence="BSD-3-Clause (torchvision's code; its weights may have terms of their own)",
         citation=f"torchvision, https://github.com/pytorch/vision; {weights.meta.get('recipe', '')}".removesuffix("; "),
         preprocessing=torchvision_preprocessing(weights.transforms()),
+        # As `thingsvision extract --weights FILE` has it: that of the first weights.
+        preprocessing_of_others=None if tag else torchvision_preprocessing(next(iter(all_weights)).transforms()),
         tokens="cls" if isinstance(model, torchvision.models.VisionTransformer) else None,
     )
     if not isinstance(network.preprocessing, str):
@@ -301,7 +310,86 @@ def open_clip_preprocessing(prepare: dict, sides) -> dict | str:
     return recipe(height, interpolation, height, prepare["mean"], prepare["std"])
 
 
-LIBRARIES = {"torchvision": from_torchvision, "timm": from_timm, "open_clip": from_open_clip}
+def from_transformers(named: str, pretrained: bool, size) -> Network:
+    import transformers
+
+    if size is not None:
+        raise ExportError("--size is not for transformers: their configuration says it")
+    transformers.logging.set_verbosity_error()
+    config = transformers.AutoConfig.from_pretrained(named)
+    # Of networks of two towers that of images, else the class whose weights they are.
+    towers = {"clip": "CLIPVisionModelWithProjection", "siglip": "SiglipVisionModel"}
+    maker = getattr(transformers, towers.get(config.model_type) or next(iter(config.architectures or []), "AutoModel"))
+    if pretrained:
+        model, said = maker.from_pretrained(named, output_loading_info=True)
+        if said["missing_keys"]:
+            raise ExportError(f"`{named}` has no weights for {', '.join(sorted(said['missing_keys']))}")
+    else:
+        make = maker.from_config if maker is transformers.AutoModel else maker._from_config
+        model = make(config.vision_config if config.model_type in towers else config)
+    if model.main_input_name != "pixel_values":
+        raise ExportError(f"`{named}` does not begin with images, but with {model.main_input_name}")
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(named)
+        preprocessing = transformers_preprocessing(processor)
+    except (OSError, ValueError):
+        preprocessing = None
+    network = Network(
+        model,
+        pathlib.PurePath(named).name,
+        library("transformers", transformers),
+        named if pathlib.Path(named).exists() else f"https://huggingface.co/{named}",
+        citation="transformers, https://github.com/huggingface/transformers",
+        preprocessing=preprocessing,
+        tokens=transformers_tokens(model),
+    )
+    side = getattr(getattr(config, "vision_config", config), "image_size", None)
+    if isinstance(preprocessing, dict):
+        network.size = input_size(network, preprocessing, None)
+    elif side:
+        network.size = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+    return network
+
+
+def transformers_preprocessing(processor) -> dict | str:
+    """What an image processor says that it does; it cuts out the middle as torchvision does."""
+    said = processor.to_dict()
+    flag = lambda name: said.get(f"do_{name}") is not False and said.get(f"do_{name}") is not None
+    if not flag("rescale") or not math.isclose(said.get("rescale_factor", 1 / 255), 1 / 255):
+        return f"its pixels are multiplied by {said.get('rescale_factor') if flag('rescale') else 1}, and not by 1/255"
+    if not flag("resize") or flag("pad") or said.get("do_reduce_labels"):
+        return "its processor does not resize, or pads"
+    size, crop = said["size"], said.get("crop_size") or {}
+    mean, std = (said["image_mean"], said["image_std"]) if flag("normalize") else ([0.0] * 3, [1.0] * 3)
+    # Pillow's numbers.
+    interpolation = {1: "lanczos", 2: "bilinear", 3: "bicubic"}.get(int(said["resample"]), f"Pillow's {said['resample']}")
+    if "crop_pct" in said and said["crop_pct"] is not None:
+        # ConvNeXt's: larger networks see the whole picture.
+        side = size["shortest_edge"]
+        resize, crop = ([side, side], None) if side >= 384 else (int(side / said["crop_pct"]), side)
+        return recipe(resize, interpolation, crop, mean, std)
+    if "shortest_edge" in size:
+        resize = size["shortest_edge"]
+    elif "height" in size and "width" in size:
+        resize = [size["height"], size["width"]]
+    else:
+        return f"it resizes to {size}"
+    crop = [crop.get("height"), crop.get("width")] if flag("center_crop") else [None, None]
+    if crop[0] != crop[1]:
+        return f"it takes pictures of {crop[0]} x {crop[1]} pixels, cut out of the middle"
+    return recipe(resize, interpolation, crop[0], mean, std)
+
+
+def transformers_tokens(model: nn.Module) -> str | None:
+    """Which tokens are no patches: a class token, and registers after it."""
+    of_class = [name for name, _ in model.named_parameters() if name.endswith(("cls_token", "class_embedding"))]
+    registers = getattr(model.config, "num_register_tokens", 0) or 0
+    if not of_class:
+        return None
+    return f"cls+{registers}" if registers else "cls"
+
+
+LIBRARIES = {"torchvision": from_torchvision, "timm": from_timm, "open_clip": from_open_clip, "transformers": from_transformers}
 PACKAGES = {"open_clip": "open_clip_torch"}
 
 
@@ -372,21 +460,77 @@ def check_hooks(model: nn.Module, batch: torch.Tensor):
 
 
 def load_checkpoint(model: nn.Module, file: pathlib.Path) -> str:
-    """Loads a state dict, all of it and nothing else; says which file it was."""
+    """Loads a state dict, all of it and nothing else, wherever it lies in the file; says which file it was."""
+    found = dict(tensors_in(stored(file)))
+    if not found:
+        raise ExportError(f"{file} holds no tensors, and no state dict, as torch.save(model.state_dict(), FILE) writes it")
+    wanted = model.state_dict()
+    fits = {begin: misfit(wanted, below(found, begin)) for begin in beginnings(found, wanted)}
+    fitting = [begin for begin, (faults, _) in fits.items() if not faults]
+    if not fitting:
+        _, said = min(fits.values())
+        raise ExportError(f"{file} does not fit the network: of {plural(len(wanted), 'tensor')} {said}")
+    # Beside the state dict there may be one of a moving average, or of a teacher.
+    usual = [begin for begin in fitting if re.fullmatch(r"((state_dict|model|model_state_dict)\.)?(module\.)?", begin)]
+    if len(usual or fitting) > 1:
+        raise ExportError(f"{file} holds several state dicts that fit, below {' and '.join(sorted(usual or fitting))}: store the one that is meant")
+    begin = (usual or fitting)[0]
+    model.load_state_dict(wanted | {key: tensor for key, tensor in below(found, begin).items() if key in wanted}, strict=True)
+    return f"checkpoint {file.name} (sha256 {hashlib.sha256(file.read_bytes()).hexdigest()})"
+
+
+def stored(file: pathlib.Path):
+    """What a file of weights holds: of torch.save, of TorchScript, or safetensors."""
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with file.open("rb") as opened:
+            is_safetensors = opened.read(9)[8:] == b"{"
+        if is_safetensors:
+            import safetensors.torch
+
+            return safetensors.torch.load_file(file)
+        with quiet():
+            return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{file} cannot be read: {error.strerror}") from error
+    except ImportError as error:
+        raise ExportError(f"safetensors is not installed ({error}): pip install safetensors") from error
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
-        raise ExportError(f"{file} is no state dict, as torch.save(model.state_dict(), FILE) writes it, or damaged") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict):
-        raise ExportError(f"{file} holds {type(state).__name__}, and no state dict, as torch.save(model.state_dict(), FILE) writes it")
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ExportError(f"{file} does not fit the network: {error}") from error
-    return f"checkpoint {file.name} (sha256 {hashlib.sha256(file.read_bytes()).hexdigest()})"
+        try:
+            with quiet():
+                return torch.jit.load(str(file), map_location="cpu").state_dict()
+        except RuntimeError:
+            raise ExportError(f"{file} is no state dict, as torch.save(model.state_dict(), FILE) writes it, or damaged") from error
+    except Exception as error:  # safetensors has errors of its own, and unpickling any
+        raise ExportError(f"{file} holds no weights, or is damaged") from error
+
+
+def tensors_in(value, at=""):
+    """All tensors in dictionaries of dictionaries, with their names, joined by dots."""
+    if isinstance(value, torch.Tensor):
+        yield at, value
+    elif isinstance(value, collections.abc.Mapping):
+        for key, inner in value.items():
+            yield from tensors_in(inner, f"{at}.{key}" if at else str(key))
+
+
+def beginnings(found: dict, wanted: dict) -> set[str]:
+    """What may stand before the network's own keys in a file."""
+    return {""} | {name.removesuffix(key) for key in list(wanted)[:1] + list(wanted)[-1:] for name in found if name.endswith(f".{key}")}
+
+
+def below(found: dict, begin: str) -> dict:
+    return {name.removeprefix(begin): tensor for name, tensor in found.items() if name.startswith(begin)}
+
+
+def misfit(wanted: dict, given: dict) -> tuple[int, str]:
+    """How many tensors do not fit, and which, of each kind the first. Counters of batches may be absent."""
+    kinds = {
+        "missing": [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")],
+        "unexpected": [key for key in given if key not in wanted],
+        "of another shape": [key for key in wanted if key in given and wanted[key].shape != given[key].shape],
+    }
+    said = ", ".join(f"{len(keys)} {kind} ({keys[0]}{', …' if len(keys) > 1 else ''})" for kind, keys in kinds.items() if keys)
+    return sum(map(len, kinds.values())), said
 
 
 def library(name: str, module) -> str:
@@ -690,6 +834,9 @@ def giving_its_own(forward):
     def own(output):
         if isinstance(output, torch.Tensor):
             return output.detach()
+        if isinstance(output, dict) and dataclasses.is_dataclass(output):
+            # Those of transformers, which cannot be updated.
+            return type(output)(**{key: own(value) for key, value in output.items()})
         if isinstance(output, dict):
             copied = copy.copy(output)
             copied.update({key: own(value) for key, value in output.items()})
@@ -796,7 +943,8 @@ def quiet():
 
 def summary(error: Exception) -> str:
     """The line of a long TorchScript message that says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
         if line.startswith(("RuntimeError:", "ValueError:", "NotSupportedError")):
             return line
@@ -827,12 +975,12 @@ def side_or_none(text: str) -> int | str:
 def arguments() -> argparse.Namespace:
     about, examples = __doc__.split("\n\n", 1)
     parser = argparse.ArgumentParser(description=about, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="torchvision:NAME[.WEIGHTS], timm:NAME[.TAG], open_clip:NAME/TAG, or FILE.py:FUNCTION")
+    parser.add_argument("source", help="torchvision:NAME[.WEIGHTS], timm:NAME[.TAG], open_clip:NAME/TAG, transformers:NAME|FOLDER, or FILE.py:FUNCTION")
     parser.add_argument("file", help="the file to write, for example resnet50.pt")
     weights = parser.add_argument_group("weights (those that the library has for the network, unless …)")
     weights.add_argument("--random", action="store_true", help="as the network is initialised, untrained")
     weights.add_argument("--seed", type=int, default=0, metavar="N", help="torch.manual_seed before (default 0)")
-    weights.add_argument("--checkpoint", metavar="FILE", help="a state dict made by torch.save; it must have all keys and no others")
+    weights.add_argument("--checkpoint", metavar="FILE", help="a state dict of torch.save, also in a checkpoint, of TorchScript or safetensors; it must have all keys and no others")
     weights.add_argument("--weights-from", metavar="TEXT", help="what to say of where the weights come from")
     shown = parser.add_argument_group("what the network is shown (as its library has it, unless …)")
     shown.add_argument("--resize", type=sides, metavar="N|HxW", help="the shorter side in pixels, or height and width")
@@ -874,12 +1022,14 @@ def main():
     if "tokens" in made.record:
         print(f"tokens         {made.record['tokens']}")
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    print(f"next: thingsvision extract --model {path} --images DIR")
+    # What is not known is to be filled in: as it stands, the command takes ImageNet's.
+    asked = "" if preprocessing else f" --preprocess imagenet --squash --crop {made.size[0]}"
+    print(f"next: thingsvision extract --model {shlex.quote(str(path))} --images DIR{asked}")
 
 
 def describe(preprocessing: dict | None) -> str:
     if not preprocessing:
-        return "how images are prepared is not known: give --resize, --mean, --std here or to thingsvision"
+        return "how images are prepared is not known: give --resize, --mean, --std here or to thingsvision; below stand ImageNet's"
     resize = preprocessing["resize"]
     resize = f"to {resize[0]} x {resize[1]}" if isinstance(resize, list) else resize
     text = lambda values: " ".join(f"{value:.4g}" for value in values)

@@ -4,7 +4,7 @@ use crate::cli::Layers;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
 use serde_json::{Value, json};
-use thingsvision::error::advise;
+use thingsvision::error::{advise, text_of};
 use thingsvision::extract::{Description, Output, Request, Sources, describe};
 use thingsvision::nn::Channels;
 use thingsvision::numbers::{count, shape};
@@ -15,11 +15,20 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     let request = Request { models: vec![arguments.model.clone()], ..places.clone() };
     let Sources { registry, .. } = Sources::open(&request, &printer)?;
     let choice = registry.choose(&arguments.model)?;
-    let shown = arguments.pixels.preprocessing(&registry, &choice)?.shown_always().ok_or_else(|| {
-        advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")
-    })?;
+    let (shown, is_guess) = arguments.pixels.shown(&registry, &choice)?;
     let model = outline(&choice)?;
-    let layers = describe(model.manifest(), &model.trace(shown)?);
+    let size = shape(&shown);
+    let trace = model.trace(shown).map_err(|error| match is_guess {
+        true => advise(
+            format!("`{}` does not say what it is to be shown, and cannot take images of {size}: {}", choice.name(), text_of(&error)),
+            "name the side of its images: --crop N",
+        ),
+        false => error,
+    })?;
+    if is_guess {
+        printer.note(&format!("`{}` does not say what it is to be shown: shapes are those for images of {size}", choice.name()));
+    }
+    let layers = describe(model.manifest(), &trace);
     let default = &choice.entry.default_layer;
     if arguments.json {
         let layers: Vec<_> = layers.iter().map(|layer| as_json(layer, default)).collect();

@@ -49,6 +49,9 @@ pub struct Overrides {
     pub pillow_12: bool,
 }
 
+/// In pixels, of what most networks were made for.
+const USUAL_SIDE: usize = 224;
+
 fn parse_channels(text: &str) -> Result<[f64; 3], String> {
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
     let numbers = numbers.ok().filter(|numbers| numbers.iter().all(|number| number.is_finite()));
@@ -82,6 +85,20 @@ impl Overrides {
             Some(side) => Err(advise(format!("a side of {side} pixels"), format!("1 to {MOST_SHOWN} are possible"))),
             None => Ok(()),
         }
+    }
+
+    /// Height and width of what the network is shown, for those who ask for shapes alone; and whether they are a guess, for nothing
+    /// says how images are prepared.
+    pub fn shown(&self, registry: &Registry, choice: &Choice) -> Result<([usize; 2], bool)> {
+        let is_known = self.preprocess.is_some() || choice.preprocessing.is_some() || self.whole().is_some();
+        if !is_known {
+            let side = self.crop.or(self.resize).unwrap_or(USUAL_SIDE);
+            return Ok(([side; 2], self.crop.or(self.resize).is_none()));
+        }
+        let shown = self.preprocessing(registry, choice)?.shown_always().ok_or_else(|| {
+            advise("without a crop the shapes depend on the image", "name a size: --crop 224, or --squash --crop 224")
+        })?;
+        Ok((shown, false))
     }
 
     /// What is left of the preprocessing of `choice`, or of the one that is named.

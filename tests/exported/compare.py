@@ -2,10 +2,12 @@
 
     python tests/exported/compare.py --thingsvision target/release/thingsvision --write docs/exported.md
     python tests/exported/compare.py --thingsvision target/release/thingsvision resnet swin      # those whose name has it
+    python tests/exported/compare.py --thingsvision target/release/thingsvision --transformers --write docs/exported_transformers.md
 
 Each network is made with random weights, exported by examples/export_model.py, scripted and traced, and run by the program on
 noise. The same images go through the network in PyTorch, in evaluation mode and one batch, with a forward hook on every
-module; what the hook sees, cloned, is compared with what the program stored. Needs torch, torchvision, timm, open_clip_torch.
+module; what the hook sees, cloned, is compared with what the program stored. Needs torch, torchvision, timm, open_clip_torch; with
+--transformers those of transformers_networks.py, and transformers alone.
 Fails if a value differs by more than 1e-5 of the layer's largest, or a call lacks without a reason.
 """
 
@@ -79,6 +81,8 @@ NETWORKS = {
     "open_clip:RN50": 96,
 }
 WAYS = ("scripted", "traced")
+# Of networks that no library makes by name.
+MAKERS = {}
 # Networks that thingsvision has itself, as it calls them.
 BUILT_IN = {"torchvision:alexnet": "alexnet", "torchvision:resnet50": "resnet50"}
 
@@ -242,7 +246,9 @@ def exported_row(program: Program, source: str, side: int, way: str) -> Row:
     row = Row(source, way, side)
     path = program.folder / "network.pt"
     options = {"random": True, "seed": 0, "size": side, "resize": [side, side], "crop": "none"}
-    made = export(source, path, trace=way == "traced", **options)
+    if source in MAKERS:
+        options |= {"mean": [0.5] * 3, "std": [0.5] * 3}
+    made = export(MAKERS.get(source, source), path, trace=way == "traced", **options)
     if made.way != way:
         row.note = f"cannot be scripted ({made.reason})"
         return row
@@ -302,11 +308,8 @@ def line(row: Row) -> str:
 
 
 def report(rows: list[Row], version: str) -> str:
-    import open_clip
-    import timm
-    import torchvision
-
-    versions = ", ".join(f"{module.__name__} {export_model.plain_version(module.__version__)}" for module in (torch, torchvision, timm, open_clip))
+    libraries = [sys.modules.get(name) for name in ("torch", *export_model.LIBRARIES)]
+    versions = ", ".join(f"{module.__name__} {export_model.plain_version(module.__version__)}" for module in libraries if module)
     total = lambda count: sum(map(count, rows))
     summary = (f"Of {total(lambda row: row.calls)} calls {total(lambda row: row.exact)} are exactly equal, {total(lambda row: row.close)} differ within "
                f"the tolerance, {total(lambda row: sum(map(len, row.refused.values())))} are refused, "
@@ -357,20 +360,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", help="only networks whose name contains one of these")
     parser.add_argument("--thingsvision", required=True, metavar="PATH", help="the program")
+    parser.add_argument("--transformers", action="store_true", help="the families of Hugging Face's transformers instead")
     parser.add_argument("--write", metavar="FILE", help="where to write the table, for example docs/exported.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    networks, built_in = NETWORKS, BUILT_IN
+    if options.transformers:
+        import transformers_networks
+
+        MAKERS.update(transformers_networks.NETWORKS)
+        networks, built_in = dict.fromkeys(MAKERS, transformers_networks.SIDE), {}
     wanted = lambda source: not options.names or any(name in source for name in options.names)
     with tempfile.TemporaryDirectory() as folder:
         program = Program(str(pathlib.Path(options.thingsvision).resolve()), pathlib.Path(folder))
         print("| " + " | ".join(HEAD) + " |")
         rows = []
-        for source, side in NETWORKS.items():
+        for source, side in networks.items():
             for way in WAYS:
                 if wanted(source):
                     rows.append(attempt(lambda: exported_row(program, source, side, way), source, way, side))
                     clear(program.folder)
-        for source, name in BUILT_IN.items():
+        for source, name in built_in.items():
             if wanted(source):
                 rows.append(attempt(lambda: built_in_row(program, source, name), source, "built in", 224))
                 clear(program.folder)
