@@ -22,6 +22,7 @@ mod hash;
 pub mod images;
 mod memory;
 pub mod models;
+pub mod names;
 pub mod nn;
 pub mod npy;
 pub mod numbers;

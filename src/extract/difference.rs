@@ -46,7 +46,7 @@ pub(super) fn in_words(differences: &[Difference]) -> String {
 
 /// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
 /// happened on the way.
-const INCIDENTAL: [&str; 11] = [
+const INCIDENTAL: [&str; 12] = [
     "complete",
     "command",
     "request",
@@ -56,6 +56,7 @@ const INCIDENTAL: [&str; 11] = [
     "max_pixels",
     "skip_unreadable",
     "damaged_images",
+    "other_files",
     "layers",
     "seconds",
 ];
