@@ -8,6 +8,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 
+#include <cfenv>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -105,6 +106,13 @@ extern "C" int thingsvision_is_unique(const at::Tensor *x) {
 // For this thread, and for those that libtorch starts from it later.
 extern "C" void thingsvision_flush_denormals() {
     at::globalContext().setFlushDenormal(true);
+}
+
+// Whether an operation of this thread met or made a NaN since this was last asked: the processor keeps a flag.
+extern "C" int thingsvision_met_nan() {
+    const bool met = std::fetestexcept(FE_INVALID) != 0;
+    std::feclearexcept(FE_INVALID);
+    return met;
 }
 
 // Whether CUDA may round the factors of products to 10 bits of mantissa (TF32), in linear maps and convolutions alike.

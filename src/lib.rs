@@ -23,6 +23,7 @@ mod hash;
 pub mod images;
 mod memory;
 pub mod models;
+pub mod names;
 pub mod nn;
 pub mod npy;
 pub mod numbers;

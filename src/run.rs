@@ -96,6 +96,9 @@ pub struct LayerRecord {
     /// Why there is none though it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_rdm: Option<String>,
+    /// How many values of the rows are infinite or NaN, if some are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonfinite: Option<u64>,
 }
 
 impl LayerRecord {
@@ -109,6 +112,7 @@ impl LayerRecord {
             blake3: None,
             rdm_blake3: None,
             without_rdm: None,
+            nonfinite: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::cli::Cka;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
+use thingsvision::names::doubt;
 use thingsvision::numbers::count;
 use thingsvision::rsa::cka::{Compared, compare};
 
@@ -22,7 +23,9 @@ fn said(arguments: &Cka, Compared { layers, alignment, .. }: &Compared) -> Strin
         (Some(_), true) => "without names on one side, so taken to be in the same order",
         (None, _) => "taken to be in the same order",
     };
-    format!("\n  {kind}linear CKA of {} layers, {} stimuli, {order}", layers.len(), count(alignment.rows[0].len()))
+    let doubt = alignment.ids.as_deref().filter(|_| alignment.assumed).and_then(doubt).map(|doubt| format!("\n  {doubt}"));
+    let (layers, stimuli) = (layers.len(), count(alignment.rows[0].len()));
+    format!("\n  {kind}linear CKA of {layers} layers, {stimuli} stimuli, {order}{}", doubt.unwrap_or_default())
 }
 
 fn text(Compared { layers, cka, .. }: &Compared) -> String {

@@ -16,12 +16,12 @@ pub fn run(request: &Request, printer: Printer) -> Result<()> {
     })
 }
 
-/// Prints where runs are, and fails if a layer has no RDM.
+/// Prints where runs are, and fails if a layer has no RDM, or values that are not finite.
 pub fn say(finished: Finished, printer: Printer, more: impl FnOnce()) -> Result<()> {
     // Only now, when nothing can be lost by a reader that went away.
     for folder in finished.folders {
         printer.data(&folder.display().to_string())?;
     }
     more();
-    finished.without_rdm.map_or(Ok(()), Err)
+    finished.fault.map_or(Ok(()), Err)
 }

@@ -20,7 +20,11 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     let size = shape(&shown);
     let trace = model.trace(shown).map_err(|error| match is_guess {
         true => advise(
-            format!("`{}` does not say what it is to be shown, and cannot take images of {size}: {}", choice.name(), text_of(&error)),
+            format!(
+                "`{}` does not say what it is to be shown, and cannot take images of {size}: {}",
+                choice.name(),
+                text_of(&error)
+            ),
             "name the side of its images: --crop N",
         ),
         false => error,

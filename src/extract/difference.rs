@@ -46,7 +46,7 @@ pub(super) fn in_words(differences: &[Difference]) -> String {
 
 /// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
 /// happened on the way.
-const INCIDENTAL: [&str; 12] = [
+const INCIDENTAL: [&str; 13] = [
     "complete",
     "command",
     "request",
@@ -57,6 +57,7 @@ const INCIDENTAL: [&str; 12] = [
     "skip_unreadable",
     "damaged_images",
     "landlock",
+    "other_files",
     "layers",
     "seconds",
 ];

@@ -3,7 +3,7 @@
 use super::claim::Claim;
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
-use super::make::{Work, go_on, layer_without_rdm};
+use super::make::{Work, fault_of, go_on};
 use super::part::Rows;
 use super::plan::{Loaded, Plan};
 use super::record::Seconds;
@@ -45,7 +45,7 @@ impl Plan<'_> {
             }
         }
         observer.note(&format!("another process has finished `{}`", folder.display()));
-        layer_without_rdm(&folder)
+        fault_of(&folder, self.request.allow_nonfinite, observer)
     }
 }
 

@@ -27,8 +27,8 @@ use tch::Device;
 pub struct Finished {
     /// The folder of each.
     pub folders: Vec<PathBuf>,
-    /// Why a layer has no RDM, if one has none: the activations are whole all the same.
-    pub without_rdm: Option<anyhow::Error>,
+    /// Why a layer has no RDM, if one has none, or that there are values that are not finite: the activations are whole all the same.
+    pub fault: Option<anyhow::Error>,
     /// How many files were left out because they cannot be read.
     pub skipped: usize,
 }
@@ -38,20 +38,20 @@ impl Plan<'_> {
     pub fn run(mut self, observer: &dyn Observer) -> Result<Finished> {
         let folders: Vec<PathBuf> = self.runs.iter().map(|run| run.folder.clone()).collect();
         let mut missing = Vec::new();
-        let mut without_rdm = None;
+        let mut fault = None;
         for run in std::mem::take(&mut self.runs) {
             if self.is_done(&run)? {
                 observer.note(&format!("`{}` is there already, and is what this command would make", run.folder.display()));
-                without_rdm = without_rdm.or(layer_without_rdm(&run.folder)?);
+                fault = fault.or(fault_of(&run.folder, self.request.allow_nonfinite, observer)?);
             } else {
                 RunFolder::check(&run.folder, &self.stimuli.images.origin, self.request.force)?;
                 missing.push(run);
             }
         }
         if !missing.is_empty() {
-            without_rdm = self.make(missing, observer)?.or(without_rdm);
+            fault = self.make(missing, observer)?.or(fault);
         }
-        Ok(Finished { folders, without_rdm, skipped: self.stimuli.images.skipped.len() })
+        Ok(Finished { folders, fault, skipped: self.stimuli.images.skipped.len() })
     }
 
     /// Whether the run is there, whole, and the same; one that differs is an error that spells out how.
@@ -171,16 +171,17 @@ fn done_in_all(folders: &[RunFolder]) -> Done {
     done
 }
 
-/// Why a layer of the run in `folder` has no RDM, if one has none.
-pub(super) fn layer_without_rdm(folder: &Path) -> Result<Option<anyhow::Error>> {
+/// Why a layer of the run in `folder` has no RDM, if one has none, or that it has values that are not finite.
+pub(super) fn fault_of(folder: &Path, allow_nonfinite: bool, observer: &dyn Observer) -> Result<Option<anyhow::Error>> {
     let layers = read_record(folder)?.layers;
-    let found = layers.into_iter().find_map(|layer| Some((layer.name, layer.without_rdm?)));
-    Ok(found.map(|(name, reason)| {
+    let found = layers.iter().find_map(|layer| Some((&layer.name, layer.without_rdm.as_ref()?)));
+    let without_rdm = found.map(|(name, reason)| {
         advise(
             format!("the activations are whole, but there is no RDM of `{name}`: {reason}"),
             "make the run anew with --force and --on-constant nan or drop",
         )
-    }))
+    });
+    Ok(without_rdm.or_else(|| rdms::not_finite(&layers, allow_nonfinite, observer)))
 }
 
 /// Why a run was stopped, and how it goes on.

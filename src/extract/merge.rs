@@ -8,6 +8,7 @@ use super::record::{Record, Seconds};
 use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::images::Origin;
+use crate::names::by_parts;
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::output::{RowFile, start_of_rows};
@@ -51,9 +52,9 @@ pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result
     parallel(record.layers.len(), &|layer| join(&parts, &record, layer, &place))?;
     let rows = ids::read(&place.join("images.txt"))?;
     let (seconds, skipped) = (record.seconds.unwrap_or_default(), record.skipped_images.len());
-    let without_rdm = rdms::finish(&place, record, seconds, &rows, observer)?;
+    let fault = rdms::finish(&place, record, seconds, &rows, observer)?;
     unfinished.finish()?;
-    Ok(Finished { folders: vec![folder], without_rdm, skipped })
+    Ok(Finished { folders: vec![folder], fault, skipped })
 }
 
 /// The shards in their order: all of one run, each once.
@@ -149,7 +150,7 @@ fn whole_record(parts: &[Part]) -> Record {
         seconds.add(&record.seconds.unwrap_or_default());
         damaged.extend(record.damaged_images.iter().cloned());
     }
-    damaged.sort();
+    damaged.sort_by(|a, b| by_parts(a, b));
     damaged.dedup();
     record.damaged_images = damaged;
     record.seconds = Some(seconds);

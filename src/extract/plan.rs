@@ -167,6 +167,7 @@ impl<'a> Plan<'a> {
             contents_sha256: sha256(&stimuli.checksums),
             averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
             skipped_images: stimuli.images.skipped.clone(),
+            other_files: stimuli.images.others.clone(),
             damaged_images: Vec::new(),
             on_constant: request.on_constant,
             layers: run.layers.iter().zip(&run.shapes).map(layer).collect(),

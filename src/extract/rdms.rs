@@ -1,10 +1,12 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
 use super::record::{Record, Seconds};
+use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
 use crate::numbers::count;
 use crate::observer::Observer;
+use crate::output::nonfinite;
 use crate::parallel::parallel;
 use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
 use crate::run::LayerRecord;
@@ -33,10 +35,31 @@ pub(super) fn finish(
         observer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
     }
     checksum(folder, &mut record)?;
+    let fault = without.or_else(|| not_finite(&record.layers, record.allows_nonfinite(), observer));
     record.complete = true;
     record.seconds = Some(Seconds { rdm, wall: seconds.wall + rdm, ..seconds });
     record.write(folder)?;
-    Ok(without)
+    Ok(fault)
+}
+
+/// Says which layers have values that are not finite, and returns it as an error unless such are allowed.
+pub(super) fn not_finite(layers: &[LayerRecord], are_allowed: bool, observer: &dyn Observer) -> Option<anyhow::Error> {
+    let of = |layer: &LayerRecord| Some(format!("`{}` {}", layer.name, count(layer.nonfinite?)));
+    let found: Vec<String> = layers.iter().filter_map(of).collect();
+    let (first, more) = (found.iter().take(3).cloned().collect::<Vec<_>>().join(", "), found.len().saturating_sub(3));
+    let more = if more > 0 { format!(" and {more} layers more") } else { String::new() };
+    let problem = format!("there are infinities or NaN among the activations: {first}{more}; run.json counts them");
+    if found.is_empty() {
+        return None;
+    }
+    if are_allowed {
+        observer.fact("", &problem);
+        return None;
+    }
+    Some(advise(
+        problem,
+        "the network overflowed: look at its weights and preprocessing; --allow-nonfinite takes the run as it is",
+    ))
 }
 
 /// Of so few stimuli an RDM is computed on one core; then several are at once. Of more, all cores work on one, and memory
@@ -81,16 +104,18 @@ fn write(folder: &Path, on_constant: OnConstant, layer: &LayerRecord, rdm: &str,
     job.write(&path, Shape::Square)
 }
 
-/// Records the hash of every file of a layer.
+/// Records the hash of every file of a layer, and how many values in it are not finite.
 fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
-    let in_shard = record.shard.is_some();
+    let (in_shard, dtype) = (record.shard.is_some(), record.dtype);
     let hashes = parallel(record.layers.len(), &|number| {
         let layer = &record.layers[number];
-        let rdm = layer.rdm.as_ref().filter(|_| !in_shard);
-        Ok((blake3_of_file(&folder.join(&layer.file))?, rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?))
+        let (file, rdm) = (folder.join(&layer.file), layer.rdm.as_ref().filter(|_| !in_shard));
+        let rdm = rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?;
+        Ok((blake3_of_file(&file)?, rdm, nonfinite(&file, dtype)?))
     })?;
-    for (layer, (rows, rdm)) in record.layers.iter_mut().zip(hashes) {
+    for (layer, (rows, rdm, nonfinite)) in record.layers.iter_mut().zip(hashes) {
         (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);
+        layer.nonfinite = (nonfinite > 0).then_some(nonfinite);
     }
     Ok(())
 }

@@ -79,6 +79,9 @@ pub struct Record {
     pub averaged: Option<Averaged>,
     /// Images that were left out because they cannot be read.
     pub skipped_images: Vec<Skipped>,
+    /// Files in the folders of images that neither are images nor claim to be by their ending, and were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_files: Vec<String>,
     /// Images that are damaged, but not so that Pillow would refuse them.
     pub damaged_images: Vec<String>,
     /// What was done about rows of which no correlation is defined.
@@ -199,6 +202,11 @@ fn only_into(place: &Path, mut request: Request) -> Result<Request> {
 }
 
 impl Record {
+    /// Whether values that are not finite were asked to be taken as they are.
+    pub(super) fn allows_nonfinite(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request["allow_nonfinite"] == true)
+    }
+
     /// The request that made the run, with networks from `places` where these say so; none if the record does not say it.
     pub(super) fn request(&self, places: &Request, read_command: ReadCommand) -> Result<Option<Request>> {
         let request: Request = match &self.request {

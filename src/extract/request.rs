@@ -65,6 +65,10 @@ pub struct Request {
     #[arg(long, value_enum, default_value_t)]
     pub on_constant: OnConstant,
 
+    /// Take infinities and NaN among the activations as they are, instead of failing when all are written; run.json counts them
+    #[arg(long)]
+    pub allow_nonfinite: bool,
+
     /// Where the network runs: auto (CUDA if it works, else the CPU), cpu, cuda, cuda:1
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value = "auto")]
     pub device: Preference,
@@ -100,13 +104,13 @@ pub struct Request {
     #[arg(long, conflicts_with_all = ["force", "shard"])]
     pub join: bool,
 
-    /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path. Repeat for
-    /// more; or one file with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
+    /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path (other
+    /// files are left out and counted). Repeat for more; or one such file; or one with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
     #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present = "image_list")]
     pub images: Vec<PathBuf>,
 
-    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path`. Relative paths begin
-    /// at the folder of the list, or at the one that --images names
+    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path` (or `image`,
+    /// `file`, …). Relative paths begin at the folder of the list, or at the one that --images names
     #[arg(help_heading = "Images", long, value_name = "FILE")]
     pub image_list: Option<PathBuf>,
 
@@ -118,7 +122,7 @@ pub struct Request {
     #[arg(help_heading = "Images", long, value_name = "LIST|FILE")]
     pub indices: Option<String>,
 
-    /// Leave out files that are no images or cannot be read, and list them in skipped.txt; all images are decoded once
+    /// Leave out files that claim to be images and cannot be read, and list them in skipped.txt; all images are decoded once
     /// before the run to find them. Without it the first such file stops the run before it begins
     #[arg(help_heading = "Images", long)]
     pub skip_unreadable: bool,
@@ -173,6 +177,7 @@ impl Default for Request {
             average_by: None,
             rdm: RunRdm::default(),
             on_constant: OnConstant::default(),
+            allow_nonfinite: false,
             device: Preference::Auto,
             precision: Precision::default(),
             batch_size: None,

@@ -27,7 +27,7 @@ impl Stimuli {
             None => None,
         };
         let lost = conditions.as_ref().map(|conditions| lost(conditions, &images)).transpose()?.unwrap_or_default();
-        let hashes = images.sha256()?;
+        let hashes = images.look()?;
         let checksums = checksums(&images.ids, &hashes);
         images.expect(hashes);
         Ok(Stimuli { images, conditions, lost, checksums })

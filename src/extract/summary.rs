@@ -5,6 +5,8 @@ use super::plan::Space;
 use super::plan::{Loaded, Plan};
 use super::record::Seconds;
 use super::resources::Resources;
+use crate::images::Origin;
+use crate::names::not_by_number;
 use crate::numbers::{bytes, count, count_of, shape};
 use crate::observer::Observer;
 use crate::run::Shard;
@@ -24,6 +26,9 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
     if let Some(first) = stimuli.lost.first() {
         observer
             .fact("", &format!("no image can be read of {}, among them `{first}`", count_of(stimuli.lost.len(), "condition")));
+    }
+    if let (Origin::Folders(_), Some([one, other])) = (&stimuli.images.origin, not_by_number(stimuli.row_ids())) {
+        observer.fact("", &format!("ordered by the bytes of names and not by numbers: `{one}` comes before `{other}`"));
     }
     stimuli.images.notes().iter().for_each(|note| observer.fact("", note));
     observer.fact("writes", &format!("{} to {} ({} free)", bytes(space.needed), request.out.display(), bytes(space.free)));

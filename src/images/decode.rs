@@ -63,6 +63,12 @@ pub fn decode_bytes(bytes: &[u8], reading: &Reading, looked_at: &dyn Fn(usize, u
     guarded(|| pixels(format, bytes, reading, looked_at))
 }
 
+/// What `look` says of the file that holds `bytes`.
+pub(super) fn opened<T>(bytes: &[u8], reading: &Reading, look: impl FnOnce(&mut dyn Opened) -> T) -> Result<T> {
+    let format = FORMATS.of(bytes).with_context(|| format!("no {FORMATS} image"))?;
+    guarded(|| Ok(look(&mut *open(format, Contents { bytes, is_whole: true }, reading)?)))
+}
+
 fn open<'a>(format: &Format, contents: Contents<'a>, reading: &Reading) -> Result<Box<dyn Opened + 'a>> {
     let opened = (format.open)(contents, reading)?;
     reading.check_size(opened.size())?;

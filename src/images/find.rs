@@ -1,15 +1,14 @@
-//! Where images are looked for: in folders, or in a list of paths.
+//! Where images are looked for: in folders.
 
 use super::formats::FORMATS;
 use crate::error::advise;
-use crate::plain_file;
-use crate::text::unguard;
+use crate::names::by_parts;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 /// An image file: the ID of its row, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The path relative to its folder, `/` between folders; or the path as a list has it.
     pub id: String,
@@ -22,9 +21,11 @@ pub struct Found {
     /// What cannot be an image, by the ID that it would have, and why.
     pub faults: Vec<(String, anyhow::Error)>,
     pub hidden: usize,
+    /// What is to be said of a list.
+    pub notes: Vec<String>,
 }
 
-/// All files under `folders`, ordered by the bytes of their IDs: paths in the folder, after its name if there are several folders.
+/// All files under `folders`, ordered by the parts of their IDs: paths in the folder, after its name if there are several folders.
 pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     let names = prefixes(folders)?;
@@ -38,9 +39,15 @@ pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
             format!("give the folder that holds the {FORMATS} files; its sub-folders are searched too"),
         ));
     }
-    found.places.sort_unstable();
-    found.faults.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found.places.sort_by(|a, b| by_parts(&a.id, &b.id));
+    found.faults.sort_by(|(a, _), (b, _)| by_parts(a, b));
     Ok(found)
+}
+
+/// The image at `path`, called as its file.
+pub fn one_file(path: &Path) -> Result<Found> {
+    let name = id(Path::new(path.file_name().unwrap_or_default()))?;
+    Ok(Found { places: vec![Place { id: name, path: path.to_owned() }], ..Found::default() })
 }
 
 /// What IDs begin with: nothing for one folder, for several the name of each, which must differ.
@@ -50,10 +57,17 @@ fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
     for folder in folders {
         if !folder.is_dir() {
             let problem = if folder.exists() { "is not a folder" } else { "does not exist" };
-            return Err(advise(
-                format!("`{}` {problem}", folder.display()),
-                format!("`--images` takes a folder of {FORMATS} files, or one stack of images (.npy, .hdf5)"),
-            ));
+            let kinds =
+                format!("`--images` takes folders of {FORMATS} files, one such file, or one stack of images (.npy, .hdf5)");
+            let is_of_several = folders.len() > 1 && folder.is_file();
+            let hint = match folder.to_string_lossy().contains(['*', '?', '[']) || is_of_several {
+                true => format!(
+                    "{kinds}; several files are named in a list: ls {} > list.txt, and --image-list list.txt",
+                    several(folder)
+                ),
+                false => kinds,
+            };
+            return Err(advise(format!("`{}` {problem}", folder.display()), hint));
         }
         let whole = folder.canonicalize().with_context(|| format!("cannot read `{}`", folder.display()))?;
         for (other_whole, other) in &seen {
@@ -75,6 +89,11 @@ fn prefixes(folders: &[PathBuf]) -> Result<Vec<String>> {
         seen.push((whole, folder));
     }
     Ok(if folders.len() == 1 { vec![String::new()] } else { names })
+}
+
+/// How a shell may name the files that `path` is one of, or a glob for.
+fn several(path: &Path) -> String {
+    if path.is_file() { path.with_file_name("*").display().to_string() } else { path.display().to_string() }
 }
 
 fn walk(folder: &Path, prefix: &str, found: &mut Found) {
@@ -117,7 +136,8 @@ fn cannot_list(root: &Path, error: &walkdir::Error) -> anyhow::Error {
     advise(format!("cannot read `{path}`: {reason}"), LEAVE_OUT)
 }
 
-fn id(path: &Path) -> Result<String> {
+/// The ID of a path, which is to fit into a line.
+pub fn id(path: &Path) -> Result<String> {
     match path.to_str() {
         Some(id) if !id.contains(['\n', '\r']) => Ok(id.to_owned()),
         _ => Err(advise(
@@ -125,66 +145,4 @@ fn id(path: &Path) -> Result<String> {
             "rename it: names must be UTF-8 without line breaks",
         )),
     }
-}
-
-/// The files that `list` names, in its order, as often as it names them; relative paths begin at `root`. A `.csv` or `.tsv`
-/// file has a path a row, in the column [`COLUMNS`] names; any other a path a line.
-pub fn in_list(list: &Path, root: &Path) -> Result<Found> {
-    let text = plain_file::read_to_string(list).map_err(|error| {
-        advise(format!("cannot read the list `{}`: {error}", list.display()), "name a text or .csv file with a path a line")
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let extension = list.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    let ids = match extension.as_deref() {
-        Some("csv") => column(list, text, b',')?,
-        Some("tsv") => column(list, text, b'\t')?,
-        _ => text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
-    };
-    if ids.is_empty() {
-        return Err(advise(format!("the list `{}` names no images", list.display()), "write a path a line"));
-    }
-    let mut found = Found::default();
-    for id in ids {
-        let path = root.join(&id);
-        match check_listed(list, &id, &path) {
-            Ok(()) => found.places.push(Place { id, path }),
-            Err(error) => found.faults.push((id.replace(['\n', '\r'], " "), error)),
-        }
-    }
-    Ok(found)
-}
-
-fn check_listed(list: &Path, id: &str, path: &Path) -> Result<()> {
-    self::id(Path::new(id))?;
-    if path.is_file() {
-        return Ok(());
-    }
-    if id.trim().is_empty() {
-        return Err(advise(format!("`{}` has an entry without a path", list.display()), "fill it in, or take it out"));
-    }
-    let problem = if path.exists() { "is not a file" } else { "is not there" };
-    Err(advise(
-        format!("`{}`, which `{}` names, {problem}", path.display(), list.display()),
-        "relative paths begin at the folder of the list, or at the folder that --images names",
-    ))
-}
-
-/// What the column of the paths may be called.
-const COLUMNS: [&str; 6] = ["path", "image", "file", "filename", "stimulus", "images"];
-
-fn column(list: &Path, text: &str, delimiter: u8) -> Result<Vec<String>> {
-    let broken = || format!("cannot read the list `{}`", list.display());
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let header = reader.headers().with_context(broken)?.clone();
-    let known = |name: &str| COLUMNS.contains(&name.trim().to_lowercase().as_str());
-    let Some(at) = header.iter().position(known) else {
-        let columns = header.iter().collect::<Vec<_>>().join(", ");
-        let hint = match columns.contains(';') {
-            true => "its columns are apart by semicolons: save it with commas",
-            false => "call the column `path` in the first line",
-        };
-        return Err(advise(format!("`{}` has no column of paths; its columns are {columns}", list.display()), hint));
-    };
-    let paths = reader.records().map(|record| Ok(unguard(record?.get(at).unwrap_or_default()).to_owned()));
-    paths.collect::<Result<_, csv::Error>>().with_context(broken)
 }

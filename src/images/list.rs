@@ -1,15 +1,19 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
+use super::claims::{is_one_image, is_something_else};
 use super::decode::{self, Header};
 use super::find::{self, Found, Place};
 use super::formats::{FORMATS, Reading};
 use super::indices;
+use super::listed::in_list;
+use super::look::Look;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
 use crate::error::{advise, hint_of, text_of};
 use crate::hash::sha256;
-use crate::numbers::count;
+use crate::names::by_parts;
+use crate::numbers::{count, count_of};
 use crate::parallel::parallel;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,7 @@ pub struct Selection<'a> {
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     Folders(Vec<PathBuf>),
+    File(PathBuf),
     List { file: PathBuf, root: PathBuf },
     Stack { file: PathBuf, dataset: Option<String> },
 }
@@ -61,6 +66,12 @@ pub struct ImageList {
     pub(crate) skipped: Vec<Skipped>,
     /// How many hidden files and folders were left out.
     pub(crate) hidden: usize,
+    /// The files in folders that neither are images nor claim to be.
+    pub(crate) others: Vec<String>,
+    /// What is to be said of the list that names them.
+    pub(super) said: Vec<String>,
+    /// What is not shown of each, once that was [looked](ImageList::look) at.
+    pub(super) looks: Vec<Look>,
     /// The SHA-256 of every image, if they must stay what they are.
     expected: Option<Vec<String>>,
     pub(super) pixels: Pixels,
@@ -74,8 +85,8 @@ pub(super) enum Pixels {
 
 impl ImageList {
     /// The images that are wanted, all of which can be read as far as their headers say. Hidden files and folders are left
-    /// out and counted. Any other file that is no image, or cannot be read, is an error, unless such files are to be left
-    /// out: then every image is decoded once to be sure.
+    /// out and counted, and so are files in folders that neither are images nor claim to be. Any other file that is no image, or
+    /// cannot be read, is an error, unless such files are to be left out: then every image is decoded once to be sure.
     pub fn find(wanted: &Selection) -> Result<ImageList> {
         let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
         if let ([one], None) = (wanted.images, wanted.list)
@@ -90,6 +101,9 @@ impl ImageList {
             ));
         }
         match (wanted.list, wanted.images) {
+            (None, [one]) if is_one_image(one) => {
+                ImageList::of_files(find::one_file(one)?, Origin::File(std::path::absolute(one)?), wanted)
+            }
             (None, folders) => {
                 let found = find::in_folders(folders)?;
                 let origin = Origin::Folders(folders.iter().map(|folder| folder.canonicalize()).collect::<Result<_, _>>()?);
@@ -97,7 +111,7 @@ impl ImageList {
             }
             (Some(list), [] | [_]) => {
                 let root = wanted.images.first().map_or_else(|| list.parent().unwrap_or(Path::new("")), PathBuf::as_path);
-                let found = find::in_list(list, root)?;
+                let found = in_list(list, root)?;
                 let root = std::path::absolute(if root.as_os_str().is_empty() { Path::new(".") } else { root })?;
                 ImageList::of_files(found, Origin::List { file: std::path::absolute(list)?, root }, wanted)
             }
@@ -121,15 +135,19 @@ impl ImageList {
             reading: wanted.reading,
             skipped: Vec::new(),
             hidden: 0,
+            others: Vec::new(),
+            said: Vec::new(),
+            looks: Vec::new(),
             expected: None,
             pixels: Pixels::Stack { stack, indices },
         })
     }
 
     fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
-        let Found { places, mut faults, hidden } = found;
+        let Found { places, mut faults, hidden, notes } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
-        let (mut ids, mut paths, mut headers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut paths, mut headers, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let may_hold_others = matches!(origin, Origin::Folders(_));
         for (Place { id, path }, check) in places.into_iter().zip(checks) {
             match check {
                 Ok(header) => {
@@ -137,6 +155,7 @@ impl ImageList {
                     paths.push(path);
                     headers.push(header);
                 }
+                Err(_) if may_hold_others && is_something_else(&path) => others.push(id),
                 Err(error) => faults.push((id, error)),
             }
         }
@@ -146,10 +165,17 @@ impl ImageList {
         }
         let skipped = faults.into_iter().map(|(id, error)| Skipped { id, reason: text_of(&error) });
         let mut skipped: Vec<Skipped> = skipped.collect();
-        skipped.sort_by(|a, b| a.id.cmp(&b.id));
+        skipped.sort_by(|a, b| by_parts(&a.id, &b.id));
         if ids.is_empty() {
-            let reason = &skipped[0].reason;
-            return Err(advise(format!("none of the {bad} files can be read: {reason}"), format!("give {FORMATS} files")));
+            let problem = match (skipped.first(), others.first()) {
+                (Some(Skipped { reason, .. }), _) => format!("none of the {bad} files can be read: {reason}"),
+                (None, other) => format!(
+                    "there are no images, but {}, such as `{}`",
+                    count_of(others.len(), "other file"),
+                    other.map_or("", String::as_str)
+                ),
+            };
+            return Err(advise(problem, format!("give {FORMATS} files")));
         }
         Ok(ImageList {
             ids,
@@ -157,6 +183,9 @@ impl ImageList {
             reading: wanted.reading,
             skipped,
             hidden,
+            others,
+            said: notes,
+            looks: Vec::new(),
             expected: None,
             pixels: Pixels::Files { paths, headers },
         })
@@ -195,6 +224,18 @@ impl ImageList {
             Pixels::Files { paths, .. } => Ok(sha256(decode::read(&paths[i])?)),
             Pixels::Stack { stack, indices } => Ok(sha256(stack.image(indices[i])?.bytes())),
         })
+    }
+
+    /// The [hash](ImageList::sha256) of every image; what is not shown of them is looked at, for [notes](ImageList::notes).
+    pub(crate) fn look(&mut self) -> Result<Vec<String>> {
+        let Pixels::Files { paths, .. } = &self.pixels else { return self.sha256() };
+        let looked = parallel(self.len(), &|i| {
+            let bytes = decode::read(&paths[i])?;
+            Ok((sha256(&bytes), Look::at(&bytes, &self.reading)))
+        })?;
+        let (hashes, looks) = looked.into_iter().unzip();
+        self.looks = looks;
+        Ok(hashes)
     }
 
     /// From now on it is an error if an image has another [hash](ImageList::sha256) when it is decoded.

@@ -1,11 +1,14 @@
 //! From files to tensors: which images in which order, their pixels, and what the network is shown of them.
 
+mod claims;
 mod conditions;
 mod decode;
 mod find;
 mod formats;
 mod indices;
 mod list;
+mod listed;
+mod look;
 mod orientation;
 mod preprocess;
 mod resize;

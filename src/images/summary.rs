@@ -2,12 +2,25 @@
 
 use super::formats::FORMATS;
 use super::list::{ImageList, Origin, Pixels};
+use super::look::Look;
 use super::stack::Stack;
 use crate::numbers::count as number;
 use std::collections::BTreeMap;
 
 /// Images with a shorter side below this many pixels are mentioned.
 const TINY: usize = 32;
+
+/// What is not shown of pictures: which, and how it is said of one and of several.
+const NOT_SHOWN: [(fn(&Look) -> bool, &str, &str, &str); 3] = [
+    (
+        |look| look.turned,
+        "image has",
+        "images have",
+        "an EXIF orientation, which Pillow and torchvision do not apply (--exif-orientation does)",
+    ),
+    (|look| look.transparent, "image is", "images are", "transparent in parts, where Pillow shows the colours that were hidden"),
+    (|look| look.continued, "image has", "images have", "further pages or frames, and the first is taken"),
+];
 
 impl ImageList {
     /// "48 in 6 folders of 8: 46 JPEG, 2 PNG".
@@ -21,6 +34,7 @@ impl ImageList {
         let formats: Vec<_> = counts.map(|(name, count)| format!("{} {name}", number(count))).collect();
         let place = match &self.origin {
             Origin::List { file, .. } => format!(" named by {}", file.file_name().unwrap_or_default().display()),
+            Origin::File(file) => format!(", the file {}", file.file_name().unwrap_or_default().display()),
             _ => self.folders(),
         };
         format!("{}{place}: {}", number(self.len()), formats.join(", "))
@@ -43,9 +57,13 @@ impl ImageList {
 
     /// What is odd about the images, a sentence each.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes = self.said.clone();
         if self.hidden > 0 {
             notes.push(format!("{} left out", of(self.hidden, "hidden file or folder", "hidden files or folders")));
+        }
+        if let Some(first) = self.others.first() {
+            let count = of(self.others.len(), "file that is no image", "files that are no images");
+            notes.push(format!("{count} left out, among them `{first}`; run.json lists them"));
         }
         if let Some(first) = self.skipped.first() {
             let count = of(self.skipped.len(), "file cannot be read and is", "files cannot be read and are");
@@ -57,11 +75,18 @@ impl ImageList {
             let count = of(tiny.len(), "image is", "images are");
             notes.push(format!("{count} smaller than {TINY} pixels, among them `{}`", self.ids[first]));
         }
+        for (of_look, one, many, what) in NOT_SHOWN {
+            let found: Vec<usize> = (0..self.looks.len()).filter(|&i| of_look(&self.looks[i])).collect();
+            if let Some(&first) = found.first() {
+                let (count, which) = (of(found.len(), one, many), &self.ids[first]);
+                notes.push(format!("{count} {what}: `{which}`"));
+            }
+        }
         let clipped = |i: &usize| matches!(&self.pixels, Pixels::Files { headers, .. } if headers[*i].is_clipped);
         let clipped: Vec<_> = (0..self.len()).filter(clipped).collect();
         if let Some(&first) = clipped.first() {
             let (count, which) = (of(clipped.len(), "image has", "images have"), &self.ids[first]);
-            let problem = "16 bits of gray, which Pillow clips, so most of it is white";
+            let problem = "more than 8 bits of gray, which Pillow clips, so most of it may be white or black";
             notes.push(format!("{count} {problem}: `{which}`; convert to 8 bits"));
         }
         notes

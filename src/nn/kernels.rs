@@ -1,6 +1,7 @@
 //! Kernels of libtorch that tch does not hand out: oneDNN's convolutions and linear maps of weights laid out for them, with
 //! the activation applied on the way out. The C++ side is `csrc/kernels.cpp`.
 #![allow(unsafe_code)] // calls into C++, reasoned at each
+#![allow(clippy::disallowed_methods)] // in place only where nobody else holds the tensor
 
 use super::{Conv, Flow, Halt, Parameter};
 use crate::error::text_of_cpp;
@@ -43,6 +44,7 @@ unsafe extern "C" {
     ) -> *mut C_tensor;
     fn thingsvision_channels_last(x: *const C_tensor, message: *mut c_char, capacity: usize) -> *mut C_tensor;
     fn thingsvision_is_unique(x: *const C_tensor) -> c_int;
+    fn thingsvision_met_nan() -> c_int;
     fn thingsvision_flush_denormals();
     fn thingsvision_allow_tf32(allowed: c_int);
 }
@@ -108,10 +110,12 @@ pub(super) fn convolution(
     epilogue: Epilogue,
 ) -> Flow<Tensor> {
     let Conv { padding, groups, .. } = *options;
-    let (bias, name) = (pointer(bias), epilogue.name().as_ptr());
-    // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
-    guard(|message, capacity| unsafe {
-        thingsvision_convolution(x.as_ptr(), packed.as_ptr(), bias, stride, padding, groups, name, message, capacity)
+    let bias = pointer(bias);
+    with_nan(epilogue, |name| {
+        // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
+        guard(|message, capacity| unsafe {
+            thingsvision_convolution(x.as_ptr(), packed.as_ptr(), bias, stride, padding, groups, name, message, capacity)
+        })
     })
 }
 
@@ -124,9 +128,33 @@ pub(super) fn pack_linear(weight: &Tensor, rows: i64) -> Flow<Parameter> {
 
 /// `x` `[…, D_in]` times `packed` weights.
 pub(super) fn linear(x: &Tensor, packed: &Tensor, bias: Option<&Tensor>, epilogue: Epilogue) -> Flow<Tensor> {
-    let (bias, name) = (pointer(bias), epilogue.name().as_ptr());
-    // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
-    guard(|message, capacity| unsafe { thingsvision_linear(x.as_ptr(), packed.as_ptr(), bias, name, message, capacity) })
+    let bias = pointer(bias);
+    with_nan(epilogue, |name| {
+        // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
+        guard(|message, capacity| unsafe { thingsvision_linear(x.as_ptr(), packed.as_ptr(), bias, name, message, capacity) })
+    })
+}
+
+/// What `compute` gives with `epilogue`. On the way out a ReLU makes 0 of NaN, where PyTorch's keeps it: the processor's maximum
+/// does, and sets a flag. Then, and with several threads, whose flags nobody sees, the ReLU is computed by itself.
+fn with_nan(epilogue: Epilogue, compute: impl Fn(*const c_char) -> Flow<Tensor>) -> Flow<Tensor> {
+    if epilogue != Epilogue::Relu {
+        return compute(epilogue.name().as_ptr());
+    }
+    if tch::get_num_threads() == 1 {
+        met_nan();
+        let y = compute(epilogue.name().as_ptr())?;
+        if !met_nan() {
+            return Ok(y);
+        }
+    }
+    Ok(compute(Epilogue::None.name().as_ptr())?.f_relu_()?)
+}
+
+/// Whether an operation of this thread met or made a NaN since this was last asked.
+fn met_nan() -> bool {
+    // SAFETY: reads and clears a flag of the processor for this thread.
+    unsafe { thingsvision_met_nan() != 0 }
 }
 
 /// `x` `[N, C, H, W]` with its channels side by side in memory.
@@ -172,6 +200,7 @@ fn guard(call: impl FnOnce(*mut c_char, usize) -> *mut C_tensor) -> Flow<Tensor>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn denormals_are_zero_in_the_thread_that_asks_for_it() {
@@ -182,6 +211,33 @@ mod tests {
         });
         assert_eq!(flushed.join().unwrap(), 0.0);
         assert!(half_of_smallest() > 0.0);
+    }
+
+    #[test]
+    fn a_fused_relu_keeps_what_is_no_number() {
+        const BATCH: [i64; 4] = [2, 3, 8, 8];
+        let conv = Conv { padding: 1, ..Conv::default() };
+        let device = (Kind::Float, tch::Device::Cpu);
+        let weight = pack_convolution(&Tensor::ones([16, 3, 3, 3], device), &conv, 1, BATCH).unwrap();
+        let map = pack_linear(&Tensor::ones([16, 8], device), 48).unwrap();
+        let is_nan = |y: Tensor| y.isnan().sum(Kind::Int64).int64_value(&[]);
+        for threads in [1, 2] {
+            tch::set_num_threads(threads);
+            for value in [f64::NAN, -1.0] {
+                let x = Tensor::ones(BATCH, device) * -1.0;
+                let _ = x.get(1).get(0).get(4).get(4).fill_(value);
+                let found = is_nan(convolution(&x, &weight, None, &conv, 1, Epilogue::Relu).unwrap());
+                assert_eq!(found, if value.is_nan() { 9 * 16 } else { 0 }, "{threads} threads");
+                let found = is_nan(linear(&x, &map, None, Epilogue::Relu).unwrap());
+                assert_eq!(found, if value.is_nan() { 16 } else { 0 }, "{threads} threads");
+            }
+        }
+        // Made of numbers too large.
+        let x = Tensor::from_slice(&[f32::MAX, f32::MAX, f32::MAX, f32::MAX]).view([2, 2]);
+        let map = pack_linear(&Tensor::from_slice(&[2.0f32, -2.0]).view([1, 2]), 2).unwrap();
+        assert_eq!(is_nan(linear(&x, &map, None, Epilogue::Relu).unwrap()), 2);
+        let sum = Tensor::from_slice(&[f32::NAN, 1.0]).f_internal_add_relu_(&Tensor::from_slice(&[1.0f32, -2.0])).unwrap();
+        assert_eq!(is_nan(sum), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::plain_file;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,9 @@ pub trait Form: Sync {
     /// What stands before the rows of an array `[rows, …]`.
     fn header(&self, shape: &[usize], dtype: Dtype) -> Vec<u8>;
 
+    /// How long that is in the file that begins with `bytes`.
+    fn start(&self, bytes: &[u8]) -> Option<usize>;
+
     /// What stands after them.
     fn trailer(&self, _shape: &[usize], _dtype: Dtype) -> Vec<u8> {
         Vec::new()
@@ -54,6 +58,30 @@ pub trait Form: Sync {
 
 /// All of them; the first is what is written unless another is asked for.
 pub const FORMS: &[&dyn Form] = &[&npy::Npy];
+
+/// How many values of the whole file at `path` are infinite or NaN.
+pub(crate) fn nonfinite(path: &Path, dtype: Dtype) -> Result<u64> {
+    const PART: usize = 1 << 20;
+    let form = form(path)?;
+    let count = || -> Result<u64> {
+        let mut file = File::open(path)?;
+        let mut part = Vec::new();
+        file.by_ref().take(16).read_to_end(&mut part)?;
+        file.seek(SeekFrom::Start(form.start(&part).context("it is cut off")? as u64))?;
+        let mut count = 0;
+        loop {
+            part.clear();
+            if file.by_ref().take(PART as u64).read_to_end(&mut part)? == 0 {
+                return Ok(count);
+            }
+            count += match dtype {
+                Dtype::F32 => part.as_chunks().0.iter().filter(|bytes| !f32::from_le_bytes(**bytes).is_finite()).count(),
+                Dtype::F16 => part.as_chunks().0.iter().filter(|bytes| u16::from_le_bytes(**bytes) & 0x7c00 == 0x7c00).count(),
+            } as u64;
+        }
+    };
+    count().with_context(|| format!("cannot read `{}`", path.display()))
+}
 
 /// The form of the file at `path`, by its ending.
 fn form(path: &Path) -> Result<&'static dyn Form> {

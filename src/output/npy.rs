@@ -15,6 +15,11 @@ impl Form for Npy {
         "npy"
     }
 
+    fn start(&self, bytes: &[u8]) -> Option<usize> {
+        let length = bytes.get(8..10)?.first_chunk()?;
+        Some(10 + usize::from(u16::from_le_bytes(*length)))
+    }
+
     fn header(&self, shape: &[usize], dtype: Dtype) -> Vec<u8> {
         let descr = match dtype {
             Dtype::F16 => "<f2",

@@ -92,7 +92,7 @@ impl Plan<'_> {
             let failed = || format!("run {} of {number}, `{name}`, failed; those before it are kept", done + 1);
             let finished = run().with_context(failed)?;
             observer.fact("extract", &format!("{}/{number} {name}, {:.1} s", done + 1, start.elapsed().as_secs_f64()));
-            if let Some(reason) = finished.without_rdm {
+            if let Some(reason) = finished.fault {
                 observer.fact("", &text_of(&reason));
             }
         }

@@ -288,7 +288,10 @@ fn a_file_without_preprocessing_asks_for_it() {
     let lab = lab(&["bare.pt", "scripted.pt"]);
     // Shapes need no more than a size.
     let guessed = lab.succeed("layers --model nets/bare.pt");
-    assert!(guessed.stdout.contains("3 × 224 × 224") && guessed.stderr.contains("shapes are those for images of 224 × 224"), "{guessed}");
+    assert!(
+        guessed.stdout.contains("3 × 224 × 224") && guessed.stderr.contains("shapes are those for images of 224 × 224"),
+        "{guessed}"
+    );
     assert!(lab.succeed("layers --model nets/bare.pt --crop 32").stdout.contains("3 × 32 × 32"));
     assert_output!(lab.fail("extract --model nets/bare.pt --images images --resize 32"), @r#"
     error: `bare` does not say what its network is to be shown of an image

@@ -37,11 +37,12 @@ fn every_format_is_read_and_counted() {
         lab.copy_image(file, &format!("images/{to}"));
     }
     let said = lab.succeed(&format!("{SHOW} --images images")).stderr;
-    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(4).collect();
+    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(5).collect();
     assert_output!(lines.join("\n"), @"
       images    11 in 4 folders of 2 to 3: 1 JPEG, 5 PNG, 1 WebP, 1 BMP, 1 GIF, 1 TIFF, 1 PNM
                 5 images are smaller than 32 pixels, among them `c/b`
-                1 image has 16 bits of gray, which Pillow clips, so most of it is white: `d/16`; convert to 8 bits
+                1 image is transparent in parts, where Pillow shows the colours that were hidden: `c/g`
+                1 image has more than 8 bits of gray, which Pillow clips, so most of it may be white or black: `d/16`; convert to 8 bits
       writes    540.67 kB to activations ([space] free)
     ");
 }
@@ -171,17 +172,17 @@ fn unreadable_files_are_left_out_on_request_and_listed() {
     let lab = Lab::new();
     lab.succeed(&format!("{SHOW} --images images"));
     let all = shown(&lab);
-    fs::write(lab.path("images/notes.txt"), "no image").unwrap();
+    fs::write(lab.path("images/notes.png"), "no image").unwrap();
     let whole = lab.bytes("images/b/five.jpg");
     fs::write(lab.path("images/b/half.jpg"), &whole[..whole.len() / 2]).unwrap();
-    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.txt` is not a"));
+    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.png` is not a"));
     let said = lab.succeed(&format!("{SHOW} --images images --skip-unreadable --force"));
     assert!(said.stderr.ends_with("left out 2 files that cannot be read; skipped.txt lists them\n"), "{said}");
     assert_eq!(shown(&lab), all);
     assert_eq!(ids(&lab).len(), 5);
     assert_output!(fs::read_to_string(lab.path(&format!("{RUN}/skipped.txt"))).unwrap(), @"
     b/half.jpg	`images/b/half.jpg` is damaged: the file ends in the middle of the picture
-    notes.txt	`images/notes.txt` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
+    notes.png	`images/notes.png` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
     ");
     assert_eq!(record(&lab)["skipped_images"][0]["id"], "b/half.jpg");
     lab.succeed(&format!("{SHOW} --images images/a --force"));
@@ -216,14 +217,14 @@ fn whatever_cannot_be_read_is_left_out_on_request() {
 fn the_first_of_several_bad_files_is_named() {
     let lab = Lab::new();
     fs::write(lab.path("images/a/empty.jpg"), "").unwrap();
-    fs::write(lab.path("images/z.txt"), "no image").unwrap();
+    fs::write(lab.path("images/z.png"), "no image").unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --images images")), @"
     error: `images/a/empty.jpg` is empty (the first of 2 files that cannot be read)
 
     hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
     fs::create_dir(lab.path("bad")).unwrap();
-    fs::rename(lab.path("images/z.txt"), lab.path("bad/z.txt")).unwrap();
+    fs::rename(lab.path("images/z.png"), lab.path("bad/z.png")).unwrap();
     assert!(lab.fail(&format!("{SHOW} --images bad --skip-unreadable")).contains("none of the 1 files can be read"));
 }
 
@@ -314,4 +315,204 @@ fn part_of_a_picture_is_decoded_as_in_the_whole() {
             assert!(part.pixels.iter().eq(expected.iter()), "{file} {window:?}");
         }
     }
+}
+
+#[test]
+fn rows_are_in_the_order_of_sorted_folders() {
+    let lab = Lab::new();
+    for folder in ["dog house", "dog-sled", "dog.2", "dog", "cat"] {
+        lab.copy_image("rgb-97x61.png", &format!("classes/{folder}/1.png"));
+    }
+    lab.succeed(&format!("{SHOW} --images classes"));
+    assert_eq!(ids(&lab), ["cat/1.png", "dog/1.png", "dog house/1.png", "dog-sled/1.png", "dog.2/1.png"]);
+    let said = lab.succeed(&format!("{SHOW} --images classes --average-by folder --force"));
+    assert_eq!(ids(&lab), ["cat", "dog", "dog house", "dog-sled", "dog.2"]);
+    assert!(!said.stderr.contains("numbers"), "{said}");
+    fs::write(lab.path("classes/dog-sled/no.png"), "").unwrap();
+    fs::write(lab.path("classes/dog/no.png"), "").unwrap();
+    lab.succeed(&format!("{SHOW} --images classes --skip-unreadable --force"));
+    assert_eq!(record(&lab)["skipped_images"][0]["id"], "dog/no.png");
+}
+
+#[test]
+fn an_order_that_is_not_that_of_numbers_is_said_where_it_matters() {
+    let lab = Lab::new();
+    let show = SHOW.replace(" --rdm none", "");
+    for number in [1, 2, 10, 11] {
+        lab.copy_image(["rgb-97x61.png", "jpeg-420.jpg", "gray.png"][number % 3], &format!("numbers/{number}.png"));
+    }
+    let order = "ordered by the bytes of names and not by numbers: `11.png` comes before `2.png`";
+    let said = lab.succeed(&format!("{show} --images numbers"));
+    assert_eq!(said.stderr.matches(order).count(), 1, "{said}");
+    assert_eq!(ids(&lab), ["1.png", "10.png", "11.png", "2.png"]);
+    fs::write(lab.path("behavior.csv"), "0,1,2,3\n1,0,3,5\n2,3,0,4\n3,5,4,0\n").unwrap();
+    let doubt = "not of numbers: `11.png` before `2.png`. Is what has no names in it?";
+    let said = lab.succeed(&format!("rsa --behavior behavior.csv {RUN}"));
+    assert_eq!(said.stderr.matches(doubt).count(), 1, "{said}");
+    npy::write(&lab.path("features.npy"), &ArrayD::from_shape_fn(vec![4, 3], |at| (at[0] * at[1]) as f32)).unwrap();
+    assert!(lab.succeed(&format!("cka {RUN} features.npy")).stderr.contains(doubt));
+    fs::write(lab.path("numbers/list.txt"), "1.png\n10.png\n11.png\n2.png\n").unwrap();
+    let said = lab.succeed(&format!("{SHOW} --image-list numbers/list.txt --out listed"));
+    assert!(!said.stderr.contains(order), "a list is in the order that somebody chose\n{said}");
+}
+
+#[test]
+fn files_that_are_no_images_are_left_out_counted_and_listed() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    let all = shown(&lab);
+    for (file, content) in [("README.md", "Pictures."), ("b/labels.csv", ""), ("a/Thumbs.db", "\u{1}"), ("a/model", "JPEG")] {
+        fs::write(lab.path(&format!("images/{file}")), content).unwrap();
+    }
+    let said = lab.succeed(&format!("{SHOW} --images images"));
+    assert!(said.stderr.contains("is there already"), "the run is the same\n{said}");
+    let said = lab.succeed(&format!("{SHOW} --images images --force"));
+    let note = "4 files that are no images left out, among them `README.md`; run.json lists them";
+    assert!(said.stderr.contains(note), "{said}");
+    assert_eq!(shown(&lab), all);
+    assert_eq!(record(&lab)["other_files"], serde_json::json!(["README.md", "a/Thumbs.db", "a/model", "b/labels.csv"]));
+    // An image by its content, whatever it is called, and what claims to be one.
+    lab.copy_image("jpeg-damaged-header-00.jpg", "images/notes.txt");
+    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.txt` "));
+    fs::rename(lab.path("images/notes.txt"), lab.path("images/notes.HEIC")).unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.HEIC` "));
+    fs::write(lab.path("images/notes.HEIC"), "").unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images images --force")).contains("`images/notes.HEIC` is empty"));
+    // A list means what it names.
+    fs::write(lab.path("images/list.txt"), "a/one.png\nREADME.md\n").unwrap();
+    assert!(lab.fail(&format!("{SHOW} --image-list images/list.txt --force")).contains("`images/README.md` is not a"));
+    fs::create_dir(lab.path("texts")).unwrap();
+    fs::write(lab.path("texts/a.txt"), "a").unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images texts --force")), @"
+    error: there are no images, but 1 other file, such as `a.txt`
+
+    hint: give JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files
+    ");
+}
+
+#[test]
+fn one_image_is_a_list_of_one() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    let all = shown(&lab);
+    let said = lab.succeed(&format!("{SHOW} --images images/a/two.png --force"));
+    assert!(said.stderr.contains("images    1, the file two.png: 1 PNG\n"), "{said}");
+    assert_eq!((ids(&lab), shown(&lab)), (vec!["two.png".to_owned()], all.select(Axis(0), &[1])));
+    assert_eq!(record(&lab)["image_origin"]["file"], lab.path("images/a/two.png").display().to_string());
+    fs::write(lab.path("images/a/no.png"), "no image").unwrap();
+    assert!(lab.fail(&format!("{SHOW} --images images/a/no.png --force")).contains("`images/a/no.png` is not a"));
+    assert_output!(lab.fail(&format!("{SHOW} --images images/a/*.png --force")), @"
+    error: `images/a/*.png` does not exist
+
+    hint: `--images` takes folders of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, one such file, or one stack of images (.npy, .hdf5); several files are named in a list: ls images/a/*.png > list.txt, and --image-list list.txt
+    ");
+    let said = lab.fail(&format!("{SHOW} --images images/a/one.png --images images/a/two.png --force"));
+    assert!(said.contains("ls images/a/* > list.txt"), "{said}");
+}
+
+#[test]
+fn the_column_of_paths_goes_by_its_name_and_not_by_its_place() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    let all = shown(&lab);
+    let listed = |table: &str| {
+        fs::write(lab.path("images/list.csv"), table).unwrap();
+        lab.succeed(&format!("{SHOW} --image-list images/list.csv --force")).stderr
+    };
+    let said = listed("image,n,path\nb/four.png,1,a/one.png\nb/five.jpg,2,a/two.png\n");
+    assert!(said.contains("paths are those in the column `path`, and not in `image`\n"), "{said}");
+    assert_eq!(shown(&lab), all.select(Axis(0), &[0, 1]));
+    for name in ["image_path", "Image Path", "filepath", "img", "FileName", "file-path"] {
+        let said = listed(&format!("n,{name}\n1,b/four.png\n"));
+        assert!(!said.contains("paths are those in the column"), "{said}");
+        assert_eq!(ids(&lab), ["b/four.png"]);
+    }
+    fs::write(lab.path("images/list.csv"), "path,Path\na/one.png,a/two.png\n").unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --image-list images/list.csv --force")), @"
+    error: `images/list.csv` has two columns `path`
+
+    hint: call the one of the paths `path`, and the other something else
+    ");
+}
+
+#[test]
+fn an_image_that_a_list_names_again_is_said() {
+    let lab = Lab::new();
+    fs::write(lab.path("images/list.txt"), "a/one.png\na/two.png\n./a/one.png\n").unwrap();
+    let said = lab.succeed(&format!("{SHOW} --image-list images/list.txt"));
+    assert!(said.stderr.contains("1 line names an image that was named before: `./a/one.png` as `a/one.png`\n"), "{said}");
+    fs::write(lab.path("images/list.txt"), "a/one.png\na/one.png\na/one.png\n").unwrap();
+    let said = lab.succeed(&format!("{SHOW} --image-list images/list.txt --force"));
+    assert!(said.stderr.contains("2 lines name images that were named before: `a/one.png`\n"), "{said}");
+    assert!(!lab.succeed(&format!("{SHOW} --images images --force")).stderr.contains("named before"));
+}
+
+#[test]
+fn a_list_that_is_not_utf_8_and_names_written_otherwise_are_explained() {
+    let lab = Lab::new();
+    let listed = |list: &[u8]| {
+        fs::write(lab.path("images/list.txt"), list).unwrap();
+        lab.fail(&format!("{SHOW} --image-list images/list.txt"))
+    };
+    assert_output!(listed(b"a/one.png\nb/caf\xe9.png\n"), @r#"
+    error: the list `images/list.txt` is not UTF-8, from line 2 on
+
+    hint: save it as UTF-8 (Excel: "CSV UTF-8"; `iconv -f WINDOWS-1252 -t UTF-8`, or -f UTF-16)
+    "#);
+    assert!(listed(b"\xff\xfea\0/\0").contains("is not UTF-8, but UTF-16"));
+    lab.copy_image("gray.png", "images/b/cafe\u{301}.png");
+    let otherwise = [
+        (
+            "b/caf\u{e9}.png",
+            "there is `b/cafe\u{301}.png`: an accent is written as one character in one and as two in the other (Unicode NFC and NFD)",
+        ),
+        ("b\\four.png", "there is `b/four.png`: `/` stands between folders, and not `\\`"),
+        ("b/four.png ", "there is `b/four.png`: blanks at the ends of names count"),
+        ("B/Four.PNG", "there is `b/four.png`: capitals and small letters differ"),
+        ("b\\Four.png", "there is `b/four.png`: `/` stands between folders, and not `\\`, capitals and small letters differ"),
+        ("b/fore.png", "relative paths begin at the folder of the list"),
+    ];
+    for (name, hint) in otherwise {
+        let said = listed(name.as_bytes());
+        assert!(said.contains("is not there\n") && said.contains(&format!("hint: {hint}")), "{name}: {said}");
+    }
+}
+
+#[test]
+fn what_is_not_shown_of_pictures_is_counted() {
+    let lab = Lab::new();
+    for file in [
+        "jpeg-orientation-6.jpg",
+        "jpeg-orientation-1.jpg",
+        "png-orientation-6-after-data.png",
+        "webp-orientation-6.webp",
+        "tiff-orientation-6.tif",
+        "rgba.png",
+        "gray-alpha.png",
+        "png-palette-8-trns.png",
+        "png-palette-8.png",
+        "webp-alpha-lossless.webp",
+        "webp-lossless.webp",
+        "gif-transparent.gif",
+        "gif-animated.gif",
+        "gif-plain.gif",
+        "png-animated.png",
+        "webp-animated.webp",
+        "tiff-multi-page.tif",
+        "tiff-rgb.tif",
+        "tiff-rgba-unassociated.tif",
+    ] {
+        lab.copy_image(file, &format!("odd/{file}"));
+    }
+    let said = lab.succeed(&format!("{SHOW} --images odd")).stderr;
+    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(6).collect();
+    assert_output!(lines[..5].join("\n"), @"
+      images    19: 2 JPEG, 6 PNG, 4 WebP, 3 GIF, 4 TIFF
+                13 images are smaller than 32 pixels, among them `gif-plain.gif`
+                3 images have an EXIF orientation, which Pillow and torchvision do not apply (--exif-orientation does): `jpeg-orientation-6.jpg`
+                5 images are transparent in parts, where Pillow shows the colours that were hidden: `gif-transparent.gif`
+                4 images have further pages or frames, and the first is taken: `gif-animated.gif`
+    ");
+    let said = lab.succeed(&format!("{SHOW} --images odd --exif-orientation --force")).stderr;
+    assert!(!said.contains("EXIF"), "{said}");
 }

@@ -58,31 +58,32 @@ fn folders_without_images_are_refused() {
     assert_output!(lab.fail(&format!("{extract} imagse")), @"
     error: `imagse` does not exist
 
-    hint: `--images` takes a folder of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, or one stack of images (.npy, .hdf5)
+    hint: `--images` takes folders of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, one such file, or one stack of images (.npy, .hdf5)
     ");
-    assert_output!(lab.fail(&format!("{extract} images/a/one.png")), @"
-    error: `images/a/one.png` is not a folder
+    fs::write(lab.path("notes.txt"), "no image").unwrap();
+    assert_output!(lab.fail(&format!("{extract} notes.txt")), @"
+    error: `notes.txt` is not a folder
 
-    hint: `--images` takes a folder of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, or one stack of images (.npy, .hdf5)
+    hint: `--images` takes folders of JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files, one such file, or one stack of images (.npy, .hdf5)
     ");
 }
 
 #[test]
 fn what_is_not_an_image_stops_the_run_before_it_starts() {
     let lab = Lab::new();
-    fs::write(lab.path("images/notes.txt"), "not an image").unwrap();
+    fs::write(lab.path("images/notes.png"), "not an image").unwrap();
     assert_output!(lab.fail(EXTRACT), @"
-    error: `images/notes.txt` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
+    error: `images/notes.png` is not a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM image
 
     hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
-    fs::write(lab.path("images/notes.txt"), "").unwrap();
+    fs::write(lab.path("images/notes.png"), "").unwrap();
     assert_output!(lab.fail(EXTRACT), @"
-    error: `images/notes.txt` is empty
+    error: `images/notes.png` is empty
 
     hint: take it out of the folder (or convert it), or leave such files out with --skip-unreadable
     ");
-    fs::rename(lab.path("images/notes.txt"), lab.path("images/.hidden")).unwrap();
+    fs::rename(lab.path("images/notes.png"), lab.path("images/.hidden")).unwrap();
     assert!(lab.succeed(EXTRACT).stderr.contains("1 hidden file or folder left out"));
 }
 

@@ -174,3 +174,39 @@ fn a_registry_adds_models_of_ones_own() {
     let said = lab.fail(&format!("{extract} --force"));
     assert!(said.contains("the registry `mine/models.toml` cannot be used") && said.contains("unknown field `shasum`"), "{said}");
 }
+
+#[test]
+fn a_network_that_overflows_is_an_error_that_counts() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("large.safetensors"), Some(3));
+    let mut bytes = lab.bytes("large.safetensors");
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize + 8;
+    for value in bytes[header..].as_chunks_mut::<4>().0 {
+        // Variances stay what they are.
+        let number = f32::from_le_bytes(*value);
+        *value = if number == 1.0 { number } else { number * 1e12 }.to_le_bytes();
+    }
+    fs::write(lab.path("large.safetensors"), bytes).unwrap();
+    let extract = "-q extract --model resnet18 --images images --layer layer3 --layer fc --weights large.safetensors --rdm none";
+    let outcome = lab.run(extract);
+    assert_eq!((outcome.code, &*outcome.stdout), (Some(1), "activations/resnet18.large\n"), "{outcome}");
+    assert!(outcome.stderr.starts_with("error: there are infinities or NaN among the activations: `"), "{outcome}");
+    let counts = || -> Vec<u64> {
+        let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/resnet18.large/run.json")).unwrap();
+        let layers = record["layers"].as_array().unwrap();
+        layers.iter().map(|layer| layer["nonfinite"].as_u64().unwrap_or(0)).collect()
+    };
+    let fused = counts();
+    let of = |layer: &str| {
+        let values = thingsvision::npy::read(&lab.path(&format!("activations/resnet18.large/{layer}.npy"))).unwrap();
+        values.iter().filter(|value| !value.is_finite()).count() as u64
+    };
+    assert_eq!(fused, [of("layer3"), of("fc")]);
+    assert!(fused[1] > 0, "{fused:?}");
+    // Again it is told, unless it is wanted; and modules by themselves overflow at the same places.
+    assert_eq!(lab.run(extract).code, Some(1));
+    lab.succeed(&format!("{extract} --allow-nonfinite"));
+    let said = lab.succeed(&format!("{} --allow-nonfinite --exact --force", extract.trim_start_matches("-q ")));
+    assert!(said.stderr.contains("there are infinities or NaN among the activations: `"), "{said}");
+    assert_eq!(counts()[1], fused[1]);
+}

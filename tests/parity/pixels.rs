@@ -34,33 +34,15 @@ const NOT_READ: &[(&str, &[&str])] = &[
         "PNG with a palette of no colours, or with whole rows missing",
         &["png-damaged-palette-empty", "png-damaged-palette-missing", "png-damaged-data-rows-missing"],
     ),
-    (
-        "BMP of OS/2 2, compressed with gaps or top down, without its last byte",
-        &["bmp-24-os2-v2", "bmp-rle4-jumps", "bmp-rle8-jumps", "bmp-rle8-top-down", "bmp-truncated-1-byte"],
-    ),
-    ("BMP that does not say where its pixels begin", &["bmp-damaged-offset-0"]),
     ("GIF without palette, or with unknown blocks", &["gif-no-pal", "gif-first-frame-small-no-pal", "gif-damaged-unknown-block"]),
     ("PNM of floating-point numbers", &["pnm-float"]),
-    (
-        "TIFF of floating-point, signed, 12- or 32-bit numbers",
-        &["tiff-float32", "tiff-int", "tiff-uint32", "tiff-gray-12", "tiff-gray-16-signed"],
-    ),
-    ("TIFF of YCbCr or Lab", &["tiff-ycbcr", "tiff-lab"]),
+    ("TIFF of Lab, or of YCbCr that is not JPEG", &["tiff-ycbcr.tif", "tiff-lab"]),
     ("TIFF compressed as fax group 3 or by zstandard", &["tiff-bilevel-ccitt", "tiff-bilevel-group3", "tiff-rgb-zstd"]),
-    (
-        "TIFF with reversed bits in bytes, or without a strip",
-        &["tiff-gray-1-fill", "tiff-gray-2-fill", "tiff-gray-4-fill", "tiff-damaged-missing-strip"],
-    ),
+    ("TIFF without a strip", &["tiff-damaged-missing-strip"]),
 ];
 
 /// Files that are not read to the bit, and the largest difference.
-const NEARLY: &[(&str, u8)] = &[
-    ("tiff-cmyk-jpeg.tif", 1),
-    ("tiff-gray-jpeg.tif", 1),
-    ("tiff-rgb-jpeg.tif", 1),
-    ("webp-animated-first-frame-small-alpha.webp", 1),
-    ("webp-animated-first-frame-small.webp", 1),
-];
+const NEARLY: &[(&str, u8)] = &[("webp-animated-first-frame-small-alpha.webp", 1), ("webp-animated-first-frame-small.webp", 1)];
 
 #[test]
 fn pixels_equal_pillow() {

@@ -1,6 +1,7 @@
 //! The table of scores on the terminal, and the notes below it.
 
 use crate::printer::columns;
+use thingsvision::names::doubt;
 use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
 use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, model_name};
@@ -107,6 +108,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     };
     let title = capital(analysis.comparison.title());
     let mut notes = vec![format!("{title} of RDMs: {} stimuli, {pairs}, {order}.", count(analysis.stimuli))];
+    notes.extend(analysed.ids.as_deref().filter(|_| analysed.assumed).and_then(doubt));
     notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
     if request.bootstrap > 0 {
         let draws = request.bootstrap;

@@ -8,18 +8,36 @@ use std::num::NonZero;
 
 pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, reading: &Reading) -> Result<Box<dyn Opened + 'a>> {
     let size = canvas(&mut decoder(bytes, reading)?)?;
-    Ok(Box::new(Gif { decoder: decoder(bytes, reading)?, size }))
+    Ok(Box::new(Gif { decoder: decoder(bytes, reading)?, size, bytes, reading: *reading }))
 }
 
 struct Gif<'a> {
     /// At its first picture.
     decoder: Decoder<&'a [u8]>,
     size: (usize, usize),
+    bytes: &'a [u8],
+    reading: Reading,
 }
 
 impl Opened for Gif<'_> {
     fn size(&self) -> (usize, usize) {
         self.size
+    }
+
+    fn is_continued(&mut self) -> bool {
+        let second = decoder(self.bytes, &self.reading).map(|mut decoder| {
+            let mut is_there = || decoder.next_frame_info().is_ok_and(|frame| frame.is_some());
+            is_there() && is_there()
+        });
+        second.unwrap_or(false)
+    }
+
+    /// By its own indices, or around a picture that does not fill the canvas.
+    fn is_transparent(&mut self) -> Result<bool> {
+        let mut decoder = decoder(self.bytes, &self.reading)?;
+        let frame = decoder.read_next_frame()?.context(NONE)?;
+        let is_whole = (usize::from(frame.width), usize::from(frame.height)) == self.size;
+        Ok(frame.transparent.is_some_and(|transparent| !is_whole || frame.buffer.contains(&transparent)))
     }
 
     fn decode(mut self: Box<Self>, _: LookedAt) -> Result<Rgb> {

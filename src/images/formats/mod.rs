@@ -117,9 +117,19 @@ pub(super) trait Opened {
         false
     }
 
-    /// Whether it has 16 bits of gray, of which Pillow shows all but the darkest 256 levels as white.
+    /// Whether it has more than 8 bits of gray, of which Pillow shows all from 255 on as white, and all below 0 as black.
     fn is_clipped(&self) -> bool {
         false
+    }
+
+    /// Whether there are further pages or frames.
+    fn is_continued(&mut self) -> bool {
+        false
+    }
+
+    /// Whether pixels are transparent, wholly or in part; they are decoded only where there may be such.
+    fn is_transparent(&mut self) -> Result<bool> {
+        Ok(false)
     }
 
     /// The pixels as stored, at least those that are `looked_at`.

@@ -54,6 +54,8 @@ struct Png<'a> {
     data: Vec<u8>,
     exif: Option<&'a [u8]>,
     xmp: Option<&'a [u8]>,
+    /// How many, if it is an animation.
+    frames: u32,
 }
 
 impl<'a> Png<'a> {
@@ -65,6 +67,7 @@ impl<'a> Png<'a> {
             b"IDAT" => self.data.extend(chunk),
             b"eXIf" => self.exif = Some(chunk),
             b"iTXt" => self.xmp = self.xmp.or(chunk.strip_prefix(XMP)),
+            b"acTL" => self.frames = chunk.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
             b"gAMA" => ensure!(chunk.len() >= 4, "its gamma is cut off"),
             _ => {}
         }
@@ -117,8 +120,32 @@ impl Opened for Png<'_> {
         self.header[8..10] == [16, 0]
     }
 
+    fn is_continued(&mut self) -> bool {
+        self.frames > 1
+    }
+
+    fn is_transparent(&mut self) -> Result<bool> {
+        const WITH_ALPHA: [u8; 2] = [4, 6];
+        if self.transparency.is_none() && !WITH_ALPHA.contains(&self.header[9]) {
+            return Ok(false);
+        }
+        let (bytes, color, depth) = self.samples()?;
+        let sample = if depth == BitDepth::Sixteen { 2 } else { 1 };
+        let alphas = bytes.chunks_exact(color.samples() * sample).map(|pixel| &pixel[pixel.len() - sample..]);
+        Ok(matches!(color, ColorType::Rgba | ColorType::GrayscaleAlpha) && alphas.flatten().any(|alpha| *alpha < 255))
+    }
+
     fn decode(self: Box<Self>, _: LookedAt) -> Result<Rgb> {
         let (width, height) = self.size();
+        let (bytes, color, depth) = self.samples()?;
+        let samples = if depth == BitDepth::Sixteen { to_8_bits(&bytes, self.is_clipped()) } else { bytes };
+        Ok(Rgb::new(width, height, to_rgb(&samples, color)))
+    }
+}
+
+impl Png<'_> {
+    /// The samples of the picture, and what they are.
+    fn samples(&self) -> Result<(Vec<u8>, ColorType, BitDepth)> {
         let mut options = DecodeOptions::default();
         options.set_ignore_crc(true);
         options.set_ignore_adler32(false);
@@ -129,8 +156,7 @@ impl Opened for Png<'_> {
         let mut bytes = vec![0; reader.output_buffer_size().context("it is too large")?];
         let info = reader.next_frame(&mut bytes)?;
         bytes.truncate(info.buffer_size());
-        let samples = if info.bit_depth == BitDepth::Sixteen { to_8_bits(&bytes, self.is_clipped()) } else { bytes };
-        Ok(Rgb::new(width, height, to_rgb(&samples, info.color_type)))
+        Ok((bytes, info.color_type, info.bit_depth))
     }
 }
 

@@ -15,12 +15,29 @@ mod ycc;
 use crate::images::formats::{Contents, LookedAt, Opened, Reading};
 use crate::images::orientation;
 use crate::images::rgb::{Pixel, Rgb, of_cmyk, of_rgb};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use image::metadata::Orientation;
 use libjpeg::FrameHeader;
 
 pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, _: &Reading) -> Result<Box<dyn Opened + 'a>> {
     Ok(Box::new(Jpeg { bytes, header: libjpeg::header(bytes)? }))
+}
+
+/// The same of a part of a TIFF that is to have so many components.
+pub(super) fn open_of(Contents { bytes, .. }: Contents, components: usize) -> Result<Box<dyn Opened + '_>> {
+    let header = libjpeg::header(bytes)?;
+    ensure!(header.components as usize == components, "a part has {} colour components", header.components);
+    Ok(Box::new(Jpeg { bytes, header }))
+}
+
+/// Of such a part the inks `[rows, columns of the part, 4]`, as they are stored, at least `columns` and `rows` of them.
+pub(super) fn inks(bytes: &[u8], (columns, rows): (usize, usize)) -> Result<Vec<u8>> {
+    let header = libjpeg::header(bytes)?;
+    let is_whole = header.width as usize >= columns && header.height as usize >= rows && header.components == 4;
+    ensure!(is_whole, "a part is smaller than its place, or has other colours");
+    let mut inks = libjpeg::pixels(bytes, &header, 4)?.0;
+    inks.truncate(rows * header.width as usize * 4);
+    Ok(inks)
 }
 
 struct Jpeg<'a> {
