@@ -120,9 +120,30 @@ class Plain {
         if (value.isNone() || value.isScalar() || value.isString() || value.isDevice()) {
             return "";
         }
-        if (value.isPtrType() && !seen_.insert(value.internalToPointer()).second) {
+        if (!value.isPtrType()) {
+            return value.tagKind();
+        }
+        const auto *pointer = value.internalToPointer();
+        if (within_.count(pointer)) {
+            return "a value that holds itself";
+        }
+        if (!seen_.insert(pointer).second) {
             return "";
         }
+        if (within_.size() == DEEPEST) {
+            return "values in values in values, without an end";
+        }
+        within_.insert(pointer);
+        const auto found = of_parts(value);
+        within_.erase(pointer);
+        return found;
+    }
+
+  private:
+    // In each other: what copies, prints and frees them takes room on the stack for each.
+    static constexpr size_t DEEPEST = 1000;
+
+    std::string of_parts(const c10::IValue &value) {
         if (value.isList()) {
             return of(value.toListRef());
         }
@@ -140,11 +161,58 @@ class Plain {
         if (value.isEnum()) {
             return other(value.toEnumHolder()->value());
         }
+        if (!value.isObject()) {
+            return value.tagKind();
+        }
         // Its slots are those of a class of the archive's own code; what is C++ in it is a capsule.
-        return value.isObject() ? of(value.toObjectRef().slots()) : value.tagKind();
+        const auto &object = value.toObjectRef();
+        const auto type = object.type();
+        for (size_t i = 0; i < type->numAttributes(); i++) {
+            if (i >= object.slots().size() || !fits(*type->getAttribute(i), object.slots()[i])) {
+                return c10::str("`", type->getAttributeName(i), "`, of another type than its class says,");
+            }
+        }
+        return of(object.slots());
     }
 
-  private:
+    // Whether what code takes for a tensor, a number or an object of a class is one: libtorch does not look, and reads it as such.
+    static bool fits(const c10::Type &type, const c10::IValue &value) {
+        switch (type.kind()) {
+        case c10::TypeKind::OptionalType:
+            return value.isNone() || fits(*type.expectRef<c10::OptionalType>().getElementType(), value);
+        case c10::TypeKind::TensorType:
+            return value.isTensor() || value.isNone();
+        case c10::TypeKind::IntType:
+            return value.isInt();
+        case c10::TypeKind::FloatType:
+            return value.isDouble();
+        case c10::TypeKind::BoolType:
+            return value.isBool();
+        case c10::TypeKind::StringType:
+            return value.isString();
+        case c10::TypeKind::ListType:
+            return value.isList();
+        case c10::TypeKind::DictType:
+            return value.isGenericDict();
+        case c10::TypeKind::TupleType: {
+            const auto &parts = type.expectRef<c10::TupleType>().elements();
+            if (!value.isTuple() || value.toTupleRef().elements().size() != parts.size()) {
+                return false;
+            }
+            for (size_t i = 0; i < parts.size(); i++) {
+                if (!fits(*parts[i], value.toTupleRef().elements()[i])) {
+                    return false;
+                }
+            }
+            return true;
+        }
+        case c10::TypeKind::ClassType:
+            return value.isObject() && *value.toObjectRef().type() == type;
+        default:
+            return true;
+        }
+    }
+
     template <typename Values> std::string of(const Values &values) {
         for (const auto &value : values) {
             const auto found = other(value);
@@ -156,6 +224,8 @@ class Plain {
     }
 
     std::unordered_set<const void *> seen_;
+    // Those that hold the one that is looked at.
+    std::unordered_set<const void *> within_;
 };
 
 // The name of a class that is written in C++, or of a function that is, if a value of `type` is or calls one.

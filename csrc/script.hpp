@@ -31,9 +31,26 @@ struct Script {
     bool writes = false;
 };
 
-// Whether the bytes of a tensor that was read are there: libtorch believes the number that stands beside them.
+// Whether the bytes of a tensor that was read are there: libtorch believes the numbers that stand beside them, of bytes, and of
+// where in these the tensor lies.
 inline bool has_its_bytes(const at::Tensor &tensor) {
     const auto &storage = tensor.storage();
+    // All of them may be near the largest number there is.
+    __int128 last = tensor.storage_offset();
+    bool is_empty = false;
+    if (last < 0) {
+        return false;
+    }
+    for (int64_t axis = 0; axis < tensor.dim(); axis++) {
+        if (tensor.size(axis) < 0 || tensor.stride(axis) < 0) {
+            return false;
+        }
+        is_empty |= tensor.size(axis) == 0;
+        last += static_cast<__int128>(tensor.size(axis) - 1) * tensor.stride(axis);
+    }
+    if (!is_empty && (last + 1) * static_cast<__int128>(tensor.itemsize()) > static_cast<__int128>(storage.nbytes())) {
+        return false;
+    }
 #ifdef __APPLE__
     return storage.nbytes() == 0 || storage.nbytes() <= malloc_size(storage.data());
 #else

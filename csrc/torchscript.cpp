@@ -68,7 +68,7 @@ class Viewer {
     void see(const c10::IValue &value, const std::string &element) {
         if (value.isTensor()) {
             if (value.toTensor().defined()) {
-                show(element, &value.toTensor());
+                show(element, is_array(value.toTensor()) ? &value.toTensor() : nullptr);
             }
         } else if (value.isTuple()) {
             see_all(value.toTupleRef().elements(), element);
@@ -94,6 +94,12 @@ class Viewer {
         for (const auto &value : values) {
             see(value, inside(element, std::to_string(i++)));
         }
+    }
+
+    // Not nested, and of a type of numbers that has a name outside of libtorch.
+    static bool is_array(const at::Tensor &tensor) {
+        const auto kind = tensor.scalar_type();
+        return !tensor.is_nested() && (kind <= at::kBool || kind == at::kBFloat16);
     }
 
     static std::string inside(const std::string &element, const std::string &name) {
@@ -420,7 +426,8 @@ int thingsvision_script_run(const Script *script, const at::Tensor *images, cons
         try {
             Objects done;
             Module root = script->writes ? Module(own(script->root._ivalue(), done)) : script->root;
-            root.forward({*images});
+            // With the hooks of the network as a whole, as `model(images)` has them.
+            root({*images});
         } catch (const Stop &) {
         }
     });

@@ -4,9 +4,9 @@
 mod allocator;
 mod cli;
 mod commands;
+mod fatal;
 mod interrupt;
 mod printer;
-mod sigbus;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -18,7 +18,7 @@ use thingsvision::observer::Stopped;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    sigbus::report();
+    fatal::report();
     let printer = Printer::new(cli.quiet);
     exit_code(run(&cli, printer), printer)
 }

@@ -7,6 +7,7 @@ use crate::images::Preprocessing;
 use crate::models::Architecture;
 use crate::plain_file;
 use crate::readout::{Readout, Tokens};
+use crate::text::shown;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -258,7 +259,8 @@ impl Registry {
 /// Folders of runs and of fetched weights are called after names and tags, which a registry may have from anybody.
 fn check_file_name(name: &str) -> Result<()> {
     let is_odd = |letter: char| letter.is_control() || matches!(letter, '/' | '\\');
-    let is_one = (1..=100).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_odd);
+    let is_plain = !name.contains(is_odd) && shown(name) == name;
+    let is_one = (1..=100).contains(&name.len()) && !name.starts_with('.') && is_plain;
     ensure!(is_one, "no folder can be called `{}`, as a name or tag has it", name.escape_debug());
     Ok(())
 }

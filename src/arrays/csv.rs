@@ -5,13 +5,22 @@ use crate::atomic_file;
 use crate::error::advise;
 use crate::text::{guard, unguard};
 use anyhow::{Context, Result};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// An empty cell, `NA` and `nan` are NaN.
 pub(super) fn read(path: &Path) -> Result<Labelled> {
     let mut lines = lines(path)?;
-    let header = header(&lines, path)?.then(|| lines.remove(0));
-    let ids = names(header.as_deref(), &lines).then(|| lines.iter_mut().map(|line| line.remove(0)).collect::<Vec<_>>());
+    let edges = match square_within(&lines, path)? {
+        Some(edges) => edges,
+        None => {
+            let header = header(&lines, path)?;
+            let below = &lines[usize::from(header)..];
+            Edges { header, names: names(header.then(|| lines[0].as_slice()), below) }
+        }
+    };
+    let header = edges.header.then(|| lines.remove(0));
+    let ids = edges.names.then(|| lines.iter_mut().map(|line| line.remove(0)).collect::<Vec<_>>());
     let columns = lines.first().map_or(0, Vec::len);
     let of_columns = header.map(|mut names| names.split_off(names.len().saturating_sub(columns)));
     let order = order(of_columns.as_deref(), ids.as_deref(), path)?;
@@ -29,16 +38,96 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
     Ok(Labelled { ids, values: one_row_is_a_vector(values), of_pairs: false })
 }
 
+/// Whether the first line names the columns, and the first column the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edges {
+    header: bool,
+    names: bool,
+}
+
+/// The edges of a table within which there is an RDM, a symmetric square with a diagonal of zeros or of missing numbers; none if
+/// there is none, or all is numbers. What may be read in two such ways is an error.
+fn square_within(lines: &[Vec<String>], path: &Path) -> Result<Option<Edges>> {
+    let (rows, columns) = (lines.len(), lines[0].len());
+    let holds = |edges: Edges| {
+        let (top, left) = (usize::from(edges.header), usize::from(edges.names));
+        let names = lines.iter().skip(top).filter(|_| edges.names).map(|line| &line[0]);
+        let mut seen = HashSet::new();
+        let differ = lines[0].iter().skip(left).filter(|_| edges.header).all(|name| seen.insert(name));
+        let mut seen = HashSet::new();
+        rows.checked_sub(top) == columns.checked_sub(left)
+            && rows > top + 2
+            && is_rdm(&lines[top..], left)
+            && differ
+            && names.into_iter().all(|name| seen.insert(name))
+    };
+    let [bare, header, names, both] = [(false, false), (true, false), (false, true), (true, true)]
+        .map(|(header, names)| Some(Edges { header, names }).filter(|edges| holds(*edges)));
+    match (header.or(names), bare, both) {
+        (Some(one), ..) => Ok(Some(one)),
+        // The first line and column of numbers may be names, or distances of the first stimulus.
+        (None, Some(_), Some(_)) if are_numbers(&lines[0][1..]) => {
+            let is_missing = |i: usize| number(&lines[i][i]).is_some_and(f64::is_nan);
+            match () {
+                () if !lines[0][0].is_empty() => Ok(None),
+                // The whole diagonal is missing, or none of it.
+                () if !(1..rows).all(is_missing) => Ok(both),
+                () if counts(&lines[0][1..]) && !is_ordinal(lines) => Ok(both),
+                () => Err(advise(
+                    format!(
+                        "`{}` is an RDM of {rows} stimuli without names, or of {} that the first line and column name",
+                        path.display(),
+                        rows - 1
+                    ),
+                    "write 0 into the first cell if it is a distance, or `stimulus` if there are names",
+                )),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+fn are_numbers(cells: &[String]) -> bool {
+    cells.iter().all(|cell| number(cell).is_some_and(f64::is_finite))
+}
+
+/// Whether the distances of `lines` are those of |i − j|.
+fn is_ordinal(lines: &[Vec<String>]) -> bool {
+    let is_it = |i: usize, j: usize| i == j || number(&lines[i][j]) == Some(i.abs_diff(j) as f64);
+    (0..lines.len()).all(|i| (0..lines.len()).all(|j| is_it(i, j)))
+}
+
+/// Whether the cells from the column `left` on are those of an RDM, or of similarities: symmetric, with one value on the diagonal.
+fn is_rdm(lines: &[Vec<String>], left: usize) -> bool {
+    let cell = |i: usize, j: usize| number(&lines[i][left + j]);
+    let values = || lines.iter().flat_map(|line| &line[left..]).filter_map(|cell| number(cell)).filter(|value| value.is_finite());
+    let rounding = 1e-5 * values().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let alike = |a: f64, b: f64| a.is_nan() && b.is_nan() || (a - b).abs() <= rounding;
+    let diagonal = (0..lines.len()).filter_map(|i| cell(i, i)).find(|value| !value.is_nan()).unwrap_or(0.0);
+    (0..lines.len()).all(|i| {
+        cell(i, i).is_some_and(|value| value.is_nan() || alike(value, diagonal))
+            && (0..i).all(|j| cell(i, j).zip(cell(j, i)).is_some_and(|(a, b)| alike(a, b)))
+    })
+}
+
 /// The cells, all lines of the same length.
 fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
     let text = bytes(path)?;
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
         return Err(advise(format!("`{}` is text of 16 bits a letter", path.display()), "save it as CSV in UTF-8"));
     }
-    let mut lines = if kind(path) == "txt" { words(&text, path)? } else { records(&text, path)? };
+    let mut lines = if kind(path) == "txt" { words(&text, path)? } else { cells(&text, delimiter(path), path)? };
     // Excel's own line.
     if lines.first().is_some_and(|line| line[0].starts_with("sep=")) {
         lines.remove(0);
+    }
+    // NumPy's `savetxt` marks the names of columns as a comment.
+    if let [first, second, ..] = &mut lines[..]
+        && first.len() == second.len()
+        && first.len() > 1
+        && let Some(name) = first[0].strip_prefix('#')
+    {
+        first[0] = name.trim().to_owned();
     }
     // R's `write.table` names the columns, but not the one of the names.
     if let [first, others @ ..] = &mut lines[..]
@@ -51,9 +140,9 @@ fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
     Ok(lines)
 }
 
-fn records(text: &[u8], path: &Path) -> Result<Vec<Vec<String>>> {
+fn cells(text: &[u8], delimiter: u8, path: &Path) -> Result<Vec<Vec<String>>> {
     let mut table = csv::ReaderBuilder::new();
-    let mut reader = table.has_headers(false).flexible(true).delimiter(delimiter(path)).from_reader(text);
+    let mut reader = table.has_headers(false).flexible(true).delimiter(delimiter).from_reader(text);
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.with_context(|| advise(format!("`{}` is no table", path.display()), "save it as CSV in UTF-8"))?;
@@ -69,7 +158,12 @@ fn words(text: &[u8], path: &Path) -> Result<Vec<Vec<String>>> {
         return Err(advise(format!("there are commas in `{}`", path.display()), "give a table with commas the ending .csv"));
     }
     let lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
-    Ok(lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
+    let Some(quoted) = text.contains('"').then(|| lines.clone().map(str::trim).collect::<Vec<_>>().join("\n")) else {
+        return Ok(lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect());
+    };
+    // R puts names between quotes, in which there may be spaces.
+    let delimiter = if quoted.contains('\t') { b'\t' } else { b' ' };
+    cells(quoted.as_bytes(), delimiter, path)
 }
 
 fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {

@@ -147,6 +147,8 @@ impl RunFolder {
                 differences.clear();
             }
             if differences.is_empty() && can_go_on(record, &place) {
+                // Whatever became of them meanwhile.
+                write_files(&place, files)?;
                 return Ok(RunFolder::new(folder, done, lock));
             }
             if !differences.is_empty() && !replace && !done.rows.is_empty() {

@@ -5,6 +5,7 @@ use super::folder::RunFolder;
 use super::make::Finished;
 use super::rdms;
 use super::record::{Record, Seconds};
+use super::verify::changed_files_of_images;
 use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::images::Origin;
@@ -114,6 +115,12 @@ fn part(folder: &Path) -> Result<Part> {
                 "it was changed or damaged; compute this shard again with --force",
             ));
         }
+    }
+    if let Some(name) = changed_files_of_images(folder, &record).first() {
+        return Err(advise(
+            format!("`{}` is not as it was written: its hash differs from the record", folder.join(name).display()),
+            "it was changed or damaged; compute this shard again with --force",
+        ));
     }
     Ok(Part { folder: folder.to_owned(), shard, record, rows })
 }

@@ -80,14 +80,17 @@ fn fault(subject: &'static str, text: String) -> Check {
 
 /// images.txt and images.sha256 are those of the record.
 fn files_of_images(folder: &Path, record: &Record) -> Check {
-    let hash = |name: &str| plain_file::read_to_string(&folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
-    let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
-    let changed: Vec<&str> =
-        files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect();
-    match &changed[..] {
+    match &changed_files_of_images(folder, record)[..] {
         [] => fine("images", format!("{} rows, named in images.txt", count(record.images))),
         changed => fault("images", format!("{} changed since the run", changed.join(" and "))),
     }
+}
+
+/// Which of images.txt and images.sha256 are not those of the record.
+pub(super) fn changed_files_of_images(folder: &Path, record: &Record) -> Vec<&'static str> {
+    let hash = |name: &str| plain_file::read_to_string(&folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
+    let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
+    files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect()
 }
 
 /// The files of all layers are whole and have their hashes.

@@ -46,6 +46,8 @@ impl Preprocessing {
             Size::Exactly(sides) => sides,
         };
         ensure!(sizes.iter().chain(&self.crop).all(|size| *size > 0), "sizes must be at least 1 pixel");
+        let most = sizes.iter().chain(&self.crop).max().copied().unwrap_or_default();
+        ensure!(most <= MOST_SHOWN, "networks are shown at most {MOST_SHOWN} pixels a side, and not {most}");
         ensure!(self.std.iter().all(|std| *std > 0.0), "deviations must be larger than 0");
         Ok(())
     }

@@ -45,8 +45,10 @@ pub(crate) fn align_files<'a>(
 }
 
 /// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some. Those without must be of
-/// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one.
+/// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one. IDs
+/// that only count, as pandas and R put them before rows, are none where others are called otherwise.
 pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
+    let all = &without_counts(all)[..];
     let labelled = |rows: &Rows| rows.ids.is_some();
     let some_lead = all.iter().any(|rows| labelled(rows) && rows.leads);
     let mut leaders = all.iter().filter(|rows| labelled(rows) && (rows.leads || !some_lead));
@@ -83,6 +85,41 @@ pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
     Ok(Alignment { rows, ids: Some(shared), assumed, left_out })
 }
 
+/// Without the IDs that count 0, 1, 2, … or 1, 2, 3, … and disagree with those of another: of that one the same names, or a part of
+/// them, would have to be meant.
+fn without_counts<'a>(all: &[Rows<'a>]) -> Vec<Rows<'a>> {
+    let only_counts = |rows: &Rows| rows.ids.and_then(first_count);
+    let disagree = |rows: &Rows, other: &Rows| match (only_counts(rows), other.ids.and_then(first_of_set)) {
+        (Some(first), Some(of_other)) => first != of_other && only_counts(other).is_some(),
+        (Some(_), None) => other.ids.is_some_and(|ids| !is_part(rows.ids.unwrap_or_default(), ids)),
+        (None, _) => false,
+    };
+    let of = |rows: &Rows<'a>| {
+        let is_none = all.iter().any(|other| disagree(rows, other));
+        Rows { ids: rows.ids.filter(|_| !is_none), ..*rows }
+    };
+    all.iter().map(of).collect()
+}
+
+/// 0 or 1, if the IDs count from there on.
+fn first_count(ids: &[String]) -> Option<usize> {
+    [0, 1].into_iter().find(|first| ids.iter().zip(*first..).all(|(id, number)| *id == number.to_string()))
+}
+
+/// The same in any order.
+fn first_of_set(ids: &[String]) -> Option<usize> {
+    let mut numbers: Vec<usize> = ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+    numbers.sort_unstable();
+    [0, 1].into_iter().find(|first| numbers.iter().zip(*first..).all(|(id, number)| *id == number))
+}
+
+/// Whether the fewer IDs are all among the more.
+fn is_part(one: &[String], other: &[String]) -> bool {
+    let (fewer, more) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    let more: HashSet<&String> = more.iter().collect();
+    fewer.iter().all(|id| more.contains(id))
+}
+
 fn check_size(rows: &Rows, reference: &Rows) -> Result<()> {
     if rows.stimuli == reference.stimuli {
         return Ok(());
@@ -93,6 +130,8 @@ fn check_size(rows: &Rows, reference: &Rows) -> Result<()> {
         "rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare",
     ))
 }
+
+const WRITTEN_ALIKE: &str = "IDs must be written alike, with the same folders and endings: compare the .ids.txt and images.txt";
 
 /// The IDs that all labelled RDMs have, in the order of the first.
 fn shared(all: &[Rows], reference: &Rows, ids: &[String], intersect: bool) -> Result<Vec<String>> {
@@ -107,10 +146,7 @@ fn shared(all: &[Rows], reference: &Rows, ids: &[String], intersect: bool) -> Re
         shared.retain(|id| own.contains(id));
     }
     if shared.len() < 4 {
-        return Err(advise(
-            format!("they share {} stimuli, too few to compare", shared.len()),
-            "IDs must be written alike, with the same folders and endings: compare the .ids.txt and images.txt",
-        ));
+        return Err(advise(format!("they share {} stimuli, too few to compare", shared.len()), WRITTEN_ALIKE));
     }
     Ok(shared)
 }
@@ -124,10 +160,14 @@ fn not_the_same(reference: &Rows, rows: &Rows) -> anyhow::Error {
         let more = if lacking.len() > 3 { format!(" and {} more", lacking.len() - 3) } else { String::new() };
         (!lacking.is_empty()).then(|| format!("`{}` has no {}{more}", rows.name, shown.join(", ")))
     };
+    let shared = ids(rows).intersection(&ids(reference)).count();
     let faults: Vec<_> = [lacking(rows, reference), lacking(reference, rows)].into_iter().flatten().collect();
     advise(
         format!("`{}` and `{}` are not of the same stimuli: {}", reference.name, rows.name, faults.join("; ")),
-        "compare the same stimuli, or only those that all have: --intersect",
+        match shared {
+            0..4 => WRITTEN_ALIKE,
+            _ => "compare the same stimuli, or only those that all have: --intersect",
+        },
     )
 }
 
@@ -196,6 +236,25 @@ mod tests {
         for all in [[rows("a", &a), rows("b", &b), unlabelled], [unlabelled, model("a", &a), model("b", &b)]] {
             assert_eq!(align(&all, false).unwrap_err().to_string(), error);
         }
+    }
+
+    #[test]
+    fn ids_that_only_count_are_none_where_others_are_called_otherwise() {
+        let count = |from: usize, to: usize| (from..to).map(|id| id.to_string()).collect::<Vec<_>>();
+        let (pandas, r, names) = (count(0, 5), count(1, 6), ids("abcde"));
+        for other in [&r, &names] {
+            let alignment = align(&[rows("pandas", &pandas), rows("other", other)], true).unwrap();
+            assert!(alignment.assumed);
+            assert_eq!(alignment.rows, [[0, 1, 2, 3, 4]; 2]);
+        }
+        // Counts of the same kind are names, also a part of them and in another order.
+        let turned = ["3", "1", "2", "0", "4"].map(str::to_owned).to_vec();
+        let alignment = align(&[rows("a", &pandas), rows("b", &turned)], false).unwrap();
+        assert_eq!((alignment.assumed, alignment.rows[1].clone()), (false, vec![3, 1, 2, 0, 4]));
+        let (all, part) = (count(0, 9), count(3, 8));
+        assert_eq!(align(&[rows("a", &all), rows("b", &part)], true).unwrap().ids, Some(part.clone()));
+        // Of another kind in another order nobody knows what is meant.
+        assert!(align(&[rows("r", &r), rows("b", &turned)], false).is_err());
     }
 
     #[test]

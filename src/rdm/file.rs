@@ -58,6 +58,13 @@ fn from_array(array: ArrayD<f64>, name: &str) -> Result<(usize, Vec<Vec<f64>>)> 
         [_, pairs] if stimuli_of(pairs, name).is_ok() => {
             Ok((stimuli_of(pairs, name)?, array.outer_iter().map(|pairs| pairs.iter().copied().collect()).collect()))
         }
+        [pairs, subjects] if stimuli_of(pairs, name).is_ok() => Err(advise(
+            format!("`{name}` is no RDM: its shape is [{pairs}, {subjects}]"),
+            format!(
+                "as [{subjects}, {pairs}], a row for each subject, it would be one of {} stimuli: transpose it",
+                stimuli_of(pairs, name)?
+            ),
+        )),
         ref shape => Err(advise(
             format!("`{name}` is no RDM: its shape is {shape:?}"),
             "an RDM is square, stimuli × stimuli, or a vector of its pairs; of features make one with `thingsvision rdm`",

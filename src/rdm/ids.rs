@@ -1,7 +1,9 @@
 //! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
 
 use crate::error::advise;
+use crate::hash::sha256;
 use crate::plain_file;
+use crate::run::read_record;
 use crate::{arrays, atomic_file};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -23,7 +25,28 @@ pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
     if !run.join("run.json").is_file() || !images.exists() {
         return Ok(None);
     }
-    Ok(Some(read(&images)?).filter(|ids| ids.len() == n))
+    let record = read_record(run)?;
+    if record.shard.is_some() {
+        return Ok(None);
+    }
+    let ids = read(&images)?;
+    let is_its_own = record.layers.iter().any(|layer| [Some(&layer.file), layer.rdm.as_ref()].contains(&name_of(path).as_ref()));
+    let is_as_written = plain_file::read(&images).is_ok_and(|bytes| sha256(bytes) == record.images_sha256);
+    if is_its_own && (!is_as_written || ids.len() != n) {
+        return Err(advise(
+            format!(
+                "`{}` is not what the run wrote: nobody knows which rows of `{}` are which",
+                images.display(),
+                path.display()
+            ),
+            "make the run again, or put back the images.txt that it had",
+        ));
+    }
+    Ok(Some(ids).filter(|ids| is_as_written && ids.len() == n))
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Reads IDs, one a line.

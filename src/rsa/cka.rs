@@ -117,7 +117,14 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
     for path in paths {
         if is_run(path) {
             let model = folder_name(path)?;
-            for layer in read_record(path)?.layers {
+            let record = read_record(path)?;
+            if !record.complete {
+                return Err(advise(
+                    format!("the run in `{}` is not finished", path.display()),
+                    "the command that began it goes on with it",
+                ));
+            }
+            for layer in record.layers {
                 layers.push(open(format!("{model} {}", layer.name), &path.join(layer.file))?);
             }
         } else {

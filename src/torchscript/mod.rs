@@ -255,6 +255,10 @@ fn of_the_network(text: &str) -> String {
     // `[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't …`
     let told = told.strip_prefix("[enforce fail at ").and_then(|told| told.split_once(". ")).map_or(told, |(_, told)| told);
     let is_place = |word: &&str| word.contains(".cpp") || word.contains(".h:") || word.contains("/pytorch/");
+    // `… This is an internal miniz error. If you are seeing this error, there is a high likelihood that …`
+    let told = ["frame #", "Exception raised from", "This is an internal miniz error", "please report an enhancement"]
+        .iter()
+        .fold(told, |told, own| told.split(own).next().unwrap_or_default());
     let told: Vec<_> = told.split(' ').filter(|word| !is_place(word)).collect();
     match told.join(" ").trim() {
         "" if assertion.is_empty() => "libtorch gave up".into(),
@@ -276,5 +280,6 @@ mod tests {
         let enforced = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory";
         assert_eq!(of_the_network(enforced), "DefaultCPUAllocator: can't allocate memory");
         assert_eq!(of_the_network("no such size 3"), "no such size 3");
+        assert_eq!(of_the_network("no such size 3 frame #0: c10::Error (/root/lib/libc10.so)"), "no such size 3");
     }
 }

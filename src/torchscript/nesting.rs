@@ -6,10 +6,11 @@
 //! `tests/exported/operators.py` makes of all families of torchvision, timm and open_clip.
 
 use super::foreign;
+use crate::confine::confine;
 use anyhow::{Context, Result, ensure};
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// In bytes.
 const LARGEST_PICKLE: u64 = 1 << 20;
@@ -27,9 +28,13 @@ const DEEPEST_INDENT: usize = 400;
 /// PyTorch writes none, but nests.
 const MOST_ELIF: usize = 200;
 
-/// Does `work` where the stack is large enough for every archive that passes [`check`].
-pub fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// Does `work` where the stack is large enough for every archive that passes [`check`], with the right to read `readable` alone.
+pub fn on_large_stack<T: Send>(readable: &[PathBuf], work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let thread = std::thread::Builder::new().stack_size(STACK);
+    let work = || {
+        confine(readable)?;
+        work()
+    };
     std::thread::scope(|scope| thread.spawn_scoped(scope, work)?.join().expect("errors are returned"))
 }
 
@@ -40,6 +45,7 @@ pub fn check(path: &Path) -> Result<Vec<String>> {
     let mut archive = super::archive(path)?;
     let (mut found, mut defined) = (Vec::new(), Vec::new());
     let (mut code, mut packed) = (0u64, 0u64);
+    let mut places = Vec::new();
     for i in 0..archive.len() {
         let mut file = archive.by_index(i)?;
         let name = file.name()?.into_owned();
@@ -50,6 +56,7 @@ pub fn check(path: &Path) -> Result<Vec<String>> {
         code += if lower.ends_with(".py") { file.size() } else { 0 };
         packed += if file.compressed_size() == file.size() { 0 } else { file.size() };
         ensure!(code <= MOST_CODE && packed <= MOST_PACKED, too_large());
+        places.push((file.data_start().unwrap_or_default(), file.compressed_size()));
         found.push((name.clone(), file.data_start().unwrap_or_default(), file.size()));
         let damaged = || format!("`{name}` in the archive is damaged");
         if lower.ends_with(".py") || lower.ends_with(".pkl") {
@@ -67,6 +74,9 @@ pub fn check(path: &Path) -> Result<Vec<String>> {
             io::copy(&mut file, &mut io::sink()).with_context(damaged)?;
         }
     }
+    places.sort_unstable();
+    let overlap = places.windows(2).any(|two| two[0].0.saturating_add(two[0].1) > two[1].0);
+    ensure!(!overlap, "files in it lie in one another");
     check_names(path, found)?;
     Ok(defined)
 }
@@ -122,5 +132,7 @@ fn is_plain(code: &[u8]) -> bool {
             return false;
         }
     }
-    code.windows(5).filter(|word| word == b"elif ").count() <= MOST_ELIF
+    // `elif(x)` is one, `elif_x` is none.
+    let is_elif = |word: &[u8]| word.starts_with(b"elif") && !word[4].is_ascii_alphanumeric() && word[4] != b'_';
+    code.windows(5).filter(|word| is_elif(word)).count() <= MOST_ELIF
 }

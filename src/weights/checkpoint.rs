@@ -87,7 +87,7 @@ fn open(path: &Path) -> Result<Checkpoint> {
         read => read?,
     }
     if start.starts_with(b"PK") && is_torchscript(path)? {
-        let tensors = on_large_stack(|| Script::open(path)?.tensors())?;
+        let tensors = on_large_stack(&[path.to_owned()], || Script::open(path)?.tensors())?;
         return Ok(Checkpoint::Script(tensors.into_iter().map(|tensor| (tensor.key, tensor.tensor)).collect()));
     }
     // A safetensors file begins with the length of its header, and then the header's brace.

@@ -247,3 +247,34 @@ fn images_behind_links_and_in_many_folders_are_read_by_code_of_others() {
     assert_eq!(file("plain"), file("linked"));
     assert_eq!(file("plain"), file("listed"));
 }
+
+#[test]
+fn values_that_are_not_what_they_say_are_refused() {
+    assert_output!(said(&["longer", "before", "confused", "itself", "deep", "overlapping", "elifs_in_brackets"]), @"");
+    // Weights are read from such files, too.
+    let lab = lab(&["longer", "before"]);
+    for name in ["longer", "before"] {
+        let said = lab.fail(&format!("extract --model alexnet --weights nets/{name}.pt --images images"));
+        assert!(said.contains("is longer than its data"), "{said}");
+    }
+}
+
+#[test]
+fn what_libtorch_would_end_the_process_for_is_told_in_words() {
+    let lab = lab(&["divides", "typed"]);
+    let said = lab.fail("extract --model nets/divides.pt --images images");
+    assert!(said.contains("divides a whole number by 0"), "{said}");
+    let layers = lab.succeed("layers --model nets/typed.pt");
+    assert!(layers.stdout.lines().any(|line| line.contains("output") && line.contains("not to be extracted")), "{layers}");
+}
+
+#[test]
+fn hooks_of_the_network_as_a_whole_are_run() {
+    let lab = lab(&["small", "hooked"]);
+    let rows = |name: &str| {
+        lab.succeed(&format!("extract --model nets/{name}.pt --layer conv --images images"));
+        lab.bytes(&format!("activations/{name}/conv.npy"))
+    };
+    // The same weights, shown the images from left to right.
+    assert_ne!(rows("small"), rows("hooked"));
+}

@@ -397,3 +397,56 @@ fn no_cell_is_a_formula_and_names_come_back() {
     let scores = fs::read_to_string(lab.path("rsa.csv")).unwrap();
     assert!(scores.contains("\n'=2*3,") && !scores.contains("\n="), "{scores}");
 }
+
+#[test]
+fn names_of_rows_that_were_edited_are_not_believed() {
+    let lab = Lab::new();
+    for shard in ["1/2", "2/2"] {
+        lab.succeed(&format!("{EXTRACT} --layer V1 --shard {shard} --batch-size 2"));
+    }
+    let parts = ["activations/cornet-z.random-0.shard-1-of-2", "activations/cornet-z.random-0.shard-2-of-2"];
+    let merge = format!("merge {} {}", parts[0], parts[1]);
+    for part in parts {
+        for name in ["images.txt", "images.sha256"] {
+            let file = lab.path(part).join(name);
+            let kept = fs::read_to_string(&file).unwrap();
+            let mut lines: Vec<&str> = kept.lines().collect();
+            lines.swap(0, 1);
+            for edited in [lines.join("\n") + "\n", String::new(), kept[..kept.len() / 2].to_owned()] {
+                fs::write(&file, edited).unwrap();
+                let said = lab.fail(&merge);
+                assert!(said.contains(name) && said.contains("is not as it was written"), "{said}");
+            }
+            fs::write(&file, kept).unwrap();
+        }
+    }
+    lab.succeed(&merge);
+    let run = "activations/cornet-z.random-0";
+    lab.succeed(&format!("verify {run}"));
+    save(&lab, "rdm.npy");
+    fs::copy(lab.path(run).join("images.txt"), lab.path("rdm.ids.txt")).unwrap();
+    let kept = fs::read_to_string(lab.path(run).join("images.txt")).unwrap();
+    let mut lines: Vec<&str> = kept.lines().collect();
+    lines.swap(0, 3);
+    for edited in [lines.join("\n") + "\n", lines[..3].join("\n")] {
+        fs::write(lab.path(run).join("images.txt"), edited).unwrap();
+        for command in [
+            "rsa --behavior rdm.npy".to_owned(),
+            format!("rdm {run}/V1.npy --out out.npy"),
+            format!("cka {run} {run}/V1.npy"),
+            format!("plot rdm {run}/V1.rdm.npy"),
+        ] {
+            let said = lab.fail(&command);
+            assert!(said.contains("is not what the run wrote"), "{command}: {said}");
+        }
+    }
+    // An unfinished run goes on with the files that it had.
+    fs::write(lab.path(run).join("images.txt"), &kept).unwrap();
+    let hashes = lab.bytes(&format!("{run}/images.sha256"));
+    fs::rename(lab.path(run), lab.path(&format!("{run}.partial"))).unwrap();
+    edit(&lab, &format!("{run}.partial"), |record| record["complete"] = false.into());
+    fs::write(lab.path(&format!("{run}.partial/done.txt")), "rows 0 2\n").unwrap();
+    fs::write(lab.path(&format!("{run}.partial/images.sha256")), "").unwrap();
+    lab.succeed(&format!("{EXTRACT} --layer V1 --batch-size 2"));
+    assert_eq!(lab.bytes(&format!("{run}/images.sha256")), hashes);
+}

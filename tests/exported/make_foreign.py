@@ -176,6 +176,29 @@ class Constant(Small):
         return self.conv(x).mean((2, 3))
 
 
+class Divides(Small):
+    def forward(self, x):
+        y = self.conv(x).mean((2, 3))
+        return y + 5 % (x.shape[0] - x.shape[0])
+
+
+class Typed(Small):
+    def forward(self, x):
+        return self.conv(x).mean((2, 3)).to(torch.int32)
+
+
+class Hooked(Small):
+    """With a hook of the network as a whole."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_forward_pre_hook(turned)
+
+
+def turned(self, images: Tuple[Tensor]) -> Tuple[Tensor]:
+    return (images[0].flip(3),)
+
+
 # ---- what archives hold ----------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +226,24 @@ def in_code(old: str, new: str):
     return change
 
 
+def in_values(old: bytes, new: bytes):
+    """In the pickle of the network's attributes."""
+
+    def change(parts):
+        assert sum(content.count(old) for part, content in parts if part == "data.pkl") == 1
+        return [(part, content.replace(old, new) if part == "data.pkl" else content) for part, content in parts]
+
+    return change
+
+
+def overlapping(name: str, source: str):
+    """With files that lie at one place."""
+    rewritten(name, source, lambda parts: [*parts, ("data/98", bytes(30000)), ("data/99", bytes(30000))])
+    with zipfile.ZipFile(HERE / f"{name}.pt", "a") as archive:
+        archive.comment = b" "
+        archive.infolist()[-1].header_offset = archive.infolist()[-2].header_offset
+
+
 def more(part: str, content: bytes):
     return lambda parts: [*parts, (part, content)]
 
@@ -215,7 +256,7 @@ def main():
     torch.set_num_threads(1)
     make_fixtures.without_paths()
     HERE.mkdir(exist_ok=True)
-    running = (Small, Floods, Endless, Waits, Allocates)
+    running = (Small, Floods, Endless, Waits, Allocates, Divides, Typed, Hooked)
     for network in (*running, Saves, Maps, Unused, Function, Branch, Profiles, Seeds, Classes, Opened, Default, Constant):
         make_fixtures.save(torch.jit.script(seeded(network)), f"foreign/{network.__name__.lower()}")
     traced = torch.jit.trace(seeded(Traced), torch.zeros(2, 3, 32, 32), check_trace=False)
@@ -233,10 +274,21 @@ def main():
     rewritten("old", "small", more("model.json", b"{}"))
     elifs = "".join(f"  elif 2 > {i}:\n    pass\n" for i in range(20000))
     rewritten("elifs", "small", more_code(f"def never(x: Tensor) -> Tensor:\n  if 2 > 3:\n    pass\n{elifs}  return x\n"))
+    rewritten("elifs_in_brackets", "small", more_code(f"def never(x: Tensor) -> Tensor:\n  if 2 > 3:\n    pass\n{elifs.replace('elif 2', 'elif(2)')}  return x\n"))
     rewritten("lines", "small", more_code("\n" * (17 << 20)))
     nested = "".join(f"{' ' * i}if 2 > 3:\n" for i in range(2, 600)) + " " * 600 + "pass\n"
     rewritten("indented", "small", more_code(f"def never(x: Tensor) -> Tensor:\n{nested}  return x\n"))
     rewritten("short", "small", lambda parts: [(part, content[:16] if part == "data/0" else content) for part, content in parts])
+    # The bias, of four numbers.
+    bias = b"tQq\x10K\x00(K\x04t"
+    rewritten("longer", "small", in_values(bias, b"tQq\x10K\x00(M\x00\x10t"))
+    rewritten("before", "small", in_values(bias, b"tQq\x10J\xf0\xff\xff\xff(K\x04t"))
+    rewritten("confused", "small", in_values(b"trainingq\x01\x89", b"trainingq\x01N"))
+    padding = b"ctorch.jit._pickle\nbuild_intlist\nq\x14(](K\x00K\x00K\x00K\x00etR"
+    rewritten("itself", "small", in_values(padding, b"]q\x14h\x14a"))
+    rewritten("deep", "small", in_values(padding, b"]" * 2000 + b"a" * 1999))
+    rewritten("typed", "typed", in_code(", 3)\n", ", 27)\n"))
+    overlapping("overlapping", "small")
     rewritten("storage", "small", more("data/99", bytes(65 << 20)))
 
 

@@ -18,6 +18,7 @@ mod rsa;
 mod seeded_weights;
 mod structure;
 mod studies;
+mod tables;
 mod variants;
 
 use std::path::{Path, PathBuf};

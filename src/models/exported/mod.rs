@@ -11,7 +11,6 @@ mod operators;
 pub use card::Card;
 
 use super::model::Network;
-use crate::confine::confine;
 use crate::error::advise;
 use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
 use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};
@@ -50,8 +49,7 @@ impl Exported {
             // What CUDA does first, it does before rights are given up.
             drop(Tensor::f_zeros([1], like)?);
         }
-        on_large_stack(|| {
-            confine(&[path.to_owned()])?;
+        on_large_stack(&[path.to_owned()], || {
             let identity = identity(path)?;
             // Refuses files of another kind.
             let mut card = Card::read(path)?;
@@ -62,6 +60,14 @@ impl Exported {
             script.prepare(like.1, like.0, traced).map_err(|error| archive::explain(path, error))?;
             Ok(Exported { script, manifest, numbers, places, path: path.to_owned(), identity, like })
         })
+    }
+
+    /// What messages call a module.
+    fn name_of(&self, module: usize) -> &str {
+        match self.manifest.modules[module].name.as_str() {
+            "" => "output",
+            name => name,
+        }
     }
 
     /// Runs the network as [`Script::run`] does, with modules by their numbers in the manifest and tensors at PyTorch's places;
@@ -114,10 +120,7 @@ impl Network for Exported {
 
     /// Runs three images, for nobody knows the shapes otherwise.
     fn trace(&self, size: [usize; 2]) -> Result<Trace> {
-        on_large_stack(|| {
-            confine(&[])?;
-            dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error))
-        })
+        on_large_stack(&[], || dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error)))
     }
 
     fn run(&self, plan: &Plan, images: &Tensor, _: bool, keep: &mut Keep) -> Result<()> {
@@ -140,7 +143,7 @@ impl Network for Exported {
             let (these, others) = left.iter().copied().partition(|(other, ..)| std::ptr::eq(*other, *call));
             left = others;
             let kept = batch_first(tensor, call, images.size()[0])
-                .with_context(|| format!("`{}` of `{}`", self.manifest.modules[output.module].name, self.path.display()))
+                .with_context(|| format!("`{}` of `{}`", self.name_of(output.module), self.path.display()))
                 .and_then(|activation| Vec::into_iter(these).try_for_each(|(_, _, slot)| keep(*slot, &activation)));
             fault = kept.err();
             fault.is_none() && !left.is_empty()
