@@ -71,7 +71,8 @@ fn supervise(parser: &'static Parser, arguments: &Arguments) {
         let numbers = [("--inputs", end - from), ("--seed", arguments.seed), ("--from", from)];
         let mut work = Command::new(std::env::current_exe().unwrap());
         work.arg(parser.name).arg("--progress").arg(&progress).env("TMPDIR", folder.path());
-        let status = work.args(numbers.iter().flat_map(|(flag, number)| [(*flag).to_owned(), number.to_string()])).status().unwrap();
+        let status =
+            work.args(numbers.iter().flat_map(|(flag, number)| [(*flag).to_owned(), number.to_string()])).status().unwrap();
         if status.success() {
             break;
         }
@@ -85,7 +86,10 @@ fn supervise(parser: &'static Parser, arguments: &Arguments) {
         (from, ended) = (number + 1, ended + 1);
     }
     let (name, seed, seconds) = (parser.name, arguments.seed, start.elapsed().as_secs());
-    println!("{name}: {} inputs from {} of seed {seed} in {seconds} s, {ended} ended the process", arguments.inputs, arguments.from);
+    println!(
+        "{name}: {} inputs from {} of seed {seed} in {seconds} s, {ended} ended the process",
+        arguments.inputs, arguments.from
+    );
 }
 
 fn number_in(progress: &Path) -> u64 {
@@ -136,7 +140,10 @@ fn work(parser: &'static Parser, arguments: &Arguments, progress: &Path) {
     }
     let panicked: u64 = panics.values().sum();
     let (name, inputs, (slowest, slow), (largest, large)) = (parser.name, arguments.inputs, slowest, largest);
-    println!("{name}: {inputs} inputs, {panicked} panics at {} places; at most {slowest:.1?} (input {slow}), {largest} MB (input {large})", panics.len());
+    println!(
+        "{name}: {inputs} inputs, {panicked} panics at {} places; at most {slowest:.1?} (input {slow}), {largest} MB (input {large})",
+        panics.len()
+    );
 }
 
 /// Ends the process if an input takes too long.

@@ -2,11 +2,11 @@
 //! hand (`by_hand.rs`) and for the tests (`tests/fuzz.rs`). What they return is looked at by nobody: they are to return.
 #![allow(clippy::unwrap_used, dead_code)] // as in tests; not every user takes all
 
-mod archives;
+pub mod archives;
 mod mutate;
-mod parts;
+pub mod parts;
 mod readers;
-mod seeds;
+pub mod seeds;
 
 use parts::Packing;
 use rand::{RngExt, SeedableRng};
@@ -15,6 +15,8 @@ use rand_chacha::ChaCha8Rng;
 /// A parser: of its seeds come the mutants that it is given.
 pub struct Parser {
     pub name: &'static str,
+    /// How many mutants it is given in the tests: what takes a second or two.
+    pub tested: u64,
     /// Above this many megabytes something is wrong. Pictures may be as large as the program takes them.
     pub most_megabytes: u64,
     /// How the content is packed, so that mutants of it can be packed again.
@@ -27,36 +29,43 @@ const PICTURE: u64 = 4096;
 const OTHER: u64 = 512;
 
 macro_rules! parser {
-    ($name:literal, $megabytes:expr, $packing:ident, $read:path, $seeds:expr) => {
-        Parser { name: $name, most_megabytes: $megabytes, packing: Packing::$packing, seeds: || $seeds, read: $read }
+    ($name:literal, $tested:literal, $megabytes:expr, $packing:ident, $read:path, $seeds:expr) => {
+        Parser {
+            name: $name,
+            tested: $tested,
+            most_megabytes: $megabytes,
+            packing: Packing::$packing,
+            seeds: || $seeds,
+            read: $read,
+        }
     };
 }
 
 pub static PARSERS: &[Parser] = &[
-    parser!("jpeg", PICTURE, None, readers::image, seeds::images("jpg")),
-    parser!("png", PICTURE, Png, readers::image, seeds::images("png")),
-    parser!("gif", PICTURE, None, readers::image, seeds::images("gif")),
-    parser!("webp", PICTURE, None, readers::image, seeds::images("webp")),
-    parser!("bmp", PICTURE, None, readers::image, seeds::images("bmp")),
-    parser!("tiff", PICTURE, None, readers::image, seeds::images("tif")),
-    parser!("pnm", PICTURE, None, readers::image, seeds::pictures_of_text()),
-    parser!("stack", OTHER, None, readers::stack, seeds::stacks()),
-    parser!("list", OTHER, None, readers::list, seeds::lists()),
-    parser!("npy", OTHER, None, readers::npy, seeds::npy()),
-    parser!("npz", OTHER, Zip, readers::npz, seeds::npz()),
-    parser!("csv", OTHER, None, readers::csv, seeds::tables()),
-    parser!("mat", OTHER, Mat, readers::mat, seeds::mat()),
-    parser!("hdf5", OTHER, None, readers::hdf5, seeds::hdf5()),
-    parser!("nifti", OTHER, Gzip, readers::nifti, seeds::nifti()),
-    parser!("safetensors", OTHER, None, readers::checkpoint, seeds::safetensors()),
-    parser!("pickle", OTHER, None, readers::checkpoint, seeds::pickles()),
-    parser!("checkpoint", OTHER, Zip, readers::checkpoint, seeds::checkpoints()),
-    parser!("torchscript", OTHER, Zip, readers::exported, seeds::exported()),
-    parser!("registry", OTHER, None, readers::registry, seeds::registries()),
-    parser!("study", OTHER, None, readers::study, seeds::studies()),
-    parser!("record", OTHER, None, readers::record, seeds::records()),
-    parser!("resume", OTHER, None, readers::resume, seeds::records()),
-    parser!("journal", OTHER, None, readers::journal, seeds::journals()),
+    parser!("jpeg", 20_000, PICTURE, None, readers::image, seeds::images("jpg")),
+    parser!("png", 20_000, PICTURE, Png, readers::image, seeds::images("png")),
+    parser!("gif", 20_000, PICTURE, None, readers::image, seeds::images("gif")),
+    parser!("webp", 20_000, PICTURE, None, readers::image, seeds::images("webp")),
+    parser!("bmp", 20_000, PICTURE, None, readers::image, seeds::images("bmp")),
+    parser!("tiff", 20_000, PICTURE, None, readers::image, seeds::images("tif")),
+    parser!("pnm", 20_000, PICTURE, None, readers::image, seeds::pictures_of_text()),
+    parser!("stack", 2_000, OTHER, None, readers::stack, seeds::stacks()),
+    parser!("list", 2_000, OTHER, None, readers::list, seeds::lists()),
+    parser!("npy", 5_000, OTHER, None, readers::npy, seeds::npy()),
+    parser!("npz", 5_000, OTHER, Zip, readers::npz, seeds::npz()),
+    parser!("csv", 5_000, OTHER, None, readers::csv, seeds::tables()),
+    parser!("mat", 5_000, OTHER, Mat, readers::mat, seeds::mat()),
+    parser!("hdf5", 5_000, OTHER, None, readers::hdf5, seeds::hdf5()),
+    parser!("nifti", 5_000, OTHER, Gzip, readers::nifti, seeds::nifti()),
+    parser!("safetensors", 10_000, OTHER, None, readers::checkpoint, seeds::safetensors()),
+    parser!("pickle", 10_000, OTHER, None, readers::checkpoint, seeds::pickles()),
+    parser!("checkpoint", 5_000, OTHER, Zip, readers::checkpoint, seeds::checkpoints()),
+    parser!("torchscript", 150, OTHER, Zip, readers::exported, seeds::exported()),
+    parser!("registry", 500, OTHER, None, readers::registry, seeds::registries()),
+    parser!("study", 5_000, OTHER, None, readers::study, seeds::studies()),
+    parser!("record", 5_000, OTHER, None, readers::record, seeds::records()),
+    parser!("resume", 500, OTHER, None, readers::resume, seeds::records()),
+    parser!("journal", 10_000, OTHER, None, readers::journal, seeds::journals()),
 ];
 
 /// The parser called `name`.

@@ -30,8 +30,26 @@ const NUMBERS: [u64; 18] = [
 
 /// What stands for numbers in text.
 const TEXTS: [&str; 20] = [
-    "0", "-1", "1", "255", "256", "65536", "2147483647", "4294967296", "9223372036854775807", "18446744073709551615",
-    "99999999999999999999999", "1e308", "1e999", "nan", "inf", "-0.0", "0.1", "", "[", "\"",
+    "0",
+    "-1",
+    "1",
+    "255",
+    "256",
+    "65536",
+    "2147483647",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551615",
+    "99999999999999999999999",
+    "1e308",
+    "1e999",
+    "nan",
+    "inf",
+    "-0.0",
+    "0.1",
+    "",
+    "[",
+    "\"",
 ];
 
 /// Makes one to some dozen changes, few more often than many.
@@ -101,7 +119,8 @@ fn number(bytes: &mut [u8], at: usize, random: &mut ChaCha8Rng) {
         _ => NUMBERS[random.random_range(0..NUMBERS.len())],
     };
     let width = 1 << random.random_range(0..4);
-    let written = if random.random() { number.to_le_bytes()[..width].to_vec() } else { number.to_be_bytes()[8 - width..].to_vec() };
+    let written =
+        if random.random() { number.to_le_bytes()[..width].to_vec() } else { number.to_be_bytes()[8 - width..].to_vec() };
     for (byte, new) in bytes[at..].iter_mut().zip(written) {
         *byte = new;
     }

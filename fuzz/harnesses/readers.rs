@@ -18,6 +18,8 @@ thread_local! {
 /// The file `name` with these bytes, in a folder of this thread. In memory it is fastest: `TMPDIR=/dev/shm`.
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = FOLDER.with(|folder| folder.get_or_init(|| tempfile::tempdir().unwrap()).path().join(name));
+    // A file that is cut off and written again some file systems bring to the disk at once.
+    fs::remove_file(&path).ok();
     if fs::write(&path, bytes).is_err() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();

@@ -68,6 +68,8 @@ pub fn npy() -> Vec<Vec<u8>> {
         array("|b1", "(6,)", "False", &[0, 1, 0, 1, 1, 0]),
         array("|u1", "(10,)", "False", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
         array(">f8", "(3,)", "False", &[0; 24]),
+        // So short that what is changed is mostly in the header.
+        b"\x93NUMPY\x01\x00\x38\x00{'descr':'<f4','fortran_order':False,'shape':(1,2,1,1)}\n\0\0\0\0\0\0\0\0".to_vec(),
         array("|O", "(3,)", "False", b"\x80\x03]q\x00(K\x01K\x02K\x03e."),
     ]
 }
@@ -79,7 +81,7 @@ pub fn npz() -> Vec<Vec<u8>> {
         content: arrays[number].clone(),
         is_deflated,
     };
-    let several = zip(&[part("rdm.npy", 0, true), part("names.npy", 7, true)]);
+    let several = zip(&[part("rdm.npy", 0, true), part("names.npy", 8, true)]);
     [several, zip(&[part("rdm.npy", 2, false)])].into_iter().chain(fixtures(&["rsa/rdm.npz", "rsa/two.npz"])).collect()
 }
 
@@ -144,7 +146,12 @@ pub fn safetensors() -> Vec<Vec<u8>> {
 }
 
 pub fn pickles() -> Vec<Vec<u8>> {
-    fixtures(&["checkpoints/legacy.pth", "checkpoints/kinds-legacy.pth", "checkpoints/training-legacy.pth", "checkpoints/vissl.torch"])
+    fixtures(&[
+        "checkpoints/legacy.pth",
+        "checkpoints/kinds-legacy.pth",
+        "checkpoints/training-legacy.pth",
+        "checkpoints/vissl.torch",
+    ])
 }
 
 pub fn checkpoints() -> Vec<Vec<u8>> {
@@ -215,4 +222,3 @@ pub fn journals() -> Vec<Vec<u8>> {
     let texts = ["rows 0 16\nrows 16 32\ndamaged 3\n", "\nrows 999 1000\nrows 5 6\n", "damaged 0\nrows 0 1"];
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
-

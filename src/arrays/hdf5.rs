@@ -3,6 +3,7 @@
 use super::{Labelled, array, choose};
 use crate::atomic_file;
 use crate::error::advise;
+use crate::memory;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
@@ -52,6 +53,9 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
         let hint = "write it as float64 without further options, or convert it to .npy";
         advise(format!("`{name}` in `{}` is stored in a way that is not read", path.display()), hint)
     };
+    // Of chunks that are left out or deflated, a small file may have any number. Once as they lie there, once as they are read.
+    let needed = shape.iter().try_fold(16u64, |bytes, &size| bytes.checked_mul(size as u64)).unwrap_or(u64::MAX);
+    memory::check(&format_args!("`{name}` in `{}`", path.display()), needed)?;
     let values = dataset.read_f64().map_err(|error| unread().context(error.to_string()))?;
     // Of float16, for one, numbers come out that are none.
     if values.len() != shape.iter().product::<usize>() {
