@@ -19,6 +19,11 @@ const STIMULI: &str = "pattern_descriptors";
 /// The attribute by which MATLAB names the class of a variable.
 const MATLAB_CLASS: &str = "MATLAB_class";
 
+/// Groups in each other.
+const DEEPEST: usize = 50;
+/// Groups in a file.
+const MOST_GROUPS: usize = 100_000;
+
 /// How a matrix lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
@@ -72,14 +77,19 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
 /// The datasets of numbers: those of the root, or of all folders if it has none or `all` are wanted.
 fn names(file: &File, all: bool) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    collect(&file.root(), "", &mut names)?;
+    collect(&file.root(), "", &mut names, &mut { MOST_GROUPS })?;
     if !all && names.iter().any(|name| !name.contains('/')) {
         names.retain(|name| !name.contains('/'));
     }
     Ok(names)
 }
 
-fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
+/// Links may lead back to where one has been, and so on without an end.
+fn collect(group: &Group, prefix: &str, names: &mut Vec<String>, left: &mut usize) -> Result<()> {
+    *left = left.saturating_sub(1);
+    if *left == 0 || prefix.matches('/').count() > DEEPEST {
+        return Err(advise("its groups have no end: some may lie in themselves", "write it again, or convert it to .npy"));
+    }
     for name in group.datasets()? {
         if is_of_numbers(&group.dataset(&name)?) {
             names.push(format!("{prefix}{name}"));
@@ -87,7 +97,7 @@ fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     }
     // MATLAB keeps the contents of cells in `#refs#`.
     for name in group.groups()?.into_iter().filter(|name| !name.starts_with('#')) {
-        collect(&group.group(&name)?, &format!("{prefix}{name}/"), names)?;
+        collect(&group.group(&name)?, &format!("{prefix}{name}/"), names, left)?;
     }
     Ok(())
 }
