@@ -4,6 +4,7 @@ use super::{Labelled, array, choose};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::plain_file;
+use crate::memory;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;
@@ -18,6 +19,11 @@ const STIMULI: &str = "pattern_descriptors";
 
 /// The attribute by which MATLAB names the class of a variable.
 const MATLAB_CLASS: &str = "MATLAB_class";
+
+/// Groups in each other.
+const DEEPEST: usize = 50;
+/// Groups in a file.
+const MOST_GROUPS: usize = 100_000;
 
 /// How a matrix lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,9 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
         let hint = "write it as float64 without further options, or convert it to .npy";
         advise(format!("`{name}` in `{}` is stored in a way that is not read", path.display()), hint)
     };
+    // Of chunks that are left out or deflated, a small file may have any number. Once as they lie there, once as they are read.
+    let needed = shape.iter().try_fold(16u64, |bytes, &size| bytes.checked_mul(size as u64)).unwrap_or(u64::MAX);
+    memory::check(&format_args!("`{name}` in `{}`", path.display()), needed)?;
     let values = dataset.read_f64().map_err(|error| unread().context(error.to_string()))?;
     // Of float16, for one, numbers come out that are none.
     if values.len() != shape.iter().product::<usize>() {
@@ -69,14 +78,19 @@ pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labe
 /// The datasets of numbers: those of the root, or of all folders if it has none or `all` are wanted.
 fn names(file: &File, all: bool) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    collect(&file.root(), "", &mut names)?;
+    collect(&file.root(), "", &mut names, &mut { MOST_GROUPS })?;
     if !all && names.iter().any(|name| !name.contains('/')) {
         names.retain(|name| !name.contains('/'));
     }
     Ok(names)
 }
 
-fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
+/// Links may lead back to where one has been, and so on without an end.
+fn collect(group: &Group, prefix: &str, names: &mut Vec<String>, left: &mut usize) -> Result<()> {
+    *left = left.saturating_sub(1);
+    if *left == 0 || prefix.matches('/').count() > DEEPEST {
+        return Err(advise("its groups have no end: some may lie in themselves", "write it again, or convert it to .npy"));
+    }
     for name in group.datasets()? {
         if is_of_numbers(&group.dataset(&name)?) {
             names.push(format!("{prefix}{name}"));
@@ -84,7 +98,7 @@ fn collect(group: &Group, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     }
     // MATLAB keeps the contents of cells in `#refs#`.
     for name in group.groups()?.into_iter().filter(|name| !name.starts_with('#')) {
-        collect(&group.group(&name)?, &format!("{prefix}{name}/"), names)?;
+        collect(&group.group(&name)?, &format!("{prefix}{name}/"), names, left)?;
     }
     Ok(())
 }

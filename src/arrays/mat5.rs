@@ -4,6 +4,7 @@
 use super::{Labelled, array, bytes, choose};
 use crate::atomic_file;
 use crate::error::advise;
+use crate::memory;
 use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -137,12 +138,31 @@ impl<'a> Elements<'a> {
 fn variable((kind, bytes): (u32, &[u8]), big: bool) -> Result<Option<Variable>> {
     match kind {
         COMPRESSED => {
-            let mut inflated = Vec::new();
-            ZlibDecoder::new(bytes).read_to_end(&mut inflated).map_err(|error| anyhow!(error).context(damaged()))?;
+            let inflated = inflated(bytes, big)?;
             matrix(Elements { rest: &inflated, big }.next()?, big)
         }
         _ => matrix((kind, bytes), big),
     }
+}
+
+/// The one element that is packed in `bytes`, no longer than it says of itself.
+fn inflated(bytes: &[u8], big: bool) -> Result<Vec<u8>> {
+    let mut packed = ZlibDecoder::new(bytes);
+    let mut inflated = vec![0; 8];
+    packed.read_exact(&mut inflated).map_err(|error| anyhow!(error).context(damaged()))?;
+    let size = u64::from(Elements { rest: &inflated[4..], big }.number()?);
+    memory::check(&"a variable in it", size)?;
+    packed.by_ref().take(size).read_to_end(&mut inflated).map_err(|error| anyhow!(error).context(damaged()))?;
+    // No more than up to the next multiple of eight; behind it is the check sum.
+    let mut padding = [0; 8];
+    let mut end = 0;
+    while end < padding.len() {
+        match packed.read(&mut padding[end..]).map_err(|error| anyhow!(error).context(damaged()))? {
+            0 => return Ok(inflated),
+            count => end += count,
+        }
+    }
+    Err(damaged())
 }
 
 fn matrix((kind, bytes): (u32, &[u8]), big: bool) -> Result<Option<Variable>> {
@@ -186,6 +206,13 @@ macro_rules! numbers {
 
 /// MATLAB stores numbers in the smallest type that holds them all, whatever the class of the array.
 fn values((kind, bytes): (u32, &[u8]), big: bool) -> Result<Vec<f64>> {
+    let width = match kind {
+        INT8 | 2 => 1,
+        3 | 4 => 2,
+        INT32 | UINT32 | 7 => 4,
+        _ => 8,
+    };
+    memory::check(&"a variable in it", bytes.len() as u64 / width * 8)?;
     Ok(match kind {
         INT8 => numbers!(i8, bytes, big),
         2 => numbers!(u8, bytes, big),

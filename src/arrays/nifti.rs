@@ -5,6 +5,7 @@
 
 use super::{array, cannot_read};
 use crate::error::advise;
+use crate::memory;
 use crate::npy::ToF64;
 use crate::plain_file;
 use anyhow::Result;
@@ -21,6 +22,9 @@ const APART: f64 = 1e-3;
 /// Where the values of an image without extensions begin, less the 4 bytes that say so.
 const HEADER: u64 = 348;
 
+/// No byte of a deflated file stands for more than this many.
+const DEFLATED: u64 = 1032;
+
 /// The patterns `[conditions, voxels]` of the 4-D image `betas`, of which the last axis is the conditions, in the voxels
 /// that are neither 0 nor NaN in the 3-D image `mask`, in the order of the file.
 pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
@@ -28,6 +32,8 @@ pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
     let image = Image::open(betas)?;
     let conditions = image.conditions()?;
     mask.check_grid(&image)?;
+    let needed = (conditions * mask.voxels.len()) as u64 * 8;
+    memory::check(&format_args!("the voxels of the mask in `{}`", betas.display()), needed)?;
     let mut values = Vec::with_capacity(conditions * mask.voxels.len());
     for volume in image.volumes {
         let volume = image.scale.values(volume.map_err(|error| damaged(betas, error))?, betas)?;
@@ -68,6 +74,7 @@ impl Image {
                 "give a NIfTI image",
             ));
         }
+        check_size(path, &header, &sizes)?;
         // Extensions and gaps.
         io::copy(&mut bytes.by_ref().take((header.vox_offset as u64).saturating_sub(HEADER)), &mut io::sink())
             .map_err(|error| damaged(path, error.into()))?;
@@ -93,6 +100,21 @@ fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = BufReader::with_capacity(1 << 16, file);
     let is_compressed = file.fill_buf().map_err(|error| damaged(path, error.into()))?.starts_with(&[0x1f, 0x8b]);
     Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
+/// Fails if the file cannot hold as many values as its header says, for which room would be made first; or if there is no
+/// room for a volume as it lies there and as float64.
+fn check_size(path: &Path, header: &NiftiHeader, sizes: &[usize]) -> Result<()> {
+    let width = header.data_type().map_err(|error| damaged(path, error))?.size_of() as u64;
+    let of = |sizes: &[usize], width| sizes.iter().try_fold(width, |bytes: u64, &size| bytes.checked_mul(size as u64));
+    let file = std::fs::metadata(path)?;
+    let most = file.len().saturating_mul(DEFLATED);
+    if file.is_file() && of(sizes, width).is_none_or(|bytes| bytes > most) {
+        let problem = format!("`{}` is too short for an image of the shape {sizes:?}", path.display());
+        return Err(advise(problem, "copy it again, or make it anew"));
+    }
+    let volume = of(&sizes[..sizes.len() - 1], width + 8).unwrap_or(u64::MAX);
+    memory::check(&format_args!("a volume of `{}`", path.display()), volume)
 }
 
 fn no_nifti(path: &Path) -> anyhow::Error {

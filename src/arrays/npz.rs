@@ -1,8 +1,8 @@
 //! NumPy's `.npz`: a zip of `.npy` files, plain or compressed. Nothing pickled is read.
 
 use super::{Labelled, bytes, choose};
-use crate::npy;
-use anyhow::{Context, Result};
+use crate::{memory, npy};
+use anyhow::{Context, Result, ensure};
 use std::io::{Cursor, Read};
 use std::path::Path;
 use zip::ZipArchive;
@@ -17,8 +17,14 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
         names.retain(|name| is_of_numbers(&mut archive, name));
     }
     let name = choose(path, &names, name)?;
+    let mut member = archive.by_name(&format!("{name}.npy"))?;
+    let size = member.size();
+    // Of float32 once as they lie there and once as float64.
+    memory::check(&format_args!("`{name}` in `{}`", path.display()), size.saturating_mul(3))?;
     let mut npy = Vec::new();
-    archive.by_name(&format!("{name}.npy"))?.read_to_end(&mut npy).with_context(|| damaged(path))?;
+    // What is packed may be more than it is said to be.
+    member.by_ref().take(size.saturating_add(1)).read_to_end(&mut npy).with_context(|| damaged(path))?;
+    ensure!(npy.len() as u64 == size, damaged(path));
     Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, of_pairs: false })
 }
 

@@ -29,6 +29,8 @@ mod values;
 mod verify;
 
 pub use difference::Difference;
+#[doc(hidden)] // for `fuzz/harnesses`
+pub use journal::Done;
 pub use layers::{Description, Layer, Output, describe, resolve};
 pub use make::Finished;
 pub use merge::merge;

@@ -5,6 +5,7 @@ use super::decode::cannot_read;
 use super::rgb::Rgb;
 use crate::error::{advise, text_of};
 use crate::plain_file;
+use crate::memory;
 use anyhow::{Context, Result, ensure};
 use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
 use memmap2::Mmap;
@@ -81,6 +82,7 @@ impl Stack {
         }
         let shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
         let stack = Stack::new(path, Some(name), &shape, Pixels::Hdf5(dataset))?;
+        memory::check(&format_args!("an image of `{}`", path.display()), stack.height as u64 * stack.width as u64 * 3)?;
         // What this file has that cannot be read shows itself here.
         stack.image(0).and(stack.image(stack.len - 1)).map_err(|error| not_a_stack(path, &text_of(&error)))?;
         Ok(stack)

@@ -1,5 +1,6 @@
 //! NumPy's `.npy` files, on top of `ndarray-npy`: any numeric array read, parts of large ones looked at where they lie.
 
+mod header;
 mod matrix;
 
 pub use matrix::Matrix;
@@ -33,15 +34,17 @@ type ReadAs = fn(Open) -> Result<ArrayD<f64>, ReadNpyError>;
 
 /// Reads an array of any numeric or boolean type as float64, row by row; one in Fortran order is turned.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
-    read_from(&|| Ok(Box::new(BufReader::new(plain_file::open(path)?))), path)
+    plain_file::check(path).map_err(|error| cannot_open(path, error))?;
+    let length = std::fs::metadata(path).map_err(|error| cannot_open(path, error))?.len();
+    read_from(&|| Ok(Box::new(BufReader::new(plain_file::open(path)?))), length, path)
 }
 
 /// The same from memory; in messages it is called `name`.
 pub fn read_bytes(bytes: &[u8], name: &Path) -> Result<ArrayD<f64>> {
-    read_from(&|| Ok(Box::new(bytes)), name)
+    read_from(&|| Ok(Box::new(bytes)), bytes.len() as u64, name)
 }
 
-fn read_from(open: Open, path: &Path) -> Result<ArrayD<f64>> {
+fn read_from(open: Open, length: u64, path: &Path) -> Result<ArrayD<f64>> {
     let types: [ReadAs; 12] = [
         read_as::<f64>,
         read_as::<f32>,
@@ -56,6 +59,8 @@ fn read_from(open: Open, path: &Path) -> Result<ArrayD<f64>> {
         read_as::<u16>,
         read_as::<u8>,
     ];
+    let start = open().map_err(|error| cannot_open(path, error))?;
+    header::check(start, length).map_err(|error| not_npy(path, &error))?;
     let mut descriptor = None;
     for read in types {
         match read(open) {

@@ -59,19 +59,25 @@ pub fn check(path: &Path) -> Result<Vec<String>> {
         places.push((file.data_start().unwrap_or_default(), file.compressed_size()));
         found.push((name.clone(), file.data_start().unwrap_or_default(), file.size()));
         let damaged = || format!("`{name}` in the archive is damaged");
+        // What is packed may be more than it is said to be.
+        let size = file.size();
+        let mut file = file.by_ref().take(size.saturating_add(1));
         if lower.ends_with(".py") || lower.ends_with(".pkl") {
             let mut text = Vec::new();
             file.read_to_end(&mut text).with_context(damaged)?;
+            ensure!(text.len() as u64 == size, damaged());
             if lower.ends_with(".py") {
                 defined.extend(check_code(&name, &text)?);
             } else {
+                ensure!(is_whole(&text), damaged());
                 ensure!(
                     !has_cpp_class(&text),
                     "`{name}` has an object of a class in C++, which would run while the file is opened"
                 );
             }
         } else {
-            io::copy(&mut file, &mut io::sink()).with_context(damaged)?;
+            let found = io::copy(&mut file, &mut io::sink()).with_context(damaged)?;
+            ensure!(found == size, damaged());
         }
     }
     places.sort_unstable();
@@ -112,6 +118,40 @@ fn has_cpp_class(pickle: &[u8]) -> bool {
     pickle.windows(CPP_CLASSES.len()).any(|bytes| bytes.iter().zip(CPP_CLASSES).all(is_it))
 }
 
+/// Whether no text in a pickle is said to be longer than the pickle, and no place in its table of values is beyond those that it
+/// can fill: libtorch makes room for what is said, up to gigabytes.
+fn is_whole(pickle: &[u8]) -> bool {
+    let number = |at: usize, count: usize| {
+        let bytes = pickle.get(at..at + count)?;
+        Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+    };
+    let two_lines = |at: usize| pickle[at..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).map(|(i, _)| i + 1);
+    let mut at = 0;
+    while let Some(&code) = pickle.get(at) {
+        at += 1;
+        // How many bytes belong to the code.
+        let length = match code {
+            b'X' => number(at, 4).map(|length| 4 + length),
+            0x8a => number(at, 1).map(|length| 1 + length),
+            b'r' | b'j' => number(at, 4).filter(|place| *place < pickle.len()).map(|_| 4),
+            b'c' => two_lines(at),
+            b'K' | b'q' | b'h' | 0x80 => Some(1),
+            b'M' => Some(2),
+            b'J' => Some(4),
+            b'G' => Some(8),
+            b'(' | b')' | b']' | b'}' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'e' | b's' | b't' | b'u' => Some(0),
+            0x81 | 0x85..=0x89 => Some(0),
+            // The end, or what libtorch refuses.
+            _ => return true,
+        };
+        match length.map(|length| at + length).filter(|end| *end <= pickle.len()) {
+            Some(end) => at = end,
+            None => return false,
+        }
+    }
+    false
+}
+
 /// Whether no statement is too long or nested too deep to be compiled in reasonable time.
 fn is_plain(code: &[u8]) -> bool {
     let (mut depth, mut length, mut indent) = (0usize, 0, Some(0));
@@ -135,4 +175,18 @@ fn is_plain(code: &[u8]) -> bool {
     // `elif(x)` is one, `elif_x` is none.
     let is_elif = |word: &[u8]| word.starts_with(b"elif") && !word[4].is_ascii_alphanumeric() && word[4] != b'_';
     code.windows(5).filter(|word| is_elif(word)).count() <= MOST_ELIF
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole;
+
+    #[test]
+    fn pickles_that_claim_more_than_they_have_are_not_whole() {
+        assert!(is_whole(b"\x80\x02c__main__\nName\nq\x00X\x02\x00\x00\x00abr\x05\x00\x00\x00K\x01\x8a\x01\xff\x86."));
+        // A text of 2 GB, a place of which the table would take 64 GB, an end that is missing.
+        assert!(!is_whole(b"\x80\x02X\x00\x00\x00\x80ab."));
+        assert!(!is_whole(b"\x80\x02Nr\xff\xff\xff\xff."));
+        assert!(!is_whole(b"\x80\x02]q\x00"));
+    }
 }

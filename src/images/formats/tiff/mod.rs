@@ -19,6 +19,7 @@ use tiff::tags::Tag;
 const PHOTOMETRIC: u16 = 262;
 
 pub fn open<'a>(Contents { bytes, .. }: Contents<'a>, reading: &Reading) -> Result<Box<dyn Opened + 'a>> {
+    check_texts(bytes)?;
     let is_little = bytes[0] == b'I';
     let photometric = orientation::entry(bytes, PHOTOMETRIC);
     let neutral = photometric.map(|entry| as_gray(bytes, entry));
@@ -169,6 +170,28 @@ impl Opened for Tiff<'_> {
     }
 }
 
+/// Fails if a text in the first directory is longer than the file: the crate prints its own place in its source about some.
+fn check_texts(bytes: &[u8]) -> Result<()> {
+    const ASCII: usize = 2;
+    let is_little = bytes.starts_with(b"II");
+    let number = |at: usize, count: usize| {
+        let bytes = bytes.get(at..at.checked_add(count)?)?;
+        let add = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
+        Some(if is_little { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) })
+    };
+    // BigTIFF has wider numbers.
+    let is_big = bytes.get(2..4).is_some_and(|version| version.contains(&43));
+    let (place, wide, width, entry) = if is_big { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
+    let Some(start) = number(place, wide) else { return Ok(()) };
+    let mut at = start.saturating_add(width);
+    for _ in 0..number(start, width).unwrap_or(0) {
+        let (Some(kind), Some(length)) = (number(at.saturating_add(2), 2), number(at.saturating_add(4), wide)) else { break };
+        ensure!(kind != ASCII || length <= bytes.len(), "a text in it is longer than the file");
+        at = at.saturating_add(entry);
+    }
+    Ok(())
+}
+
 /// The file with its colours declared to be gray, which the crate neither converts nor inverts.
 fn as_gray(bytes: &[u8], entry: orientation::DirectoryEntry) -> Vec<u8> {
     const BLACK_IS_ZERO: u16 = 1;
@@ -183,4 +206,20 @@ fn color(palette: &[u16], index: usize) -> Pixel {
     let colors = palette.len() / 3;
     let channel = |number: usize| if index < colors { (palette[number * colors + index] >> 8) as u8 } else { 0 };
     [channel(0), channel(1), channel(2), 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_are_longer_than_the_file_are_not_left_to_the_crate() {
+        // A directory of one entry: the width, which is a text of 4 GB.
+        let file = b"II\x2a\0\x08\0\0\0\x01\0\0\x01\x02\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0";
+        let big = b"II\x2b\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\x02\0\xff\xff\xff\xff\xff\xff\xff\xff";
+        for bytes in [&file[..], &big[..]] {
+            let error = open(Contents { bytes, is_whole: true }, &Reading::default()).err().unwrap();
+            assert_eq!(error.to_string(), "a text in it is longer than the file");
+        }
+    }
 }
