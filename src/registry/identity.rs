@@ -5,11 +5,13 @@ use crate::error::advise;
 use anyhow::Result;
 
 impl Registry {
-    /// The published weights whose file has this SHA-256.
-    pub fn published(&self, sha256: &str) -> Option<Choice<'_>> {
+    /// The published weights whose file has this SHA-256; of several those of `wanted`.
+    pub fn published(&self, sha256: &str, wanted: &Entry) -> Option<Choice<'_>> {
         let is_it = |weights: &&PublishedWeights| weights.sha256.as_deref().is_some_and(|own| is_of(own, sha256));
-        let found = self.models.iter().find_map(|entry| Some((entry, entry.weights.iter().find(is_it)?)));
-        found.map(|(entry, weights)| Choice { identified: true, ..self.with_weights(entry, weights, true) })
+        let found = || self.models.iter().filter_map(|entry| Some((entry, entry.weights.iter().find(is_it)?)));
+        let own = found().find(|(entry, _)| entry.name == wanted.name);
+        own.or_else(|| found().next())
+            .map(|(entry, weights)| Choice { identified: true, ..self.with_weights(entry, weights, true) })
     }
 
     /// Another file that is known by its SHA-256.

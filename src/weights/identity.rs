@@ -26,7 +26,7 @@ pub fn identified<'a>(
     }
     // One that cannot be read is an error later.
     let sha256 = path.and_then(|path| sha256_of_file(path).ok()).unwrap_or_default();
-    let found = registry.published(&sha256).map(|found| check(&choice, found, weights)).transpose()?;
+    let found = registry.published(&sha256, choice.entry).map(|found| check(&choice, found, weights)).transpose()?;
     let choice = found.unwrap_or(choice);
     let by_registry = choice.entry.architecture.clone().activation().map(|activation| *activation);
     let Some(by_registry) = by_registry else {
