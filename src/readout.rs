@@ -17,9 +17,9 @@ pub enum Readout {
     None,
     /// All of it, as a vector in C order
     Flatten,
-    /// The mean of each channel over the picture
+    /// The mean of each channel over the picture; a vector stays as it is
     Mean,
-    /// The largest value of each channel over the picture
+    /// The largest value of each channel over the picture; a vector stays as it is
     Max,
     /// The class token of a vision transformer
     Cls,
@@ -130,6 +130,8 @@ impl Readout {
                     ));
                 }
             },
+            // There is one place to take it over.
+            (Readout::Mean | Readout::Max, &[_]) => activation.to_vec(),
             (Readout::Cls | Readout::Patches | Readout::ClsPatches, &[number, features]) => {
                 self.check_tokens(layer, number, places)?;
                 vec![if self == Readout::ClsPatches { 2 * features } else { features }]
@@ -178,6 +180,7 @@ impl Readout {
         let patches = || x.f_narrow(1, special, x.size()[1] - special)?.f_mean_dim(1, false, None);
         Ok(match self {
             Readout::None => x.shallow_clone(),
+            Readout::Mean | Readout::Max if x.dim() == 2 => x.shallow_clone(),
             Readout::Flatten => x.f_flatten(1, -1)?,
             Readout::Mean => x.f_mean_dim(&picture[..], false, None)?,
             Readout::Max => x.f_amax(picture, false)?,

@@ -1,10 +1,11 @@
 //! The models that have a name: `models.toml`, parsed and looked up.
 
 mod files;
+mod identity;
 
 use crate::error::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
-use crate::models::Architecture;
+use crate::models::{Activation, Architecture};
 use crate::plain_file;
 use crate::readout::{Readout, Tokens};
 use crate::text::shown;
@@ -21,6 +22,19 @@ pub struct Registry {
     /// How checkpoints are built.
     pub checkpoints: Checkpoints,
     preprocessing: BTreeMap<String, Preprocessing>,
+    files: Vec<KnownFile>,
+}
+
+/// A file of weights that are not of the registry, of which is known what it does not tell.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownFile {
+    /// Whose it is.
+    pub name: String,
+    /// The beginning of its SHA-256.
+    sha256: String,
+    /// The function that its weights were trained with.
+    pub activation: Activation,
 }
 
 /// The ways in which checkpoints nest and rename the tensors of a state dict.
@@ -66,6 +80,9 @@ pub struct Entry {
     pub outputs: Option<i64>,
     /// Which tokens of layers of tokens are special; of networks built here the first is the class token.
     pub tokens: Option<Tokens>,
+    /// Networks of others whose checkpoints have the same keys and shapes.
+    #[serde(default)]
+    pub same_keys: Vec<String>,
     /// Whose module names and numbers these are.
     #[serde(default)]
     pub source: String,
@@ -93,6 +110,8 @@ pub struct PublishedWeights {
     pub sha256: Option<String>,
     /// The name of the preprocessing that the weights were trained with.
     preprocessing: Option<String>,
+    /// The activation function that they were trained with, where no checkpoint tells it.
+    pub activation: Option<Activation>,
     /// Where the file of an exported network was found, fetched from `url`.
     #[serde(skip)]
     pub found: Option<PathBuf>,
@@ -112,6 +131,10 @@ pub struct Choice<'a> {
     pub preprocessing: Option<&'a Preprocessing>,
     /// Whether the name had a tag.
     pub tagged: bool,
+    /// Whether a file given by its path is that of these weights.
+    pub identified: bool,
+    /// The activation function, where no checkpoint tells it.
+    pub activation: Option<Activation>,
 }
 
 impl Entry {
@@ -125,6 +148,15 @@ impl<'a> Choice<'a> {
     /// Whether it is a network that PyTorch exported, which has its weights in its file.
     pub fn is_exported(&self) -> bool {
         self.entry.architecture.is_exported()
+    }
+
+    /// The network that is built, with the activation function that was told.
+    pub fn architecture(&self) -> Architecture {
+        let mut architecture = self.entry.architecture.clone();
+        if let (Some(activation), Some(place)) = (self.activation, architecture.activation()) {
+            *place = Some(activation);
+        }
+        architecture
     }
 
     /// The file on this machine that the registry names, or where that of an exported network was found.
@@ -169,9 +201,12 @@ impl Registry {
             #[serde(default)]
             preprocessing: BTreeMap<String, Preprocessing>,
             #[serde(default)]
+            file: Vec<KnownFile>,
+            #[serde(default)]
             model: Vec<Entry>,
         }
-        let File { checkpoints, preprocessing, model: models } = toml::from_str(text)?;
+        let File { checkpoints, preprocessing, file, model: models } = toml::from_str(text)?;
+        self.files.extend(file);
         self.checkpoints.containers.extend(checkpoints.containers);
         self.checkpoints.key_prefixes.extend(checkpoints.key_prefixes);
         self.checkpoints.renames.extend(checkpoints.renames);
@@ -222,10 +257,14 @@ impl Registry {
             Some((model, tag)) if !self.models.iter().any(|entry| entry.names().any(|known| known == name)) => (model, Some(tag)),
             _ => (name, None),
         };
+        self.check_schools(model)?;
         let entry = self.find(model).ok_or_else(|| {
             let names = self.models.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
             let near = did_you_mean(&plain(model), names.map(String::as_str));
-            advise(format!("there is no model `{model}`"), format!("{near}`thingsvision models` lists all"))
+            advise(
+                format!("there is no model `{model}`"),
+                format!("{near}`thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries"),
+            )
         })?;
         let weights = match tag {
             None => &entry.weights[0],
@@ -234,9 +273,13 @@ impl Registry {
                 advise(format!("`{}` has no weights `{tag}`", entry.name), format!("there are {}", tags.join(", ")))
             })?,
         };
+        Ok(self.with_weights(entry, weights, tag.is_some()))
+    }
+
+    fn with_weights<'a>(&'a self, entry: &'a Entry, weights: &'a PublishedWeights, tagged: bool) -> Choice<'a> {
         let preprocessing = weights.preprocessing.as_ref().map(|name| &self.preprocessing[name]);
         let preprocessing = preprocessing.or(weights.preprocessing_in_file.as_ref());
-        Ok(Choice { entry, weights, preprocessing, tagged: tag.is_some() })
+        Choice { entry, weights, preprocessing, tagged, identified: false, activation: None }
     }
 
     /// The preprocessing called `name`.

@@ -3,8 +3,8 @@
 use super::{Labelled, array, choose};
 use crate::atomic_file;
 use crate::error::advise;
-use crate::plain_file;
 use crate::memory;
+use crate::plain_file;
 use anyhow::{Context, Result};
 use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
 use std::collections::HashSet;

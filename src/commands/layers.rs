@@ -55,7 +55,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     rows[0][0].insert_str(0, "  ");
     printer.data(&columns(&rows, &[3, 4]))?;
     printer.note(&format!(
-        "\n{} layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; \
+        "\n{} layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; \
          NAME@0 is the first call.",
         count(layers.len())
     ));

@@ -3,11 +3,13 @@
 use super::record::Record;
 use crate::hash::blake3_of_file;
 use crate::images::Preprocessing;
+use crate::numbers::count_of;
 use crate::run::{self, LayerRecord};
 use crate::weights::Provenance;
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Why files that are there are not those that a run would write.
@@ -30,6 +32,17 @@ pub enum Difference {
     Changed(String),
 }
 
+impl Difference {
+    /// Whether it is of which images there are, or of their contents.
+    pub(super) fn is_of_images(&self) -> bool {
+        match self {
+            Difference::Contents(_) => true,
+            Difference::Setting(change) => ["images", "images sha256"].contains(&&*change.part),
+            _ => false,
+        }
+    }
+}
+
 /// A part of a record as it is now and as it was, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {now}, was {was}")]
@@ -42,6 +55,36 @@ pub struct Change {
 /// All of them in a sentence.
 pub(super) fn in_words(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The same, with what is different about the images in words: those of `checksums` now, of the run in `folder` before.
+pub(super) fn in_words_with_images(differences: &[Difference], folder: &Path, checksums: &str) -> String {
+    let (of_images, others): (Vec<_>, Vec<_>) = differences.iter().partition(|difference| difference.is_of_images());
+    if of_images.is_empty() {
+        return in_words(differences);
+    }
+    let was = std::fs::read_to_string(folder.join("images.sha256")).unwrap_or_default();
+    let images = images_in_words(checksums, &was);
+    images.into_iter().chain(others.iter().map(ToString::to_string)).collect::<Vec<_>>().join("; ")
+}
+
+/// What is different between the texts of two images.sha256.
+fn images_in_words(now: &str, was: &str) -> Option<String> {
+    let read = |text| -> BTreeMap<&str, &str> {
+        str::lines(text).filter_map(|line| line.split_once("  ")).map(|(hash, id)| (id, hash)).collect()
+    };
+    let (is, before) = (read(now), read(was));
+    let added = is.keys().filter(|id| !before.contains_key(*id)).copied().collect::<Vec<_>>();
+    let removed = before.keys().filter(|id| !is.contains_key(*id)).copied().collect::<Vec<_>>();
+    let changed =
+        is.iter().filter(|(id, hash)| before.get(*id).is_some_and(|other| other != *hash)).map(|(id, _)| *id).collect::<Vec<_>>();
+    let kinds = [(added, "added"), (removed, "removed"), (changed, "changed")];
+    let said = kinds.iter().filter_map(|(ids, what)| {
+        Some(format!("{} {what} (`{}`)", count_of(ids.len(), "image"), ids[..ids.len().min(2)].join("`, `")))
+            .filter(|_| !ids.is_empty())
+    });
+    let said: Vec<String> = said.collect();
+    Some(if said.is_empty() { "the same images in another order, or other numbers of them".into() } else { said.join(", ") })
 }
 
 /// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
@@ -73,7 +116,9 @@ impl Record {
         let mut differences = Vec::new();
         let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
         for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
-            if without_path(value) != without_path(&was[part]) {
+            // What it was before it was recorded.
+            let is_old = part == "activation" && was[part].is_null() && value == "quickgelu";
+            if !is_old && without_path(value) != without_path(&was[part]) {
                 differences.push(of_part(part, described(part, value), described(part, &was[part])));
             }
         }
@@ -116,10 +161,12 @@ fn of_files(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: 
     }
 }
 
-/// What matters of a part of a record: weights are the same wherever their file is.
+/// What matters of a part of a record: weights are the same wherever their file is, and whatever is known of it.
 fn without_path(part: &Value) -> Value {
     let mut part = part.clone();
-    part.as_object_mut().map(|fields| fields.remove("path"));
+    if let Some(fields) = part.as_object_mut() {
+        ["path", "tag", "licence", "citation"].iter().for_each(|name| _ = fields.remove(*name));
+    }
     part
 }
 

@@ -1,7 +1,7 @@
 //! The folder of a run: made beside its place, and put there when it is whole.
 
 use super::claim;
-use super::difference::{Difference, in_words};
+use super::difference::{Difference, in_words, in_words_with_images};
 use super::journal::{self, Done};
 use super::lock::{Lock, gate};
 use super::part::Rows;
@@ -120,7 +120,7 @@ impl RunFolder {
         if differences.is_empty() {
             Ok(RunFolder::new(folder, done(&place)?, lock))
         } else {
-            Err(other_run(&place, &differences))
+            Err(other_run(&place, &in_words(&differences)))
         }
     }
 
@@ -152,7 +152,8 @@ impl RunFolder {
                 return Ok(RunFolder::new(folder, done, lock));
             }
             if !differences.is_empty() && !replace && !done.rows.is_empty() {
-                return Err(other_run(&place, &differences));
+                let checksums = files.iter().find(|(name, _)| *name == FILES[1]).map_or("", |(_, text)| text);
+                return Err(other_run(&place, &in_words_with_images(&differences, &place, checksums)));
             }
         }
         if place.exists() {
@@ -268,9 +269,9 @@ fn can_go_on(record: &Record, place: &Path) -> bool {
     record.layers.iter().all(is_there)
 }
 
-fn other_run(place: &Path, differences: &[Difference]) -> anyhow::Error {
+fn other_run(place: &Path, differences: &str) -> anyhow::Error {
     advise(
-        format!("`{}` holds an unfinished run that is not the same: {}", place.display(), in_words(differences)),
+        format!("`{}` holds an unfinished run that is not the same: {differences}", place.display()),
         "go on with it by its own command or by `thingsvision resume`, start anew with --force, or name another place with --out",
     )
 }

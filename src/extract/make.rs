@@ -1,7 +1,7 @@
 //! From a plan to whole runs: networks with their weights, files to write to, batches, RDMs, records.
 
 use super::batches::{Extraction, Run, Worked};
-use super::difference::in_words;
+use super::difference::{Difference, in_words_with_images};
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
 use super::part::Rows;
@@ -63,10 +63,14 @@ impl Plan<'_> {
         match self.state(run)? {
             State::Done => Ok(true),
             State::Missing | State::Unfetched => Ok(false),
-            State::Changed(differences) => Err(advise(
-                format!("there is another run in `{}`: {}", run.folder.display(), in_words(&differences)),
-                "replace it with --force, or keep it and name another place with --out",
-            )),
+            State::Changed(differences) => {
+                let words = in_words_with_images(&differences, &run.folder, &self.stimuli.checksums);
+                let hint = match differences.iter().any(Difference::is_of_images) {
+                    true => "give these images a place of their own with --out, or replace the run with --force",
+                    false => "replace it with --force, or keep it and name another place with --out",
+                };
+                Err(advise(format!("there is another run in `{}`: {words}", run.folder.display()), hint))
+            }
         }
     }
 

@@ -149,6 +149,7 @@ impl<'a> Plan<'a> {
             shard: request.shard,
             model: run.choice.name(),
             weights,
+            activation: run.choice.activation,
             preprocessing: run.preprocessing.clone(),
             readout: run.readout,
             tokens: run.tokens,
@@ -285,8 +286,8 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Resul
         images: stimuli.images.len(),
         per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),
         beside: runs.iter().map(|run| parameters(run) * 4).sum::<usize>().saturating_add(sums),
-        exact: runs.iter().any(|run| run.is_exact(request)),
-        rows_stand_alone: rows_stand_alone(),
+        exact: request.exact,
+        rows_stand_alone: rows_stand_alone() && !runs.iter().any(|run| run.is_exact(request)),
         batch_size: request.batch_size.map(|size| size as usize),
         workers: request.workers.map(|workers| workers as usize),
     };

@@ -7,6 +7,7 @@ use crate::confine::Landlock;
 use crate::device::Precision;
 use crate::error::advise;
 use crate::images::{Origin, Preprocessing, Skipped};
+use crate::models::Activation;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
@@ -40,6 +41,9 @@ pub struct Record {
     pub model: String,
     /// Which weights.
     pub weights: Provenance,
+    /// The activation function, where no checkpoint tells it; before it was recorded, `quickgelu`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
     /// What the network was shown of each image; pixels as Pillow 13 and torchvision make them.
     pub preprocessing: Preprocessing,
     /// What was kept of each activation.

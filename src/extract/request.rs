@@ -4,6 +4,7 @@ use super::overrides::Overrides;
 use crate::device::{Precision, Preference};
 use crate::error::advise;
 use crate::images::{AverageBy, Reading, Selection};
+use crate::models::Activation;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
@@ -22,7 +23,8 @@ pub struct Request {
     #[arg(long = "model", value_name = "MODEL|FILE.pt", required = true)]
     pub models: Vec<String>,
 
-    /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*'. Repeat for more. A module that is
+    /// A layer by its PyTorch name, or several by a glob in quotes: 'layer4.*' is all below layer4, for * crosses dots;
+    /// 'layer4.?' is one level (a ? for each letter). Repeat for more. A module that is
     /// called more than once gives its last output, NAME@0 the first; of one that gives several tensors, NAME:1 is the
     /// second. `input` is the preprocessed image, `output` the end of the network [default: the model's penultimate layer]
     #[arg(long = "layer", value_name = "NAME|GLOB")]
@@ -31,6 +33,11 @@ pub struct Request {
     /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
     #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
     pub weights: Weights,
+
+    /// The activation function that the weights in a file were trained with, for vision transformers of CLIP, whose checkpoints do not
+    /// tell it [default: known for OpenAI's files and some of OpenCLIP's]
+    #[arg(long, value_enum)]
+    pub activation: Option<Activation>,
 
     /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
     #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
@@ -105,7 +112,8 @@ pub struct Request {
     pub join: bool,
 
     /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path (other
-    /// files are left out and counted). Repeat for more; or one such file; or one with a stack of images, [images, rows, columns, 3] of bytes, in NumPy's .npy or in HDF5
+    /// files are left out and counted). Repeat for more; or one such file; or one with a stack of images, [images, rows, columns, 3] (or gray, [images, rows, columns])
+    /// of bytes, in NumPy's .npy or in HDF5
     #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present = "image_list")]
     pub images: Vec<PathBuf>,
 
@@ -117,6 +125,10 @@ pub struct Request {
     /// The data set in an HDF5 stack, such as imgBrick [default: the only one that can hold images]
     #[arg(help_heading = "Images", long, value_name = "NAME")]
     pub dataset: Option<String>,
+
+    /// The stack is [images, 3, rows, columns]
+    #[arg(help_heading = "Images", long)]
+    pub channels_first: bool,
 
     /// The images of a stack that are wanted, counted from 0: 0-99,205, or a file of such numbers
     #[arg(help_heading = "Images", long, value_name = "LIST|FILE")]
@@ -169,6 +181,7 @@ impl Default for Request {
             models: Vec::new(),
             layers: Vec::new(),
             weights: Weights::Pretrained,
+            activation: None,
             seed: 0,
             out: "activations".into(),
             readout: None,
@@ -189,6 +202,7 @@ impl Default for Request {
             images: Vec::new(),
             image_list: None,
             dataset: None,
+            channels_first: false,
             indices: None,
             skip_unreadable: false,
             exif_orientation: false,
@@ -277,6 +291,7 @@ impl Request {
             images: &self.images,
             list: self.image_list.as_deref(),
             dataset: self.dataset.as_deref(),
+            channels_first: self.channels_first,
             indices: self.indices.as_deref(),
             reading: Reading { max_pixels: self.max_pixels, upright: self.exif_orientation },
             skip_unreadable: self.skip_unreadable,

@@ -4,7 +4,7 @@ use super::request::Request;
 use crate::error::advise;
 use crate::observer::Observer;
 use crate::registry::{Choice, Registry};
-use crate::weights::{self, Store, Weights};
+use crate::weights::{self, Store, Weights, identified};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -48,6 +48,7 @@ impl Sources {
                     "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
                 ));
             }
+            let choice = identified(&self.registry, choice, &request.weights, request.activation)?;
             let folder = folder(request, &choice);
             if choices.iter().any(|(_, other)| *other == folder) {
                 return Err(advise(format!("`{}` is asked for twice", choice.name()), "name each model once"));

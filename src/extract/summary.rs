@@ -9,15 +9,31 @@ use crate::images::Origin;
 use crate::names::not_by_number;
 use crate::numbers::{bytes, count, count_of, shape};
 use crate::observer::Observer;
+use crate::readout::Readout;
 use crate::run::Shard;
+use crate::weights::Provenance;
 
 /// The facts that change results, what is written, and how the work is divided.
 pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Observer) {
     let Plan { request, stimuli, resources, .. } = plan;
     for run in runs {
         observer.fact("model", &format!("{}, weights {}", run.record.model, run.record.weights.describe()));
+        if let Some(activation) = run.record.activation.filter(|_| matches!(run.record.weights, Provenance::File { .. })) {
+            let activation = serde_json::to_value(activation).unwrap_or_default();
+            observer.fact("", &format!("with {}, which no checkpoint tells", activation.as_str().unwrap_or_default()));
+        }
+        if let (Provenance::File { tag: None, .. }, [first, others @ ..]) =
+            (&run.record.weights, &run.planned.choice.entry.same_keys[..])
+        {
+            let others: String = others.iter().map(|other| format!(" and {other}")).collect();
+            observer
+                .fact("", &format!("keys and shapes are those of {first}{others} too: nothing in the file tells which it is"));
+        }
         observer.fact("pixels", &run.record.preprocessing.describe());
         observer.fact("layers", &layers(run));
+        if let Some(note) = vectors(run) {
+            observer.fact("", &note);
+        }
     }
     observer.fact("images", &stimuli.images.summary());
     if let Some(conditions) = &stimuli.conditions {
@@ -46,6 +62,17 @@ fn layers(run: &Loaded) -> String {
         ([layer], [sizes]) => format!("{} ({})", layer.name, shape(sizes)),
         (layers, _) => format!("{} in one pass, which stops after {}", layers.len(), layers[layers.len() - 1].name),
     }
+}
+
+/// Which layers a readout that pools over a picture leaves as they are.
+fn vectors(run: &Loaded) -> Option<String> {
+    let pools = matches!(run.planned.readout, Readout::Mean | Readout::Max);
+    let mut vectors = run.planned.layers.iter().filter(|layer| pools && layer.shape.len() == 1);
+    let (first, more) = (vectors.next()?, vectors.count());
+    Some(match more {
+        0 => format!("`{}` is a vector and stays as it is", first.name),
+        more => format!("{} are vectors and stay as they are, among them `{}`", count_of(more + 1, "layer"), first.name),
+    })
 }
 
 /// Which part is made, and what of it is there already.

@@ -32,7 +32,11 @@ pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
         None => return Err(wrong("is neither a list of numbers nor a file")),
     };
     match numbers.iter().find(|number| **number >= len) {
-        Some(number) => Err(wrong(&format!("there is no image {number}: {len} images have the numbers 0 to {}", len - 1))),
+        Some(&number) => {
+            let from_1 = number == len && !numbers.contains(&0);
+            let matlab = if from_1 { " (MATLAB counts from 1: subtract 1)" } else { "" };
+            Err(wrong(&format!("there is no image {number}: {len} images have the numbers 0 to {}{matlab}", len - 1)))
+        }
         None if numbers.is_empty() => Err(wrong("it names no image")),
         None => Ok(numbers),
     }
@@ -41,8 +45,14 @@ pub fn parse(text: &str, len: usize) -> Result<Vec<usize>> {
 fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
     if !is_npy(path) {
         let text = plain_file::read_to_string(path).with_context(|| cannot_read(path))?;
-        let numbers = ranges(&text.split_whitespace().collect::<Vec<_>>().join(","), len);
-        return numbers.with_context(|| format!("`{}` holds something else than numbers from 0 on", path.display()));
+        let numbers = in_text(&text, len).ok_or_else(|| {
+            advise(
+                format!("`{}` holds something else than numbers from 0 on", path.display()),
+                "write one a line, or one row of them; a first line of words, and lines after `#` or `%`, are left out",
+            )
+        })?;
+        check_mask(path, &numbers, len)?;
+        return Ok(numbers);
     }
     if let Ok(mask) = read_npy::<_, Array1<bool>>(path) {
         return of_mask(path, &mask, len);
@@ -59,13 +69,39 @@ fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
         if is_index { Ok(*number as usize) } else { bail!("`{}` holds {number}, which is no number of an image", path.display()) }
     };
     let numbers: Vec<usize> = numbers.iter().map(whole).collect::<Result<_>>()?;
+    check_mask(path, &numbers, len)?;
+    Ok(numbers)
+}
+
+/// Fails for numbers that say of each image whether it is wanted.
+fn check_mask(path: &Path, numbers: &[usize], len: usize) -> Result<()> {
     if numbers.len() == len && len > 2 && numbers.iter().all(|number| *number < 2) {
         return Err(advise(
             format!("`{}` has a 0 or 1 for each image, and they are taken for numbers of images", path.display()),
             "save a mask as booleans: numpy.save(file, mask.astype(bool))",
         ));
     }
-    Ok(numbers)
+    Ok(())
+}
+
+/// Numbers as text editors, NumPy's `savetxt` and MATLAB's `writematrix` write them: after comments, or the title of a column.
+fn in_text(text: &str, len: usize) -> Option<Vec<usize>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '%'])).collect();
+    let is_title = |line: &str| line.starts_with(|c: char| c.is_alphabetic() || c == '"') && !line.contains([',', ';', '\t']);
+    if lines.first().is_some_and(|line| is_title(line)) {
+        lines.remove(0);
+    }
+    let words = lines.iter().flat_map(|line| line.split([' ', '\t', ',', ';'])).filter(|word| !word.is_empty());
+    let plain = words.map(|word| whole(word).map_or_else(|| word.to_owned(), |number| number.to_string()));
+    ranges(&plain.collect::<Vec<_>>().join(","), len)
+}
+
+/// A whole number that is written as `3.000e+00`.
+fn whole(word: &str) -> Option<usize> {
+    let number: f64 = word.parse().ok().filter(|_| word.contains(['.', 'e', 'E']))?;
+    (number >= 0.0 && number.fract() == 0.0 && number < 1e15).then_some(number as usize)
 }
 
 fn of_mask(path: &Path, mask: &Array1<bool>, len: usize) -> Result<Vec<usize>> {
@@ -105,6 +141,26 @@ mod tests {
         for wrong in ["8", "3-1", "-1", "a", "", "1.5", "0-8"] {
             assert!(parse(wrong, 8).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn numbers_are_read_as_numpy_and_matlab_write_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.txt");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            parse(path.to_str().unwrap(), 8)
+        };
+        assert_eq!(read("3.000000000000000000e+00\n0.000000000000000000e+00\n").unwrap(), [3, 0]);
+        assert_eq!(read("# indices\n2\n1\n").unwrap(), [2, 1]);
+        assert_eq!(read("index\r\n2\r\n1\r\n").unwrap(), [2, 1]);
+        assert_eq!(read("1,3,5\n").unwrap(), [1, 3, 5]);
+        assert_eq!(read("   1.0000000e+00   5.0000000e+00\n").unwrap(), [1, 5]);
+        assert_eq!(read("0-2\n7\n").unwrap(), [0, 1, 2, 7]);
+        for wrong in ["1.5\n", "a,b\n1,2\n", "1\nx\n", "-1.0e+00\n", "0\n1\n0\n1\n1\n1\n0\n0\n"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read("1\n8\n").unwrap_err().to_string().contains("MATLAB counts from 1"));
     }
 
     #[test]

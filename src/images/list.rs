@@ -29,6 +29,8 @@ pub struct Selection<'a> {
     pub list: Option<&'a Path>,
     /// The data set of an HDF5 stack.
     pub dataset: Option<&'a str>,
+    /// Whether the channels of a stack's pictures stand before rows and columns.
+    pub channels_first: bool,
     /// Which images of a stack.
     pub indices: Option<&'a str>,
     /// How files are read.
@@ -88,7 +90,7 @@ impl ImageList {
     /// out and counted, and so are files in folders that neither are images nor claim to be. Any other file that is no image, or
     /// cannot be read, is an error, unless such files are to be left out: then every image is decoded once to be sure.
     pub fn find(wanted: &Selection) -> Result<ImageList> {
-        let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some();
+        let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some() || wanted.channels_first;
         if let ([one], None) = (wanted.images, wanted.list)
             && (stack::is_stack(one) || must_be_stack && !one.is_dir())
         {
@@ -96,7 +98,7 @@ impl ImageList {
         }
         if must_be_stack {
             return Err(advise(
-                "--dataset and --indices are for a stack of images in one file",
+                "--dataset, --indices and --channels-first are for a stack of images in one file",
                 "name the .npy or .hdf5 file with --images; choose among files with an --image-list",
             ));
         }
@@ -123,7 +125,7 @@ impl ImageList {
     }
 
     fn of_stack(path: &Path, wanted: &Selection) -> Result<ImageList> {
-        let stack = Stack::open(path, wanted.dataset)?;
+        let stack = Stack::open(path, wanted.dataset, wanted.channels_first)?;
         wanted.reading.check_size((stack.width, stack.height))?;
         let indices = match wanted.indices {
             Some(text) => indices::parse(text, stack.len)?,

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 /// Images with a shorter side below this many pixels are mentioned.
 const TINY: usize = 32;
 
+type Of = fn(&Look) -> bool;
+
 /// What is not shown of pictures: which, and how it is said of one and of several.
-const NOT_SHOWN: [(fn(&Look) -> bool, &str, &str, &str); 3] = [
+const NOT_SHOWN: [(Of, &str, &str, &str); 3] = [
     (
         |look| look.turned,
         "image has",

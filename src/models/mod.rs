@@ -12,6 +12,7 @@ mod resnet;
 mod vgg;
 mod vit;
 
+pub use clip::Activation;
 pub use exported::{Card, Exported};
 pub use model::Model;
 
@@ -88,6 +89,14 @@ impl Architecture {
     /// Whether it is a network that PyTorch exported.
     pub fn is_exported(&self) -> bool {
         matches!(self, Architecture::Exported)
+    }
+
+    /// Where the activation function is said, of networks whose checkpoints do not tell it.
+    pub fn activation(&mut self) -> Option<&mut Option<Activation>> {
+        match self {
+            Architecture::Clip(config) => config.activation(),
+            _ => None,
+        }
     }
 
     /// Fails if no network can have these numbers.

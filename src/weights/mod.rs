@@ -3,11 +3,16 @@
 mod checkpoint;
 mod download;
 mod fit;
+mod identity;
+mod provenance;
 mod store;
 
 pub use checkpoint::Checkpoint;
 pub use download::{Patience, Progress, download};
+pub use provenance::Provenance;
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
+
+pub(crate) use identity::identified;
 
 use crate::error::advise;
 use crate::hash::sha256_of_file;
@@ -71,76 +76,11 @@ impl From<Weights> for String {
     }
 }
 
-/// Which weights a run used, for its record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Provenance {
-    /// Drawn as by `torch.manual_seed(seed)` and the constructor.
-    Random {
-        /// The seed.
-        seed: u64,
-    },
-    /// The published file.
-    Published {
-        /// Its tag.
-        tag: String,
-        /// Where it is published.
-        url: Option<String>,
-        /// Of the whole file.
-        sha256: String,
-        /// Of code and weights.
-        licence: String,
-        /// The paper to cite.
-        citation: String,
-    },
-    /// Read from a file.
-    File {
-        /// As given.
-        path: PathBuf,
-        /// Of the whole file.
-        sha256: String,
-    },
-    /// In the file of a network that PyTorch exported.
-    Exported {
-        /// The file, if it is one of the user's.
-        path: Option<PathBuf>,
-        /// Where it is published.
-        url: Option<String>,
-        /// Of the whole file.
-        sha256: String,
-        /// Where they come from, as the file says.
-        weights: String,
-        /// The library that the network is of, and how it was exported, as the file or the registry says.
-        source: String,
-        /// Of code and weights.
-        licence: String,
-        /// The paper to cite.
-        citation: String,
-    },
-}
-
-impl Provenance {
-    /// For a message: "random, seed 0".
-    pub fn describe(&self) -> String {
-        match self {
-            Provenance::Random { seed } => format!("random, seed {seed} (as torch.manual_seed({seed}))"),
-            Provenance::Published { tag, sha256, .. } => format!("{tag} (sha256 {}…, verified)", &sha256[..8]),
-            Provenance::File { path, sha256 } => format!("{} (sha256 {}…)", path.display(), &sha256[..8]),
-            Provenance::Exported { path, url, sha256, weights, .. } => {
-                let file = path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-                let place = file.or_else(|| url.clone()).unwrap_or_default();
-                let weights = if weights.is_empty() { String::new() } else { format!("{weights}, ") };
-                format!("{weights}in {place} (sha256 {}…)", &sha256[..8])
-            }
-        }
-    }
-}
-
 /// The network of `choice` for a dry run: with zeros for weights, or from its file.
 pub fn outline(choice: &Choice) -> Result<Model> {
     match choice.is_exported() {
         true => Model::exported(exported_file(choice)?, Device::Cpu, Kind::Float),
-        false => Model::without_weights(&choice.entry.architecture),
+        false => Model::without_weights(&choice.architecture()),
     }
 }
 
@@ -199,9 +139,7 @@ impl<'a> Located<'a> {
     pub fn provenance(&self) -> Result<Option<Provenance>> {
         Ok(match &self.place {
             Place::Random { seed } => Some(Provenance::Random { seed: *seed }),
-            Place::File { path, .. } => {
-                Some(Provenance::File { path: std::path::absolute(path)?, sha256: sha256_of_file(path)? })
-            }
+            Place::File { path, .. } => Some(of_file(&self.choice, path, sha256_of_file(path)?)?),
             Place::Published(found) => found.as_ref().map(|found| published(&self.choice, &found.sha256)),
             Place::Exported => Some(exported(&self.choice)?),
         })
@@ -227,7 +165,7 @@ impl<'a> Located<'a> {
         let choice = &self.choice;
         if !choice.is_exported() {
             let (weights, provenance) = self.load(registry)?;
-            return Ok((Model::of_kind(&choice.entry.architecture, weights, device, kind)?, provenance));
+            return Ok((Model::of_kind(&choice.architecture(), weights, device, kind)?, provenance));
         }
         let is_there = (device, kind) == (Device::Cpu, Kind::Float);
         let model = if is_there { outline.clone() } else { Model::exported(exported_file(choice)?, device, kind)? };
@@ -283,7 +221,19 @@ fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option
     });
     let sha256 = sha256?;
     check_hash(path, &sha256, expected)?;
-    Ok((weights?, Provenance::File { path: std::path::absolute(path)?, sha256 }))
+    Ok((weights?, of_file(choice, path, sha256)?))
+}
+
+/// The provenance of a user's file, which may be that of published weights.
+fn of_file(choice: &Choice, path: &Path, sha256: String) -> Result<Provenance> {
+    let known = |text: &String| choice.identified.then(|| text.clone());
+    Ok(Provenance::File {
+        path: std::path::absolute(path)?,
+        sha256,
+        tag: known(&choice.weights.tag),
+        licence: known(&choice.entry.licence),
+        citation: known(&choice.entry.citation),
+    })
 }
 
 /// `expected` is the beginning of the file's SHA-256, if it is known.

@@ -35,7 +35,7 @@ fn modules_are_layers_with_their_calls_and_elements() {
     * output           Tuples      5                 1        20 B   default
     --- stderr
 
-    8 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    8 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
     assert_output!(lab.succeed("layers --model nets/traced.pt"), @r#"
     exit Some(0)
@@ -58,7 +58,7 @@ fn modules_are_layers_with_their_calls_and_elements() {
       output     ConvNet             5                 1        20 B
     --- stderr
 
-    15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    15 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
     // What torch.jit.trace leaves out, the export script keeps.
     let told = "--squash --crop 32 --mean 0,0,0 --std 1,1,1";
@@ -83,7 +83,7 @@ fn modules_are_layers_with_their_calls_and_elements() {
     * output     ConvNet             5                 1        20 B   default
     --- stderr
 
-    15 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    15 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
     assert_output!(lab.succeed("layers --model nets/unused.pt"), @r#"
     exit Some(0)
@@ -97,7 +97,7 @@ fn modules_are_layers_with_their_calls_and_elements() {
     * output    Unused   5                  1        20 B   default
     --- stderr
 
-    6 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    6 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
 }
 
@@ -114,7 +114,7 @@ fn modules_called_input_and_output_do_not_hide_the_networks_own() {
     * network_output   Reserved   4                 1        16 B   default
     --- stderr
 
-    4 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    4 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
     assert_output!(lab.fail("extract --model nets/reserved.pt --layer inputs --images images"), @r#"
     error: `nets/reserved.pt` has no layer `inputs`
@@ -164,7 +164,7 @@ fn an_extraction_is_like_that_of_a_built_in_network() {
       layers    5 in one pass, which stops after body.3
       images    5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
       writes    26.10 kB to activations ([space] free)
-      runs on   cpu, [workers], batches of 16
+      runs on   cpu, [workers], batches of 2
       took      [time], [rate]; summed over workers: decoding [time], network [time], writing [time]
       RDMs      5 of 5 × 5, 1 − Pearson's r, in [time]
     "#);

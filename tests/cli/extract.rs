@@ -112,6 +112,7 @@ fn the_record_says_how_it_was_made() {
           "avgpool"
         ],
         "weights": "random",
+        "activation": null,
         "seed": 3,
         "out": "o",
         "readout": "max",
@@ -120,6 +121,7 @@ fn the_record_says_how_it_was_made() {
         "average_by": null,
         "rdm": "none",
         "on_constant": "error",
+        "allow_nonfinite": false,
         "device": "auto",
         "precision": "fp32",
         "batch_size": null,
@@ -133,6 +135,7 @@ fn the_record_says_how_it_was_made() {
         ],
         "image_list": null,
         "dataset": null,
+        "channels_first": false,
         "indices": null,
         "skip_unreadable": false,
         "exif_orientation": false,

@@ -37,11 +37,12 @@ fn every_format_is_read_and_counted() {
         lab.copy_image(file, &format!("images/{to}"));
     }
     let said = lab.succeed(&format!("{SHOW} --images images")).stderr;
-    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(5).collect();
+    let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("images  ")).take(6).collect();
     assert_output!(lines.join("\n"), @"
       images    11 in 4 folders of 2 to 3: 1 JPEG, 5 PNG, 1 WebP, 1 BMP, 1 GIF, 1 TIFF, 1 PNM
                 5 images are smaller than 32 pixels, among them `c/b`
                 1 image is transparent in parts, where Pillow shows the colours that were hidden: `c/g`
+                1 image has further pages or frames, and the first is taken: `c/g`
                 1 image has more than 8 bits of gray, which Pillow clips, so most of it may be white or black: `d/16`; convert to 8 bits
       writes    540.67 kB to activations ([space] free)
     ");
@@ -126,7 +127,7 @@ fn a_stack_gives_what_its_pictures_give_as_files() {
     assert_eq!(ids(&lab), ["2", "0", "1", "2"]);
     assert_eq!(shown(&lab), as_files.select(Axis(0), &[2, 0, 1, 2]));
     assert_output!(lab.fail(&format!("{SHOW} --images stack.hdf5 --force")), @"
-    error: `stack.hdf5` has 2 data sets of four axes, and one is needed
+    error: `stack.hdf5` has 2 data sets of four axes and 0 of three, and one is needed
 
     hint: name it with --dataset; at the top there are: other, imgBrick (in a group: GROUP/NAME)
     ");
@@ -151,13 +152,16 @@ fn what_is_no_stack_is_refused() {
     let lab = Lab::new();
     npy::write(&lab.path("float.npy"), &ArrayD::<f32>::zeros(vec![2, 8, 8, 3])).unwrap();
     assert!(lab.fail(&format!("{SHOW} --images float.npy")).contains("`float.npy` is no stack of images: "));
-    npy::write(&lab.path("gray.npy"), &ArrayD::<u8>::zeros(vec![2, 8, 8])).unwrap();
-    assert!(lab.fail(&format!("{SHOW} --images gray.npy")).contains("`gray.npy` is no stack of images: "));
+    let said = lab.fail(&format!("{SHOW} --images float.npy"));
+    assert!(said.contains("save `(a * 255).round().astype('uint8')` if its values are 0 to 1"), "{said}");
+    npy::write(&lab.path("one.npy"), &ArrayD::<u8>::zeros(vec![8, 8, 3])).unwrap();
+    let said = lab.fail(&format!("{SHOW} --images one.npy"));
+    assert!(said.contains("hint: one picture is a stack of one, `a[None]`"), "{said}");
     npy::write(&lab.path("first.npy"), &ArrayD::<u8>::zeros(vec![2, 3, 8, 8])).unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --images first.npy")), @"
     error: `first.npy` is no stack of images: its shape is [2, 3, 8, 8]
 
-    hint: a stack is an array [images, rows, columns, 3] of bytes (uint8) in C order
+    hint: its channels stand first: say so with --channels-first, or save `a.transpose(0, 2, 3, 1)`
     ");
     npy::write(&lab.path("stack.npy"), &stack().into_dyn()).unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --images stack.npy --indices 0-3")), @"
@@ -515,4 +519,51 @@ fn what_is_not_shown_of_pictures_is_counted() {
     ");
     let said = lab.succeed(&format!("{SHOW} --images odd --exif-orientation --force")).stderr;
     assert!(!said.contains("EXIF"), "{said}");
+}
+
+#[test]
+fn stacks_of_other_orders_and_gray_ones_give_the_same_pixels() {
+    let lab = Lab::new();
+    let stack = stack();
+    npy::write(&lab.path("last.npy"), &stack.clone().into_dyn()).unwrap();
+    let first = stack.view().permuted_axes([0, 3, 1, 2]).as_standard_layout().into_owned();
+    npy::write(&lab.path("first.npy"), &first.into_dyn()).unwrap();
+    let gray = stack.index_axis(Axis(3), 1).to_owned();
+    let widened = ndarray::stack(Axis(3), &[gray.view(), gray.view(), gray.view()]).unwrap().as_standard_layout().into_owned();
+    npy::write(&lab.path("widened.npy"), &widened.into_dyn()).unwrap();
+    let of = |arguments: &str| {
+        lab.succeed(&format!("{SHOW} --images {arguments} --force"));
+        shown(&lab)
+    };
+    let (last, three) = (of("last.npy"), of("widened.npy"));
+    assert_eq!(of("first.npy --channels-first"), last);
+    // Three gray pictures look like one with its channels first.
+    npy::write(&lab.path("gray.npy"), &gray.clone().into_dyn()).unwrap();
+    assert!(
+        lab.fail(&format!("{SHOW} --images gray.npy --force")).contains("gray ones `[images, rows, columns]` are `a[..., None]`")
+    );
+    npy::write(&lab.path("gray.npy"), &gray.clone().insert_axis(Axis(3)).into_dyn()).unwrap();
+    assert_eq!(of("gray.npy"), three);
+    let two = gray.slice(s![..2, .., ..]).to_owned();
+    npy::write(&lab.path("gray.npy"), &two.clone().into_dyn()).unwrap();
+    assert_eq!(of("gray.npy"), three.select(Axis(0), &[0, 1]));
+    let mut builder = hdf5_pure::FileBuilder::new();
+    builder.create_dataset("imgs").with_u8_data(two.as_slice().unwrap()).with_shape(&[2, 40, 50]);
+    fs::write(lab.path("gray.h5"), builder.finish().unwrap()).unwrap();
+    assert_eq!(of("gray.h5"), three.select(Axis(0), &[0, 1]));
+    assert!(lab.fail(&format!("{SHOW} --images images --channels-first")).contains("are for a stack of images"));
+}
+
+#[test]
+fn other_images_are_named_and_told_to_take_their_own_place() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{SHOW} --images images"));
+    lab.copy_image("gray.png", "images/a/new.png");
+    lab.copy_image("gray.png", "images/b/four.png");
+    fs::remove_file(lab.path("images/b/three.png")).unwrap();
+    assert_output!(lab.fail(&format!("{SHOW} --images images")), @"
+    error: there is another run in `activations/alexnet.random-0`: 1 image added (`a/new.png`), 1 image removed (`b/three.png`), 1 image changed (`b/four.png`)
+
+    hint: give these images a place of their own with --out, or replace the run with --force
+    ");
 }

@@ -110,7 +110,7 @@ fn layers_are_listed() {
       output           AlexNet             1000                1     3.91 KiB
     --- stderr
 
-    25 layers. Globs work: --layer 'layer4.*'. A module that is called more than once gives its last output; NAME@0 is the first call.
+    25 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     ");
 }
 
@@ -141,7 +141,7 @@ fn a_wrong_model_is_answered_with_near_names() {
     assert_output!(Lab::new().fail("layers --model resnet51"), @"
     error: there is no model `resnet51`
 
-    hint: did you mean `resnet50`, `resnet18` or `resnet34`? `thingsvision models` lists all
+    hint: did you mean `resnet50`, `resnet18` or `resnet34`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
     ");
 }
 
@@ -165,4 +165,22 @@ fn the_help_of_every_command_names_its_flags() {
     assert!(lab.succeed("--help").stdout.contains("thingsvision rsa --behavior my-rdm.npy"));
     assert!(lab.succeed("extract --help").stdout.contains("torch.manual_seed(N)"));
     assert!(lab.succeed("rdm --help").stdout.contains("1 − r, r = Σ(x−x̄)(y−ȳ) / √(Σ(x−x̄)² Σ(y−ȳ)²)"));
+}
+
+#[test]
+fn a_name_of_two_schools_is_refused_with_both() {
+    let lab = Lab::new();
+    assert_output!(lab.fail("extract --model ViT-B-32 --weights random --images images"), @"
+    error: `ViT-B-32` may be `clip-vit` (OpenAI CLIP) or `vit-b-32` (torchvision)
+
+    hint: say which: --model clip-vit or --model vit-b-32
+    ");
+    for (name, model) in
+        [("vit_b_32", "vit-b-32"), ("vit-b-32", "vit-b-32"), ("ViT-B/32", "clip-vit"), ("ViT-L-14", "clip-vit-l-14")]
+    {
+        let said = lab.succeed(&format!("models {name}")).stdout;
+        assert!(said.lines().next().unwrap().ends_with(&format!(" {model}")), "{name}: {said}");
+    }
+    let said = lab.fail("models resnet-50");
+    assert!(said.contains("`resnet50`") && said.contains("examples/export_model.py"), "{said}");
 }

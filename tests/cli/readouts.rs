@@ -82,3 +82,18 @@ fn readouts_that_do_not_fit_are_refused_with_those_that_do() {
     hint: readouts that fit: none, flatten, cls, patches or cls+patches; give layers of different kinds runs of their own
     ");
 }
+
+#[test]
+fn a_readout_that_pools_leaves_vectors_as_they_are() {
+    let lab = Lab::new();
+    let extract =
+        "extract --model alexnet --weights random --images images/a --rdm none --layer features.12 --layer classifier.5";
+    let said = lab.succeed(&format!("{extract} --layer classifier.6 --readout mean --out mean"));
+    assert!(said.stderr.contains("2 layers are vectors and stay as they are, among them `classifier.5`\n"), "{said}");
+    lab.succeed(&format!("{extract} --readout none --out none"));
+    let read = |file: &str| npy::read(&lab.path(&format!("{file}.npy"))).unwrap();
+    assert_eq!(read("mean/alexnet.random-0/classifier.5"), read("none/alexnet.random-0/classifier.5"));
+    assert_eq!(read("mean/alexnet.random-0/features.12").shape(), [2, 256]);
+    let said = lab.succeed(&format!("{extract} --readout max --out max"));
+    assert!(said.stderr.contains("`classifier.5` is a vector and stays as it is\n"), "{said}");
+}

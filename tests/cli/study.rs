@@ -178,7 +178,7 @@ fn mistakes_are_found_before_anything_runs() {
     assert_output!(problem("\"alexnet\"", "\"alexnett\""), @r#"
     error: there is no model `alexnett`
 
-    hint: did you mean `alexnet`? `thingsvision models` lists all
+    hint: did you mean `alexnet`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
     "#);
     assert_output!(problem("behavior.npy", "behaviour.npy"), @r#"
     error: dataset `pictures`: cannot read `behaviour.npy`: No such file or directory (os error 2)

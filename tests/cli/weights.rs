@@ -3,6 +3,7 @@
 use crate::assert_output;
 use crate::lab::Lab;
 use safetensors::tensor::{Dtype, TensorView};
+use sha2::Digest;
 use std::fs;
 use std::path::Path;
 use tch::Kind;
@@ -209,4 +210,119 @@ fn a_network_that_overflows_is_an_error_that_counts() {
     let said = lab.succeed(&format!("{} --allow-nonfinite --exact --force", extract.trim_start_matches("-q ")));
     assert!(said.stderr.contains("there are infinities or NaN among the activations: `"), "{said}");
     assert_eq!(counts()[1], fused[1]);
+}
+
+/// A registry of ResNet-18 with two published files, by their hashes.
+fn registry_of(lab: &Lab, files: [&str; 2]) {
+    let hash = |file: &str| format!("{:x}", sha2::Sha256::digest(lab.bytes(file)));
+    let mut text = "[[model]]\nname = 'mine'\narchitecture = { family = 'resnet', depths = [2, 2, 2, 2], block = 'basic' }\n\
+                    default_layer = 'fc'\nlicence = 'ours'\ncitation = 'us'\n"
+        .to_owned();
+    for (file, (tag, preprocessing)) in files.iter().zip([("v1", "imagenet"), ("v2", "imagenet-v2")]) {
+        let hash = hash(file);
+        text += &format!("[[model.weights]]\ntag = '{tag}'\nsha256 = '{hash}'\npreprocessing = '{preprocessing}'\n");
+    }
+    fs::write(lab.path("my.toml"), text).unwrap();
+}
+
+#[test]
+fn a_file_that_is_known_by_its_hash_brings_what_belongs_to_it() {
+    let lab = Lab::new();
+    save_resnet18(&lab.path("one.safetensors"), Some(1));
+    save_resnet18(&lab.path("two.safetensors"), Some(2));
+    save_resnet18(&lab.path("three.safetensors"), Some(3));
+    registry_of(&lab, ["one.safetensors", "two.safetensors"]);
+    let extract = |model: &str, file: &str| {
+        lab.run(&format!("--registry my.toml extract --model {model} --weights {file} --images images/a --layer fc --rdm none"))
+    };
+    let record = |folder: &str| -> serde_json::Value {
+        serde_json::from_slice(&lab.bytes(&format!("activations/{folder}/run.json"))).unwrap()
+    };
+    let said = extract("mine", "two.safetensors");
+    assert!(said.stderr.contains("…, that of v2)\n") && said.stderr.contains("resize 232 "), "{said}");
+    let found = record("mine.two");
+    assert_eq!((&found["weights"]["tag"], &found["weights"]["licence"]), (&"v2".into(), &"ours".into()));
+    assert_eq!((&found["weights"]["citation"], &found["preprocessing"]["resize"]), (&"us".into(), &232.into()));
+    assert!(extract("mine", "one.safetensors").stderr.contains("resize 256 "));
+    extract("mine", "three.safetensors");
+    assert_eq!(record("mine.three")["weights"]["tag"], serde_json::Value::Null);
+    assert_output!(extract("mine.v1", "two.safetensors"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `two.safetensors` is the file of `mine.v2`, by its SHA-256, and not of `mine.v1`
+
+    hint: take --model mine.v2
+    ");
+    assert!(extract("resnet18", "two.safetensors").stderr.ends_with("hint: take --model mine\n"));
+    // ResNet-18 has a double in timm.
+    let said = extract("resnet18", "three.safetensors").stderr;
+    assert!(
+        said.contains("keys and shapes are those of timm's resnetblur18 too: nothing in the file tells which it is\n"),
+        "{said}"
+    );
+    assert!(!extract("mine", "three.safetensors").stderr.contains("keys and shapes"));
+}
+
+#[test]
+fn an_activation_function_that_no_checkpoint_tells_is_told() {
+    let lab = Lab::new();
+    let registry = Registry::load(None).unwrap();
+    let architecture = &registry.choose("clip-vit").unwrap().entry.architecture;
+    let state = architecture.seeded_weights(0).unwrap();
+    let bytes: Vec<_> = state
+        .iter()
+        .map(|(key, tensor)| {
+            let mut bytes = vec![0; tensor.numel() * 4];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            (key, tensor.size().iter().map(|size| *size as usize).collect::<Vec<_>>(), bytes)
+        })
+        .collect();
+    let views =
+        bytes.iter().map(|(key, shape, bytes)| (key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    safetensors::serialize_to_file(views, None, &lab.path("vit.safetensors")).unwrap();
+    let extract = "extract --model clip-vit --weights vit.safetensors --images images/a --rdm none";
+    assert_output!(lab.fail(extract), @"
+    error: `vit.safetensors` fits `clip-vit`, but does not tell which activation function its weights were trained with
+
+    hint: say it: --activation quickgelu (as OpenAI's, and OpenCLIP's that are called so) or --activation gelu (OpenCLIP's others, as all of LAION's); a registry may say it too
+    ");
+    let values = |out: &str| thingsvision::npy::read(&lab.path(&format!("{out}/visual.npy"))).unwrap();
+    let said = lab.succeed(&format!("{extract} --activation gelu --out gelu"));
+    assert!(said.stderr.contains("with gelu, which no checkpoint tells\n"), "{said}");
+    lab.succeed(&format!("{extract} --activation quickgelu --out quick"));
+    lab.succeed("extract --model clip-vit --weights random --images images/a --rdm none --out random");
+    assert_eq!(values("quick/clip-vit.vit"), values("random/clip-vit.random-0"));
+    assert_ne!(values("gelu/clip-vit.vit"), values("quick/clip-vit.vit"));
+    let path = lab.path("quick/clip-vit.vit/run.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(record["activation"], "quickgelu");
+    // As before it was recorded.
+    record.as_object_mut().unwrap().remove("activation");
+    fs::write(&path, record.to_string()).unwrap();
+    let said = lab.succeed(&format!("{extract} --activation quickgelu --out quick"));
+    assert!(said.stderr.contains("is there already"), "{said}");
+    assert!(lab.fail(&format!("{extract} --activation gelu --out quick")).contains("activation: gelu, was null"));
+    let wrong = "extract --model alexnet --weights random --activation gelu --images images";
+    assert!(lab.fail(wrong).contains("--activation is of no effect on `alexnet`"));
+    // The registry may say it.
+    let text = "[[model]]\nname = 'mine'\narchitecture = { family = 'clip', tower = 'vit', patch = 32, resolution = 224, depth = 12, \
+                width = 768, outputs = 512, activation = 'gelu' }\ndefault_layer = 'visual'\n\
+                [[model.weights]]\ntag = 'a'\nfile = 'vit.safetensors'\npreprocessing = 'clip'\n";
+    fs::write(lab.path("my.toml"), text).unwrap();
+    lab.succeed("--registry my.toml extract --model mine --images images/a --rdm none");
+    assert_eq!(values("activations/mine"), values("gelu/clip-vit.vit"));
+    fs::write(lab.path("my.toml"), text.replace(", activation = 'gelu'", "")).unwrap();
+    let said = lab.fail("--registry my.toml extract --model mine --images images/a --rdm none --out other");
+    assert!(said.contains("`mine` fits `mine`, but does not tell") || said.contains("does not tell which activation"), "{said}");
+}
+
+#[test]
+fn a_tag_given_for_a_file_is_recognised() {
+    let lab = Lab::new();
+    assert_output!(lab.fail("extract --model resnet50 --images images --weights IMAGENET1K_V2"), @"
+    error: there is no weights file `IMAGENET1K_V2`
+
+    hint: published weights are named with the model: --model resnet50.imagenet1k_v2
+    ");
 }

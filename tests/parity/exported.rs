@@ -22,8 +22,16 @@ fn images(file: &str) -> Tensor {
     let folder = [exported("images")];
     let reading = Reading::default();
     let (list, dataset, indices) = (None, None, None);
-    let images =
-        ImageList::find(&Selection { images: &folder, list, dataset, indices, reading, skip_unreadable: false }).unwrap();
+    let images = ImageList::find(&Selection {
+        images: &folder,
+        list,
+        dataset,
+        indices,
+        reading,
+        channels_first: false,
+        skip_unreadable: false,
+    })
+    .unwrap();
     let mut pixels = vec![0.0f32; images.len() * 3 * 32 * 32];
     for (image, pixels) in pixels.chunks_exact_mut(3 * 32 * 32).enumerate() {
         let picture = images.decode(image, &|width, height| Window::whole(width, height)).unwrap();

@@ -7,6 +7,8 @@
 mod resnet;
 mod vit;
 
+pub use vit::Activation;
+
 use super::Family;
 use crate::nn::{Init, Module, Scope};
 use anyhow::Result;
@@ -26,6 +28,16 @@ impl Config {
         match self {
             Config::Resnet(config) => config,
             Config::Vit(config) => config,
+        }
+    }
+}
+
+impl Config {
+    /// Where the non-linearity is said that no checkpoint tells; ResNets have ReLU.
+    pub fn activation(&mut self) -> Option<&mut Option<Activation>> {
+        match self {
+            Config::Resnet(_) => None,
+            Config::Vit(config) => Some(&mut config.activation),
         }
     }
 }

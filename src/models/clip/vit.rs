@@ -3,7 +3,7 @@
 use crate::models::{Family, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -22,9 +22,10 @@ pub struct Config {
     pub head_width: i64,
     /// The length of the embedding.
     pub outputs: i64,
-    /// The non-linearity; OpenAI's weights need QuickGELU, most of OpenCLIP's GELU.
+    /// The non-linearity, which no checkpoint tells: OpenAI's weights need QuickGELU, most of OpenCLIP's GELU. QuickGELU if nobody
+    /// says it.
     #[serde(default)]
-    pub activation: Activation,
+    pub activation: Option<Activation>,
 }
 
 fn sixty_four() -> i64 {
@@ -32,13 +33,14 @@ fn sixty_four() -> i64 {
 }
 
 /// A non-linearity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub enum Activation {
-    /// `x · sigmoid(1.702 x)`
+    /// x · sigmoid(1.702 x): of OpenAI's weights, and of OpenCLIP's that are called so
     #[default]
     QuickGelu,
-    /// `x · Φ(x)`
+    /// x · Φ(x): of OpenCLIP's other weights
     Gelu,
 }
 
@@ -140,7 +142,7 @@ fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
     let d = config.width;
     let mut mlp = Sequential::new(s);
     mlp.push_named(s, "c_fc", |s| linear(s, d, 4 * d))?;
-    match config.activation {
+    match config.activation.unwrap_or_default() {
         Activation::QuickGelu => mlp.push_named(s, "gelu", |s| Ok(quick_gelu(s)))?,
         Activation::Gelu => mlp.push_named(s, "gelu", |s| Ok(gelu(s)))?,
     }

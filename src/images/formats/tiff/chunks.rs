@@ -131,7 +131,7 @@ impl Chunks {
 fn twelve(row: &[u8], x: usize) -> u64 {
     let at = |i: usize| u64::from(row.get(i).copied().unwrap_or_default());
     let first = x / 2 * 3;
-    if x % 2 == 0 { at(first) << 4 | at(first + 1) >> 4 } else { (at(first + 1) & 15) << 8 | at(first + 2) }
+    if x.is_multiple_of(2) { at(first) << 4 | at(first + 1) >> 4 } else { (at(first + 1) & 15) << 8 | at(first + 2) }
 }
 
 /// A sample of more than 8 bits as Pillow shows it.

@@ -105,18 +105,26 @@ impl Layout {
             reversed: fill == 2 && compression != JPEG,
             compression,
         };
-        if layout.is_read_otherwise() { bail!(refuse()) } else { Ok(layout) }
+        let is_alpha_untold = photometric == 2 && samples > 3 && extra.is_empty();
+        let is_mixed_up = planar == 2 && (layout.is_mixed_up_in_planes() || is_alpha_untold && compression != NO_COMPRESSION);
+        // Libtiff turns the bytes of these, and Pillow once more.
+        let is_turned_twice = !is_little && compression != NO_COMPRESSION && layout.bits > 8 && number != Number::Unsigned;
+        if is_mixed_up || is_turned_twice || layout.is_read_otherwise() { bail!(refuse()) } else { Ok(layout) }
+    }
+
+    /// Whether Pillow forgets in planes of their own how samples are stored: it does where they are not packed, unless they are bytes.
+    fn is_mixed_up_in_planes(&self) -> bool {
+        let is_plain = self.compression == NO_COMPRESSION;
+        is_plain && (self.bits != 8 || self.reversed || self.kind == Kind::Inverted)
     }
 
     /// Whether Pillow's pixels are others than those that the fields say, or by rules that are not known here.
     fn is_read_otherwise(&self) -> bool {
-        let plain = self.compression == NO_COMPRESSION;
         match self.kind {
             // Libtiff's own conversion, or none though colours are stored for several pixels.
             Kind::YCbCr => self.compression != JPEG || self.planar,
             Kind::Premultiplied if self.planar => true,
-            _ if self.planar && plain => self.bits != 8 || self.reversed,
-            _ if self.bits == 12 => !plain,
+            _ if self.bits == 12 => self.compression != NO_COMPRESSION,
             _ if self.compression == JPEG => self.bits != 8,
             _ => false,
         }

@@ -1,0 +1,85 @@
+//! Whose weights a file has that is given by its path: known by its hash, or told where it does not tell it itself.
+
+use super::Weights;
+use crate::error::advise;
+use crate::hash::sha256_of_file;
+use crate::models::Activation;
+use crate::registry::{Choice, Registry};
+use anyhow::Result;
+
+/// `choice` with the published weights that a file has, if its hash is theirs, and with the activation function, if that is of a kind
+/// that no checkpoint tells: as published, as told, or of random weights as OpenAI's.
+pub fn identified<'a>(
+    registry: &'a Registry,
+    choice: Choice<'a>,
+    weights: &Weights,
+    told: Option<Activation>,
+) -> Result<Choice<'a>> {
+    let path = if let Weights::File(path) = weights { Some(path) } else { None };
+    if let Some(path) = path.filter(|path| !path.exists())
+        && let Some(tag) = registry.tag_called(choice.entry, &path.to_string_lossy())
+    {
+        return Err(advise(
+            format!("there is no weights file `{}`", path.display()),
+            format!("published weights are named with the model: --model {}.{tag}", choice.entry.name),
+        ));
+    }
+    // One that cannot be read is an error later.
+    let sha256 = path.and_then(|path| sha256_of_file(path).ok()).unwrap_or_default();
+    let found = registry.published(&sha256, choice.entry).map(|found| check(&choice, found, weights)).transpose()?;
+    let choice = found.unwrap_or(choice);
+    let by_registry = choice.entry.architecture.clone().activation().map(|activation| *activation);
+    let Some(by_registry) = by_registry else {
+        return match told {
+            Some(_) => Err(advise(
+                format!("--activation is of no effect on `{}`", choice.name()),
+                "leave it out: it is for the vision transformers of CLIP",
+            )),
+            None => Ok(choice),
+        };
+    };
+    let file = registry.known_file(&sha256);
+    let is_published = path.is_none() || choice.identified;
+    let published = choice.weights.activation.filter(|_| is_published && *weights != Weights::Random);
+    let known = published.or(file.map(|file| file.activation)).or(by_registry);
+    let (name, file) = (choice.name(), path.map_or_else(|| choice.name(), |path| path.display().to_string()));
+    let activation = match (known, told) {
+        (Some(known), Some(told)) if known != told => {
+            return Err(advise(
+                format!("the weights in `{file}` were trained with {}, and --activation is {}", word(known), word(told)),
+                "leave --activation out",
+            ));
+        }
+        (Some(known), _) => known,
+        (None, Some(told)) => told,
+        (None, None) if *weights == Weights::Random => Activation::default(),
+        (None, None) => {
+            return Err(advise(
+                format!("`{file}` fits `{name}`, but does not tell which activation function its weights were trained with"),
+                "say it: --activation quickgelu (as OpenAI's, and OpenCLIP's that are called so) or --activation gelu (OpenCLIP's others, \
+                 as all of LAION's); a registry may say it too",
+            ));
+        }
+    };
+    Ok(Choice { activation: Some(activation), ..choice })
+}
+
+/// `found` is what the file is, if it may be that of `choice`.
+fn check<'a>(choice: &Choice<'a>, found: Choice<'a>, weights: &Weights) -> Result<Choice<'a>> {
+    let is_other_model = found.entry.name != choice.entry.name;
+    if is_other_model || choice.tagged && found.weights.tag != choice.weights.tag {
+        let path = String::from(weights.clone());
+        return Err(advise(
+            format!("`{path}` is the file of `{}`, by its SHA-256, and not of `{}`", found.name(), choice.name()),
+            format!("take --model {}", if is_other_model { found.entry.name.clone() } else { found.name() }),
+        ));
+    }
+    Ok(Choice { tagged: choice.tagged, ..found })
+}
+
+fn word(activation: Activation) -> &'static str {
+    match activation {
+        Activation::QuickGelu => "quickgelu",
+        Activation::Gelu => "gelu",
+    }
+}
