@@ -4,6 +4,7 @@ use super::record::Record;
 use crate::hash::blake3_of_file;
 use crate::images::Preprocessing;
 use crate::numbers::count_of;
+use crate::plain_file;
 use crate::run::{self, LayerRecord};
 use crate::weights::Provenance;
 use anyhow::Result;
@@ -63,7 +64,7 @@ pub(super) fn in_words_with_images(differences: &[Difference], folder: &Path, ch
     if of_images.is_empty() {
         return in_words(differences);
     }
-    let was = std::fs::read_to_string(folder.join("images.sha256")).unwrap_or_default();
+    let was = plain_file::read_to_string(&folder.join("images.sha256")).unwrap_or_default();
     let images = images_in_words(checksums, &was);
     images.into_iter().chain(others.iter().map(ToString::to_string)).collect::<Vec<_>>().join("; ")
 }

@@ -64,7 +64,7 @@ pub(crate) fn nonfinite(path: &Path, dtype: Dtype) -> Result<u64> {
     const PART: usize = 1 << 20;
     let form = form(path)?;
     let count = || -> Result<u64> {
-        let mut file = File::open(path)?;
+        let mut file = plain_file::open(path)?;
         let mut part = Vec::new();
         file.by_ref().take(16).read_to_end(&mut part)?;
         file.seek(SeekFrom::Start(form.start(&part).context("it is cut off")? as u64))?;
