@@ -49,7 +49,7 @@ fn members_that_unpack_to_more_than_they_say() {
     let packed = zip(&[Part { name: b"array.npy".to_vec(), content: vec![0; MUCH], is_deflated: true }]);
     assert!(packed.len() < 1_000_000);
     let lies = replaced(&packed, &(MUCH as u32).to_le_bytes(), &200u32.to_le_bytes());
-    assert_eq!(said("array.npz", &lies, rdms), "`array.npz` is not a whole .npz file");
+    assert!(said("array.npz", &lies, rdms).starts_with("`array.npz` is not a whole .npz file"));
     // The same of the network of a file, and of an element of MATLAB's, of which the size is the first thing in it.
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/asserts.pt");
     let mut parts = unzip(&fs::read(path).unwrap()).unwrap();
