@@ -1,12 +1,20 @@
 //! Zip archives, written by hand: names may repeat, and hold anything.
 
-use super::parts::Part;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use std::io::{Cursor, Read, Write};
 use zip::ZipArchive;
 
 const DEFLATED: u16 = 8;
+
+/// A member, chunk or element.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    pub name: Vec<u8>,
+    pub content: Vec<u8>,
+    /// Whether the content is deflated when it is packed.
+    pub is_deflated: bool,
+}
 
 /// The members of an archive.
 pub fn unzip(bytes: &[u8]) -> Option<Vec<Part>> {

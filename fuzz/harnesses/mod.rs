@@ -77,7 +77,7 @@ pub fn parser(name: &str) -> &'static Parser {
 pub struct Mutator {
     parser: &'static Parser,
     seeds: Vec<Vec<u8>>,
-    parts: Vec<Vec<parts::Part>>,
+    parts: Vec<Vec<archives::Part>>,
 }
 
 impl Mutator {

@@ -1,7 +1,7 @@
 //! Packed files taken apart, changed inside, and packed again with the right sizes and check sums, at which every change of the
 //! packed bytes would end.
 
-use super::archives;
+use super::archives::{self, Part};
 use super::mutate;
 use flate2::Compression;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
@@ -9,15 +9,6 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::io::{Read, Write};
-
-/// A member, chunk or element.
-#[derive(Debug, Clone, Default)]
-pub struct Part {
-    pub name: Vec<u8>,
-    pub content: Vec<u8>,
-    /// Whether the content is deflated when it is packed.
-    pub is_deflated: bool,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {

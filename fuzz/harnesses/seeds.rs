@@ -1,7 +1,6 @@
 //! What mutants are made of: small files of the tests, and others that are made here.
 
-use super::archives::zip;
-use super::parts::Part;
+use super::archives::{Part, zip};
 use hdf5_pure::FileBuilder;
 use std::fs;
 use std::path::{Path, PathBuf};
