@@ -145,7 +145,7 @@ fn column(list: &Path, text: &str, delimiter: u8, notes: &mut Vec<String>) -> Re
     let header = reader.headers().with_context(broken)?.clone();
     let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-'], "_");
     let named = |wanted: &&str| header.iter().position(|name| plain(name) == **wanted);
-    let candidates: Vec<usize> = COLUMNS.iter().filter_map(|wanted| named(wanted)).collect();
+    let candidates: Vec<usize> = COLUMNS.iter().filter_map(named).collect();
     let Some(&at) = candidates.first() else {
         let columns = header.iter().collect::<Vec<_>>().join(", ");
         let hint = match columns.contains(';') {

@@ -37,8 +37,8 @@ fn wrong_layers_are_answered_with_near_names() {
 
     hint: `thingsvision layers --model alexnet` lists all
     ");
-    assert_output!(lab.fail(&format!("{EXTRACT} --layer classifier.5 --readout mean")), @"
-    error: `classifier.5` gives no picture to take a mean or maximum over: its shape is [4096]
+    assert_output!(lab.fail(&format!("{EXTRACT} --layer classifier.5 --readout cls")), @"
+    error: `classifier.5` gives no tokens: its shape is [4096]
 
     hint: readouts that fit: none or flatten; give layers of different kinds runs of their own
     ");
