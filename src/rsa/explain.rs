@@ -50,7 +50,8 @@ impl Analysed {
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
              stimuli (rows and columns together, the labels as they are counted as one; smallest possible {:.2e}) under which a \
              score is as far from its expectation under permutation. The same permutations served all {} tests; the family-wise p \
-             is that of the largest deviation over all tests. Holm's correction and Benjamini and Hochberg's are over the same tests.",
+             is that of the largest deviation over all tests, each in units of its root mean square over the permutations (Nichols \
+             & Holmes 2002). Holm's correction and Benjamini and Hochberg's are over the same tests.",
             permuted.smallest(),
             self.analysis.tests()
         )

@@ -40,7 +40,7 @@ pub struct Score {
     pub draws_left_out: Option<usize>,
     /// Of the permutation test, two-sided.
     pub p: Option<f64>,
-    /// Corrected by the maximum over all tests.
+    /// Corrected by the maximum over all tests, each in units of its spread.
     pub p_family: Option<f64>,
     /// Corrected by Holm.
     pub p_holm: Option<f64>,

@@ -42,6 +42,12 @@ fn json(lab: &Lab, arguments: &str) -> serde_json::Value {
     serde_json::from_str(&lab.succeed(&format!("rsa -q --json {arguments}")).stdout).unwrap()
 }
 
+/// All texts of a picture, whatever the lines that they are broken into.
+fn words(lab: &Lab, svg: &str) -> String {
+    let svg = String::from_utf8(lab.bytes(svg)).unwrap();
+    svg.split("aria-label=\"").skip(1).filter_map(|text| text.split('"').next()).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn everything_at_once() {
     let lab = lab();
@@ -51,7 +57,7 @@ fn everything_at_once() {
     --- stdout
     target   kind   model   layer   pearson    95 % interval        p   p family   p Holm        q         ceiling
     area     fmri   near              0.313    0.206 … 0.454   0.0010     0.0010   0.0020   0.0020   0.132 … 0.500
-                    far               0.046   -0.154 … 0.274   0.4850     0.7090   0.4850   0.4850
+                    far               0.046   -0.154 … 0.274   0.4850     0.7080   0.4850   0.4850
 
     target   model   other   difference        p   p Holm
     area     near    far          0.267   0.0606   0.0606
@@ -59,7 +65,7 @@ fn everything_at_once() {
 
       Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
       p: 999 permutations of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
-      p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
+      p family: maximum over 2 tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.
       intervals: 400 bootstraps over stimuli.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
@@ -335,6 +341,22 @@ fn a_model_that_does_not_vary_over_what_is_compared_is_refused_by_name() {
     ");
     assert!(lab.fail("rsa --behavior flat.npy near.npy --intersect").contains("`flat` does not vary over the 55 pairs"));
     assert!(!lab.path("rsa.csv").exists());
+}
+
+/// The scores of one subject vary far more under relabelling than means over five.
+#[test]
+fn a_target_of_one_subject_takes_no_power_from_others() {
+    let lab = lab();
+    let p = |targets: &str| {
+        let table = json(&lab, &format!("--fmri area.npy {targets} near.npy far.npy --permutations 1999"));
+        let row = table.as_array().unwrap().iter().find(|row| row["target"] == "area" && row["model"] == "near").unwrap();
+        (row["p"].as_f64().unwrap(), row["p_family"].as_f64().unwrap())
+    };
+    let (alone, _) = p("");
+    let singles = "--behavior a=sub-0.npy --behavior b=sub-1.npy --behavior c=sub-2.npy --behavior d=sub-3.npy";
+    let (beside, family) = p(singles);
+    assert!(alone == beside && alone <= 0.002, "{alone} {beside}");
+    assert!(family <= 10.0 * alone && family < 0.01, "{family}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn null(permuted: &Permuted, tests: usize) -> String {
     };
     format!(
         "p: {of} of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible {}.\n  \
-         p family: maximum over {tests} tests; p Holm, q (Benjamini-Hochberg): over the same.",
+         p family: maximum over {tests} tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.",
         probability(permuted.smallest())
     )
 }
