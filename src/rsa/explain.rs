@@ -1,5 +1,6 @@
 //! What was done, in sentences for a methods section.
 
+use super::bootstrap::drawn;
 use super::{Analysed, Over, Permuted};
 
 impl Analysed {
@@ -13,7 +14,14 @@ impl Analysed {
             text.push(self.ceiling());
         }
         text.extend(self.permuted.as_ref().map(|permuted| self.permutation(permuted)));
-        text.extend(self.bootstrap.as_ref().map(|bootstrap| self.bootstrapped(bootstrap.over, bootstrap.draws)));
+        if let Some(bootstrap) = &self.bootstrap {
+            let drawn = drawn(self.request.over, &self.analysis.targets);
+            let several = drawn.len() > 1;
+            text.extend(drawn.iter().map(|(over, targets)| {
+                let of = if several { format!(" Those were of {}.", targets.join(", ")) } else { String::new() };
+                self.bootstrapped(*over, bootstrap.draws) + &of
+            }));
+        }
         text.join("\n")
     }
 

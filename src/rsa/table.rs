@@ -1,6 +1,6 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
-use super::{Analysis, Bootstrap, Ceiling, Permuted, benjamini_hochberg, holm};
+use super::{Analysis, Bootstrap, Ceiling, Over, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::npy;
@@ -36,6 +36,10 @@ pub struct Score {
     pub low: Option<f64>,
     /// Its upper end.
     pub high: Option<f64>,
+    /// What was drawn for it: `stimuli`, `subjects` or `both`.
+    pub over: Option<Over>,
+    /// How often.
+    pub draws: Option<usize>,
     /// How many bootstrap draws have no score, for the model or the target does not vary in them.
     pub draws_left_out: Option<usize>,
     /// Of the permutation test, two-sided.
@@ -139,6 +143,8 @@ impl Table {
                     score: scores[test],
                     low: interval.map(|[low, _]| low),
                     high: interval.map(|[_, high]| high),
+                    over: bootstrap.map(|bootstrap| bootstrap.over_of(test)),
+                    draws: bootstrap.map(|bootstrap| bootstrap.draws),
                     draws_left_out: bootstrap.map(|bootstrap| bootstrap.left_out(&[test])),
                     p: corrected.as_ref().map(|(permuted, ..)| permuted.p[test]),
                     p_family: corrected.as_ref().map(|(permuted, ..)| permuted.family[test]),

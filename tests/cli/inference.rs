@@ -360,6 +360,24 @@ fn a_target_of_one_subject_takes_no_power_from_others() {
 }
 
 #[test]
+fn each_target_is_drawn_as_it_allows() {
+    let lab = lab();
+    let targets = "--behavior far.npy --fmri area.npy near.npy --bootstrap 200";
+    let both = json(&lab, &format!("{targets} --over both"));
+    assert_eq!((&both[0]["over"], &both[1]["over"], &both[0]["draws"]), (&"stimuli".into(), &"both".into(), &200.into()));
+    assert_eq!(both[1]["low"], json(&lab, "--fmri area.npy --behavior far.npy near.npy --bootstrap 200 --over both")[1]["low"]);
+    assert!(both[0]["low"].as_f64() < both[0]["high"].as_f64());
+    let outcome = lab.succeed(&format!("rsa {targets} --over both --explain"));
+    let drawn = "intervals: 200 bootstraps over stimuli, of `far` for want of subjects; over stimuli and subjects, of `area`.";
+    assert!(outcome.stderr.contains(drawn), "{outcome}");
+    for (part, target) in [("200 bootstraps over stimuli (seed 0)", "`far`"), ("Schütt et al. (2023)", "`area`")] {
+        let line = outcome.stdout.lines().find(|line| line.contains(part)).unwrap_or_default();
+        assert!(line.ends_with(&format!("Those were of {target}.")), "{outcome}");
+    }
+    assert!(lab.fail("rsa --behavior far.npy near.npy --bootstrap 100 --over both").contains("`far` has one subject"));
+}
+
+#[test]
 fn few_stimuli_and_few_subjects_are_pointed_out() {
     let lab = lab();
     let said = |arguments: &str| lab.succeed(&format!("rsa --fmri area.npy near.npy {arguments}")).stderr;

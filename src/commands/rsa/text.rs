@@ -4,7 +4,7 @@ use crate::printer::columns;
 use thingsvision::names::doubt;
 use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
-use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, model_name};
+use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, drawn, model_name};
 
 /// What a column of the table says of a score.
 type Cell = fn(&Score) -> Option<String>;
@@ -112,12 +112,16 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
     if request.bootstrap > 0 {
         let draws = request.bootstrap;
-        let over = match request.over {
-            Over::Stimuli => "stimuli",
-            Over::Subjects => "subjects",
-            Over::Both => "stimuli and subjects",
+        let drawn = drawn(request.over, &analysis.targets);
+        let part = |(over, targets): &(Over, Vec<String>)| {
+            let why = if *over == Over::Stimuli { " for want of subjects" } else { "" };
+            format!("over {}, of {}{why}", over.words(), targets.join(", "))
         };
-        notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
+        let over = match &drawn[..] {
+            [(over, _)] => format!("over {}", over.words()),
+            parts => parts.iter().map(part).collect::<Vec<_>>().join("; "),
+        };
+        notes.push(format!("intervals: {} bootstraps {over}.", count(draws)));
         notes.extend(left_out(table, draws));
     }
     notes.extend(analysed.few.iter().map(|sentence| format!("few: {sentence}.")));
