@@ -377,6 +377,24 @@ fn each_target_is_drawn_as_it_allows() {
     assert!(lab.fail("rsa --behavior far.npy near.npy --bootstrap 100 --over both").contains("`far` has one subject"));
 }
 
+/// A matrix of similarities with 0 or NaN on its diagonal, where ones would tell.
+#[test]
+fn rdms_that_may_be_similarities_are_pointed_out() {
+    let lab = lab();
+    for (file, diagonal) in [("zero.npy", 0.0), ("none.npy", f64::NAN)] {
+        let similar = Array2::from_shape_fn((N, N), |(i, j)| if i == j { diagonal } else { 0.6 - rdm(1, 0.6)[[i, j]] });
+        npy::write(&lab.path(file), &similar.into_dyn()).unwrap();
+    }
+    let said = lab.succeed("rsa --behavior zero.npy none.npy near.npy").stderr;
+    let check = lab.succeed("rdm check zero.npy").stdout;
+    let found = check.lines().find(|line| line.contains("these may be similarities")).unwrap();
+    let found = &found[found.find("negative in").unwrap()..];
+    for name in ["zero", "none"] {
+        assert!(said.contains(&format!("`{name}`: {found}")), "{said}");
+    }
+    assert!(!said.contains("`near`:"), "{said}");
+}
+
 #[test]
 fn few_stimuli_and_few_subjects_are_pointed_out() {
     let lab = lab();

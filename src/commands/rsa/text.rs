@@ -125,6 +125,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
         notes.extend(left_out(table, draws));
     }
     notes.extend(analysed.few.iter().map(|sentence| format!("few: {sentence}.")));
+    notes.extend(negative(&analysed.negative));
     notes.extend(ties(analysis));
     notes
 }
@@ -164,6 +165,15 @@ fn null(permuted: &Permuted, tests: usize) -> String {
          p family: maximum over {tests} tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.",
         probability(permuted.smallest())
     )
+}
+
+/// RDMs that may be similarities, at most this many.
+fn negative(sentences: &[String]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let more = sentences.len().saturating_sub(SHOWN);
+    let mut notes: Vec<String> = sentences.iter().take(SHOWN).map(|sentence| format!("{sentence}.")).collect();
+    notes.extend((more > 0).then(|| format!("the same of {more} more: see `thingsvision rdm check`.")));
+    notes
 }
 
 /// Measures that favour ties are wrong for models that have many.
