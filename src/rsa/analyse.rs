@@ -136,7 +136,7 @@ fn negatives(analysis: &Analysis) -> Vec<String> {
 }
 
 /// Stimuli or subjects of which fewer are few.
-const FEW: usize = 20;
+pub(super) const FEW: usize = 20;
 
 /// Warnings of tests and intervals that say little.
 fn few(request: &Request, analysis: &Analysis) -> Vec<String> {
