@@ -225,7 +225,7 @@ fn the_layout_of_bars() {
     text 123.3 288.6 0° "random weights"
     rectangle 207.9 280.0 10.0 × 10.0 [224, 224, 224]
     text 221.9 288.6 0° "noise ceiling"
-    text 14.0 314.0 0° "Lines: 95 % intervals."
+    text 14.0 314.0 0° "Lines: 95 % intervals over stimuli (1,000 bootstraps)."
     text 14.0 328.0 0° "* p < 0.05, two-sided permutation test, corrected over 2 tests by the maximum"
     text 14.0 342.0 0° "statistic."
     "#);

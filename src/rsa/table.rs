@@ -56,6 +56,13 @@ pub struct Score {
     pub ceiling_upper: Option<f64>,
 }
 
+impl Score {
+    /// Whether its interval reaches beyond ±1, where no score of any measure lies: of few subjects or stimuli.
+    pub fn is_beyond(&self) -> bool {
+        self.low.is_some_and(|low| low < -1.0) || self.high.is_some_and(|high| high > 1.0)
+    }
+}
+
 /// Two models, compared on one target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {

@@ -377,6 +377,35 @@ fn each_target_is_drawn_as_it_allows() {
     assert!(lab.fail("rsa --behavior far.npy near.npy --bootstrap 100 --over both").contains("`far` has one subject"));
 }
 
+#[test]
+fn captions_say_over_what_intervals_are() {
+    let lab = lab();
+    lab.succeed("rsa --behavior far.npy --fmri area.npy near.npy --bootstrap 200 --over both");
+    lab.succeed("plot bars rsa.json --out bars.svg");
+    let svg = words(&lab, "bars.svg");
+    for part in ["over stimuli (200 bootstraps) of far", "over stimuli and subjects (200 bootstraps) of area"] {
+        assert!(svg.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn intervals_beyond_one_are_said_to_be_of_too_few() {
+    let lab = lab();
+    let two = Array3::from_shape_fn((2, N, N), |(s, i, j)| rdm(20 + s, 0.3 + 0.4 * s as f64)[[i, j]]);
+    npy::write(&lab.path("two.npy"), &two.into_dyn()).unwrap();
+    let outcome = lab.succeed("rsa --fmri two.npy near.npy far.npy --bootstrap 200 --over both");
+    assert!(outcome.stderr.contains("reaches beyond ±1, which no score does: too few subjects or stimuli"), "{outcome}");
+    for plot in ["bars", "layers"] {
+        lab.succeed(&format!("plot {plot} rsa.json --out {plot}.svg"));
+        let svg = String::from_utf8(lab.bytes(&format!("{plot}.svg"))).unwrap();
+        assert!(words(&lab, &format!("{plot}.svg")).contains("those that reach beyond ±1, of too few"), "{plot}");
+        assert!(
+            svg.contains("aria-label=\"1.0\"") && !svg.contains("aria-label=\"1.5\"") && !svg.contains("aria-label=\"2"),
+            "{plot}"
+        );
+    }
+}
+
 /// A matrix of similarities with 0 or NaN on its diagonal, where ones would tell.
 #[test]
 fn rdms_that_may_be_similarities_are_pointed_out() {

@@ -123,6 +123,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
         };
         notes.push(format!("intervals: {} bootstraps {over}.", count(draws)));
         notes.extend(left_out(table, draws));
+        notes.extend(beyond(table));
     }
     notes.extend(analysed.few.iter().map(|sentence| format!("few: {sentence}.")));
     notes.extend(negative(&analysed.negative));
@@ -153,6 +154,20 @@ fn left_out(table: &Table, draws: u32) -> Vec<String> {
     }
     notes.extend((more > 0).then(|| format!("the same of {more} more scores: see `draws_left_out` in the files.")));
     notes
+}
+
+/// The scores with intervals that no score can have, the first by name.
+fn beyond(table: &Table) -> Option<String> {
+    let mut scores = table.scores.iter().filter(|score| score.is_beyond());
+    let first = scores.next()?;
+    let more = match scores.count() {
+        0 => String::new(),
+        others => format!(", and of {} more scores,", count(others)),
+    };
+    let (name, target) = (model_name(&first.model, &first.layer), &first.target);
+    Some(format!(
+        "the interval of `{name}`, `{target}`{more} reaches beyond ±1, which no score does: too few subjects or stimuli."
+    ))
 }
 
 fn null(permuted: &Permuted, tests: usize) -> String {
