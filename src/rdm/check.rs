@@ -119,9 +119,18 @@ pub(super) fn is_constant(values: &[f64], mean: f64, norm: f64) -> bool {
     values.iter().all(|&value| value == values[0]) || norm < NEARLY_CONSTANT * mean.abs()
 }
 
+/// These values divided by the largest, so that squares neither overflow nor vanish.
+pub(crate) fn in_units_of_largest(mut values: Vec<f64>) -> Vec<f64> {
+    let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    if largest > 0.0 {
+        values.iter_mut().for_each(|value| *value /= largest);
+    }
+    values
+}
+
 /// Whether the finite ones of these values differ by more than rounding.
 pub(crate) fn varies(values: &[f64]) -> bool {
-    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let finite = in_units_of_largest(values.iter().copied().filter(|value| value.is_finite()).collect());
     let mean = finite.iter().sum::<f64>() / finite.len() as f64;
     let norm = finite.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>().sqrt();
     !is_constant(&finite, mean, norm)

@@ -343,6 +343,39 @@ fn a_model_that_does_not_vary_over_what_is_compared_is_refused_by_name() {
     assert!(!lab.path("rsa.csv").exists());
 }
 
+/// RDMs whose squares vanish or are infinite.
+#[test]
+fn scores_do_not_depend_on_the_unit_of_an_rdm() {
+    let lab = lab();
+    let area = |unit: f64| {
+        let subjects: Vec<Array2<f64>> = (0..5).map(|s| rdm(10 + s, 0.8)).collect();
+        npy::write(&lab.path("x.npy"), &Array3::from_shape_fn((5, N, N), |(s, i, j)| unit * subjects[s][[i, j]]).into_dyn())
+            .unwrap();
+        npy::write(&lab.path("m.npy"), &rdm(1, 0.6).mapv(|value| unit * value).into_dyn()).unwrap();
+    };
+    for measure in ["pearson", "cosine", "rho-a", "whitened-cosine"] {
+        let scores = |unit: f64| {
+            area(unit);
+            let table = json(&lab, &format!("--fmri x.npy m.npy --compare {measure} --permutations 100"));
+            ["score", "ceiling_lower", "ceiling_upper", "p"].map(|number| table[0][number].as_f64().unwrap_or(f64::NAN))
+        };
+        let plain = scores(1.0);
+        for unit in [1e-290, 1e-200, 1e-163, 1e200] {
+            let scaled = scores(unit);
+            assert!(scaled.iter().zip(plain).all(|(a, b)| (a - b).abs() < 1e-9), "{measure} {unit} {scaled:?} {plain:?}");
+        }
+    }
+    for pool in ["rms", "zscore"] {
+        let mean = |unit: f64| {
+            area(unit);
+            lab.succeed(&format!("rdm average x.npy --pool {pool} --out mean.npy"));
+            npy::read(&lab.path("mean.npy")).unwrap()
+        };
+        let (plain, scaled) = (mean(1.0), mean(1e-200));
+        assert!(plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-6), "{pool}");
+    }
+}
+
 /// The scores of one subject vary far more under relabelling than means over five.
 #[test]
 fn a_target_of_one_subject_takes_no_power_from_others() {
