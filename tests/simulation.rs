@@ -4,7 +4,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, TargetRdm, bootstrap, permute};
+use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, TargetRdm, bootstrap, holm, permute};
 
 /// Units of a stimulus.
 const UNITS: usize = 8;
@@ -54,6 +54,54 @@ fn the_permutation_test_is_wrong_as_often_as_it_says() {
         // 0.05 and three standard errors.
         assert!((share(positive) - 0.05).abs() < 0.015, "{}: {}", comparison.name(), share(positive));
         assert!((share(any) - 0.05).abs() < 0.015, "{}: {}", comparison.name(), share(any));
+    }
+}
+
+/// Experiments with a target of one subject and one of twelve, the first of three models seen with these strengths by the
+/// subjects of each: the shares with p ≤ 0.05 of the first model on each, by p, `p family` and p Holm; and with any `p family`.
+fn one_beside_many(strengths: [f64; 2], experiments: usize) -> ([[f64; 2]; 3], f64) {
+    const STIMULI: usize = 20;
+    const MODELS: usize = 3;
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let (mut found, mut any) = ([[0; 2]; 3], 0);
+    for experiment in 0..experiments {
+        let shared = patterns(STIMULI, &mut random);
+        let seen = |strength: f64, random: &mut ChaCha8Rng| {
+            let noise = patterns(STIMULI, random);
+            let of = |(shared, noise): (&[f64; UNITS], &[f64; UNITS])| {
+                std::array::from_fn(|unit| strength * shared[unit] + noise[unit])
+            };
+            rdm(&shared.iter().zip(&noise).map(of).collect::<Vec<_>>())
+        };
+        let of_subjects = strengths.into_iter().zip([1, 12]).map(|(strength, subjects)| TargetRdm {
+            name: String::new(),
+            kind: "fmri",
+            subjects: (0..subjects).map(|_| seen(strength, &mut random)).collect(),
+        });
+        let targets = of_subjects.collect();
+        let mut models = vec![rdm(&shared)];
+        models.extend((1..MODELS).map(|_| rdm(&patterns(STIMULI, &mut random))));
+        let analysis = Analysis { targets, ..analysis(Comparison::Pearson, STIMULI, models, Vec::new()) };
+        let permuted = permute(&analysis, 199, experiment as u64).unwrap();
+        for (found, p) in found.iter_mut().zip([&permuted.p, &permuted.family, &holm(&permuted.p)]) {
+            found.iter_mut().zip([p[0], p[MODELS]]).for_each(|(found, p)| *found += usize::from(p <= 0.05));
+        }
+        any += usize::from(permuted.family.iter().any(|&p| p <= 0.05));
+    }
+    let share = |count: usize| count as f64 / experiments as f64;
+    (found.map(|found| found.map(share)), share(any))
+}
+
+#[test]
+#[ignore = "half a minute long; its figures are in docs/statistics.md"]
+fn a_target_of_one_subject_takes_no_power_from_one_of_many() {
+    let (_, any) = one_beside_many([0.0, 0.0], 2000);
+    println!("one subject beside twelve: family-wise {any:.3}");
+    assert!((any - 0.05).abs() < 0.015, "{any}");
+    let ([p, family, holm], _) = one_beside_many([0.8, 0.35], 1000);
+    println!("found with one subject and with twelve: p {p:?}, p family {family:?}, p Holm {holm:?}");
+    for target in 0..2 {
+        assert!(family[target] > holm[target] - 0.05 && family[target] > p[target] - 0.25, "{family:?}");
     }
 }
 

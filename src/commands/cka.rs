@@ -16,7 +16,7 @@ pub fn run(arguments: &Cka, printer: Printer) -> Result<()> {
 }
 
 /// What must be known to read the matrix.
-fn said(arguments: &Cka, Compared { layers, alignment, .. }: &Compared) -> String {
+fn said(arguments: &Cka, Compared { layers, alignment, few, .. }: &Compared) -> String {
     let kind = if arguments.request.unbiased { "unbiased " } else { "" };
     let order = match (&alignment.ids, alignment.assumed) {
         (Some(_), false) => "matched by name",
@@ -24,8 +24,9 @@ fn said(arguments: &Cka, Compared { layers, alignment, .. }: &Compared) -> Strin
         (None, _) => "taken to be in the same order",
     };
     let doubt = alignment.ids.as_deref().filter(|_| alignment.assumed).and_then(doubt).map(|doubt| format!("\n  {doubt}"));
+    let few = few.as_ref().map(|few| format!("\n  few: {few}.")).unwrap_or_default();
     let (layers, stimuli) = (layers.len(), count(alignment.rows[0].len()));
-    format!("\n  {kind}linear CKA of {layers} layers, {stimuli} stimuli, {order}{}", doubt.unwrap_or_default())
+    format!("\n  {kind}linear CKA of {layers} layers, {stimuli} stimuli, {order}{}{few}", doubt.unwrap_or_default())
 }
 
 fn text(Compared { layers, cka, .. }: &Compared) -> String {

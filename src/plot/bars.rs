@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::colours::{Colour, FAINT, INK};
 use super::font;
-use super::networks::{Facet, LEVEL, Network, Weights, facets, networks};
+use super::networks::{Facet, LEVEL, Network, Weights, facets, intervals, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::Score;
@@ -57,10 +57,7 @@ fn entries(facets: &[Facet]) -> Vec<(String, Colour)> {
 
 /// What lines, dots and marks mean, of those that are drawn.
 fn explained(facets: &[Facet], family: &str) -> Vec<String> {
-    let mut notes = Vec::new();
-    if networks(facets).any(|network| network.interval().is_some()) {
-        notes.push("Lines: 95 % intervals.".to_owned());
-    }
+    let mut notes: Vec<String> = intervals(facets).map(|intervals| format!("Lines: {intervals}")).into_iter().collect();
     notes.extend(seeds(facets).map(|seeds| format!("Bars of random weights: mean of {seeds}, of which each is a dot.")));
     notes.extend(marks(facets, family));
     notes

@@ -4,7 +4,7 @@ use super::map::{Map, MapPlot};
 use super::picture::Shape;
 use super::*;
 use crate::rdm::{Plane, Rdms, plane};
-use crate::rsa::Score;
+use crate::rsa::{Over, Score};
 
 fn pairs(n: usize, seed: usize) -> Vec<f64> {
     (0..n * (n - 1) / 2).map(|pair| ((pair * 7919 + seed * 31) % 1009) as f64 / 1009.0).collect()
@@ -126,6 +126,8 @@ fn score(target: &str, model: &str, layer: &str, value: f64, full: bool) -> Scor
         score: value,
         low: full.then_some(value - 0.05),
         high: full.then_some(value + 0.05),
+        over: full.then_some(Over::Stimuli),
+        draws: full.then_some(1000),
         draws_left_out: full.then_some(0),
         p: full.then_some(0.001),
         p_family: full.then_some(if value > 0.2 { 0.01 } else { 0.3 }),
@@ -223,7 +225,7 @@ fn the_layout_of_bars() {
     text 123.3 288.6 0° "random weights"
     rectangle 207.9 280.0 10.0 × 10.0 [224, 224, 224]
     text 221.9 288.6 0° "noise ceiling"
-    text 14.0 314.0 0° "Lines: 95 % intervals."
+    text 14.0 314.0 0° "Lines: 95 % intervals over stimuli (1,000 bootstraps)."
     text 14.0 328.0 0° "* p < 0.05, two-sided permutation test, corrected over 2 tests by the maximum"
     text 14.0 342.0 0° "statistic."
     "#);

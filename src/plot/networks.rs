@@ -2,6 +2,7 @@
 
 use super::picture::Picture;
 use super::rdms::heading;
+use crate::numbers::count;
 use crate::rsa::{Score, mean_and_deviation, of_run};
 
 /// Scores with a smaller p get a mark.
@@ -51,10 +52,10 @@ impl Network<'_> {
         mean_and_deviation(&self.scores).0
     }
 
-    /// The 95 % interval, if there is one seed.
+    /// The 95 % interval, if there is one seed, as far as scores can lie.
     pub(super) fn interval(&self) -> Option<[f64; 2]> {
         match self.scores[..] {
-            [score] => Some([score.low?, score.high?]),
+            [score] => Some([score.low?, score.high?].map(|end| end.clamp(-1.0, 1.0))),
             _ => None,
         }
     }
@@ -107,6 +108,30 @@ pub(super) fn facets(scores: &[Score]) -> Vec<Facet<'_>> {
 
 pub(super) fn networks<'a>(facets: &'a [Facet]) -> impl Iterator<Item = &'a Network<'a>> {
     facets.iter().flat_map(|facet| &facet.networks)
+}
+
+/// What lines and bands of 95 % intervals are over, and of how many draws; where they are cut off, why.
+pub(super) fn intervals(facets: &[Facet]) -> Option<String> {
+    let drawn = || facets.iter().filter(|facet| facet.networks.iter().any(|network| network.interval().is_some()));
+    let mut parts: Vec<(String, Vec<&str>)> = Vec::new();
+    for facet in drawn() {
+        let of = facet.networks.iter().filter(|network| network.interval().is_some()).find_map(|network| {
+            let score = network.scores[0];
+            Some(format!(" over {} ({} bootstraps)", score.over?.words(), count(score.draws?)))
+        });
+        // Tables of former versions do not say.
+        let of = of.unwrap_or_default();
+        match parts.iter_mut().find(|(other, _)| *other == of) {
+            Some((_, targets)) => targets.push(facet.target),
+            None => parts.push((of, vec![facet.target])),
+        }
+    }
+    let several = parts.len() > 1;
+    let part = |(of, targets): &(String, Vec<&str>)| if several { format!("{of} of {}", targets.join(", ")) } else { of.clone() };
+    let parts: Vec<String> = parts.iter().map(part).collect();
+    let beyond = networks(facets).any(|network| network.interval().is_some() && network.scores[0].is_beyond());
+    let cut = if beyond { "; those that reach beyond ±1, of too few subjects or stimuli, end there" } else { "" };
+    (!parts.is_empty()).then(|| format!("95 % intervals{}{cut}.", parts.join(",")))
 }
 
 /// What stands below the name of a target: "fmri, mean of 4 subjects".

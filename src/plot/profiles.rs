@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::bars::{ceiling, ceiling_entry, marks, seeds};
 use super::colours::{Colour, INK, category, lighter};
 use super::font;
-use super::networks::{Facet, Network, Weights, facets, networks};
+use super::networks::{Facet, Network, Weights, facets, intervals, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::{Score, mean_and_deviation};
@@ -51,9 +51,7 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
         notes.push("Broken lines: random weights.".to_owned());
     }
     notes.extend(seeds(facets).map(|seeds| format!("Of {seeds} the mean; its band is one standard deviation.")));
-    if networks(facets).any(|network| network.interval().is_some()) {
-        notes.push("Other bands: 95 % intervals.".to_owned());
-    }
+    notes.extend(intervals(facets).map(|intervals| format!("Other bands: {intervals}")));
     notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
     notes
 }

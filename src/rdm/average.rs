@@ -1,5 +1,6 @@
 //! The mean RDM of subjects, in units in which subjects count alike.
 
+use super::check::in_units_of_largest;
 use super::{Rdms, varies};
 use crate::error::advise;
 use crate::ranks::ranks;
@@ -51,6 +52,10 @@ pub(crate) fn average(rdms: &Rdms, pooling: Pooling) -> Result<Vec<f64>> {
 }
 
 fn scaled(pairs: Vec<f64>, pooling: Pooling) -> Vec<f64> {
+    let pairs = match pooling {
+        Pooling::Rms | Pooling::Zscore => in_units_of_largest(pairs),
+        Pooling::Mean | Pooling::Rank => pairs,
+    };
     let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / pairs.len() as f64;
     match pooling {
         Pooling::Mean => pairs,

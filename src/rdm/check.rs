@@ -46,13 +46,8 @@ fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Find
     let finite: Vec<f64> = pairs.iter().copied().filter(|pair| pair.is_finite()).collect();
     let (low, high) =
         finite.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &pair| (low.min(pair), high.max(pair)));
-    let negative = finite.iter().filter(|&&pair| pair < 0.0).count();
     let mut findings = vec![finding("values", format!("{low:.4} to {high:.4}"), false)];
-    if negative > 0 {
-        let text =
-            format!("negative in {negative} of {} pairs: right for crossnobis, else these may be similarities", pairs.len());
-        findings.push(finding("sign", text, true));
-    }
+    findings.extend(negative(pairs).map(|text| finding("sign", text, true)));
     let (missing, all_missing) = missing(n, pairs);
     if missing > 0 {
         let stimuli = if all_missing.is_empty() {
@@ -82,6 +77,14 @@ fn of_pairs(n: usize, pairs: &[f64], name: &dyn Fn(usize) -> String) -> Vec<Find
         ties > MANY_TIES,
     ));
     findings
+}
+
+/// How many pairs are negative, if any is, and what that may mean.
+pub(crate) fn negative(pairs: &[f64]) -> Option<String> {
+    let negative = pairs.iter().filter(|&&pair| pair < 0.0).count();
+    let text =
+        || format!("negative in {negative} of {} pairs: right for crossnobis, else these may be similarities", pairs.len());
+    (negative > 0).then(text)
 }
 
 /// The share of tied pairs above which measures that favour ties mislead.
@@ -116,9 +119,18 @@ pub(super) fn is_constant(values: &[f64], mean: f64, norm: f64) -> bool {
     values.iter().all(|&value| value == values[0]) || norm < NEARLY_CONSTANT * mean.abs()
 }
 
+/// These values divided by the largest, so that squares neither overflow nor vanish.
+pub(crate) fn in_units_of_largest(mut values: Vec<f64>) -> Vec<f64> {
+    let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    if largest > 0.0 {
+        values.iter_mut().for_each(|value| *value /= largest);
+    }
+    values
+}
+
 /// Whether the finite ones of these values differ by more than rounding.
 pub(crate) fn varies(values: &[f64]) -> bool {
-    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let finite = in_units_of_largest(values.iter().copied().filter(|value| value.is_finite()).collect());
     let mean = finite.iter().sum::<f64>() / finite.len() as f64;
     let norm = finite.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>().sqrt();
     !is_constant(&finite, mean, norm)

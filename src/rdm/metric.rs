@@ -155,8 +155,8 @@ impl Metric {
                 note: "0 to 1",
                 source: "Python THINGSvision",
                 ..by_tiles(Tiles {
-                    // Of squares that must not vanish themselves.
-                    bound: Some(|squared, _| if squared < f64::MIN_POSITIVE / f64::EPSILON { 0.0 } else { 1.0 }),
+                    prepare: |features, _, _| euclidean::within_reach(features),
+                    bound: None,
                     compute: euclidean::gaussian,
                     ..EUCLIDEAN
                 })

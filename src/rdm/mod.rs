@@ -48,7 +48,7 @@ pub use tiles::Shape;
 pub(crate) use align::{Rows, align, align_files, aligned};
 pub(crate) use average::average;
 pub(crate) use categories::Categories;
-pub(crate) use check::{missing, varies};
+pub(crate) use check::{in_units_of_largest, missing, negative, varies};
 pub(crate) use errors::Uninformative;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.

@@ -39,11 +39,13 @@ const KEPT: usize = 512 << 20;
 /// Rows that are converted together.
 const BAND: usize = 64;
 
-/// A row, and how it becomes a point: `(x − shift) · scale`, or `x − means` in Euclidean space.
+/// A row, and how it becomes a point: `(x · lift − shift) · scale`, or `x − means` in Euclidean space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     /// Its number in the features.
     pub(super) row: usize,
+    /// 1, or what brings values to where neither their squares nor the scale are infinite.
+    lift: f64,
     shift: f64,
     scale: f64,
     /// The squared length of the point.
@@ -71,7 +73,7 @@ impl Points {
 
     /// Appends the `columns` of the points, row by row.
     pub(super) fn append(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f64>) {
-        for Row { row, shift, scale, .. } in &self.rows[points] {
+        for Row { row, lift, shift, scale, .. } in &self.rows[points] {
             let start = to.len();
             match self.space {
                 Space::Plain => self.features.append(*row, columns.clone(), to),
@@ -80,7 +82,7 @@ impl Points {
                     to[start..].iter_mut().zip(&self.means[columns.clone()]).for_each(|(value, mean)| *value -= mean);
                 }
                 Space::Correlation | Space::Cosine => {
-                    self.features.append_mapped(*row, columns.clone(), &|value| (value - shift) * scale, to);
+                    self.features.append_mapped(*row, columns.clone(), &|value| (value * lift - shift) * scale, to);
                 }
             }
         }
@@ -88,8 +90,8 @@ impl Points {
 
     /// The same of points of unit length, rounded to float32.
     pub(super) fn append_single(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f32>) {
-        for Row { row, shift, scale, .. } in &self.rows[points] {
-            self.features.append_mapped(*row, columns.clone(), &|value| ((value - shift) * scale) as f32, to);
+        for Row { row, lift, shift, scale, .. } in &self.rows[points] {
+            self.features.append_mapped(*row, columns.clone(), &|value| ((value * lift - shift) * scale) as f32, to);
         }
     }
 
@@ -126,30 +128,32 @@ impl Row {
     fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
         let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {
-            return Row { row, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
+            return Row { row, lift: 1.0, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
         }
         match space {
             Space::Euclidean | Space::Plain => {
                 let means = means.iter().chain(std::iter::repeat(&0.0));
                 let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
-                Row { row, shift: 0.0, scale: 1.0, squared }
+                Row { row, lift: 1.0, shift: 0.0, scale: 1.0, squared }
             }
             Space::Correlation => {
+                let (values, lift) = lifted(values);
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 let norm = norm(&values, mean);
-                Row::unit(row, mean, norm, is_constant(&values, mean, norm))
+                Row::unit(row, lift, mean, norm, is_constant(&values, mean, norm))
             }
             Space::Cosine => {
+                let (values, lift) = lifted(values);
                 let norm = norm(&values, 0.0);
-                Row::unit(row, 0.0, norm, norm == 0.0)
+                Row::unit(row, lift, 0.0, norm, norm == 0.0)
             }
         }
     }
 
     /// A point of unit length. If it is flat, the NaN spreads to all products of the row.
-    fn unit(row: usize, shift: f64, norm: f64, flat: bool) -> Row {
+    fn unit(row: usize, lift: f64, shift: f64, norm: f64, flat: bool) -> Row {
         let scale = if flat { f64::NAN } else { 1.0 / norm };
-        Row { row, shift, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
+        Row { row, lift, shift, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
     }
 }
 
@@ -163,6 +167,16 @@ fn check_finite(rows: &[Row], name: &dyn Fn(usize) -> String) -> Result<()> {
         Some(row) => Err(errors::too_large(f64::INFINITY, &name(row.row))),
         None => Ok(()),
     }
+}
+
+/// The values of a row multiplied by a power of two if they are extreme, and that power.
+fn lifted(values: Vec<f64>) -> (Vec<f64>, f64) {
+    let lift = match values.iter().fold(0.0f64, |largest, value| largest.max(value.abs())) {
+        largest if largest < 1e-280 => 2f64.powi(300),
+        largest if largest > 1e280 => 2f64.powi(-300),
+        _ => return (values, 1.0),
+    };
+    (values.into_iter().map(|value| value * lift).collect(), lift)
 }
 
 /// `√Σ (xᵢ − shift)²`; in units of the largest where squares would overflow or vanish.

@@ -8,7 +8,7 @@ use super::targets::{NamedTarget, read_targets};
 use super::{Analysis, Bootstrap, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::rdm::{Alignment, Rdms, align_files, aligned, ids, outputs};
+use crate::rdm::{Alignment, Rdms, align_files, aligned, ids, negative, outputs};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub struct Analysed {
     pub left_out: Vec<String>,
     /// Of what there are too few, in sentences.
     pub few: Vec<String>,
+    /// Which RDMs have negative pairs, in sentences.
+    pub negative: Vec<String>,
 }
 
 /// Reads, aligns and compares all models and targets; nothing is written.
@@ -64,6 +66,7 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     Ok(Analysed {
         request: request.clone(),
         few: few(request, &analysis),
+        negative: negatives(&analysis),
         analysis,
         table,
         permuted,
@@ -122,8 +125,18 @@ fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> 
     lacking.iter().map(sentence).collect()
 }
 
+/// What RDMs have negative pairs, of a target with several subjects the first such.
+fn negatives(analysis: &Analysis) -> Vec<String> {
+    let models = analysis.models.iter().filter_map(|model| Some((model.name(), negative(&model.pairs)?)));
+    let targets = analysis
+        .targets
+        .iter()
+        .filter_map(|target| Some((target.name.clone(), target.subjects.iter().find_map(|pairs| negative(pairs))?)));
+    models.chain(targets).map(|(name, found)| format!("`{name}`: {found}")).collect()
+}
+
 /// Stimuli or subjects of which fewer are few.
-const FEW: usize = 20;
+pub(super) const FEW: usize = 20;
 
 /// Warnings of tests and intervals that say little.
 fn few(request: &Request, analysis: &Analysis) -> Vec<String> {

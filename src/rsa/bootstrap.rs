@@ -5,7 +5,7 @@
 
 use super::random::{Purpose, generator, multiplicities};
 use super::resample::Prepared;
-use super::{Analysis, Comparison};
+use super::{Analysis, Comparison, TargetRdm};
 use crate::error::advise;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -25,6 +25,22 @@ pub enum Over {
     Both,
 }
 
+impl Over {
+    /// What can be drawn of a target with this many subjects.
+    pub(super) fn of(self, subjects: usize) -> Over {
+        if self == Over::Both && subjects < 2 { Over::Stimuli } else { self }
+    }
+
+    /// What is drawn, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Over::Stimuli => "stimuli",
+            Over::Subjects => "subjects",
+            Over::Both => "stimuli and subjects",
+        }
+    }
+}
+
 /// The share of draws without a score above which nothing is concluded from the others: they are the easy ones.
 const MANY_LEFT_OUT: f64 = 0.05;
 
@@ -34,7 +50,8 @@ const ROUNDING: f64 = 1e-12;
 /// The scores in all draws.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
-    pub(super) over: Over,
+    /// What was drawn of each target.
+    pub(super) over: Vec<Over>,
     /// How many draws.
     pub draws: usize,
     /// n.
@@ -46,7 +63,7 @@ pub struct Bootstrap {
     samples: [Vec<f64>; 3],
 }
 
-/// Draws `draws` times from the stimuli, the subjects, or both.
+/// Draws `draws` times from the stimuli, the subjects, or both; of a target with one subject from the stimuli instead of both.
 pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Result<Bootstrap> {
     check(analysis, over)?;
     let prepared = if over == Over::Subjects { None } else { Prepared::new(analysis) };
@@ -62,7 +79,8 @@ pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Re
         Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
     })?;
     let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
-    let subjects = analysis.targets.iter().map(|target| target.subjects.len()).collect();
+    let subjects: Vec<usize> = analysis.targets.iter().map(|target| target.subjects.len()).collect();
+    let over = subjects.iter().map(|&subjects| over.of(subjects)).collect();
     Ok(Bootstrap { over, draws, stimuli: analysis.stimuli, subjects, tests: analysis.tests(), samples })
 }
 
@@ -87,11 +105,16 @@ pub(crate) enum NoDraws {
 pub(crate) fn cannot_draw<'a>(
     comparison: Comparison,
     over: Over,
-    mut targets: impl Iterator<Item = (&'a str, usize)>,
+    targets: impl Iterator<Item = (&'a str, usize)>,
 ) -> Option<NoDraws> {
-    if over != Over::Stimuli
-        && let Some((name, _)) = targets.find(|(_, subjects)| *subjects < 2)
-    {
+    let (one, several): (Vec<_>, Vec<_>) = targets.partition(|(_, subjects)| *subjects < 2);
+    let needed = match over {
+        Over::Stimuli => false,
+        Over::Subjects => true,
+        // Of the others stimuli are drawn.
+        Over::Both => several.is_empty(),
+    };
+    if let (true, Some((name, _))) = (needed, one.first()) {
         return Some(NoDraws::OneSubject(format!("`{name}` has one subject, so there are none to draw from")));
     }
     (over != Over::Subjects && comparison.scoring().needs_all_pairs()).then(|| {
@@ -100,6 +123,19 @@ pub(crate) fn cannot_draw<'a>(
             comparison.title()
         ))
     })
+}
+
+/// What is drawn, and the names of the targets of which it is.
+pub fn drawn(over: Over, targets: &[TargetRdm]) -> Vec<(Over, Vec<String>)> {
+    let mut drawn: Vec<(Over, Vec<String>)> = Vec::new();
+    for target in targets {
+        let (over, name) = (over.of(target.subjects.len()), format!("`{}`", target.name));
+        match drawn.iter_mut().find(|(other, _)| *other == over) {
+            Some((_, names)) => names.push(name),
+            None => drawn.push((over, vec![name])),
+        }
+    }
+    drawn
 }
 
 /// Draws until three stimuli differ.
@@ -142,7 +178,7 @@ impl Bootstrap {
             return None;
         }
         let values = |part: usize| self.column(part, test);
-        Some(match self.over {
+        Some(match self.over_of(test) {
             Over::Stimuli => percentiles(values(0)),
             Over::Subjects => percentiles(values(1)),
             Over::Both => {
@@ -175,6 +211,11 @@ impl Bootstrap {
         self.subjects[test / (self.tests / self.subjects.len())]
     }
 
+    /// What was drawn of the target of a test.
+    pub(super) fn over_of(&self, test: usize) -> Over {
+        self.over[test / (self.tests / self.over.len())]
+    }
+
     /// The score of a test in all draws.
     fn column(&self, part: usize, test: usize) -> Vec<f64> {
         self.samples[part].iter().skip(test).step_by(self.tests).copied().collect()
@@ -183,7 +224,7 @@ impl Bootstrap {
     /// With as many degrees of freedom as the smaller sample has, less one.
     fn students_t(&self, test: usize) -> StudentsT {
         let (stimuli, subjects) = (self.stimuli, self.subjects_of(test));
-        let smaller = match self.over {
+        let smaller = match self.over_of(test) {
             Over::Stimuli => stimuli,
             Over::Subjects => subjects,
             Over::Both => stimuli.min(subjects),
@@ -195,7 +236,7 @@ impl Bootstrap {
     /// variance of each and of their interaction with other weights. As rsatoolbox's `extract_variances`.
     fn variance(&self, test: usize, values: &dyn Fn(usize) -> Vec<f64>) -> f64 {
         let sizes = [self.stimuli, self.subjects_of(test)];
-        match self.over {
+        match self.over_of(test) {
             Over::Stimuli => one_factor(variance(&values(0)), sizes[0]),
             Over::Subjects => one_factor(variance(&values(1)), sizes[1]),
             Over::Both => two_factors([0, 1, 2].map(|part| variance(&values(part))), sizes.map(|size| size as f64)),

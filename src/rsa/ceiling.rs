@@ -7,6 +7,7 @@ use super::Comparison;
 use super::comparison::Scoring;
 use super::form::{Pairs, Product};
 use crate::ranks::ranks;
+use crate::rdm::in_units_of_largest;
 use serde::Serialize;
 
 /// Bounds on the score of the best possible model.
@@ -40,7 +41,7 @@ fn scaled(measure: Comparison, n: usize, pairs: &[f64]) -> Vec<f64> {
     match measure.scoring() {
         Scoring::Tau(_) | Scoring::Product(Product::Pairs(Pairs::Ranks { .. })) => ranks(pairs),
         Scoring::Product(product @ (Product::Pairs(Pairs::Values { .. }) | Product::Kernels(_))) => {
-            let values = product.values(pairs);
+            let values = in_units_of_largest(product.values(pairs));
             let form = product.unscaled(n, values.clone());
             let length = form.product(&form).sqrt();
             values.into_iter().map(|value| value / length).collect()

@@ -1,6 +1,7 @@
 //! Linear centred kernel alignment of layers with each other, by their features (Kornblith, Norouzi, Lee & Hinton 2019), and its
 //! unbiased estimate (Song et al. 2012; Nguyen, Raghu & Kornblith 2021).
 
+use super::analyse::FEW;
 use super::candidates::folder_name;
 use crate::arrays;
 use crate::error::advise;
@@ -46,6 +47,8 @@ pub struct Compared {
     pub cka: Array2<f64>,
     /// Which stimuli were compared.
     pub alignment: Alignment,
+    /// That stimuli are few, in a sentence.
+    pub few: Option<String>,
 }
 
 /// Compares all layers with each other, and writes the matrix if that is wanted.
@@ -71,7 +74,22 @@ pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
     if let Some(out) = &request.out {
         npy::write(out, &cka.clone().into_dyn())?;
     }
-    Ok(Compared { layers: layers.into_iter().map(|layer| layer.name).collect(), cka, alignment })
+    let few = few(&layers, stimuli, request.unbiased);
+    Ok(Compared { few, layers: layers.into_iter().map(|layer| layer.name).collect(), cka, alignment })
+}
+
+/// A warning of numbers that say little: with fewer stimuli than units all layers are alike.
+fn few(layers: &[Layer], stimuli: usize, unbiased: bool) -> Option<String> {
+    let units = layers.iter().map(|layer| layer.features.columns).max().unwrap_or(0);
+    match unbiased {
+        true if stimuli < FEW => Some(format!("with fewer than {FEW} stimuli the unbiased CKA is unsure")),
+        false if stimuli < FEW || stimuli < units => Some(format!(
+            "with {} stimuli and up to {} units CKA is high even of layers that have nothing in common: take --unbiased",
+            count(stimuli),
+            count(units)
+        )),
+        _ => None,
+    }
 }
 
 fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Array2<f64>> {

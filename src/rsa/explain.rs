@@ -1,5 +1,6 @@
 //! What was done, in sentences for a methods section.
 
+use super::bootstrap::drawn;
 use super::{Analysed, Over, Permuted};
 
 impl Analysed {
@@ -13,7 +14,14 @@ impl Analysed {
             text.push(self.ceiling());
         }
         text.extend(self.permuted.as_ref().map(|permuted| self.permutation(permuted)));
-        text.extend(self.bootstrap.as_ref().map(|bootstrap| self.bootstrapped(bootstrap.over, bootstrap.draws)));
+        if let Some(bootstrap) = &self.bootstrap {
+            let drawn = drawn(self.request.over, &self.analysis.targets);
+            let several = drawn.len() > 1;
+            text.extend(drawn.iter().map(|(over, targets)| {
+                let of = if several { format!(" Those were of {}.", targets.join(", ")) } else { String::new() };
+                self.bootstrapped(*over, bootstrap.draws) + &of
+            }));
+        }
         text.join("\n")
     }
 
@@ -50,7 +58,8 @@ impl Analysed {
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
              stimuli (rows and columns together, the labels as they are counted as one; smallest possible {:.2e}) under which a \
              score is as far from its expectation under permutation. The same permutations served all {} tests; the family-wise p \
-             is that of the largest deviation over all tests. Holm's correction and Benjamini and Hochberg's are over the same tests.",
+             is that of the largest deviation over all tests, each in units of its root mean square over the permutations (Nichols \
+             & Holmes 2002). Holm's correction and Benjamini and Hochberg's are over the same tests.",
             permuted.smallest(),
             self.analysis.tests()
         )

@@ -28,7 +28,7 @@ mod tree;
 
 pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, ModelRdm, TargetRdm, model_name};
-pub use bootstrap::{Bootstrap, Over, bootstrap};
+pub use bootstrap::{Bootstrap, Over, bootstrap, drawn};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;
 pub use correction::{benjamini_hochberg, holm};

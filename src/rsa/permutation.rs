@@ -2,7 +2,8 @@
 //! together (Mantel 1967; Kriegeskorte et al. 2008).
 //!
 //! Every permutation is used for all models and targets at once, so the largest deviation over all tests in each has
-//! the distribution by which p-values are corrected for their number (Nichols & Holmes 2002).
+//! the distribution by which p-values are corrected for their number. Before that each is divided by its test's spread
+//! over the permutations, for else the test of the widest spread would decide for all (Nichols & Holmes 2002).
 
 use super::Analysis;
 use super::random::{Purpose, generator, shuffled};
@@ -26,7 +27,7 @@ pub struct Permuted {
     /// Of each test, two-sided: the share of permutations (with the labels as they are) under which the score is as far
     /// from its mean over all permutations.
     pub p: Vec<f64>,
-    /// The same for the largest deviation of all tests.
+    /// The same for the largest deviation of all tests, each in units of its spread over the permutations.
     pub family: Vec<f64>,
 }
 
@@ -51,10 +52,9 @@ pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted
     let blocks = parallel(permutations.div_ceil(TOGETHER), &|block| {
         let draws = block * TOGETHER..permutations.min((block + 1) * TOGETHER);
         let orders: Vec<Vec<u32>> = draws.map(order).collect();
-        Ok(Counts::of(&relabelled.deviations(&orders)?, &observed))
+        relabelled.deviations(&orders)
     })?;
-    let mut counts = Counts::none(observed.len());
-    blocks.iter().for_each(|block| counts.add(block));
+    let counts = Counts::of(&blocks, &observed);
     let share = |count: &[usize]| -> Vec<f64> {
         let p = count.iter().map(|&count| (count + 1) as f64 / (permutations + 1) as f64);
         p.zip(&observed).map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
@@ -69,29 +69,35 @@ struct Counts {
 }
 
 impl Counts {
-    fn none(tests: usize) -> Counts {
-        Counts { own: vec![0; tests], largest: vec![0; tests] }
-    }
-
-    /// Of `deviations` `[permutations, tests]`.
-    fn of(deviations: &[f64], observed: &[f64]) -> Counts {
-        let mut counts = Counts::none(observed.len());
-        // A permutation of which there is no score counts as extreme, so that p is never too small for want of scores.
-        let deviations: Vec<f64> = deviations.iter().map(|&far| if far.is_nan() { f64::INFINITY } else { far }).collect();
-        for deviations in deviations.chunks_exact(observed.len()) {
-            let largest = deviations.iter().copied().fold(0.0, f64::max);
+    /// Of blocks of deviations `[permutations, tests]`.
+    fn of(blocks: &[Vec<f64>], observed: &[f64]) -> Counts {
+        let tests = observed.len();
+        let permuted = || blocks.iter().flat_map(|block| block.chunks_exact(tests));
+        // The labels as they are count as one, so that no permutation differs from the others in its part of the spread.
+        let spreads: Vec<f64> = (0..tests).map(|test| spread(permuted().chain([observed]).map(|far| far[test]))).collect();
+        let mut counts = Counts { own: vec![0; tests], largest: vec![0; tests] };
+        for deviations in permuted() {
+            // A permutation of which there is no score counts as extreme, so that p is never too small for want of scores.
+            let reached = |test: usize| if deviations[test].is_nan() { f64::INFINITY } else { deviations[test] + SAME };
+            let largest = (0..tests).map(|test| standard(reached(test), spreads[test])).fold(0.0, f64::max);
             for (test, &observed) in observed.iter().enumerate() {
-                counts.own[test] += usize::from(deviations[test] >= observed - SAME);
-                counts.largest[test] += usize::from(largest >= observed - SAME);
+                counts.own[test] += usize::from(reached(test) >= observed);
+                counts.largest[test] += usize::from(largest >= standard(observed, spreads[test]));
             }
         }
         counts
     }
+}
 
-    fn add(&mut self, other: &Counts) {
-        self.own.iter_mut().zip(&other.own).for_each(|(sum, count)| *sum += count);
-        self.largest.iter_mut().zip(&other.largest).for_each(|(sum, count)| *sum += count);
-    }
+/// The root of the mean square of the deviations of a test, of those that there are.
+fn spread(deviations: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = deviations.filter(|far| !far.is_nan()).fold((0.0, 0u32), |(sum, count), far| (sum + far * far, count + 1));
+    (sum / f64::from(count)).sqrt()
+}
+
+/// A deviation in units of the spread; 0 of a score that is the same under all permutations, but for rounding.
+fn standard(deviation: f64, spread: f64) -> f64 {
+    if spread > SAME || deviation.is_infinite() { deviation / spread } else { 0.0 }
 }
 
 /// n!, if it is small enough to matter.
@@ -116,8 +122,18 @@ mod tests {
 
     #[test]
     fn a_permutation_without_a_score_counts_as_extreme() {
-        let counts = Counts::of(&[0.1, f64::NAN, 0.3, 0.1], &[0.2, 0.2]);
+        let counts = Counts::of(&[vec![0.1, f64::NAN, 0.3, 0.1]], &[0.2, 0.2]);
         assert_eq!((counts.own, counts.largest), (vec![1, 1], vec![2, 2]));
+    }
+
+    #[test]
+    fn a_test_of_wide_spread_does_not_decide_for_one_of_narrow_spread() {
+        // The second test has a quarter of the first one's spread; the third does not vary.
+        let blocks = [vec![0.2, 0.03, 0.0, 0.3, 0.02, 0.0], vec![0.1, 0.01, 0.0]];
+        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0]);
+        assert_eq!((counts.own, counts.largest), (vec![3, 0, 3], vec![3, 0, 3]));
+        let spread = spread([0.3, f64::NAN, 0.4].into_iter());
+        assert!((spread - 0.125f64.sqrt()).abs() < 1e-15, "{spread}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
-use super::{Analysis, Bootstrap, Ceiling, Permuted, benjamini_hochberg, holm};
+use super::{Analysis, Bootstrap, Ceiling, Over, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::npy;
@@ -36,11 +36,15 @@ pub struct Score {
     pub low: Option<f64>,
     /// Its upper end.
     pub high: Option<f64>,
+    /// What was drawn for it: `stimuli`, `subjects` or `both`.
+    pub over: Option<Over>,
+    /// How often.
+    pub draws: Option<usize>,
     /// How many bootstrap draws have no score, for the model or the target does not vary in them.
     pub draws_left_out: Option<usize>,
     /// Of the permutation test, two-sided.
     pub p: Option<f64>,
-    /// Corrected by the maximum over all tests.
+    /// Corrected by the maximum over all tests, each in units of its spread.
     pub p_family: Option<f64>,
     /// Corrected by Holm.
     pub p_holm: Option<f64>,
@@ -50,6 +54,13 @@ pub struct Score {
     pub ceiling_lower: Option<f64>,
     /// Its upper bound.
     pub ceiling_upper: Option<f64>,
+}
+
+impl Score {
+    /// Whether its interval reaches beyond ±1, where no score of any measure lies: of few subjects or stimuli.
+    pub fn is_beyond(&self) -> bool {
+        self.low.is_some_and(|low| low < -1.0) || self.high.is_some_and(|high| high > 1.0)
+    }
 }
 
 /// Two models, compared on one target.
@@ -139,6 +150,8 @@ impl Table {
                     score: scores[test],
                     low: interval.map(|[low, _]| low),
                     high: interval.map(|[_, high]| high),
+                    over: bootstrap.map(|bootstrap| bootstrap.over_of(test)),
+                    draws: bootstrap.map(|bootstrap| bootstrap.draws),
                     draws_left_out: bootstrap.map(|bootstrap| bootstrap.left_out(&[test])),
                     p: corrected.as_ref().map(|(permuted, ..)| permuted.p[test]),
                     p_family: corrected.as_ref().map(|(permuted, ..)| permuted.family[test]),

@@ -6,7 +6,7 @@ use crate::atomic_file;
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories, what_target};
 use crate::rdm::{Pooling, Rdms, average};
-use crate::rsa::{self, Analysed, Score, TargetRdm, analyse, csv, mean_and_deviation, of_run};
+use crate::rsa::{self, Analysed, Over, Score, TargetRdm, analyse, csv, mean_and_deviation, of_run};
 use crate::text::guard;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -104,6 +104,9 @@ pub(super) struct Summary {
     /// The 95 % interval of a single network.
     pub(super) low: Option<f64>,
     pub(super) high: Option<f64>,
+    /// What was drawn for it, and how often.
+    pub(super) over: Option<Over>,
+    pub(super) draws: Option<usize>,
     /// The largest p of its seeds, corrected by the maximum over all tests of the dataset.
     pub(super) p_family: Option<f64>,
     pub(super) ceiling_lower: Option<f64>,
@@ -190,6 +193,8 @@ impl Summary {
             deviation,
             low: first.low.filter(|_| single),
             high: first.high.filter(|_| single),
+            over: first.over.filter(|_| single),
+            draws: first.draws.filter(|_| single),
             p_family: p.map(|p| p.into_iter().fold(0.0, f64::max)),
             ceiling_lower: first.ceiling_lower,
             ceiling_upper: first.ceiling_upper,

@@ -51,6 +51,25 @@ fn rows_of_tables_are_matched_by_name() {
 }
 
 #[test]
+fn few_stimuli_are_pointed_out() {
+    let lab = lab();
+    let said = |arguments: &str| lab.succeed(&format!("cka {arguments}")).stderr;
+    let few = "few: with 8 stimuli and up to 3 units CKA is high even of layers that have nothing in common: take --unbiased.";
+    assert!(said("x.npy y.npy").contains(few));
+    assert!(said("x.npy y.npy --unbiased").contains("few: with fewer than 20 stimuli the unbiased CKA is unsure."));
+    let noise = |rows: usize, columns: usize, seed: usize| {
+        let value = |(i, j): (usize, usize)| ((i * 7919 + j * 104_729 + i * j * (seed + 3)) % 1009) as f64;
+        npy::write(&lab.path(&format!("{seed}.npy")), &Array2::from_shape_fn((rows, columns), value).into_dyn()).unwrap();
+    };
+    // More units than stimuli.
+    noise(24, 60, 1);
+    noise(24, 4, 2);
+    noise(24, 4, 3);
+    assert!(said("1.npy 2.npy").contains("few: with 24 stimuli and up to 60 units"));
+    assert!(!said("1.npy 2.npy --unbiased").contains("few:") && !said("2.npy 3.npy").contains("few:"));
+}
+
+#[test]
 fn features_without_a_cka_are_refused_by_name() {
     let lab = lab();
     for (file, value) in [("nan.npy", f64::NAN), ("infinite.npy", f64::INFINITY)] {

@@ -42,6 +42,12 @@ fn json(lab: &Lab, arguments: &str) -> serde_json::Value {
     serde_json::from_str(&lab.succeed(&format!("rsa -q --json {arguments}")).stdout).unwrap()
 }
 
+/// All texts of a picture, whatever the lines that they are broken into.
+fn words(lab: &Lab, svg: &str) -> String {
+    let svg = String::from_utf8(lab.bytes(svg)).unwrap();
+    svg.split("aria-label=\"").skip(1).filter_map(|text| text.split('"').next()).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn everything_at_once() {
     let lab = lab();
@@ -51,7 +57,7 @@ fn everything_at_once() {
     --- stdout
     target   kind   model   layer   pearson    95 % interval        p   p family   p Holm        q         ceiling
     area     fmri   near              0.313    0.206 … 0.454   0.0010     0.0010   0.0020   0.0020   0.132 … 0.500
-                    far               0.046   -0.154 … 0.274   0.4850     0.7090   0.4850   0.4850
+                    far               0.046   -0.154 … 0.274   0.4850     0.7080   0.4850   0.4850
 
     target   model   other   difference        p   p Holm
     area     near    far          0.267   0.0606   0.0606
@@ -59,7 +65,7 @@ fn everything_at_once() {
 
       Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
       p: 999 permutations of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0010.
-      p family: maximum over 2 tests; p Holm, q (Benjamini-Hochberg): over the same.
+      p family: maximum over 2 tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.
       intervals: 400 bootstraps over stimuli.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.npy (1 × 2 scores), rsa.csv, rsa.json, rsa.differences.csv
@@ -335,6 +341,120 @@ fn a_model_that_does_not_vary_over_what_is_compared_is_refused_by_name() {
     ");
     assert!(lab.fail("rsa --behavior flat.npy near.npy --intersect").contains("`flat` does not vary over the 55 pairs"));
     assert!(!lab.path("rsa.csv").exists());
+}
+
+/// RDMs whose squares vanish or are infinite.
+#[test]
+fn scores_do_not_depend_on_the_unit_of_an_rdm() {
+    let lab = lab();
+    let area = |unit: f64| {
+        let subjects: Vec<Array2<f64>> = (0..5).map(|s| rdm(10 + s, 0.8)).collect();
+        npy::write(&lab.path("x.npy"), &Array3::from_shape_fn((5, N, N), |(s, i, j)| unit * subjects[s][[i, j]]).into_dyn())
+            .unwrap();
+        npy::write(&lab.path("m.npy"), &rdm(1, 0.6).mapv(|value| unit * value).into_dyn()).unwrap();
+    };
+    for measure in ["pearson", "cosine", "rho-a", "whitened-cosine"] {
+        let scores = |unit: f64| {
+            area(unit);
+            let table = json(&lab, &format!("--fmri x.npy m.npy --compare {measure} --permutations 100"));
+            ["score", "ceiling_lower", "ceiling_upper", "p"].map(|number| table[0][number].as_f64().unwrap_or(f64::NAN))
+        };
+        let plain = scores(1.0);
+        for unit in [1e-290, 1e-200, 1e-163, 1e200] {
+            let scaled = scores(unit);
+            assert!(scaled.iter().zip(plain).all(|(a, b)| (a - b).abs() < 1e-9), "{measure} {unit} {scaled:?} {plain:?}");
+        }
+    }
+    for pool in ["rms", "zscore"] {
+        let mean = |unit: f64| {
+            area(unit);
+            lab.succeed(&format!("rdm average x.npy --pool {pool} --out mean.npy"));
+            npy::read(&lab.path("mean.npy")).unwrap()
+        };
+        let (plain, scaled) = (mean(1.0), mean(1e-200));
+        assert!(plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-6), "{pool}");
+    }
+}
+
+/// The scores of one subject vary far more under relabelling than means over five.
+#[test]
+fn a_target_of_one_subject_takes_no_power_from_others() {
+    let lab = lab();
+    let p = |targets: &str| {
+        let table = json(&lab, &format!("--fmri area.npy {targets} near.npy far.npy --permutations 1999"));
+        let row = table.as_array().unwrap().iter().find(|row| row["target"] == "area" && row["model"] == "near").unwrap();
+        (row["p"].as_f64().unwrap(), row["p_family"].as_f64().unwrap())
+    };
+    let (alone, _) = p("");
+    let singles = "--behavior a=sub-0.npy --behavior b=sub-1.npy --behavior c=sub-2.npy --behavior d=sub-3.npy";
+    let (beside, family) = p(singles);
+    assert!(alone == beside && alone <= 0.002, "{alone} {beside}");
+    assert!(family <= 10.0 * alone && family < 0.01, "{family}");
+}
+
+#[test]
+fn each_target_is_drawn_as_it_allows() {
+    let lab = lab();
+    let targets = "--behavior far.npy --fmri area.npy near.npy --bootstrap 200";
+    let both = json(&lab, &format!("{targets} --over both"));
+    assert_eq!((&both[0]["over"], &both[1]["over"], &both[0]["draws"]), (&"stimuli".into(), &"both".into(), &200.into()));
+    assert_eq!(both[1]["low"], json(&lab, "--fmri area.npy --behavior far.npy near.npy --bootstrap 200 --over both")[1]["low"]);
+    assert!(both[0]["low"].as_f64() < both[0]["high"].as_f64());
+    let outcome = lab.succeed(&format!("rsa {targets} --over both --explain"));
+    let drawn = "intervals: 200 bootstraps over stimuli, of `far` for want of subjects; over stimuli and subjects, of `area`.";
+    assert!(outcome.stderr.contains(drawn), "{outcome}");
+    for (part, target) in [("200 bootstraps over stimuli (seed 0)", "`far`"), ("Schütt et al. (2023)", "`area`")] {
+        let line = outcome.stdout.lines().find(|line| line.contains(part)).unwrap_or_default();
+        assert!(line.ends_with(&format!("Those were of {target}.")), "{outcome}");
+    }
+    assert!(lab.fail("rsa --behavior far.npy near.npy --bootstrap 100 --over both").contains("`far` has one subject"));
+}
+
+#[test]
+fn captions_say_over_what_intervals_are() {
+    let lab = lab();
+    lab.succeed("rsa --behavior far.npy --fmri area.npy near.npy --bootstrap 200 --over both");
+    lab.succeed("plot bars rsa.json --out bars.svg");
+    let svg = words(&lab, "bars.svg");
+    for part in ["over stimuli (200 bootstraps) of far", "over stimuli and subjects (200 bootstraps) of area"] {
+        assert!(svg.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn intervals_beyond_one_are_said_to_be_of_too_few() {
+    let lab = lab();
+    let two = Array3::from_shape_fn((2, N, N), |(s, i, j)| rdm(20 + s, 0.3 + 0.4 * s as f64)[[i, j]]);
+    npy::write(&lab.path("two.npy"), &two.into_dyn()).unwrap();
+    let outcome = lab.succeed("rsa --fmri two.npy near.npy far.npy --bootstrap 200 --over both");
+    assert!(outcome.stderr.contains("reaches beyond ±1, which no score does: too few subjects or stimuli"), "{outcome}");
+    for plot in ["bars", "layers"] {
+        lab.succeed(&format!("plot {plot} rsa.json --out {plot}.svg"));
+        let svg = String::from_utf8(lab.bytes(&format!("{plot}.svg"))).unwrap();
+        assert!(words(&lab, &format!("{plot}.svg")).contains("those that reach beyond ±1, of too few"), "{plot}");
+        assert!(
+            svg.contains("aria-label=\"1.0\"") && !svg.contains("aria-label=\"1.5\"") && !svg.contains("aria-label=\"2"),
+            "{plot}"
+        );
+    }
+}
+
+/// A matrix of similarities with 0 or NaN on its diagonal, where ones would tell.
+#[test]
+fn rdms_that_may_be_similarities_are_pointed_out() {
+    let lab = lab();
+    for (file, diagonal) in [("zero.npy", 0.0), ("none.npy", f64::NAN)] {
+        let similar = Array2::from_shape_fn((N, N), |(i, j)| if i == j { diagonal } else { 0.6 - rdm(1, 0.6)[[i, j]] });
+        npy::write(&lab.path(file), &similar.into_dyn()).unwrap();
+    }
+    let said = lab.succeed("rsa --behavior zero.npy none.npy near.npy").stderr;
+    let check = lab.succeed("rdm check zero.npy").stdout;
+    let found = check.lines().find(|line| line.contains("these may be similarities")).unwrap();
+    let found = &found[found.find("negative in").unwrap()..];
+    for name in ["zero", "none"] {
+        assert!(said.contains(&format!("`{name}`: {found}")), "{said}");
+    }
+    assert!(!said.contains("`near`:"), "{said}");
 }
 
 #[test]

@@ -136,6 +136,33 @@ fn distances_that_float32_cannot_hold_are_refused() {
     lab.succeed("rdm same.npy --metric sqeuclidean");
 }
 
+/// Metrics that do not depend on the unit, where squares or their roots' inverses are no numbers.
+#[test]
+fn no_unit_is_too_small_or_too_large_for_metrics_without_one() {
+    let lab = Lab::new();
+    let features = Array2::from_shape_fn((5, 4), |(i, j)| ((i + 1) * (j + 2) % 7) as f64 - 2.5);
+    let rdm = |metric: &str, unit: f64| {
+        npy::write(&lab.path("x.npy"), &features.mapv(|value| value * unit).into_dyn()).unwrap();
+        lab.succeed(&format!("rdm x.npy --metric {metric}"));
+        npy::read(&lab.path("x.rdm.npy")).unwrap()
+    };
+    for metric in ["correlation", "cosine", "spearman", "gaussian"] {
+        let plain = rdm(metric, 1.0);
+        for unit in [1e-310, 1e-200, 1e-100, 1e200, 4e307] {
+            let scaled = rdm(metric, unit);
+            assert!(scaled.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-6), "{metric} {unit} {scaled} {plain}");
+        }
+    }
+    // One row among others.
+    let plain = rdm("correlation", 1.0);
+    let mut mixed = features.clone();
+    mixed.row_mut(1).mapv_inplace(|value| value * 1e-309);
+    npy::write(&lab.path("x.npy"), &mixed.into_dyn()).unwrap();
+    lab.succeed("rdm x.npy");
+    let scaled = npy::read(&lab.path("x.rdm.npy")).unwrap();
+    assert!(scaled.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-6), "{scaled}");
+}
+
 #[test]
 fn an_embedding_gives_distances_or_how_rarely_objects_are_kept_together() {
     let lab = Lab::new();

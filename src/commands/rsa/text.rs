@@ -4,7 +4,7 @@ use crate::printer::columns;
 use thingsvision::names::doubt;
 use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
-use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, model_name};
+use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, drawn, model_name};
 
 /// What a column of the table says of a score.
 type Cell = fn(&Score) -> Option<String>;
@@ -112,15 +112,21 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
     if request.bootstrap > 0 {
         let draws = request.bootstrap;
-        let over = match request.over {
-            Over::Stimuli => "stimuli",
-            Over::Subjects => "subjects",
-            Over::Both => "stimuli and subjects",
+        let drawn = drawn(request.over, &analysis.targets);
+        let part = |(over, targets): &(Over, Vec<String>)| {
+            let why = if *over == Over::Stimuli { " for want of subjects" } else { "" };
+            format!("over {}, of {}{why}", over.words(), targets.join(", "))
         };
-        notes.push(format!("intervals: {} bootstraps over {over}.", count(draws)));
+        let over = match &drawn[..] {
+            [(over, _)] => format!("over {}", over.words()),
+            parts => parts.iter().map(part).collect::<Vec<_>>().join("; "),
+        };
+        notes.push(format!("intervals: {} bootstraps {over}.", count(draws)));
         notes.extend(left_out(table, draws));
+        notes.extend(beyond(table));
     }
     notes.extend(analysed.few.iter().map(|sentence| format!("few: {sentence}.")));
+    notes.extend(negative(&analysed.negative));
     notes.extend(ties(analysis));
     notes
 }
@@ -150,6 +156,20 @@ fn left_out(table: &Table, draws: u32) -> Vec<String> {
     notes
 }
 
+/// The scores with intervals that no score can have, the first by name.
+fn beyond(table: &Table) -> Option<String> {
+    let mut scores = table.scores.iter().filter(|score| score.is_beyond());
+    let first = scores.next()?;
+    let more = match scores.count() {
+        0 => String::new(),
+        others => format!(", and of {} more scores,", count(others)),
+    };
+    let (name, target) = (model_name(&first.model, &first.layer), &first.target);
+    Some(format!(
+        "the interval of `{name}`, `{target}`{more} reaches beyond ±1, which no score does: too few subjects or stimuli."
+    ))
+}
+
 fn null(permuted: &Permuted, tests: usize) -> String {
     let of = match permuted.exhaustive {
         true => format!("all {} permutations", count(permuted.permutations + 1)),
@@ -157,9 +177,18 @@ fn null(permuted: &Permuted, tests: usize) -> String {
     };
     format!(
         "p: {of} of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible {}.\n  \
-         p family: maximum over {tests} tests; p Holm, q (Benjamini-Hochberg): over the same.",
+         p family: maximum over {tests} tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.",
         probability(permuted.smallest())
     )
+}
+
+/// RDMs that may be similarities, at most this many.
+fn negative(sentences: &[String]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let more = sentences.len().saturating_sub(SHOWN);
+    let mut notes: Vec<String> = sentences.iter().take(SHOWN).map(|sentence| format!("{sentence}.")).collect();
+    notes.extend((more > 0).then(|| format!("the same of {more} more: see `thingsvision rdm check`.")));
+    notes
 }
 
 /// Measures that favour ties are wrong for models that have many.
