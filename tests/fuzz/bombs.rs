@@ -1,7 +1,8 @@
 //! Small files that promise, or unpack to, more than anyone has: refused, and no room made for it.
 
+use crate::harnesses::archives::Part;
 use crate::harnesses::archives::{unzip, zip};
-use crate::harnesses::parts::{Part, zlib};
+use crate::harnesses::parts::zlib;
 use crate::harnesses::seeds::fixture;
 use std::fs;
 use std::path::Path;
