@@ -169,7 +169,7 @@ class Plain {
         const auto type = object.type();
         for (size_t i = 0; i < type->numAttributes(); i++) {
             if (i >= object.slots().size() || !fits(*type->getAttribute(i), object.slots()[i])) {
-                return c10::str("`", type->getAttributeName(i), "`, of another type than its class says,");
+                return c10::str(type->getAttributeName(i), " of another type than its class says");
             }
         }
         return of(object.slots());

@@ -105,7 +105,9 @@ fn work(parser: &'static Parser, arguments: &Arguments, progress: &Path) {
     static PLACE: Mutex<String> = Mutex::new(String::new());
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
-        *PLACE.lock().unwrap() = format!("{place} {}", panic.payload_as_str().unwrap_or_default());
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        *PLACE.lock().unwrap() = format!("{place} {}", text.unwrap_or_default());
     }));
     let mut panics: BTreeMap<String, u64> = BTreeMap::new();
     let (mut slowest, mut largest, mut known) = ((Duration::ZERO, 0), (0, 0), 0);

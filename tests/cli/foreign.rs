@@ -161,7 +161,7 @@ fn a_network_that_prints_prints_nothing() {
 fn ends_after(name: &str, signals: usize) -> bool {
     let lab = lab(&[name]);
     let mut process = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
-        .args(format!("extract --model nets/{name}.pt --images images").split(' '))
+        .args(format!("extract --model nets/{name}.pt --images images --batch-size 3").split(' '))
         .current_dir(lab.path("."))
         .stderr(Stdio::null())
         .spawn()
@@ -250,7 +250,35 @@ fn images_behind_links_and_in_many_folders_are_read_by_code_of_others() {
 
 #[test]
 fn values_that_are_not_what_they_say_are_refused() {
-    assert_output!(said(&["longer", "before", "confused", "itself", "deep", "overlapping", "elifs_in_brackets"]), @"");
+    assert_output!(said(&["longer", "before", "confused", "itself", "deep", "overlapping", "elifs_in_brackets"]), @r#"
+    error: the network in `nets/longer.pt` has `Tensor longer than its data`, in `an attribute`, which is none of the operators and values that networks may have
+
+    hint: export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why
+
+    error: the network in `nets/before.pt` has `Tensor longer than its data`, in `an attribute`, which is none of the operators and values that networks may have
+
+    hint: export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why
+
+    error: the network in `nets/confused.pt` has `training of another type than its class says`, in `an attribute`, which is none of the operators and values that networks may have
+
+    hint: export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why
+
+    error: the network in `nets/itself.pt` has `a value that holds itself`, in `an attribute`, which is none of the operators and values that networks may have
+
+    hint: export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why
+
+    error: the network in `nets/deep.pt` has `values in values in values, without an end`, in `an attribute`, which is none of the operators and values that networks may have
+
+    hint: export the network without it (a quantised one in float32); docs/promises.md says what is allowed, and why
+
+    error: the network in `nets/overlapping.pt` cannot be run: files in it lie in one another
+
+    hint: PyTorch writes no such file: take files of networks from where you would take software
+
+    error: the network in `nets/elifs_in_brackets.pt` cannot be run: the code in `small/code/__torch__.py` is more involved than that of any network
+
+    hint: PyTorch writes no such file: take files of networks from where you would take software
+    "#);
     // Weights are read from such files, too.
     let lab = lab(&["longer", "before"]);
     for name in ["longer", "before"] {

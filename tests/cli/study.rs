@@ -213,7 +213,6 @@ fn mistakes_are_found_before_anything_runs() {
     assert!(problem("weights = [\"random:2\"]", "weights = []").contains("`alexnet` is to have no weights"));
     assert!(problem("layers = ", "layer = ").contains("unknown field `layer`"));
     assert!(problem("\"random:2\"", "\"random2\"").contains("`random2` is no kind of weights"));
-    assert!(problem("bootstrap = 0", "bootstrap = 50\nover = \"both\"").contains("`behavior` has one subject"));
     assert!(problem("\"pictures\"", "\"Activations\"").contains("cannot be the name of a dataset"));
     npy::write(&lab.path("six.npy"), &Array2::from_shape_fn((6, 6), |(i, j)| (i as f64 - j as f64).abs()).into_dyn()).unwrap();
     assert_output!(problem("behavior.npy", "six.npy"), @r#"

@@ -43,7 +43,11 @@ fn by_hand(analysis: &Analysis) -> (Vec<f64>, Vec<f64>) {
         orders.iter().map(|scores| (0..tests).map(|t| (scores[t] - means[t]).abs()).collect()).collect();
     let share = |count: usize| count as f64 / orders.len() as f64;
     let own = |t: usize| share(deviations.iter().filter(|d| d[t] >= deviations[0][t] - 1e-9).count());
-    let any = |t: usize| share(deviations.iter().filter(|d| d.iter().any(|&d| d >= deviations[0][t] - 1e-9)).count());
+    // Each test in units of its spread.
+    let spread = |t: usize| (deviations.iter().map(|d| d[t] * d[t]).sum::<f64>() / orders.len() as f64).sqrt();
+    let spreads: Vec<f64> = (0..tests).map(spread).collect();
+    let largest = |d: &Vec<f64>| d.iter().zip(&spreads).map(|(d, spread)| d / spread).fold(0.0, f64::max);
+    let any = |t: usize| share(deviations.iter().filter(|d| largest(d) >= deviations[0][t] / spreads[t] - 1e-9).count());
     ((0..tests).map(own).collect(), (0..tests).map(any).collect())
 }
 

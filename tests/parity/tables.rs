@@ -42,18 +42,19 @@ fn no_table_is_read_as_what_it_is_not() {
                 }
             }
             Err(error) => {
-                *refused
-                    .entry(format!(
-                        "{} {}: {}",
-                        table.writer,
-                        table.ending,
-                        error.to_string().split('`').last().unwrap_or_default()
-                    ))
-                    .or_insert(0) += 1
+                assert!(error.to_string().contains(" stimuli without names, or of "), "{error}");
+                *refused.entry(table.writer.clone()).or_insert(0) += 1;
             }
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), tables.len(), wrong.join("\n"));
-    // What may be read in two ways: whole numbers that do not count, or those of an ordinal model, beside a diagonal that is missing.
-    assert_eq!(refused.keys().cloned().collect::<Vec<_>>().join("\n"), "");
+    // What may be read in two ways: numbers at the edges beside a diagonal that is missing, with a header and names or without both.
+    let is_such = |writer: &String| {
+        let is_named =
+            ["pandas True True", "R write."].iter().any(|begin| writer.starts_with(begin)) && writer.contains("missing");
+        is_named && (writer.contains("numbers") || writer.contains("decimals"))
+            || writer.starts_with("pandas False False, missing")
+    };
+    assert!(refused.keys().all(is_such), "{refused:#?}");
+    assert_eq!(refused.values().sum::<usize>(), 66);
 }

@@ -97,7 +97,7 @@ pub fn explain(path: &Path, error: Error) -> Error {
         "it needs operators of another library, which this program does not have: export the network without them"
     } else if says(&["while the file is opened"]) {
         FOREIGN
-    } else if says(&["than that of any network", "stands in it twice", "other files than"]) {
+    } else if says(&["than that of any network", "stands in it twice", "other files than", "lie in one another"]) {
         NO_EXPORT
     } else if says(&["PyTorch 1.1"]) {
         "export it again, with a newer PyTorch"
