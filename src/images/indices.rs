@@ -54,6 +54,7 @@ fn in_file(path: &Path, len: usize) -> Result<Vec<usize>> {
         check_mask(path, &numbers, len)?;
         return Ok(numbers);
     }
+    npy::check_header(path)?;
     if let Ok(mask) = read_npy::<_, Array1<bool>>(path) {
         return of_mask(path, &mask, len);
     }

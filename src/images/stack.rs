@@ -5,6 +5,7 @@ use super::decode::cannot_read;
 use super::rgb::{Rgb, of_gray};
 use crate::error::{advise, text_of};
 use crate::memory;
+use crate::npy;
 use crate::plain_file;
 use anyhow::{Context, Result, ensure};
 use hdf5_pure::{ChunkCacheConfig, DType, Dataset, DatasetAccessProperties};
@@ -71,6 +72,7 @@ impl Stack {
         // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
         // process by a signal, as any program that maps files.
         let map = unsafe { Mmap::map(&file) }.with_context(|| cannot_read(path))?;
+        npy::check_header(path)?;
         let shape = match ArrayViewD::<u8>::view_npy(&map) {
             Ok(view) if view.is_standard_layout() => view.shape().to_vec(),
             Ok(_) => return Err(not_a_stack(path, "it is in Fortran order: save `np.ascontiguousarray(array)`")),

@@ -1,7 +1,7 @@
 //! Features where they lie, in a file or in memory: a matrix of any size, of which a part is looked at at a time.
 #![allow(unsafe_code)] // memory maps, reasoned at the one place
 
-use super::{F16, ToF64, cannot_open, read};
+use super::{F16, ToF64, cannot_open, header, not_npy, read};
 use crate::error::advise;
 use crate::plain_file;
 use anyhow::Result;
@@ -36,6 +36,7 @@ impl Matrix {
         // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
         // process by a signal, as any program that maps files; it is not changed by this one.
         let map = unsafe { Mmap::map(&file) }.map_err(|error| cannot_open(path, error))?;
+        header::check(&map[..], map.len() as u64).map_err(|error| not_npy(path, &error))?;
         let single = shape_of::<f32>(&map);
         let half = shape_of::<F16>(&map);
         let (shape, values) = match (single, half) {

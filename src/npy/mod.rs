@@ -44,6 +44,13 @@ pub fn read_bytes(bytes: &[u8], name: &Path) -> Result<ArrayD<f64>> {
     read_from(&|| Ok(Box::new(bytes)), bytes.len() as u64, name)
 }
 
+/// Fails if the header of the file at `path` promises more than the file has, or takes long to read.
+pub(crate) fn check_header(path: &Path) -> Result<()> {
+    let file = plain_file::open(path).map_err(|error| cannot_open(path, error))?;
+    let length = file.metadata().map_err(|error| cannot_open(path, error))?.len();
+    header::check(file, length).map_err(|error| not_npy(path, &error))
+}
+
 fn read_from(open: Open, length: u64, path: &Path) -> Result<ArrayD<f64>> {
     let types: [ReadAs; 12] = [
         read_as::<f64>,
