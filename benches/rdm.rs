@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 use thingsvision::npy::{self, Matrix};
+use thingsvision::observer::Silent;
 use thingsvision::rdm::{Job, Metric, OnConstant, Shape};
 
 fn main() -> Result<()> {
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
     for _ in 0..3 {
         let start = Instant::now();
         let job = Job::new(Metric::Correlation, Matrix::open(&path)?, None, OnConstant::Error, &|row| row.to_string())?;
-        job.write(&folder.path().join("rdm.npy"), Shape::Square)?;
+        job.write(&folder.path().join("rdm.npy"), Shape::Square, &Silent)?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     let best = seconds.iter().copied().reduce(f64::min).context("three runs")?;

@@ -196,15 +196,12 @@ class Plain {
             return value.isGenericDict();
         case c10::TypeKind::TupleType: {
             const auto &parts = type.expectRef<c10::TupleType>().elements();
-            if (!value.isTuple() || value.toTupleRef().elements().size() != parts.size()) {
+            if (!value.isTuple()) {
                 return false;
             }
-            for (size_t i = 0; i < parts.size(); i++) {
-                if (!fits(*parts[i], value.toTupleRef().elements()[i])) {
-                    return false;
-                }
-            }
-            return true;
+            const auto &elements = value.toTupleRef().elements();
+            return std::equal(parts.begin(), parts.end(), elements.begin(), elements.end(),
+                              [](const auto &part, const auto &element) { return fits(*part, element); });
         }
         case c10::TypeKind::ClassType:
             return value.isObject() && *value.toObjectRef().type() == type;
@@ -256,6 +253,7 @@ class Operators {
     void of(torch::jit::Block *block) {
         for (auto *node : block->nodes()) {
             take_(context_, node->kind().toQualString(), function_.c_str());
+            of_dtypes(node);
             for (const auto *output : node->outputs()) {
                 const auto name = name_in_cpp(output->type());
                 if (!name.empty()) {
@@ -274,6 +272,48 @@ class Operators {
                 of(node->g(c10::attr::Subgraph)->block());
             }
         }
+    }
+
+    // A dtype is a number to code, and libtorch reads the table of dtypes at that number without a look. One that is not known before
+    // the code runs is looked up in the dtypes there are, which fails for others.
+    void of_dtypes(Node *node) {
+        const auto *schema = node->maybeSchema();
+        for (size_t i = 0; schema && i < schema->arguments().size(); i++) {
+            auto *value = node->input(i);
+            if (!is_dtype(schema->arguments()[i]) || value->node()->kind() == c10::prim::dtype) {
+                continue;
+            }
+            const auto constant = torch::jit::toIValue(value);
+            if (constant && !constant->isNone() && !dtypes().contains(*constant)) {
+                take_(context_, c10::str("dtype ", *constant).c_str(), function_.c_str());
+            } else if (!constant && value->type()->kind() == c10::TypeKind::IntType) {
+                const torch::jit::WithInsertPoint before(node);
+                auto &graph = *node->owningGraph();
+                node->replaceInput(i, graph.insert(c10::aten::__getitem__, {graph.insertConstant(dtypes()), value}));
+            } else if (!constant) {
+                take_(context_, "dtype chosen as it runs", function_.c_str());
+            }
+        }
+    }
+
+    static bool is_dtype(const c10::Argument &argument) {
+        auto type = argument.real_type();
+        if (const auto optional = type->cast<c10::OptionalType>()) {
+            type = optional->getElementType();
+        }
+        // That of `aten::to.prim_dtype` is declared a number.
+        return type->kind() == c10::TypeKind::ScalarTypeType || argument.name() == "dtype";
+    }
+
+    static const c10::impl::GenericDict &dtypes() {
+        static const auto all = [] {
+            c10::impl::GenericDict dtypes(c10::IntType::get(), c10::IntType::get());
+            for (int64_t dtype = 0; dtype < static_cast<int64_t>(at::ScalarType::Undefined); dtype++) {
+                dtypes.insert(dtype, dtype);
+            }
+            return dtypes;
+        }();
+        return all;
     }
 
     void *context_;
@@ -322,8 +362,9 @@ int thingsvision_script_has(const Script *script, const char *name) {
     return unit->get_type(qualified) || unit->find_function(qualified);
 }
 
-// Calls `take(context, operator, function)` for each node of all code, and for each value that is not plain, also of a class that is
-// written in C++, with its type.
+// Calls `take(context, operator, function)` for each node of all code, for each value that is not plain, also of a class that is
+// written in C++, with its type, and for each dtype that does not exist. Dtypes that are computed are checked as the code runs, from
+// then on.
 int thingsvision_script_operators(const Script *script, void *context, Take take, char *message, size_t capacity) {
     return !guard(message, capacity, [&] {
         Operators operators(context, take);

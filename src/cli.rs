@@ -260,7 +260,7 @@ pub struct Rsa {
     #[arg(long)]
     pub explain: bool,
 
-    /// Print JSON instead of the table
+    /// Print JSON instead of the table: the scores, or with --differences an object of `scores` and `differences`
     #[arg(long)]
     pub json: bool,
 }

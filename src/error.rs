@@ -30,13 +30,23 @@ pub fn advise(problem: impl Into<String>, hint: impl Into<String>) -> anyhow::Er
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     let in_context = error.downcast_ref::<Advice>();
     let advice = in_context.or_else(|| error.chain().find_map(|cause| cause.downcast_ref()));
-    let is_full = |cause: &io::Error| matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let full = || error.chain().filter_map(|cause| cause.downcast_ref()).any(is_full);
-    advice.map(|advice| advice.hint.as_str()).or_else(|| full().then_some(FULL))
+    let by_system = || error.chain().filter_map(|cause| cause.downcast_ref()).find_map(of_system);
+    advice.map(|advice| advice.hint.as_str()).or_else(by_system)
 }
 
-/// What to do about a full disk.
-const FULL: &str = "make room on the disk, and give the same command again: what is done is kept";
+/// What to do about what the system says.
+fn of_system(error: &io::Error) -> Option<&'static str> {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24]; // of the system, of the process
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("make room on the disk, and give the same command again: what is done is kept")
+        }
+        _ if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) => {
+            Some("allow more open files (`ulimit -n 4096`), or take fewer layers and networks at a time; what is done is kept")
+        }
+        _ => None,
+    }
+}
 
 /// The error and its causes in one line, each once: some libraries repeat the cause in their own message.
 pub fn text_of(error: &anyhow::Error) -> String {

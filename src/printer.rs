@@ -1,12 +1,14 @@
 //! The one place that writes to the terminal: data to stdout, everything else to stderr.
 
 use crate::interrupt;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
-use thingsvision::error::{hint_of, text_of};
+use thingsvision::error::{Advice, hint_of, text_of};
 use thingsvision::observer::{Observer, Progress, Stage};
 use thingsvision::text::shown;
+use unicode_width::UnicodeWidthStr;
 
 /// Prints, or keeps quiet.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +23,13 @@ impl Printer {
     }
 
     /// Data, for people and pipes: a line or more to stdout. A pipe gets names as they are, a terminal as they can be shown.
-    pub fn data(&self, text: &str) -> io::Result<()> {
+    pub fn data(&self, text: &str) -> Result<()> {
+        let hint = "look at where it goes: a disk that is full, a program that has ended";
+        let advice = || Advice { problem: "cannot write to stdout".into(), hint: hint.into() };
+        Self::put(text).with_context(advice)
+    }
+
+    fn put(text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(if stdout.is_terminal() { shown(text) } else { text.into() }.as_bytes())?;
         if !text.ends_with('\n') {
@@ -119,13 +127,14 @@ pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
     let cell = |cell: &String| shown(cell).replace(['\n', '\t'], " ");
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
     let widths: Vec<_> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &rows {
         let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = widths[column];
-            if right.contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            // Letters of Chinese and Japanese take two places on the terminal, accents that follow theirs none.
+            let padding = " ".repeat(widths[column] - cell.width());
+            if right.contains(&column) { padding + cell } else { cell.clone() + &padding }
         });
         text += cells.collect::<Vec<_>>().join("   ").trim_end();
         text.push('\n');

@@ -34,9 +34,8 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Fails if `folder` cannot become the folder of a run: a run is there already and may not be replaced, other
-    /// files are there, or it lies among the images.
-    pub fn check(folder: &Path, images: &Origin, replace: bool) -> Result<()> {
+    /// Fails if `folder` lies among the images.
+    pub fn check_place(folder: &Path, images: &Origin) -> Result<()> {
         let image_folders = if let Origin::Folders(folders) = images { &folders[..] } else { &[] };
         for images in image_folders {
             if inside(folder, images)? {
@@ -46,6 +45,13 @@ impl RunFolder {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Fails if `folder` cannot become the folder of a run: a run is there already and may not be replaced, other
+    /// files are there, or it lies among the images.
+    pub fn check(folder: &Path, images: &Origin, replace: bool) -> Result<()> {
+        RunFolder::check_place(folder, images)?;
         if let Some(file) = folder.ancestors().find(|folder| folder.is_file()) {
             return Err(advise(format!("`{}` is a file, not a folder", file.display()), "name another place with --out"));
         }

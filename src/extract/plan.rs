@@ -1,6 +1,7 @@
 //! What a request comes to on this machine: every name, file, shape and folder resolved once, before anything is written.
 
 use super::difference::Difference;
+use super::folder::RunFolder;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
 use super::record::{Averaged, Record};
@@ -113,6 +114,11 @@ impl<'a> Plan<'a> {
     pub(super) fn rows(&self) -> Rows<'a> {
         let conditions = self.stimuli.conditions.as_ref();
         Rows { images: self.stimuli.images.len(), batch_size: self.resources.batch_size, conditions }
+    }
+
+    /// Fails if a run would lie among the images.
+    pub(crate) fn check_places(&self) -> Result<()> {
+        self.runs.iter().try_for_each(|run| RunFolder::check_place(&run.folder, &self.stimuli.images.origin))
     }
 
     /// What is in the place of a run.

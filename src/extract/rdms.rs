@@ -5,7 +5,7 @@ use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
 use crate::numbers::count;
-use crate::observer::Observer;
+use crate::observer::{Observer, Silent};
 use crate::output::nonfinite;
 use crate::parallel::parallel;
 use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
@@ -101,7 +101,8 @@ fn write(folder: &Path, on_constant: OnConstant, layer: &LayerRecord, rdm: &str,
     let kept: Option<Vec<String>> = job.kept().map(|kept| kept.into_iter().map(|row| rows[row].clone()).collect());
     // First, so that no RDM is without them.
     ids::write(&path, kept.as_deref())?;
-    job.write(&path, Shape::Square)
+    // The run is whole when it has its RDMs: they are not stopped.
+    job.write(&path, Shape::Square, &Silent)
 }
 
 /// Records the hash of every file of a layer, and how many values in it are not finite.

@@ -6,6 +6,7 @@
 mod npy;
 
 use crate::atomic_file::partial;
+use crate::error::advise;
 use crate::plain_file;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
@@ -13,6 +14,17 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+/// Fails if the file of a run that was stopped has another size than it was given.
+fn check_size(path: &Path, size: u64, wanted: u64) -> Result<()> {
+    if size >= wanted {
+        return Ok(());
+    }
+    Err(advise(
+        format!("it has {size} bytes, and had {wanted}: it was cut, and nobody knows which rows are left"),
+        format!("remove `{}`, and begin again", path.parent().unwrap_or(path).display()),
+    ))
+}
 
 /// The element type of files that the program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -130,7 +142,9 @@ impl RowFile {
                 if !partial.exists() {
                     std::fs::rename(path, &partial)?;
                 }
-                return Ok(plain_file::open_own(&partial, File::options().write(true))?);
+                let file = plain_file::open_own(&partial, File::options().write(true))?;
+                check_size(&partial, file.metadata()?.len(), end)?;
+                return Ok(file);
             }
             let file = plain_file::create(&partial)?;
             file.set_len(end + trailer.len() as u64)?;

@@ -4,7 +4,7 @@ use super::rdms::MOST_GROUPS;
 use crate::error::advise;
 use crate::images::Conditions;
 use crate::observer::Observer;
-use crate::rdm::{Categories, Labels};
+use crate::rdm::{Categories, Labels, renamed};
 use anyhow::Result;
 use std::collections::HashMap;
 use std::path::Path;
@@ -34,8 +34,11 @@ pub fn categories(named: &str, ids: Option<&[String]>, stimuli: usize, observer:
         }
         return checked(read.labels);
     };
-    let places: HashMap<&String, usize> = labelled.iter().zip(read.labels.of_row.iter().copied()).collect();
     let own = ids.ok_or_else(unnamed)?;
+    let found = renamed(named, &labelled, own)?;
+    found.iter().for_each(|found| observer.note(&found.said));
+    let labelled = found.map_or(labelled, |found| found.ids);
+    let places: HashMap<&String, usize> = labelled.iter().zip(read.labels.of_row.iter().copied()).collect();
     let of = |id: &String| {
         places.get(id).map(|&label| read.labels.names[label].clone()).ok_or_else(|| {
             advise(

@@ -136,7 +136,8 @@ pub(super) fn intervals(facets: &[Facet]) -> Option<String> {
 
 /// What stands below the name of a target: "fmri, mean of 4 subjects".
 pub fn what_target(name: &str, kind: &str, subjects: usize) -> String {
-    let kind = if name == kind { "" } else { kind };
+    // In a study the dataset stands before the name.
+    let kind = if name.rsplit(", ").next() == Some(kind) { "" } else { kind };
     let mean = if subjects > 1 { format!(", mean of {subjects} subjects") } else { String::new() };
     format!("{kind}{mean}").trim_start_matches(", ").to_owned()
 }

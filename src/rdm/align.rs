@@ -1,5 +1,6 @@
 //! Which rows of several RDMs stand for the same stimuli: by their IDs, or by order where there are none.
 
+use super::renamed::{Renamed, renamed};
 use super::{Rdms, pair, pairs_of};
 use crate::error::advise;
 use anyhow::Result;
@@ -29,6 +30,8 @@ pub struct Alignment {
     pub assumed: bool,
     /// How many stimuli are not in all RDMs.
     pub left_out: usize,
+    /// Which IDs were taken for others, for they lack folders or endings, in sentences.
+    pub renamed: Vec<String>,
 }
 
 /// Aligns the RDMs of files, see [`align`]: those of `files`, then those of `models`, which lead.
@@ -44,7 +47,7 @@ pub(crate) fn align_files<'a>(
     align(&rows.collect::<Vec<_>>(), intersect)
 }
 
-/// Aligns RDMs: those with IDs must have the same ones, in any order, or with `intersect` share some. Those without must be of
+/// Aligns RDMs: those with IDs must have the same ones, in any order, perhaps without folders or endings, or with `intersect` share some. Those without must be of
 /// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one. IDs
 /// that only count, as pandas and R put them before rows, are none where others are called otherwise.
 pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
@@ -52,17 +55,22 @@ pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
     let labelled = |rows: &Rows| rows.ids.is_some();
     let some_lead = all.iter().any(|rows| labelled(rows) && rows.leads);
     let mut leaders = all.iter().filter(|rows| labelled(rows) && (rows.leads || !some_lead));
-    let Some(reference) = leaders.next().or(all.first()) else {
-        return Ok(Alignment { rows: Vec::new(), ids: None, assumed: false, left_out: 0 });
-    };
+    let none = Alignment { rows: Vec::new(), ids: None, assumed: false, left_out: 0, renamed: Vec::new() };
+    let Some(reference) = leaders.next().or(all.first()) else { return Ok(none) };
     for rows in all.iter().filter(|rows| !labelled(rows) || !labelled(reference)) {
         check_size(rows, reference)?;
     }
     let assumed = all.iter().any(|rows| !labelled(rows));
     let Some(ids) = reference.ids else {
-        let rows = all.iter().map(|rows| (0..rows.stimuli).collect()).collect();
-        return Ok(Alignment { rows, ids: None, assumed, left_out: 0 });
+        return Ok(Alignment { rows: all.iter().map(|rows| (0..rows.stimuli).collect()).collect(), assumed, ..none });
     };
+    let found: Vec<Option<Renamed>> =
+        all.iter().map(|rows| rows.ids.map_or(Ok(None), |own| renamed(rows.name, own, ids))).collect::<Result<_>>()?;
+    let mut named = all.to_vec();
+    for (rows, found) in named.iter_mut().zip(&found) {
+        rows.ids = found.as_ref().map_or(rows.ids, |found| Some(&found.ids));
+    }
+    let all = &named[..];
     let shared = shared(all, reference, ids, intersect)?;
     let left_out = union(all) - shared.len();
     if let Some(rows) = all.iter().find(|rows| !labelled(rows)) {
@@ -82,7 +90,8 @@ pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
         }
     }
     let rows = all.iter().map(|rows| places(rows, &shared)).collect();
-    Ok(Alignment { rows, ids: Some(shared), assumed, left_out })
+    let renamed = found.into_iter().flatten().map(|found| found.said).collect();
+    Ok(Alignment { rows, ids: Some(shared), assumed, left_out, renamed })
 }
 
 /// Without the IDs that count 0, 1, 2, … or 1, 2, 3, … and disagree with those of another: of that one the same names, or a part of

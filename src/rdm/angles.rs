@@ -64,16 +64,13 @@ fn subtract(mut products: Vec<f64>) -> Vec<f64> {
     products
 }
 
-fn refine(points: &Points, distances: Vec<f64>, near: f64, a: &Range<usize>, b: &Range<usize>) -> Vec<f32> {
-    let mut refined = Vec::with_capacity(distances.len());
-    for (i, row) in a.clone().zip(distances.chunks_exact(b.len())) {
-        let start = refined.len();
-        refined.extend(row.iter().map(|&distance| distance as f32));
-        // The diagonal and what lies below it are filled in afterwards.
-        for (j, _) in b.clone().zip(row).filter(|(j, distance)| **distance < near && i < *j) {
-            let half = points.squared_distance(i, j) / 2.0;
-            refined[start + j - b.start] = if half < ZERO { 0.0 } else { half as f32 };
-        }
-    }
-    refined
+fn refine(points: &Points, mut distances: Vec<f64>, near: f64, a: &Range<usize>, b: &Range<usize>) -> Vec<f32> {
+    let pair = |k: usize| (a.start + k / b.len(), b.start + k % b.len());
+    // The diagonal and what lies below it are filled in afterwards.
+    let is_near = |k: &usize| distances[*k] < near && pair(*k).0 < pair(*k).1;
+    let places: Vec<usize> = (0..distances.len()).filter(is_near).collect();
+    let squared = points.squared_distances(&places.iter().map(|&k| pair(k)).collect::<Vec<_>>());
+    let halves = squared.into_iter().map(|squared| squared / 2.0);
+    places.into_iter().zip(halves).for_each(|(k, half)| distances[k] = if half < ZERO { 0.0 } else { half });
+    distances.into_iter().map(|distance| distance as f32).collect()
 }

@@ -70,7 +70,7 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
     };
     let mut table = csv::ReaderBuilder::new();
     let reader = table.has_headers(false).trim(csv::Trim::All).delimiter(arrays::delimiter(path));
-    let mut reader = reader.from_reader(plain_file::open(path).with_context(problem)?);
+    let mut reader = reader.from_reader(plain_file::open(path).map_err(|_| arrays::cannot_read(path))?);
     let cells = |record: csv::StringRecord| record.iter().map(|cell| unguard(cell).to_owned()).collect();
     reader.records().map(|record| Ok(cells(record.with_context(problem)?))).collect()
 }

@@ -62,15 +62,16 @@ pub(super) fn within_reach(features: Matrix) -> Result<Matrix> {
 
 /// The squared distances of all points `a` and `b`, as `f` turns them into dissimilarities.
 fn tile(points: &Points, f: impl Fn(f64) -> f64, a: &Range<usize>, b: &Range<usize>) -> Result<Vec<f32>> {
-    let products = products::double(points, a, b)?;
-    let distance = |(k, product): (usize, f64)| {
-        let (i, j) = (a.start + k / b.len(), b.start + k % b.len());
-        let lengths = points.rows[i].squared + points.rows[j].squared;
-        let squared = lengths - 2.0 * product;
-        let squared = if squared < NEAR * lengths && i < j { points.squared_distance(i, j) } else { squared.max(0.0) };
-        f(squared) as f32
-    };
-    Ok(products.into_iter().enumerate().map(distance).collect())
+    let pair = |k: usize| (a.start + k / b.len(), b.start + k % b.len());
+    let lengths = |(i, j): (usize, usize)| points.rows[i].squared + points.rows[j].squared;
+    let products = products::double(points, a, b)?.into_iter().enumerate();
+    let mut squared: Vec<f64> = products.map(|(k, product)| lengths(pair(k)) - 2.0 * product).collect();
+    // The diagonal and what lies below it are filled in afterwards.
+    let is_near = |k: &usize| squared[*k] < NEAR * lengths(pair(*k)) && pair(*k).0 < pair(*k).1;
+    let near: Vec<usize> = (0..squared.len()).filter(is_near).collect();
+    let exact = points.squared_distances(&near.iter().map(|&k| pair(k)).collect::<Vec<_>>());
+    near.into_iter().zip(exact).for_each(|(k, exact)| squared[k] = exact);
+    Ok(squared.into_iter().map(|squared| f(squared.max(0.0)) as f32).collect())
 }
 
 /// The mean of the squared distances over all ordered pairs, the diagonal included: twice the mean squared length of

@@ -103,6 +103,15 @@ fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
     let differ =
         |a: f64, b: f64| if a.is_nan() || b.is_nan() { a.is_nan() != b.is_nan() } else { (a - b).abs() > ASYMMETRY * largest };
     if let Some((i, j)) = pairs_of(n).find(|&(i, j)| differ(at(i, j), at(j, i))) {
+        let is_empty = |value: f64| value == 0.0 || value.is_nan();
+        let halves =
+            [("below", pairs_of(n).all(|(i, j)| is_empty(at(j, i)))), ("above", pairs_of(n).all(|(i, j)| is_empty(at(i, j))))];
+        if let Some((half, _)) = halves.iter().find(|(_, is_empty)| *is_empty) {
+            return Err(advise(
+                format!("only half of `{name}` is filled: there is nothing {half} the diagonal"),
+                "fill the other half as well: in NumPy `rdm = numpy.nan_to_num(rdm); rdm + rdm.T`, in MATLAB `rdm + rdm'`",
+            ));
+        }
         return Err(advise(
             format!("`{name}` is not symmetric: {} at row {i}, column {j} but {} at row {j}, column {i}", at(i, j), at(j, i)),
             "the dissimilarity of two stimuli has no direction; average the two halves if that is what you want",

@@ -1,12 +1,13 @@
 //! The stimulus IDs of an RDM or of features: one a line in a text file beside it, `name.ids.txt` for `name.npy`.
 
 use crate::error::advise;
-use crate::hash::sha256;
+use crate::hash::sha256_of_file;
 use crate::plain_file;
 use crate::run::read_record;
 use crate::{arrays, atomic_file};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where the IDs of the file `path`, which may be `FILE:NAME`, lie if it has any.
@@ -31,7 +32,7 @@ pub fn of(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
     }
     let ids = read(&images)?;
     let is_its_own = record.layers.iter().any(|layer| [Some(&layer.file), layer.rdm.as_ref()].contains(&name_of(path).as_ref()));
-    let is_as_written = plain_file::read(&images).is_ok_and(|bytes| sha256(bytes) == record.images_sha256);
+    let is_as_written = sha256_of_file(&images).is_ok_and(|hash| hash == record.images_sha256);
     if is_its_own && (!is_as_written || ids.len() != n) {
         return Err(advise(
             format!(
@@ -51,8 +52,11 @@ fn name_of(path: &Path) -> Option<String> {
 
 /// Reads IDs, one a line.
 pub fn read(path: &Path) -> Result<Vec<String>> {
-    let text = plain_file::read_to_string(path).map_err(|error| {
-        advise(format!("cannot read `{}`: {error}", path.display()), "give a text file (UTF-8) with one name a line")
+    let text = plain_file::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => {
+            advise(format!("cannot read `{}`: {error}", path.display()), "give a text file (UTF-8) with one name a line")
+        }
+        _ => arrays::cannot_read(path),
     })?;
     // Editors put a mark before the first letter.
     Ok(text.trim_start_matches('\u{feff}').lines().map(|line| line.trim().to_owned()).collect())

@@ -4,9 +4,10 @@ use super::mapped::MappedFile;
 use super::metric::{Method, Tiles};
 use super::noise::Noise;
 use super::points::Points;
-use super::tiles::{self, Bands, Shape};
+use super::tiles::{self, Bands, Compute, Shape};
 use super::{Metric, OnConstant, errors};
 use crate::npy::Matrix;
+use crate::observer::{Observer, Silent, Stopped};
 use anyhow::Result;
 use ndarray::Array2;
 use std::ops::Range;
@@ -72,10 +73,10 @@ impl Job {
         }
     }
 
-    /// Writes the RDM to the `.npy` file `path`, float32.
-    pub fn write(&self, path: &Path, shape: Shape) -> Result<()> {
+    /// Writes the RDM to the `.npy` file `path`, float32; nothing stays of it if `observer` stops it.
+    pub fn write(&self, path: &Path, shape: Shape, observer: &dyn Observer) -> Result<()> {
         let mut file = MappedFile::create(path, &shape.sizes(self.stimuli()))?;
-        self.fill(file.values(), shape)?;
+        self.fill(file.values(), shape, observer)?;
         file.finish()
     }
 
@@ -83,19 +84,21 @@ impl Job {
     pub fn matrix(&self) -> Result<Array2<f32>> {
         let n = self.stimuli();
         let mut values = vec![0.0; n * n];
-        self.fill(&mut values, Shape::Square)?;
+        self.fill(&mut values, Shape::Square, &Silent)?;
         Ok(Array2::from_shape_vec((n, n), values)?)
     }
 
     /// Fills `values`, which have room for the RDM in this shape.
-    fn fill(&self, values: &mut [f32], shape: Shape) -> Result<()> {
+    fn fill(&self, values: &mut [f32], shape: Shape, observer: &dyn Observer) -> Result<()> {
         let n = self.stimuli();
-        match &self.source {
-            Source::Computed(rdm) => tiles::fill(&Bands::new(values, n, tiles::side(n), shape), &|a, b| Ok(part(rdm, a, b))),
-            Source::Points(points, tiles) => {
-                tiles::fill(&Bands::new(values, n, (tiles.side)(n), shape), &*(tiles.compute)(points))
-            }
-        }
+        let (side, compute): (usize, Box<Compute>) = match &self.source {
+            Source::Computed(rdm) => (tiles::side(n), Box::new(|a, b| Ok(part(rdm, a, b)))),
+            Source::Points(points, tiles) => ((tiles.side)(n), (tiles.compute)(points)),
+        };
+        tiles::fill(&Bands::new(values, n, side, shape), &|a, b| match observer.stopped() {
+            Some(reason) => Err(Stopped(reason).into()),
+            None => compute(a, b),
+        })
     }
 }
 
@@ -117,8 +120,8 @@ impl SubjectStack {
     }
 
     /// Computes the RDM of a subject, counted from 0; it has as many stimuli as all others.
-    pub(super) fn put(&mut self, subject: usize, job: &Job) -> Result<()> {
-        job.fill(&mut self.file.values()[subject * self.size..(subject + 1) * self.size], self.shape)
+    pub(super) fn put(&mut self, subject: usize, job: &Job, observer: &dyn Observer) -> Result<()> {
+        job.fill(&mut self.file.values()[subject * self.size..(subject + 1) * self.size], self.shape, observer)
     }
 
     pub(super) fn finish(self) -> Result<()> {

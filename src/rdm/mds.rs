@@ -15,6 +15,28 @@ pub struct Plane {
     pub shares: [f64; 2],
 }
 
+impl Plane {
+    /// The same points turned, and mirrored if need be, so that those of `other` are as near as can be (orthogonal Procrustes,
+    /// Schönemann 1966); the shares are those of the new axes. In the plane the matrix is known in closed form.
+    pub fn aligned(self, other: &Plane) -> Plane {
+        let sum = |k: usize, l: usize| self.points.iter().zip(&other.points).map(|(own, other)| own[k] * other[l]).sum::<f64>();
+        let [[a, b], [c, d]] = [[sum(0, 0), sum(0, 1)], [sum(1, 0), sum(1, 1)]];
+        let (turned, mirrored) = ((a + d, b - c), (a - d, b + c));
+        let sign = if turned.0.hypot(turned.1) < mirrored.0.hypot(mirrored.1) { -1.0 } else { 1.0 };
+        let (cos, sin) = if sign < 0.0 { mirrored } else { turned };
+        let length = cos.hypot(sin);
+        if length == 0.0 {
+            return self;
+        }
+        let (cos, sin) = (cos / length, sin / length);
+        let squares = |points: &[[f64; 2]]| [0, 1].map(|k| points.iter().map(|point| point[k] * point[k]).sum::<f64>());
+        let points: Vec<[f64; 2]> =
+            self.points.iter().map(|[x, y]| [x * cos - sign * y * sin, x * sin + sign * y * cos]).collect();
+        let whole = squares(&self.points).iter().sum::<f64>() / self.shares.iter().sum::<f64>();
+        Plane { shares: squares(&points).map(|square| square / whole), points }
+    }
+}
+
 /// More stimuli take too long, for all eigenvectors are computed.
 const MOST: usize = 6000;
 
@@ -52,4 +74,28 @@ fn product(n: usize, pairs: &[f64]) -> Result<Tensor> {
     let square = |i: usize, j: usize| if i == j { 0.0 } else { pairs[pair(n, i, j)].powi(2) };
     let values: Vec<f64> = (0..n * n).map(|k| (k / n, k % n)).map(|(i, j)| means.centred(square(i, j), i, j)).collect();
     Ok(Tensor::from_slice(&values).f_view([n as i64, n as i64])?.to_device(Device::Cpu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plane_that_is_turned_and_mirrored_lies_on_the_other() {
+        let points = vec![[3.0, 0.5], [-2.0, 1.0], [0.5, -1.5], [-1.5, 0.0]];
+        let first = Plane { points: points.clone(), shares: [0.7, 0.2] };
+        for (angle, sign) in [(0.3f64, 1.0), (2.5, 1.0), (-1.2, -1.0), (0.0, -1.0)] {
+            let (sin, cos) = angle.sin_cos();
+            let turn = |[x, y]: &[f64; 2]| [cos * x - sin * y * sign, sin * x + cos * y * sign];
+            let squares = |points: &[[f64; 2]]| [0, 1].map(|k| points.iter().map(|point| point[k] * point[k]).sum::<f64>());
+            let turned: Vec<[f64; 2]> = points.iter().map(turn).collect();
+            // 0.9 of the variance is shown, as much of each axis as its squares say.
+            let shares = squares(&turned).map(|square| 0.9 * square / squares(&points).iter().sum::<f64>());
+            let aligned = Plane { points: turned, shares }.aligned(&first);
+            for (point, other) in aligned.points.iter().zip(&points) {
+                assert!((0..2).all(|k| (point[k] - other[k]).abs() < 1e-12), "{angle} {sign}: {point:?} {other:?}");
+            }
+            assert!((aligned.shares.iter().sum::<f64>() - 0.9).abs() < 1e-12);
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) mod outputs;
 mod points;
 mod products;
 mod ranked;
+mod renamed;
 mod request;
 pub mod stored;
 mod tiles;
@@ -50,6 +51,7 @@ pub(crate) use average::average;
 pub(crate) use categories::Categories;
 pub(crate) use check::{in_units_of_largest, missing, negative, varies};
 pub(crate) use errors::Uninformative;
+pub(crate) use renamed::renamed;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

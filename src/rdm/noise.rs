@@ -68,6 +68,11 @@ impl Noise {
         conditions: &Labels,
         design: Option<(Labels, Labels)>,
     ) -> Result<Noise> {
+        let bad: Vec<usize> =
+            (0..features.rows).filter(|&row| features.row(row).iter().any(|value| !value.is_finite())).collect();
+        if !bad.is_empty() {
+            return Err(errors::not_finite(&bad, &|row| format!("row {row}")));
+        }
         let freedom = features.rows - conditions.names.len();
         Noise::new(model, &deviations(features, &conditions.groups()), freedom, design)
     }

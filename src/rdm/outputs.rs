@@ -84,11 +84,32 @@ pub fn check_npy(output: &Path, hint: &str) -> Result<()> {
     Err(advise(format!("`{}` would be a NumPy file under another name", output.display()), format!("end the name in .npy{hint}")))
 }
 
+/// Fails if another file differs from `input` in its ending alone, for the RDM of both would be called the same.
+pub fn check_alone(input: &Path) -> Result<()> {
+    match siblings(input).find(|path| path.is_file() && !is_same(path, input) && holds_numbers(path)) {
+        Some(other) => Err(advise(
+            format!("the RDM of `{}` and that of `{}` would have the same name", input.display(), other.display()),
+            "give it a name of its own: --out NAME.npy",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether it may be a file of an array, and no table of labels.
+fn holds_numbers(path: &Path) -> bool {
+    !matches!(arrays::kind(path).as_str(), "csv" | "tsv" | "txt") || arrays::read(path).is_ok()
+}
+
+/// Files of arrays that are called as `path` but for the ending.
+fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
+    ["npy", "npz", "csv", "tsv", "txt", "mat", "h5", "hdf5"].into_iter().map(|ending| arrays::with_ending(path, ending))
+}
+
 /// Fails if IDs of `output` would take the place of those of another file: `x.npy` and `x.csv` have one `x.ids.txt`.
 pub fn check_ids(output: &Path, ids: Option<&[String]>) -> Result<()> {
     let beside = ids::beside(output);
-    let siblings = ["npy", "npz", "csv", "tsv", "txt", "mat", "h5", "hdf5"].map(|ending| arrays::with_ending(output, ending));
-    let sibling = siblings.into_iter().find(|path| path.is_file() && !is_same(path, output));
+    let is_other = |path: &PathBuf| path.is_file() && !is_same(path, output) && holds_numbers(path);
+    let sibling = siblings(output).find(is_other);
     let (Some(sibling), true) = (sibling, beside.is_file()) else { return Ok(()) };
     if ids.is_some_and(|ids| ids::read(&beside).is_ok_and(|own| own == ids)) {
         return Ok(());

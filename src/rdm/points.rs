@@ -2,7 +2,7 @@
 //! centred for the Euclidean family.
 
 use super::check::is_constant;
-use super::{OnConstant, errors};
+use super::{OnConstant, errors, lanes};
 use crate::npy::Matrix;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -38,6 +38,14 @@ const KEPT: usize = 512 << 20;
 
 /// Rows that are converted together.
 const BAND: usize = 64;
+
+/// Units that are multiplied or subtracted at a time, so that they stay in the cache.
+const BLOCK: usize = 512;
+
+/// The ranges of units, one after the other, that are worked on together.
+pub(super) fn blocks(units: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..units).step_by(BLOCK).map(move |first| first..units.min(first + BLOCK))
+}
 
 /// A row, and how it becomes a point: `(x · lift − shift) · scale`, or `x − means` in Euclidean space.
 #[derive(Debug, Clone, Copy)]
@@ -114,13 +122,25 @@ impl Points {
         self.single.get_or_init(make).as_deref()
     }
 
-    /// The squared distance of two points, summed directly: exact where two products would cancel.
-    pub(super) fn squared_distance(&self, i: usize, j: usize) -> f64 {
-        let units = 0..self.features.columns;
-        let (mut a, mut b) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
-        self.append(i..i + 1, units.clone(), &mut a);
-        self.append(j..j + 1, units, &mut b);
-        a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum()
+    /// The squared distances of `pairs` of points, summed directly: exact where two products would cancel.
+    pub(super) fn squared_distances(&self, pairs: &[(usize, usize)]) -> Vec<f64> {
+        let mut points: Vec<usize> = pairs.iter().flat_map(|&(i, j)| [i, j]).collect();
+        points.sort_unstable();
+        points.dedup();
+        let mut sums = vec![0.0; pairs.len()];
+        let mut values = Vec::new();
+        for columns in blocks(self.features.columns) {
+            values.clear();
+            points.iter().for_each(|&point| self.append(point..point + 1, columns.clone(), &mut values));
+            let of = |point: usize| {
+                let place = points.partition_point(|&other| other < point) * columns.len();
+                &values[place..place + columns.len()]
+            };
+            for (sum, &(i, j)) in sums.iter_mut().zip(pairs) {
+                *sum += lanes::sum(of(i), of(j), |a, b| (a - b) * (a - b));
+            }
+        }
+        sums
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Writes the mean RDM of all subjects in all files.
 pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Observer) -> Result<()> {
     outputs::check_rdm(out, files.iter().flat_map(|file| outputs::read_of(file)))?;
-    let (rdms, assumed) = of_all_subjects(files)?;
+    let (rdms, assumed) = of_all_subjects(files, observer)?;
     let order = if assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };
     observer.note(&format!("the mean of {} of {} stimuli{order}", number_of_rdms(rdms.subjects.len()), count(rdms.stimuli)));
     let pairs = super::average(&rdms, pool)?;
@@ -23,10 +23,12 @@ pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Obse
     write(out, &Rdms { subjects: vec![pairs], ..rdms }, false, observer)
 }
 
-/// The RDMs of all subjects in all files, and whether one without IDs was taken to be in the order of the others.
-pub(crate) fn of_all_subjects(files: &[PathBuf]) -> Result<(Rdms, bool)> {
+/// The RDMs of all subjects in all files, and whether one without IDs was taken to be in the order of the others; says which IDs
+/// were taken for others.
+pub(crate) fn of_all_subjects(files: &[PathBuf], observer: &dyn Observer) -> Result<(Rdms, bool)> {
     let all: Vec<Rdms> = files.iter().map(|file| Rdms::read(file)).collect::<Result<_>>()?;
     let alignment = align_files(files.iter().map(PathBuf::as_path).zip(&all), [], false)?;
+    alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
     let mut subjects = Vec::new();
     for (rdms, rows) in all.iter().zip(&alignment.rows) {
         subjects.extend(rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)));

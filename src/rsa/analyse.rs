@@ -29,6 +29,8 @@ pub struct Analysed {
     pub ids: Option<Vec<String>>,
     /// Whether an RDM without IDs was taken to be in the order of the others.
     pub assumed: bool,
+    /// Which IDs were taken for others, for they lack folders or endings, in sentences.
+    pub renamed: Vec<String>,
     /// Which stimuli were left out, in sentences.
     pub left_out: Vec<String>,
     /// Of what there are too few, in sentences.
@@ -44,6 +46,7 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     let candidates = candidates(&request.models, observer)?;
     check_outputs(request, &targets, &candidates)?;
     let alignment = alignment(request, &targets, &candidates)?;
+    alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
     if alignment.left_out > 0 {
         observer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
     }
@@ -73,6 +76,7 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
         bootstrap,
         ids: alignment.ids.map(kept),
         assumed: alignment.assumed,
+        renamed: alignment.renamed,
         left_out: sentences,
     })
 }

@@ -67,6 +67,7 @@ pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
     if stimuli < 4 {
         return Err(advise(format!("`{}` has {stimuli} stimuli", layers[0].name), "CKA needs at least 4, better many more"));
     }
+    alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
     if alignment.left_out > 0 {
         observer.note(&format!("left out {} stimuli that not all have", count(alignment.left_out)));
     }

@@ -214,8 +214,16 @@ impl Table {
     }
 
     /// The scores as a JSON array of objects.
-    pub fn json(&self) -> Result<String> {
+    fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&self.scores)? + "\n")
+    }
+
+    /// The scores as in the file; beside differences, which that leaves to a file of their own, an object of both.
+    pub fn json_of_all(&self) -> Result<String> {
+        if self.differences.is_empty() {
+            return self.json();
+        }
+        Ok(serde_json::to_string_pretty(&serde_json::json!({ "scores": self.scores, "differences": self.differences }))? + "\n")
     }
 }
 

@@ -28,13 +28,14 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
     let mut more = vec![scenes.iter().map(stimuli).collect::<Vec<_>>().join(" ")];
     let several = |scene: &Scene| scene.models.iter().any(|panel| !is_last(scene, panel));
     more.extend(scenes.iter().any(several).then(|| LAST.to_owned()));
-    let titles = [("B-behavior", "behavior", "Networks and behaviour"), ("C-fmri", "fmri", "Networks and fMRI")];
-    for (name, kind, title) in titles {
+    let mut letters = 'B'..;
+    let mut name = |of: &str| format!("{}-{of}", letters.next().expect("a few letters of many"));
+    for (kind, title) in [("behavior", "Networks and behaviour"), ("fmri", "Networks and fMRI")] {
         let scores = of_kind(scenes, kind, true);
         if !scores.is_empty() {
             let caption = format!("{measure} between RDMs of networks and of {}. {LAST}", target_word(kind));
             figures.push(Figure {
-                name: name.into(),
+                name: name(kind),
                 title: title.into(),
                 caption,
                 picture: bars(&scores, measure, &family, &more),
@@ -49,7 +50,7 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
         let all: Vec<Score> = kinds.into_iter().flat_map(|kind| of_kind(scenes, kind, false)).collect();
         let layers = |score: &Score| all.iter().filter(|o| (&o.target, &o.model) == (&score.target, &score.model)).count();
         let scores: Vec<Score> = all.iter().filter(|score| layers(score) > 2).cloned().collect();
-        let (name, title) = ("D-layers".to_owned(), "Along the layers".to_owned());
+        let (name, title) = (name("layers"), "Along the layers".to_owned());
         let caption = format!("{measure} between RDMs of every layer and of targets.");
         figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &more[..1]) });
     }
@@ -178,20 +179,15 @@ fn is_last(scene: &Scene, panel: &Panel) -> bool {
     scene.models.iter().rfind(same).is_some_and(|last| last.subtitle == panel.subtitle)
 }
 
-/// The scores with targets of a kind, which are called as the figure has them; of each run the last layer, or all.
+/// The scores with targets of a kind, which are called `dataset, target`; of each run the last layer, or all.
 fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
     let mut all = Vec::new();
     for scene in scenes {
-        let of_kind = || scene.found.table.scores.iter().filter(|score| score.kind == kind);
-        let mut targets: Vec<&str> = of_kind().map(|score| score.target.as_str()).collect();
-        targets.dedup();
-        for score in of_kind() {
+        for score in scene.found.table.scores.iter().filter(|score| score.kind == kind) {
             let same = |other: &&Score| network(&other.model) == network(&score.model);
             let is_last = scene.found.table.scores.iter().rfind(same).is_some_and(|last| last.layer == score.layer);
             if is_last || !last {
-                let several = targets.len() > 1 || !last;
-                let target = if several { format!("{}, {}", scene.name, score.target) } else { scene.name.to_owned() };
-                all.push(Score { target, ..score.clone() });
+                all.push(Score { target: format!("{}, {}", scene.name, score.target), ..score.clone() });
             }
         }
     }

@@ -162,6 +162,7 @@ impl Pass {
     fn new(set: usize, request: extract::Request, sources: &Sources, stimuli: &Stimuli) -> Result<Pass> {
         let plan = extract::Plan::new(&request, sources, stimuli)?;
         let run = plan.runs.first().context("one model is planned")?;
+        plan.check_places()?;
         let (state, bytes) = (plan.state(run)?, plan.size(run));
         let (folder, layers) = (run.folder.clone(), run.layers.iter().map(|layer| layer.name.clone()).collect());
         let multiplications = run.multiplications;

@@ -8,6 +8,7 @@ use crate::plot::{escaped, svg};
 use crate::run;
 use anyhow::Result;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -87,9 +88,13 @@ fn methods(plan: &Plan, scenes: &[Scene], records: &[Value]) -> Section {
          torchvision, with the preprocessing that belongs to the weights.",
         machines.join(" and ")
     )];
-    let seeds = records.iter().filter_map(|record| record["weights"]["seed"].as_u64()).max();
-    if let Some(last) = seeds {
-        let spread = if last > 0 { " Scores of several seeds are given as mean and standard deviation over them." } else { "" };
+    let seeds: BTreeSet<u64> = records.iter().filter_map(|record| record["weights"]["seed"].as_u64()).collect();
+    if !seeds.is_empty() {
+        let spread = if seeds.len() > 1 {
+            " Of several seeds the mean score and the standard deviation over them are given, and no interval; results.csv has that of each."
+        } else {
+            ""
+        };
         paragraphs.push(format!(
             "Random weights are those that PyTorch draws for the untrained network after torch.manual_seed(seed).{spread}"
         ));
@@ -121,7 +126,7 @@ fn methods(plan: &Plan, scenes: &[Scene], records: &[Value]) -> Section {
     for Scene { name, found, .. } in scenes {
         let assumed =
             found.assumed.then(|| "targets without names of stimuli were taken to be in the order of the images".to_owned());
-        for sentence in found.left_out.iter().chain(&found.few).cloned().chain(assumed) {
+        for sentence in found.renamed.iter().chain(&found.left_out).chain(&found.few).cloned().chain(assumed) {
             paragraphs.push(format!("{name}: {sentence}."));
         }
     }

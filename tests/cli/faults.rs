@@ -205,3 +205,44 @@ fn an_rdm_that_is_killed_while_it_is_written_has_no_name_yet() {
         fs::remove_file(lab.path("killed.npy")).unwrap();
     }
 }
+
+#[test]
+fn an_rdm_that_is_stopped_while_it_is_written_leaves_nothing() {
+    let lab = Lab::new();
+    let value = |(i, j): (usize, usize)| ((i * 7919 + j * 104_729) % 1009) as f32;
+    npy::write(&lab.path("features.npy"), &Array2::from_shape_fn((6000, 500), value).into_dyn()).unwrap();
+    let mut child = start(&lab, "rdm features.npy --metric cityblock");
+    wait_for(&lab.path("features.rdm.npy.partial"), &mut child);
+    // It listens when the first tile is begun.
+    std::thread::sleep(Duration::from_millis(300));
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    assert!(lab.names("").iter().all(|name| !name.contains("rdm")), "{:?}", lab.names(""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stdout_that_takes_nothing_is_called_so() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_thingsvision")).arg("models").stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: cannot write to stdout: ") && said.contains("look at where it goes"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_file_that_was_cut_while_a_run_was_stopped_is_called_so() {
+    let lab = lab();
+    let mut child = start(&lab, EXTRACT);
+    let journal = lab.path(PLACE).join("done.txt");
+    while !fs::read_to_string(&journal).is_ok_and(|text| text.contains("rows")) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names = lab.names(PLACE);
+    let file = names.iter().find(|name| name.ends_with(".npy.partial")).expect("it was stopped before its end");
+    fs::File::options().write(true).open(lab.path(PLACE).join(file)).unwrap().set_len(100).unwrap();
+    let said = lab.fail(EXTRACT);
+    assert!(said.contains("it has 100 bytes, and had ") && said.contains("remove `activations/"), "{said}");
+}

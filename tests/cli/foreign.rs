@@ -306,3 +306,13 @@ fn hooks_of_the_network_as_a_whole_are_run() {
     // The same weights, shown the images from left to right.
     assert_ne!(rows("small"), rows("hooked"));
 }
+
+#[test]
+fn dtypes_that_do_not_exist_are_refused_before_or_while_the_network_runs() {
+    let lab = lab(&["dtype", "perhaps", "beyond", "computed"]);
+    let said = |name: &str| lab.fail(&format!("layers --model nets/{name}.pt"));
+    assert!(said("dtype").contains("has `dtype -1`, in `Dtype.forward`"));
+    assert!(said("perhaps").contains("has `dtype chosen as it runs`, in `Perhaps.forward`"));
+    assert!(said("beyond").contains("KeyError: -994"));
+    lab.succeed("extract --model nets/computed.pt --images images");
+}

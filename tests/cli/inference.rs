@@ -81,6 +81,15 @@ fn everything_at_once() {
 }
 
 #[test]
+fn json_has_the_differences_too() {
+    let lab = lab();
+    let both = json(&lab, "--fmri area.npy near.npy far.npy --bootstrap 100 --differences");
+    assert_eq!((both["scores"].as_array().unwrap().len(), both["differences"].as_array().unwrap().len()), (2, 1));
+    assert!(both["differences"][0]["p"].as_f64().is_some());
+    assert!(json(&lab, "--fmri area.npy near.npy far.npy --bootstrap 100").is_array());
+}
+
+#[test]
 fn subjects_in_one_file_or_in_several_give_the_same() {
     let lab = lab();
     let one = json(&lab, "--fmri area=area.npy near.npy --bootstrap 100 --over both");
@@ -299,11 +308,12 @@ fn draws_in_which_a_model_does_not_vary_have_no_score_and_do_no_harm() {
       wrote rsa.npy (1 × 3 scores), rsa.csv, rsa.json, rsa.differences.csv
       next: thingsvision plot bars rsa.json
     "#);
-    let table = json(&lab, &rsa["rsa ".len()..]);
+    let scores = |arguments: &str| json(&lab, arguments)["scores"].clone();
+    let table = scores(&rsa["rsa ".len()..]);
     assert!(table[0]["draws_left_out"].as_u64().unwrap() > 15 && table[0]["low"].is_null());
     assert_eq!((&table[2]["draws_left_out"], table[2]["low"].is_number()), (&0.into(), true));
     // Nothing is left out of ρ-a and τ-a, for which a constant is 0.
-    let table = json(&lab, &format!("{} --compare rho-a", &rsa["rsa ".len()..]));
+    let table = scores(&format!("{} --compare rho-a", &rsa["rsa ".len()..]));
     assert_eq!((&table[0]["draws_left_out"], table[0]["low"].is_number()), (&0.into(), true));
 }
 

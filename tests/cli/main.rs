@@ -14,6 +14,7 @@ mod inference;
 mod join;
 mod lab;
 mod models;
+mod names;
 mod outputs;
 mod plot;
 mod rdm;

@@ -92,6 +92,26 @@ fn maps_bars_and_profiles_are_drawn() {
 }
 
 #[test]
+fn maps_of_the_same_stimuli_lie_on_the_first() {
+    let lab = lab();
+    let near = npy::read(&lab.path("d.npy"))
+        .unwrap()
+        .indexed_iter()
+        .map(|(at, d)| d + if at[0] == at[1] { 0.0 } else { 0.01 * ((at[0] + at[1]) % 3) as f64 })
+        .collect();
+    npy::write(&lab.path("near.npy"), &Array2::from_shape_vec((12, 12), near).unwrap().into_dyn()).unwrap();
+    fs::copy(lab.path("d.ids.txt"), lab.path("near.ids.txt")).unwrap();
+    lab.succeed("plot mds d.npy near.npy");
+    let table = String::from_utf8(lab.bytes("mds.points.csv")).unwrap();
+    let rows: Vec<Vec<f64>> =
+        table.lines().skip(1).map(|line| line.split(',').rev().take(4).map(|x| x.parse().unwrap()).collect()).collect();
+    // Were one turned further, the sum of the products would be smaller.
+    let sum = |a: usize, b: usize| rows.iter().map(|row| row[a] * row[b]).sum::<f64>();
+    let (cos, sin) = (sum(0, 2) + sum(1, 3), sum(0, 3) - sum(1, 2));
+    assert!(cos > 0.0 && sin.abs() < 1e-9 * cos, "{cos} {sin}");
+}
+
+#[test]
 fn what_cannot_be_drawn_is_said() {
     let lab = lab();
     let problem = |arguments: &str| lab.fail(arguments).lines().next().unwrap().to_owned();

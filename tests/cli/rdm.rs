@@ -230,3 +230,32 @@ fn features_of_no_units_or_of_one_stimulus_have_no_rdm() {
     }
     assert!(!lab.path("rdm.npy").exists());
 }
+
+#[test]
+fn files_that_differ_in_their_ending_alone_do_not_share_an_rdm() {
+    let lab = Lab::new();
+    npy::write(&lab.path("x.npy"), &arr2(&[[1f64, 2., 4.], [2., 1., 0.], [0., 3., 1.]]).into_dyn()).unwrap();
+    fs::write(lab.path("x.txt"), "one\ntwo\nthree\n").unwrap();
+    // Labels are no features.
+    lab.succeed("rdm x.npy");
+    fs::write(lab.path("x.csv"), "5,2,4\n2,1,0\n0,3,1\n").unwrap();
+    for name in ["x.npy", "x.csv"] {
+        let said = lab.fail(&format!("rdm {name}"));
+        assert!(said.contains("would have the same name"), "{said}");
+        lab.succeed(&format!("rdm {name} --out {name}.rdm.npy"));
+    }
+}
+
+#[test]
+fn rows_that_are_equal_or_nearly_are_told_apart_as_exactly_as_others() {
+    let lab = Lab::new();
+    let value =
+        |i: usize, j: usize| ((i / 3 * 7919 + j * 104_729) % 1009) as f64 + if i % 3 == 2 { 1e-7 * (j % 7) as f64 } else { 0.0 };
+    npy::write(&lab.path("x.npy"), &ndarray::Array2::from_shape_fn((30, 1300), |(i, j)| value(i, j)).into_dyn()).unwrap();
+    lab.succeed("rdm x.npy --metric euclidean");
+    let rdm = npy::read(&lab.path("x.rdm.npy")).unwrap();
+    for (i, j) in (0..30).flat_map(|i| (0..30).map(move |j| (i, j))) {
+        let exact = (0..1300).map(|k| (value(i, k) - value(j, k)).powi(2)).sum::<f64>().sqrt();
+        assert!((rdm[[i, j]] - exact).abs() <= 1e-6 * exact, "{i} {j}: {} {exact}", rdm[[i, j]]);
+    }
+}

@@ -234,3 +234,18 @@ fn numbers_that_name_rows_and_columns_are_no_stimulus() {
     assert_eq!(lab.bytes("pandas.npy"), lab.bytes("plain.npy"));
     assert_eq!(fs::read_to_string(lab.path("pandas.ids.txt")).unwrap(), "0\n1\n2\n3\n");
 }
+
+#[test]
+fn of_half_a_square_the_other_half_is_asked_for() {
+    let lab = Lab::new();
+    let at = |i: usize, j: usize| if i == j { 0.0 } else { (1 + i * j % 5) as f64 };
+    let write = |name: &str, value: &dyn Fn(usize, usize) -> f64| {
+        npy::write(&lab.path(name), &Array2::from_shape_fn((6, 6), |(i, j)| value(i, j)).into_dyn()).unwrap();
+    };
+    write("upper.npy", &|i, j| if i < j { at(i, j) } else { 0.0 });
+    write("lower.npy", &|i, j| if i > j { at(i, j) } else { f64::NAN });
+    for (name, half) in [("upper.npy", "below"), ("lower.npy", "above")] {
+        let said = lab.fail(&format!("rdm check {name}"));
+        assert!(said.contains(&format!("only half of `{name}` is filled: there is nothing {half} the diagonal")), "{said}");
+    }
+}

@@ -69,6 +69,26 @@ fn a_study_runs_from_nothing_and_then_has_nothing_to_do() {
     let again = lab.succeed("study study.toml");
     assert!(again.stderr.contains("4 done, 0 to do") && again.stderr.contains("nothing has changed"), "{again}");
     assert_eq!(lab.bytes("out/study.json"), before);
+    // Without fMRI the letters go on, and panels are called as ever.
+    let text = fs::read_to_string(lab.path("study.toml")).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("fmri")).collect();
+    fs::write(lab.path("study.toml"), without.join("\n")).unwrap();
+    lab.succeed("study study.toml");
+    let pictures = lab.names("out").into_iter().filter(|name| name.ends_with(".svg")).collect::<Vec<_>>();
+    assert_eq!(pictures, ["A-rdms-pictures.svg", "B-behavior.svg", "C-layers.svg", "figure.svg"]);
+    let html = String::from_utf8(lab.bytes("out/report.html")).unwrap();
+    assert!(html.contains("aria-label=\"pictures, behavior\"") && html.contains("Of several seeds the mean score"));
+}
+
+#[test]
+fn a_study_among_its_images_is_refused_before_anything_is_done() {
+    let lab = lab();
+    let text = fs::read_to_string(lab.path("study.toml")).unwrap().replacen("out = \"out\"", "out = \"images/out\"", 1);
+    fs::write(lab.path("study.toml"), text).unwrap();
+    for arguments in ["study study.toml --dry-run", "study study.toml"] {
+        let said = lab.fail(arguments);
+        assert!(said.contains("would lie among the images") && said.contains("another place with `out`"), "{said}");
+    }
 }
 
 #[test]

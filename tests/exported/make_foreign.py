@@ -116,6 +116,37 @@ class Waits(Small):
         return self.conv(x).mean((2, 3))
 
 
+class Dtype(Small):
+    """A dtype that does not exist."""
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3)).to(-1)
+
+
+class Computed(Small):
+    """A dtype that is computed: 6, float32."""
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3)).to(x.shape[1] * 2)
+
+
+class Beyond(Small):
+    """A dtype that exists for batches of one image."""
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3)).to(6 - 1000 * (x.shape[0] - 1))
+
+
+class Perhaps(Small):
+    """A dtype that may be none."""
+
+    def forward(self, x):
+        dtype: Optional[int] = None
+        if x.shape[0] > 1:
+            dtype = x.shape[1] * 1000
+        return self.conv(x).mean((2, 3), dtype=dtype)
+
+
 class Allocates(Small):
     def forward(self, x):
         return self.conv(x).mean((2, 3)) + torch.zeros(1 << 50).sum()
@@ -256,8 +287,8 @@ def main():
     torch.set_num_threads(1)
     make_fixtures.without_paths()
     HERE.mkdir(exist_ok=True)
-    running = (Small, Floods, Endless, Waits, Allocates, Divides, Typed, Hooked)
-    for network in (*running, Saves, Maps, Unused, Function, Branch, Profiles, Seeds, Classes, Opened, Default, Constant):
+    running = (Small, Floods, Endless, Waits, Allocates, Divides, Typed, Hooked, Computed, Beyond)
+    for network in (*running, Saves, Maps, Unused, Function, Branch, Profiles, Seeds, Classes, Opened, Default, Constant, Dtype, Perhaps):
         make_fixtures.save(torch.jit.script(seeded(network)), f"foreign/{network.__name__.lower()}")
     traced = torch.jit.trace(seeded(Traced), torch.zeros(2, 3, 32, 32), check_trace=False)
     make_fixtures.save(traced, "foreign/traced", "traced")

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use ndarray::Array2;
 use std::path::Path;
 use thingsvision::npy::{self, Matrix};
+use thingsvision::observer::Silent;
 use thingsvision::rdm::{Job, Labels, Metric, Noise, NoiseModel, OnConstant, Shape};
 use thingsvision::rsa::pearson;
 
@@ -153,8 +154,8 @@ fn the_condensed_file_is_the_upper_triangle_of_the_square_one() {
     let features = Array2::from_shape_fn((1100, 9), |(i, j)| ((i * 7919 + j * 104729 + i * j * 31) % 1000) as f32);
     let job = job(Metric::Cosine, stored(folder.path(), features), None);
     let paths = ["square.npy", "condensed.npy"].map(|name| folder.path().join(name));
-    job.write(&paths[0], Shape::Square).unwrap();
-    job.write(&paths[1], Shape::Condensed).unwrap();
+    job.write(&paths[0], Shape::Square, &Silent).unwrap();
+    job.write(&paths[1], Shape::Condensed, &Silent).unwrap();
     let [square, condensed] = paths.map(|path| npy::read(&path).unwrap());
     assert_eq!(condensed.shape(), [1100 * 1099 / 2]);
     let pairs = (0..1100).flat_map(|i| (i + 1..1100).map(move |j| (i, j)));

@@ -55,7 +55,10 @@ pub fn draw_maps(request: &MdsRequest, observer: &dyn Observer) -> Result<Vec<Pa
         let plane = plane(&Rdms { stimuli, ids: None, subjects: vec![pairs] })?;
         Ok(Map { title, subtitle, plane })
     };
-    let maps: Vec<Map> = sources.panels.into_iter().map(map).collect::<Result<_>>()?;
+    let mut maps: Vec<Map> = sources.panels.into_iter().map(map).collect::<Result<_>>()?;
+    if let Some((first, others)) = maps.split_first_mut() {
+        others.iter_mut().for_each(|map| map.plane = map.plane.clone().aligned(&first.plane));
+    }
     let picture = MapPlot {
         maps: &maps,
         names: drawn.names.as_deref(),

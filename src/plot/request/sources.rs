@@ -31,10 +31,10 @@ impl Sources {
             sources.extend(candidates_of(named, observer)?);
         }
         if let Some(path) = &shown.cluster {
-            sources.push(mean(None, vec![path.clone()])?);
+            sources.push(mean(None, vec![path.clone()], observer)?);
         }
         let alignment = align_files(sources.iter().map(|source| (&*source.path, &source.rdm)), [], shown.intersect)?;
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = alignment.renamed.iter().map(|sentence| format!("{sentence}.")).collect();
         if alignment.left_out > 0 {
             notes.push(format!("{} stimuli that are not in all RDMs are left out.", count(alignment.left_out)));
         }
@@ -62,11 +62,11 @@ fn candidates_of(text: &str, observer: &dyn Observer) -> Result<Vec<Candidate>> 
         return layers_of_run(Path::new(text), observer);
     }
     let named = Named::parse(text, "")?;
-    Ok(vec![mean(named.name, named.files)?])
+    Ok(vec![mean(named.name, named.files, observer)?])
 }
 
-fn mean(name: Option<String>, files: Vec<PathBuf>) -> Result<Candidate> {
-    let (all, _) = stored::of_all_subjects(&files)?;
+fn mean(name: Option<String>, files: Vec<PathBuf>, observer: &dyn Observer) -> Result<Candidate> {
+    let (all, _) = stored::of_all_subjects(&files, observer)?;
     let number = all.subjects.len();
     let mean = if number > 1 { average(&all, Pooling::Mean)? } else { all.subjects[0].clone() };
     let (run, layer) = run_and_layer(&files[0])?;

@@ -48,9 +48,12 @@ fn out(request: &Request, subjects: &[Subject]) -> Result<PathBuf> {
 /// The RDM of one subject; returns the IDs of its stimuli.
 fn one(subject: &Subject, request: &Request, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
     let Planned { job, ids } = Planned::new(subject, request, observer)?;
+    if request.out.is_none() {
+        outputs::check_alone(&arrays::split(subject.source).0)?;
+    }
     check_disk(out, size(request.shape(), job.stimuli()))?;
     outputs::check_ids(out, ids.as_deref())?;
-    job.write(out, request.shape())?;
+    job.write(out, request.shape(), observer)?;
     Ok(ids)
 }
 
@@ -61,14 +64,14 @@ fn several(subjects: &[Subject], request: &Request, out: &Path, observer: &dyn O
     let (stimuli, shape) = (first.job.stimuli(), request.shape());
     check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
     let mut stack = SubjectStack::create(out, subjects.len(), stimuli, shape)?;
-    stack.put(0, &first.job)?;
+    stack.put(0, &first.job, observer)?;
     let mut common = Common::new(&subjects[0], first)?;
     for (number, subject) in subjects.iter().enumerate().skip(1) {
         let mut planned = Planned::new(subject, request, observer)?;
         if let Some(order) = common.order(subject, &planned)? {
             planned.job.reorder(&order);
         }
-        stack.put(number, &planned.job)?;
+        stack.put(number, &planned.job, observer)?;
     }
     outputs::check_ids(out, common.ids.as_deref())?;
     stack.finish()?;
