@@ -107,20 +107,19 @@ fn part(folder: &Path) -> Result<Part> {
     };
     let unit = if record.averaged.is_some() { 1 } else { record.batch_size };
     let rows = shard.rows(record.images, unit)?;
+    let changed = |file: &str| {
+        advise(
+            format!("`{}` is not as it was written: its hash differs from the record", folder.join(file).display()),
+            "it was changed or damaged; compute this shard again with --force",
+        )
+    };
     for layer in &record.layers {
-        let file = folder.join(&layer.file);
-        if Some(blake3_of_file(&file)?) != layer.blake3 {
-            return Err(advise(
-                format!("`{}` is not as it was written: its hash differs from the record", file.display()),
-                "it was changed or damaged; compute this shard again with --force",
-            ));
+        if Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
+            return Err(changed(&layer.file));
         }
     }
     if let Some(name) = changed_files_of_images(folder, &record).first() {
-        return Err(advise(
-            format!("`{}` is not as it was written: its hash differs from the record", folder.join(name).display()),
-            "it was changed or damaged; compute this shard again with --force",
-        ));
+        return Err(changed(name));
     }
     Ok(Part { folder: folder.to_owned(), shard, record, rows })
 }

@@ -53,7 +53,7 @@ pub fn extract(request: &Request, observer: &dyn Observer) -> Result<Finished> {
     request.check()?;
     let sources = Sources::open(request, observer)?;
     // The names first: a wrong one must not wait for all images to be looked at.
-    sources.choices(request)?;
+    let choices = sources.choices(request)?;
     let stimuli = Stimuli::find(request)?;
-    Plan::new(request, &sources, &stimuli)?.run(observer)
+    Plan::of(request, &sources, choices, &stimuli)?.run(observer)
 }

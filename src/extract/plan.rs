@@ -99,9 +99,20 @@ pub enum State {
 impl<'a> Plan<'a> {
     /// Resolves `request` with networks from `sources`, for `stimuli`.
     pub fn new(request: &'a Request, sources: &'a Sources, stimuli: &'a Stimuli) -> Result<Plan<'a>> {
-        let choices = sources.choices(request)?.into_iter();
-        let runs: Vec<PlannedRun> =
-            choices.map(|(choice, folder)| PlannedRun::new(request, sources, stimuli, choice, folder)).collect::<Result<_>>()?;
+        Plan::of(request, sources, sources.choices(request)?, stimuli)
+    }
+
+    /// The same, of its models as `sources` have resolved them.
+    pub(super) fn of(
+        request: &'a Request,
+        sources: &'a Sources,
+        choices: Vec<(Choice<'a>, PathBuf)>,
+        stimuli: &'a Stimuli,
+    ) -> Result<Plan<'a>> {
+        let runs: Vec<PlannedRun> = choices
+            .into_iter()
+            .map(|(choice, folder)| PlannedRun::new(request, sources, stimuli, choice, folder))
+            .collect::<Result<_>>()?;
         let (device, no_cuda) = device::open(request.device)?;
         let resources = resources(request, &runs, stimuli)?;
         let kind = request.precision.prepare(device)?;

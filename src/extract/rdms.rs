@@ -6,7 +6,7 @@ use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
 use crate::numbers::count;
 use crate::observer::{Observer, Silent};
-use crate::output::nonfinite;
+use crate::output::hash_and_nonfinite;
 use crate::parallel::parallel;
 use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
 use crate::run::LayerRecord;
@@ -112,9 +112,9 @@ fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
         let layer = &record.layers[number];
         let (file, rdm) = (folder.join(&layer.file), layer.rdm.as_ref().filter(|_| !in_shard));
         let rdm = rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?;
-        Ok((blake3_of_file(&file)?, rdm, nonfinite(&file, dtype)?))
+        Ok((hash_and_nonfinite(&file, dtype)?, rdm))
     })?;
-    for (layer, (rows, rdm, nonfinite)) in record.layers.iter_mut().zip(hashes) {
+    for (layer, ((rows, nonfinite), rdm)) in record.layers.iter_mut().zip(hashes) {
         (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);
         layer.nonfinite = (nonfinite > 0).then_some(nonfinite);
     }

@@ -10,7 +10,7 @@ use super::request::Request;
 use super::sources::Sources;
 use super::stimuli::Stimuli;
 use crate::error::{advise, text_of};
-use crate::hash::{blake3_of_file, sha256};
+use crate::hash::{blake3_of_file, sha256_of_file};
 use crate::npy::Matrix;
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, ProgressOnly, Stopped};
@@ -88,7 +88,7 @@ fn files_of_images(folder: &Path, record: &Record) -> Check {
 
 /// Which of images.txt and images.sha256 are not those of the record.
 pub(super) fn changed_files_of_images(folder: &Path, record: &Record) -> Vec<&'static str> {
-    let hash = |name: &str| plain_file::read_to_string(&folder.join(name)).map(|text| sha256(&text)).unwrap_or_default();
+    let hash = |name: &str| sha256_of_file(&folder.join(name)).unwrap_or_default();
     let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
     files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect()
 }

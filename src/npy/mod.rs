@@ -34,8 +34,7 @@ type ReadAs = fn(Open) -> Result<ArrayD<f64>, ReadNpyError>;
 
 /// Reads an array of any numeric or boolean type as float64, row by row; one in Fortran order is turned.
 pub fn read(path: &Path) -> Result<ArrayD<f64>> {
-    plain_file::check(path).map_err(|error| cannot_open(path, error))?;
-    let length = std::fs::metadata(path).map_err(|error| cannot_open(path, error))?.len();
+    let length = plain_file::open(path).and_then(|file| file.metadata()).map_err(|error| cannot_open(path, error))?.len();
     read_from(&|| Ok(Box::new(BufReader::new(plain_file::open(path)?))), length, path)
 }
 

@@ -11,7 +11,7 @@ use crate::plain_file;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -71,28 +71,32 @@ pub trait Form: Sync {
 /// All of them; the first is what is written unless another is asked for.
 pub const FORMS: &[&dyn Form] = &[&npy::Npy];
 
-/// How many values of the whole file at `path` are infinite or NaN.
-pub(crate) fn nonfinite(path: &Path, dtype: Dtype) -> Result<u64> {
+/// The BLAKE3 hash of the whole file at `path`, and how many of its values are infinite or NaN.
+pub(crate) fn hash_and_nonfinite(path: &Path, dtype: Dtype) -> Result<(String, u64)> {
     const PART: usize = 1 << 20;
     let form = form(path)?;
-    let count = || -> Result<u64> {
+    let read = || -> Result<(String, u64)> {
         let mut file = plain_file::open(path)?;
         let mut part = Vec::new();
         file.by_ref().take(16).read_to_end(&mut part)?;
-        file.seek(SeekFrom::Start(form.start(&part).context("it is cut off")? as u64))?;
+        let start = form.start(&part).context("it is cut off")?;
+        file.by_ref().take(start.saturating_sub(part.len()) as u64).read_to_end(&mut part)?;
+        let mut hash = blake3::Hasher::new();
         let mut count = 0;
+        hash.update(&part);
         loop {
             part.clear();
             if file.by_ref().take(PART as u64).read_to_end(&mut part)? == 0 {
-                return Ok(count);
+                return Ok((hash.finalize().to_hex().to_string(), count));
             }
+            hash.update(&part);
             count += match dtype {
                 Dtype::F32 => part.as_chunks().0.iter().filter(|bytes| !f32::from_le_bytes(**bytes).is_finite()).count(),
                 Dtype::F16 => part.as_chunks().0.iter().filter(|bytes| u16::from_le_bytes(**bytes) & 0x7c00 == 0x7c00).count(),
             } as u64;
         }
     };
-    count().with_context(|| format!("cannot read `{}`", path.display()))
+    read().with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// The form of the file at `path`, by its ending.

@@ -3,7 +3,7 @@
 use super::{Rdms, Uninformative, ids, pairs_of, varies};
 use crate::arrays;
 use crate::error::advise;
-use crate::memory::available;
+use crate::memory;
 use anyhow::Result;
 use ndarray::{ArrayD, ArrayView2, Axis, Ix2};
 use std::path::Path;
@@ -175,17 +175,10 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
 
 /// Fails if there is no memory for the RDM in a NumPy file, as float64 once whole and once as pairs.
 fn check_memory(path: &Path) -> Result<()> {
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len() as usize);
-    // Of float32 this is exact; float64 takes half of it, and smaller types more.
-    let needed = size.saturating_mul(3);
-    match available().filter(|available| arrays::kind(path) == "npy" && needed > *available) {
-        None => Ok(()),
-        Some(available) => {
-            let bytes = |number: usize| indicatif::DecimalBytes(number as u64).to_string();
-            Err(advise(
-                format!("`{}` needs about {} of memory, and {} are available", path.display(), bytes(needed), bytes(available)),
-                "compare fewer stimuli, or on a machine with more memory",
-            ))
-        }
+    if arrays::kind(path) != "npy" {
+        return Ok(());
     }
+    // Of float32 this is exact; float64 takes half of it, and smaller types more.
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    memory::check(&format_args!("`{}`", path.display()), size.saturating_mul(3))
 }

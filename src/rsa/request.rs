@@ -81,6 +81,9 @@ impl Default for Request {
 /// Fewer bootstraps make no interval.
 const FEWEST_BOOTSTRAPS: u32 = 40;
 
+/// The scores of all draws are kept, and nobody needs a p below 1e-7.
+const MOST_DRAWS: u32 = 10_000_000;
+
 impl Request {
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
@@ -91,6 +94,12 @@ impl Request {
             return Err(advise(
                 format!("{} bootstraps are too few for an interval", self.bootstrap),
                 format!("take 1000, at least {FEWEST_BOOTSTRAPS}, or none"),
+            ));
+        }
+        if let Some(draws) = [self.permutations, self.bootstrap].into_iter().find(|draws| *draws > MOST_DRAWS) {
+            return Err(advise(
+                format!("{draws} draws would take memory and time for nothing"),
+                format!("take 10000 to 1000000, at most {MOST_DRAWS}"),
             ));
         }
         if self.bootstrap == 0 && self.differences {
