@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod averages;
+mod caveats;
 mod cka;
 mod exported;
+mod exported_refusals;
+mod exported_registry;
 mod extract;
 mod faults;
 mod fmri;
 mod foreign;
+mod foreign_files;
 mod formats;
 mod images;
 mod inference;
@@ -24,8 +28,10 @@ mod refusals;
 mod resume;
 mod rsa;
 mod safety;
+mod stacks;
 mod study;
 mod tables;
 mod threads;
 mod triplets;
 mod weights;
+mod which_images;
