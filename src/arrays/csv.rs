@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Labelled> {
     // The names of a square are those of its rows and columns alike.
     let of_columns = || of_columns.filter(|names| names.len() == lines.len() && columns == lines.len());
     let ids = ids.or_else(of_columns).map(|ids| ids.iter().map(|id| unguard(id).to_owned()).collect());
-    Ok(Labelled { ids, values: one_row_is_a_vector(values), of_pairs: false })
+    Ok(Labelled { ids, values: one_row_is_a_vector(values), are_rdms: false })
 }
 
 /// Whether the first line names the columns, and the first column the rows.
@@ -121,7 +121,13 @@ fn lines(path: &Path) -> Result<Vec<Vec<String>>> {
     if lines.first().is_some_and(|line| line[0].starts_with("sep=")) {
         lines.remove(0);
     }
-    // NumPy's `savetxt` marks the names of columns as a comment.
+    // NumPy's `savetxt` marks the names of columns as a comment; where there are spaces between cells the mark is one of them.
+    if let [first, second, ..] = &mut lines[..]
+        && first.len() == second.len() + 1
+        && first[0] == "#"
+    {
+        first.remove(0);
+    }
     if let [first, second, ..] = &mut lines[..]
         && first.len() == second.len()
         && first.len() > 1

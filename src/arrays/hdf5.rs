@@ -1,4 +1,4 @@
-//! HDF5: RDMs as rsatoolbox stores them, MATLAB's `.mat` from version 7.3 on, and any file of arrays.
+//! HDF5: RDMs as rsatoolbox stores them, and any file of arrays.
 
 use super::{Labelled, array, choose};
 use crate::atomic_file;
@@ -6,7 +6,8 @@ use crate::error::advise;
 use crate::memory;
 use crate::plain_file;
 use anyhow::{Context, Result};
-use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, Group};
+use half::f16;
+use hdf5_pure::{AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, FloatingPointLayout, Group};
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -17,22 +18,10 @@ const PAIRS: &str = "dissimilarities";
 /// rsatoolbox's folder of what is known of each stimulus.
 const STIMULI: &str = "pattern_descriptors";
 
-/// The attribute by which MATLAB names the class of a variable.
-const MATLAB_CLASS: &str = "MATLAB_class";
-
 /// Groups in each other.
 const DEEPEST: usize = 50;
 /// Groups in a file.
 const MOST_GROUPS: usize = 100_000;
-
-/// How a matrix lies in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Row by row.
-    C,
-    /// Column by column, which HDF5 sees as transposed.
-    Matlab,
-}
 
 /// Whether the file is HDF5, perhaps after MATLAB's header of 512 bytes.
 pub(super) fn is_hdf5(path: &Path) -> bool {
@@ -46,33 +35,73 @@ pub(super) fn is_hdf5(path: &Path) -> bool {
     [0, 512].into_iter().any(|at| signature(at).unwrap_or(false))
 }
 
-/// The dataset `name`, or rsatoolbox's, or the only one.
-pub(super) fn read(path: &Path, name: Option<&str>, order: Order) -> Result<Labelled> {
+pub(super) fn open(path: &Path) -> Result<File> {
     let unreadable = || advise(format!("`{}` is not a whole HDF5 file", path.display()), "write it again, or convert it to .npy");
-    let file = File::open(path).map_err(|error| unreadable().context(error.to_string()))?;
+    File::open(path).map_err(|error| unreadable().context(error.to_string()))
+}
+
+/// The dataset `name`, or rsatoolbox's, or the only one.
+pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
+    let file = open(path)?;
     let names = names(&file, name.is_some()).with_context(|| format!("cannot read `{}`", path.display()))?;
     let of_rsatoolbox = (name.is_none() && names.iter().any(|name| name == PAIRS)).then_some(PAIRS);
     let name = choose(path, &names, name.or(of_rsatoolbox))?;
     let dataset = file.dataset(name).with_context(|| format!("cannot read `{name}` in `{}`", path.display()))?;
     let mut shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
+    let values = numbers(&dataset, &format!("`{name}` in `{}`", path.display()))?;
+    // One RDM is a vector.
+    shape.retain(|&size| size != 1);
+    let ids = if name == PAIRS { stimuli(&file) } else { None };
+    Ok(Labelled { values: array(&shape, values, path)?, ids, are_rdms: name == PAIRS })
+}
+
+/// The numbers of a dataset as they lie there.
+pub(super) fn numbers(dataset: &Dataset, what: &str) -> Result<Vec<f64>> {
+    let shape = dataset.shape()?;
+    // Of chunks that are left out or deflated, a small file may have any number. Once as they lie there, once as they are read.
+    let needed = shape.iter().try_fold(16u64, |bytes, &size| bytes.checked_mul(size)).unwrap_or(u64::MAX);
+    memory::check(&what, needed)?;
     let unread = || {
         let hint = "write it as float64 without further options, or convert it to .npy";
-        advise(format!("`{name}` in `{}` is stored in a way that is not read", path.display()), hint)
+        advise(format!("{what} is stored in a way that is not read"), hint)
     };
-    // Of chunks that are left out or deflated, a small file may have any number. Once as they lie there, once as they are read.
-    let needed = shape.iter().try_fold(16u64, |bytes, &size| bytes.checked_mul(size as u64)).unwrap_or(u64::MAX);
-    memory::check(&format_args!("`{name}` in `{}`", path.display()), needed)?;
-    let values = dataset.read_f64().map_err(|error| unread().context(error.to_string()))?;
-    // Of float16, for one, numbers come out that are none.
-    if values.len() != shape.iter().product::<usize>() {
+    let values = match half_order(&dataset.datatype()?) {
+        Some(order) => dataset.read_raw().map(|bytes| halves(&bytes, order)),
+        None => dataset.read_f64(),
+    };
+    let values = values.map_err(|error| unread().context(error.to_string()))?;
+    // Of other small floats, numbers come out that are none.
+    if values.len() as u64 != shape.iter().product::<u64>() {
         return Err(unread());
     }
-    // One RDM, or one row of MATLAB's, is a vector.
-    shape.retain(|&size| size != 1);
-    let values = array(&shape, values, path)?;
-    let values = if order == Order::Matlab { values.reversed_axes().as_standard_layout().into_owned() } else { values };
-    let ids = if name == PAIRS { stimuli(&file) } else { None };
-    Ok(Labelled { values, ids, of_pairs: name == PAIRS })
+    Ok(values)
+}
+
+/// IEEE half precision, `float16` of NumPy.
+const HALF: FloatingPointLayout = FloatingPointLayout {
+    bit_offset: 0,
+    bit_precision: 16,
+    exponent_location: 10,
+    exponent_size: 5,
+    mantissa_location: 0,
+    mantissa_size: 10,
+    exponent_bias: 15,
+};
+
+/// The order of the bytes, if numbers are of half precision.
+fn half_order(datatype: &Datatype) -> Option<DatatypeByteOrder> {
+    match datatype {
+        Datatype::FloatingPoint { size: 2, byte_order, layout } if *layout == HALF => Some(*byte_order),
+        _ => None,
+    }
+}
+
+fn halves(bytes: &[u8], order: DatatypeByteOrder) -> Vec<f64> {
+    let half = |&bytes: &[u8; 2]| match order {
+        DatatypeByteOrder::BigEndian => f16::from_be_bytes(bytes),
+        _ => f16::from_le_bytes(bytes),
+    };
+    bytes.as_chunks().0.iter().map(|bytes| half(bytes).to_f64()).collect()
 }
 
 /// The datasets of numbers: those of the root, or of all folders if it has none or `all` are wanted.
@@ -96,22 +125,22 @@ fn collect(group: &Group, prefix: &str, names: &mut Vec<String>, left: &mut usiz
             names.push(format!("{prefix}{name}"));
         }
     }
-    // MATLAB keeps the contents of cells in `#refs#`.
-    for name in group.groups()?.into_iter().filter(|name| !name.starts_with('#')) {
+    for name in group.groups()? {
         collect(&group.group(&name)?, &format!("{prefix}{name}/"), names, left)?;
     }
     Ok(())
 }
 
-/// Neither a single number nor text, which MATLAB stores as numbers and names in an attribute, nor what it has emptied.
+/// Neither a single number nor text nor references.
 fn is_of_numbers(dataset: &Dataset) -> bool {
-    use DType::{Compound, ObjectReference, String, VariableLengthString};
-    let is_other = |dtype| matches!(dtype, String | VariableLengthString | ObjectReference | Compound(_));
-    let is_number = dataset.dtype().is_ok_and(|dtype| !is_other(dtype));
-    let attributes = dataset.attrs().unwrap_or_default();
-    let class = attributes.get(MATLAB_CLASS).map(|class| format!("{class:?}"));
     let is_single = dataset.shape().is_ok_and(|shape| shape.iter().product::<u64>() == 1);
-    is_number && !is_single && !attributes.contains_key("MATLAB_empty") && !class.is_some_and(|class| class.contains("char"))
+    !is_single && dataset.dtype().is_ok_and(|dtype| !is_other(&dtype))
+}
+
+/// What is not a number.
+pub(super) fn is_other(dtype: &DType) -> bool {
+    use DType::{Compound, ObjectReference, String, VariableLengthString};
+    matches!(dtype, String | VariableLengthString | ObjectReference | Compound(_))
 }
 
 /// The first text that tells stimuli apart, or else the first whole numbers that do; `index` only counts them.
@@ -175,6 +204,6 @@ mod tests {
         stimuli.create_dataset("stim_id").with_i64_data(&[73, 12, 5]).with_shape(&[3]);
         file.add_group(stimuli.finish());
         atomic_file::write(&path, &file.finish().unwrap()).unwrap();
-        assert_eq!(read(&path, None, Order::C).unwrap().ids.unwrap(), ["73", "12", "5"]);
+        assert_eq!(read(&path, None).unwrap().ids.unwrap(), ["73", "12", "5"]);
     }
 }

@@ -3,14 +3,14 @@
 
 mod csv;
 mod hdf5;
-mod mat5;
+mod matlab;
 pub mod nifti;
 mod npz;
 
 pub(crate) use self::csv::delimiter;
 
 use crate::error::advise;
-use crate::npy;
+use crate::npy::{self, Matrix};
 use crate::plain_file;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -20,10 +20,23 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Labelled {
     /// In C order.
     pub(crate) values: ArrayD<f64>,
-    /// The name of each row; or of the stimuli of the pairs in each row, see [`Labelled::of_pairs`].
+    /// The name of each row; of RDMs those of the stimuli.
     pub(crate) ids: Option<Vec<String>>,
-    /// Whether the rows are known to be RDMs, each the pairs of the named stimuli.
-    pub(crate) of_pairs: bool,
+    /// Whether the file says that these are RDMs, or has them as several arrays: not as one matrix of features.
+    pub(crate) are_rdms: bool,
+}
+
+impl Labelled {
+    /// The features in the file `path`, and the names of their rows.
+    pub(crate) fn into_features(self, path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
+        if self.are_rdms {
+            return Err(advise(
+                format!("`{}` holds RDMs, or several arrays, and not one matrix of features", path.display()),
+                "name one array, `FILE:NAME(2)` the second of several; RDMs are compared with `thingsvision rsa`",
+            ));
+        }
+        Ok((Matrix::from_array(self.values, path)?, self.ids))
+    }
 }
 
 /// Reads the array at `path`; of a file with several, `FILE:NAME` is the one of that name.
@@ -35,10 +48,9 @@ pub(crate) fn read(path: &Path) -> Result<Labelled> {
     match kind(&file).as_str() {
         "npz" => npz::read(&file, name.as_deref()),
         "csv" | "tsv" | "txt" => csv::read(&file),
-        "mat" if hdf5::is_hdf5(&file) => hdf5::read(&file, name.as_deref(), hdf5::Order::Matlab),
-        "mat" => mat5::read(&file, name.as_deref()),
-        "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), hdf5::Order::C),
-        _ => Ok(Labelled { values: npy::read(path)?, ids: None, of_pairs: false }),
+        "mat" => matlab::read(&file, name.as_deref()),
+        "h5" | "hdf5" => hdf5::read(&file, name.as_deref()),
+        _ => Ok(Labelled { values: npy::read(path)?, ids: None, are_rdms: false }),
     }
 }
 
@@ -48,7 +60,7 @@ pub(crate) fn write(path: &Path, array: &Labelled) -> Result<()> {
     match kind(path).as_str() {
         "npy" => npy::write(path, &array.values),
         "csv" | "tsv" => csv::write(path, array),
-        "mat" => mat5::write(path, array),
+        "mat" => matlab::write(path, array),
         "h5" | "hdf5" => hdf5::write(path, array),
         _ => Err(advise(
             format!("`{}` has no ending that says in which format to write", path.display()),
@@ -80,20 +92,28 @@ pub(crate) fn split(path: &Path) -> (PathBuf, Option<String>) {
 
 /// The one of `names` that is wanted, or the only one.
 fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<&'a str> {
-    let shown = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match (wanted, names) {
-        (_, []) => Err(advise(format!("`{}` holds no array of numbers", path.display()), "save an array of numbers")),
+        (_, []) => Err(no_such(path, names, "")),
         (None, [only]) => Ok(only),
         (None, _) => Err(advise(
-            format!("`{}` holds several arrays: {}", path.display(), shown()),
+            format!("`{}` holds several arrays: {}", path.display(), shown(names)),
             format!("name the one you mean: {}:{}", path.display(), names[0]),
         )),
-        (Some(wanted), _) => names
-            .iter()
-            .find(|name| *name == wanted)
-            .map(String::as_str)
-            .ok_or_else(|| advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown()))),
+        (Some(wanted), _) => {
+            names.iter().find(|name| *name == wanted).map(String::as_str).ok_or_else(|| no_such(path, names, wanted))
+        }
     }
+}
+
+fn no_such(path: &Path, names: &[String], wanted: &str) -> anyhow::Error {
+    if names.is_empty() {
+        return advise(format!("`{}` holds no array of numbers", path.display()), "save an array of numbers");
+    }
+    advise(format!("`{}` holds no array `{wanted}`", path.display()), format!("it holds {}", shown(names)))
+}
+
+fn shown(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn cannot_read(file: &Path) -> anyhow::Error {

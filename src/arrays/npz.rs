@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     // What is packed may be more than it is said to be.
     member.by_ref().take(size.saturating_add(1)).read_to_end(&mut npy).with_context(|| damaged(path))?;
     ensure!(npy.len() as u64 == size, damaged(path));
-    Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, of_pairs: false })
+    Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, are_rdms: false })
 }
 
 /// Neither text or objects nor a single number, by the header.

@@ -91,10 +91,17 @@ fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
 
 fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
     let mut start = [0; 2];
-    let is_zip = plain_file::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK";
-    let hint = match is_zip {
-        true => "it is an .npz archive: save the one array with `np.save`",
-        false => "write it with `np.save`, or copy it again",
+    plain_file::open(path).and_then(|mut file| file.read_exact(&mut start)).ok();
+    // A mark, and the version of the protocol.
+    if let [0x80, 2..=5] = start {
+        return advise(
+            format!("`{}` is a Python pickle, which may hold anything, and not an .npy file", path.display()),
+            "save the array in Python: `np.save('rdm.npy', pickle.load(open('rdm.pkl', 'rb')))`",
+        );
+    }
+    let hint = match &start {
+        b"PK" => "it is an .npz archive: save the one array with `np.save`",
+        _ => "write it with `np.save`, or copy it again",
     };
     advise(format!("`{}` is not a whole .npy file: {error}", path.display()), hint)
 }

@@ -23,20 +23,28 @@ impl Rdms {
         let name = path.display().to_string();
         // The names of the rows of a table of subjects × pairs are those of the subjects.
         let is_square = matches!(*labelled.values.shape(), [rows, columns] if rows == columns);
-        let named = labelled.ids.filter(|_| is_square || labelled.of_pairs);
+        let named = labelled.ids.filter(|_| is_square || labelled.are_rdms);
         let (stimuli, subjects) = from_array(labelled.values, &name)?;
         for pairs in &subjects {
             check_values(stimuli, pairs, &name)?;
         }
         let ids = match named {
             Some(ids) if ids.len() == stimuli => Some(ids),
-            _ => ids::of(path, stimuli)?,
+            Some(ids) => return Err(misfit(&name, ids.len(), stimuli)),
+            None => ids::of(path, stimuli)?,
         };
         if let Some(ids) = &ids {
             ids::check_unique(ids, &name)?;
         }
         Ok(Rdms { stimuli, ids, subjects })
     }
+}
+
+fn misfit(name: &str, names: usize, stimuli: usize) -> anyhow::Error {
+    advise(
+        format!("`{name}` names {names} stimuli, but its RDMs are of {stimuli}"),
+        "check how the file was made; of an RDM without names give the numbers alone",
+    )
 }
 
 /// The number of stimuli and the pairs of each subject.
@@ -50,7 +58,8 @@ fn from_array(array: ArrayD<f64>, name: &str) -> Result<(usize, Vec<Vec<f64>>)> 
     let array = subjects_first(array, name)?;
     match *array.shape() {
         [rows, columns] if rows == columns => Ok((rows, vec![from_square(array.view().into_dimensionality::<Ix2>()?, name)?])),
-        [pairs] => Ok((stimuli_of(pairs, name)?, vec![array.into_iter().collect()])),
+        // As a column, one pair of each subject would be too few.
+        [pairs] | [pairs, 1] => Ok((stimuli_of(pairs, name)?, vec![array.into_iter().collect()])),
         [_, rows, columns] if rows == columns => {
             let square = |square: ndarray::ArrayViewD<f64>| from_square(square.into_dimensionality::<Ix2>()?, name);
             Ok((rows, array.axis_iter(Axis(0)).map(square).collect::<Result<_>>()?))

@@ -70,7 +70,7 @@ pub(super) fn write(out: &Path, rdms: &Rdms, condensed: bool, observer: &dyn Obs
         return Err(advise("this format holds no RDM of each subject as squares", "add --condensed, or write .npy"));
     }
     outputs::check_ids(out, rdms.ids.as_deref())?;
-    arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), of_pairs: condensed })?;
+    arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), are_rdms: true })?;
     outputs::write_ids(out, rdms.ids.as_deref(), observer)
 }
 

@@ -156,10 +156,7 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
 fn open(name: String, path: &Path) -> Result<Layer> {
     let (features, own) = match arrays::kind(path).as_str() {
         "npy" => (Matrix::open(path)?, None),
-        _ => {
-            let labelled = arrays::read(path)?;
-            (Matrix::from_array(labelled.values, path)?, labelled.ids)
-        }
+        _ => arrays::read(path)?.into_features(path)?,
     };
     let ids = own.map_or_else(|| ids::of(path, features.rows), |own| Ok(Some(own)))?;
     if let Some(ids) = &ids {

@@ -177,6 +177,5 @@ fn folders(features: &Path, ids: Option<&[String]>) -> Result<Labels> {
 }
 
 fn open(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
-    let labelled = arrays::read(path)?;
-    Ok((Matrix::from_array(labelled.values, path)?, labelled.ids))
+    arrays::read(path)?.into_features(path)
 }

@@ -1,78 +1,27 @@
-//! MATLAB's `.mat` of level 5 (`save` with `-v6` or `-v7`), as in MathWorks' "MAT-File Format". Arrays of real numbers are read and
-//! written; what else may lie beside them (text, cells, structures) is known by name alone. Files of version 7.3 are HDF5.
+//! The variables in a `.mat` of level 5 (`save` with `-v6` or `-v7`), as in MathWorks' "MAT-File Format".
 
-use super::{Labelled, array, bytes, choose};
-use crate::atomic_file;
+use super::Variable;
+use super::value::{DEEPEST, MOST_CELLS, Value};
 use crate::error::advise;
 use crate::memory;
-use anyhow::{Context, Result, anyhow};
-use flate2::Compression;
+use anyhow::{Result, anyhow};
 use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
-use std::io::{Read, Write};
-use std::path::Path;
-
-/// The array of numbers `name`, or the only one; axes of size 1 are left out.
-pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
-    let variables = variables(&bytes(path)?).with_context(|| format!("cannot read `{}`", path.display()))?;
-    if let Some((name, what)) = name.and_then(|name| not_numbers(&variables, name)) {
-        return Err(advise(
-            format!("`{name}` in `{}` is {what}, not an array of real numbers", path.display()),
-            "save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell",
-        ));
-    }
-    let of_numbers = |variable: &Variable| {
-        matches!(&variable.content, Content::Numbers(values) if values.len() > 1).then(|| variable.name.clone())
-    };
-    let names: Vec<String> = variables.iter().filter_map(of_numbers).collect();
-    let name = choose(path, &names, name)?.to_owned();
-    let found = variables.into_iter().find(|variable| variable.name == name);
-    let Some(Variable { sizes, content: Content::Numbers(values), .. }) = found else { unreachable!("chosen of these") };
-    // Column by column in the file.
-    let mut shape: Vec<usize> = sizes.into_iter().filter(|&size| size != 1).rev().collect();
-    if shape.is_empty() {
-        shape.push(1);
-    }
-    let values = array(&shape, values, path)?.reversed_axes().as_standard_layout().into_owned();
-    Ok(Labelled { values, ids: None, of_pairs: false })
-}
-
-/// What the variable `name` is, if not numbers.
-fn not_numbers<'a>(variables: &'a [Variable], name: &str) -> Option<(&'a str, &'static str)> {
-    variables.iter().find(|variable| variable.name == name).and_then(|variable| match variable.content {
-        Content::Other(what) => Some((variable.name.as_str(), what)),
-        Content::Numbers(_) => None,
-    })
-}
-
-/// A variable in the file.
-struct Variable {
-    name: String,
-    /// Its sizes as MATLAB has them; at least two.
-    sizes: Vec<usize>,
-    content: Content,
-}
-
-enum Content {
-    /// Column by column.
-    Numbers(Vec<f64>),
-    /// What cannot be read, in a word.
-    Other(&'static str),
-}
+use std::io::Read;
+use std::rc::Rc;
 
 /// Kinds of elements.
-const INT8: u32 = 1;
-const INT32: u32 = 5;
-const UINT32: u32 = 6;
-const DOUBLE: u32 = 9;
-const MATRIX: u32 = 14;
-const COMPRESSED: u32 = 15;
+pub(super) const INT8: u32 = 1;
+pub(super) const INT32: u32 = 5;
+pub(super) const UINT32: u32 = 6;
+pub(super) const DOUBLE: u32 = 9;
+pub(super) const MATRIX: u32 = 14;
+pub(super) const COMPRESSED: u32 = 15;
 
 /// Bytes before the first element.
 const HEADER: usize = 128;
 
-/// Reads all variables with names.
-fn variables(bytes: &[u8]) -> Result<Vec<Variable>> {
+/// Reads all variables with names; numbers are turned into float64 when they are asked for.
+pub(super) fn variables(bytes: &[u8]) -> Result<Vec<Variable>> {
     // Level 4 begins with small numbers, the later ones with text.
     if bytes.iter().take(4).any(|&byte| byte == 0) {
         return Err(advise("it is of MATLAB's old level 4", "save it again with `-v7`"));
@@ -136,13 +85,15 @@ impl<'a> Elements<'a> {
 }
 
 fn variable((kind, bytes): (u32, &[u8]), big: bool) -> Result<Option<Variable>> {
-    match kind {
+    let found = match kind {
         COMPRESSED => {
             let inflated = inflated(bytes, big)?;
-            matrix(Elements { rest: &inflated, big }.next()?, big)
+            matrix(Elements { rest: &inflated, big }.next()?, big, 0)?
         }
-        _ => matrix((kind, bytes), big),
-    }
+        _ => matrix((kind, bytes), big, 0)?,
+    };
+    // MATLAB's own data about objects has no name.
+    Ok(found.filter(|(name, _)| !name.is_empty()))
 }
 
 /// The one element that is packed in `bytes`, no longer than it says of itself.
@@ -165,7 +116,8 @@ fn inflated(bytes: &[u8], big: bool) -> Result<Vec<u8>> {
     Err(damaged())
 }
 
-fn matrix((kind, bytes): (u32, &[u8]), big: bool) -> Result<Option<Variable>> {
+/// A variable, or (`depth` in others) a cell or field, which has no name; none if it is empty or of MATLAB's own.
+fn matrix((kind, bytes): (u32, &[u8]), big: bool, depth: usize) -> Result<Option<Variable>> {
     let mut parts = Elements { rest: bytes, big };
     if kind != MATRIX || bytes.is_empty() {
         return Ok(None);
@@ -178,19 +130,82 @@ fn matrix((kind, bytes): (u32, &[u8]), big: bool) -> Result<Option<Variable>> {
     }
     let sizes: Vec<usize> = parts.numbers(INT32)?.into_iter().map(|size| size as usize).collect();
     let name = String::from_utf8_lossy(parts.next()?.1).into_owned();
-    let content = match class {
-        4 => Content::Other("text"),
-        5 => Content::Other("a sparse matrix"),
-        6.. if is_complex => Content::Other("complex numbers"),
-        6.. => Content::Numbers(values(parts.next()?, big)?),
-        _ => Content::Other("a cell array, structure or object"),
+    let value = match class {
+        1 | 2 if depth == DEEPEST => Value::Other("cells in cells without end"),
+        1 => cells(parts, sizes, depth)?,
+        2 => structures(parts, sizes, depth)?,
+        4 => text(parts.next()?, &sizes, big)?,
+        5 => Value::Other("a sparse matrix"),
+        6.. if is_complex => Value::Other("complex numbers"),
+        6.. => numbers(parts.next()?, sizes, big)?,
+        _ => Value::Other("an object"),
     };
-    let count = sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    match &content {
-        Content::Numbers(values) if Some(values.len()) != count => Err(damaged()),
-        // MATLAB's own data about objects has no name.
-        _ => Ok(Some(Variable { name, sizes, content }).filter(|variable| !variable.name.is_empty())),
+    Ok(Some((name, value)))
+}
+
+/// How many elements there are of these sizes.
+fn count(sizes: &[usize]) -> Result<usize> {
+    sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(damaged)
+}
+
+fn cells(mut parts: Elements, sizes: Vec<usize>, depth: usize) -> Result<Value> {
+    let count = count(&sizes)?;
+    if count > MOST_CELLS {
+        return Ok(Value::Other("a cell array of very many cells"));
     }
+    let cells = (0..count).map(|_| member(&mut parts, depth)).collect::<Result<_>>()?;
+    Ok(Value::Cells { sizes, cells })
+}
+
+/// The fields of each structure follow on those of the one before.
+fn structures(mut parts: Elements, sizes: Vec<usize>, depth: usize) -> Result<Value> {
+    let length = parts.numbers(INT32)?.first().copied().filter(|&length| length > 0).ok_or_else(damaged)?;
+    let names = parts.next()?.1.chunks(length as usize);
+    let name = |name: &[u8]| String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+    let mut fields: Vec<(String, Vec<Value>)> = names.map(|bytes| (name(bytes), Vec::new())).collect();
+    let count = count(&sizes)?;
+    if count.saturating_mul(fields.len().max(1)) > MOST_CELLS {
+        return Ok(Value::Other("an array of very many structures"));
+    }
+    for _ in 0..count {
+        for (_, values) in &mut fields {
+            values.push(member(&mut parts, depth)?);
+        }
+    }
+    Ok(Value::Structures { sizes, fields })
+}
+
+fn member(parts: &mut Elements, depth: usize) -> Result<Value> {
+    let found = matrix(parts.next()?, parts.big, depth + 1)?;
+    Ok(found.map_or(Value::Other("empty, or an object"), |(_, value)| value))
+}
+
+fn text((kind, bytes): (u32, &[u8]), sizes: &[usize], big: bool) -> Result<Value> {
+    // As letters, and as text.
+    memory::check(&"a text in it", bytes.len() as u64 * 8)?;
+    let wide = |&bytes: &[u8; 2]| if big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    let letters: Vec<char> = match kind {
+        INT8 | 2 | 16 => String::from_utf8_lossy(bytes).chars().collect(),
+        4 | 17 => char::decode_utf16(bytes.as_chunks().0.iter().map(wide)).map(|letter| letter.unwrap_or('\u{fffd}')).collect(),
+        _ => return Ok(Value::Other("text in unknown letters")),
+    };
+    Ok(Value::text(&letters, sizes))
+}
+
+/// MATLAB stores numbers in the smallest type that holds them all, whatever the class of the array.
+fn numbers((kind, bytes): (u32, &[u8]), sizes: Vec<usize>, big: bool) -> Result<Value> {
+    let width = match kind {
+        INT8 | 2 => 1,
+        3 | 4 => 2,
+        INT32 | UINT32 | 7 => 4,
+        DOUBLE | 12 | 13 => 8,
+        _ => return Err(damaged()),
+    };
+    if bytes.len() / width != count(&sizes)? {
+        return Err(damaged());
+    }
+    let bytes: Rc<[u8]> = bytes.into();
+    Ok(Value::Numbers { sizes, read: Rc::new(move || values(kind, &bytes, big)) })
 }
 
 macro_rules! numbers {
@@ -204,15 +219,7 @@ macro_rules! numbers {
     };
 }
 
-/// MATLAB stores numbers in the smallest type that holds them all, whatever the class of the array.
-fn values((kind, bytes): (u32, &[u8]), big: bool) -> Result<Vec<f64>> {
-    let width = match kind {
-        INT8 | 2 => 1,
-        3 | 4 => 2,
-        INT32 | UINT32 | 7 => 4,
-        _ => 8,
-    };
-    memory::check(&"a variable in it", bytes.len() as u64 / width * 8)?;
+fn values(kind: u32, bytes: &[u8], big: bool) -> Result<Vec<f64>> {
     Ok(match kind {
         INT8 => numbers!(i8, bytes, big),
         2 => numbers!(u8, bytes, big),
@@ -228,44 +235,6 @@ fn values((kind, bytes): (u32, &[u8]), big: bool) -> Result<Vec<f64>> {
     })
 }
 
-/// Writes the matrix `rdm`, a vector as one row, compressed as `save` with `-v7` does.
-pub(super) fn write(path: &Path, labelled: &Labelled) -> Result<()> {
-    let values = &labelled.values;
-    let [rows, columns] = match *values.shape() {
-        [rows, columns] => [rows, columns],
-        _ => [1, values.len()],
-    };
-    if values.len() * size_of::<f64>() > MOST {
-        return Err(advise("a MATLAB file of this kind holds at most 4 GB", "write .h5, or --condensed"));
-    }
-    const DOUBLES: u32 = 6;
-    let by_column: Vec<u8> = values.t().iter().flat_map(|value| value.to_le_bytes()).collect();
-    let words = |words: [u32; 2]| words.map(u32::to_le_bytes).concat();
-    let parts = [
-        element(UINT32, &words([DOUBLES, 0])),
-        element(INT32, &words([rows as u32, columns as u32])),
-        element(INT8, b"rdm"),
-        element(DOUBLE, &by_column),
-    ];
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(&element(MATRIX, &parts.concat()))?;
-    let packed = packed.finish()?;
-    let mut file = format!("{:<116}", "MATLAB 5.0 MAT-file, written by thingsvision").into_bytes();
-    file.extend(b"\0\0\0\0\0\0\0\0\x00\x01IM");
-    file.extend(words([COMPRESSED, packed.len() as u32]));
-    file.extend(packed);
-    atomic_file::write(path, &file)
-}
-
-/// Sizes are numbers of 32 bits.
-const MOST: usize = (u32::MAX - 1024) as usize;
-
-/// A kind and its bytes, up to a multiple of eight.
-fn element(kind: u32, bytes: &[u8]) -> Vec<u8> {
-    let padding = vec![0; bytes.len().wrapping_neg() % 8];
-    [&kind.to_le_bytes()[..], &(bytes.len() as u32).to_le_bytes(), bytes, &padding].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +244,7 @@ mod tests {
     }
 
     fn element(kind: u32, bytes: &[u8], big: bool) -> Vec<u8> {
-        let little = super::element(kind, bytes);
+        let little = crate::arrays::matlab::write::element(kind, bytes);
         if big { [&number(kind, big), &number(bytes.len() as u32, big), &little[8..]].concat() } else { little }
     }
 
@@ -301,8 +270,8 @@ mod tests {
     fn both_orders_of_bytes_are_read_and_objects_skipped() {
         for big in [false, true] {
             let variables = variables(&file(big)).unwrap();
-            let [Variable { name, sizes, content: Content::Numbers(values) }] = &variables[..] else { panic!("one variable") };
-            assert_eq!((name.as_str(), &sizes[..], &values[..]), ("x", &[2, 3][..], &[1., -2., 3., 4., 5., 6.][..]));
+            let [(name, Value::Numbers { sizes, read })] = &variables[..] else { panic!("one variable") };
+            assert_eq!((name.as_str(), &sizes[..], read().unwrap()), ("x", &[2, 3][..], vec![1., -2., 3., 4., 5., 6.]));
         }
     }
 

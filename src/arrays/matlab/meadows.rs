@@ -1,0 +1,55 @@
+//! What the platform Meadows (meadows-research.com) writes: `rdmutv`, the pairs of one participant, and `stimuli`, their names; of
+//! several participants `rdmutv_NAME` and `stimuli_NAME`. The pairs are in SciPy's order, as `rsatoolbox.io.meadows` reads them.
+
+use super::value::Value;
+use super::{Labelled, Variable, find};
+use crate::error::advise;
+use anyhow::Result;
+use std::path::Path;
+
+const PAIRS: &str = "rdmutv";
+const STIMULI: &str = "stimuli";
+
+/// Whether the variable `name` holds the pairs of a participant, or of several.
+pub(super) fn are_pairs(name: &str) -> bool {
+    suffix(name).is_some()
+}
+
+/// What follows `rdmutv` in a name.
+fn suffix(name: &str) -> Option<&str> {
+    name.strip_prefix(PAIRS).filter(|suffix| suffix.is_empty() || suffix.starts_with('_'))
+}
+
+/// The names of the stimuli of the pairs `name`.
+pub(super) fn stimuli(variables: &[Variable], name: &str) -> Option<Vec<String>> {
+    let text = |value: &Value| match value {
+        Value::Text(rows) => match &rows[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    match find(variables, &format!("{STIMULI}{}", suffix(name)?))? {
+        Value::Text(rows) => Some(rows),
+        Value::Cells { cells, .. } => cells.iter().map(text).collect(),
+        _ => None,
+    }
+}
+
+/// The pairs of all participants, if the file is one of Meadows'.
+pub(super) fn participants(variables: &[Variable], path: &Path) -> Result<Option<Labelled>> {
+    let of_pairs = variables.iter().filter(|(name, value)| are_pairs(name) && value.array().is_some());
+    let (names, cells): (Vec<&String>, Vec<Value>) = of_pairs.map(|(name, value)| (name, value.clone())).unzip();
+    let Some(first) = names.first() else { return Ok(None) };
+    let ids = stimuli(variables, first);
+    if let Some(other) = names.iter().find(|name| stimuli(variables, name) != ids) {
+        let path = path.display();
+        return Err(advise(
+            format!("the stimuli of `{other}` in `{path}` are not those of `{first}` in the same order"),
+            format!("name each, then they are aligned: {path}:{first},{path}:{other}"),
+        ));
+    }
+    let value = Value::Cells { sizes: vec![1, cells.len()], cells };
+    let values = value.stacked(&|| format!("the `{PAIRS}` in `{}`", path.display()))?;
+    Ok(Some(Labelled { values, ids, are_rdms: true }))
+}
