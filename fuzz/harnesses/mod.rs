@@ -55,6 +55,7 @@ pub static PARSERS: &[Parser] = &[
     parser!("npz", 5_000, OTHER, Zip, readers::npz, seeds::npz()),
     parser!("csv", 5_000, OTHER, None, readers::csv, seeds::tables()),
     parser!("mat", 5_000, OTHER, Mat, readers::mat, seeds::mat()),
+    parser!("mat73", 5_000, OTHER, None, readers::mat, seeds::mat73()),
     parser!("hdf5", 5_000, OTHER, None, readers::hdf5, seeds::hdf5()),
     parser!("nifti", 5_000, OTHER, Gzip, readers::nifti, seeds::nifti()),
     parser!("safetensors", 10_000, OTHER, None, readers::checkpoint, seeds::safetensors()),

@@ -75,8 +75,12 @@ pub fn csv(bytes: &[u8]) {
     ["table.csv", "table.tsv", "table.txt"].into_iter().for_each(|name| rdms(name, bytes));
 }
 
+/// What is in it, and what a name leads to.
 pub fn mat(bytes: &[u8]) {
-    rdms("array.mat", bytes);
+    let path = file("array.mat", bytes);
+    for name in ["", ":RDMs(2).RDM", ":results"] {
+        rdm::Rdms::read(Path::new(&format!("{}{name}", path.display()))).ok();
+    }
 }
 
 pub fn hdf5(bytes: &[u8]) {

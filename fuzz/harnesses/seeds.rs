@@ -98,7 +98,18 @@ pub fn tables() -> Vec<Vec<u8>> {
 }
 
 pub fn mat() -> Vec<Vec<u8>> {
-    fixtures(&["rsa/compressed.mat", "rsa/rdm.mat", "rsa/mixed.mat", "rsa/level4.mat"])
+    fixtures(&[
+        "rsa/compressed.mat",
+        "rsa/rdm.mat",
+        "rsa/mixed.mat",
+        "rsa/level4.mat",
+        "matlab/plain.mat",
+        "matlab/condensed.mat",
+        "matlab/nested.mat",
+        "matlab/cells-of-structures.mat",
+        "matlab/Meadows_faces_v_v1_arrangement_1D.mat",
+        "matlab/meadows-cells.mat",
+    ])
 }
 
 /// A file in which everything is deflated.
@@ -111,7 +122,12 @@ fn deflated() -> FileBuilder {
 
 pub fn hdf5() -> Vec<Vec<u8>> {
     let made = deflated().finish().unwrap();
-    fixtures(&["rsa/rdm.h5", "rsa/groups.h5", "rsa/stack73.mat"]).into_iter().chain([made]).collect()
+    fixtures(&["rsa/rdm.h5", "rsa/groups.h5", "matlab/half.h5", "matlab/rdms-73.mat"]).into_iter().chain([made]).collect()
+}
+
+pub fn mat73() -> Vec<Vec<u8>> {
+    let names = ["rdms", "one", "cells", "meadows", "meadows-cells", "endless"].map(|name| format!("matlab/{name}-73.mat"));
+    fixtures(&names.each_ref().map(String::as_str)).into_iter().chain([fixture("rsa/stack73.mat")]).collect()
 }
 
 pub fn stacks() -> Vec<Vec<u8>> {

@@ -90,6 +90,33 @@ pub(crate) fn split(path: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
+/// The file, or those that the glob matches, in the order of their names; `GLOB:NAME` is the array of that name in each.
+pub(crate) fn matching(file: &str) -> Result<Vec<PathBuf>> {
+    if !file.contains(['*', '?', '[']) || split(Path::new(file)).0.exists() {
+        return Ok(vec![file.into()]);
+    }
+    let found = |pattern: &str| -> Result<Vec<PathBuf>> {
+        Ok(glob::glob(pattern).with_context(|| format!("`{file}` is no glob"))?.collect::<Result<_, _>>()?)
+    };
+    let mut files = found(file)?;
+    if let Some((pattern, name)) = file.rsplit_once(':').filter(|_| files.is_empty()) {
+        files = found(pattern)?.iter().map(|file| format!("{}:{name}", file.display()).into()).collect();
+    }
+    if files.is_empty() {
+        return Err(advise(
+            format!("no file matches `{file}`"),
+            "put globs in quotes; relative paths begin at the current folder",
+        ));
+    }
+    Ok(files)
+}
+
+/// What a list of files and globs means.
+pub(crate) fn all_matching(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let of = |file: &PathBuf| file.to_str().map_or_else(|| Ok(vec![file.clone()]), matching);
+    Ok(files.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
+}
+
 /// The one of `names` that is wanted, or the only one.
 fn choose<'a>(path: &Path, names: &'a [String], wanted: Option<&str>) -> Result<&'a str> {
     match (wanted, names) {

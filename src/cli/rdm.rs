@@ -32,7 +32,7 @@ pub enum RdmCommand {
     },
     /// Average the RDMs of subjects
     Average {
-        /// RDMs, aligned by their IDs; a file may hold one of each subject
+        /// RDMs, or globs in quotes, aligned by their IDs; a file may hold one of each subject
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// In which units they are averaged
@@ -55,7 +55,7 @@ pub enum RdmCommand {
     /// Make the RDM of categories: 0 within, 1 between
     Categories {
         /// A table of stimulus ID and category, or one category a line. The first line is a header if it begins with nothing
-        /// or a word like stimulus, image, id, name or file (of one column: category, label or class)
+        /// or a word like stimulus, image, id, uniqueID, name or file, or its last cell is category, label or class
         labels: PathBuf,
         /// The file to write
         #[arg(long, value_name = "FILE")]

@@ -23,7 +23,7 @@ impl Categories {
     pub(crate) fn read(path: &Path) -> Result<Categories> {
         let mut lines = label_lines(path)?;
         let width = lines.first().map_or(0, Vec::len);
-        let header = lines.first().is_some_and(|line| is_header(line)).then(|| lines.remove(0).join(","));
+        let header = is_header(&lines).then(|| lines.remove(0).join(","));
         if lines.len() < 4 || !(1..=2).contains(&width) {
             return Err(advise(
                 format!("`{}` has {} lines of {width} columns", path.display(), lines.len()),
@@ -75,11 +75,35 @@ fn label_lines(path: &Path) -> Result<Vec<Vec<String>>> {
     reader.records().map(|record| Ok(cells(record.with_context(problem)?))).collect()
 }
 
-/// Whether a line of labels names its columns: its first cell is empty or one of the words that tables begin with.
-fn is_header(line: &[String]) -> bool {
-    const OF_STIMULI: &str = "stimulus stimuli stim image images picture pictures id ids name file filename path image_path item object \
+/// Whether the first line names the columns: its first cell is empty or made of words that tables begin with (`uniqueID`,
+/// `image_name`), or its last one is a word for categories that no other line has.
+fn is_header(lines: &[Vec<String>]) -> bool {
+    const OF_STIMULI: &str = "stimulus stimuli stim image images img picture pictures id ids name names file filename path item object \
                               concept word condition";
+    const BESIDE: [&str; 3] = ["unique", "number", "index"];
     const OF_CATEGORIES: &str = "category categories label labels class";
-    let mut words = if line.len() > 1 { OF_STIMULI } else { OF_CATEGORIES }.split(' ');
-    line.first().is_some_and(|cell| cell.trim().is_empty() || words.any(|word| word == cell.trim().to_lowercase()))
+    let Some((line, others)) = lines.split_first() else { return false };
+    let is_made_of = |cell: &str, known: &str| {
+        let mut words = words_of(cell);
+        words.retain(|word| !BESIDE.contains(&word.as_str()));
+        !words.is_empty() && words.iter().all(|word| known.split(' ').any(|known| known == word))
+    };
+    let (Some(first), Some(last)) = (line.first(), line.last()) else { return false };
+    let is_alone = others.iter().all(|other| other.last() != Some(last));
+    first.is_empty() || line.len() > 1 && is_made_of(first, OF_STIMULI) || is_made_of(last, OF_CATEGORIES) && is_alone
+}
+
+/// The words of a name in lower case, which begin with capitals or after other signs; an abbreviation is one.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_small = false;
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || letter.is_uppercase() && was_small {
+            words.push(String::new());
+        }
+        words.last_mut().expect("there is one").extend(letter.to_lowercase().filter(|letter| letter.is_alphanumeric()));
+        was_small = letter.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }

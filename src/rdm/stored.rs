@@ -9,8 +9,9 @@ use anyhow::Result;
 use ndarray::{Array, ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
 
-/// Writes the mean RDM of all subjects in all files.
+/// Writes the mean RDM of all subjects in all files, which may be globs.
 pub fn average(files: &[PathBuf], pool: Pooling, out: &Path, observer: &dyn Observer) -> Result<()> {
+    let files = &arrays::all_matching(files)?[..];
     outputs::check_rdm(out, files.iter().flat_map(|file| outputs::read_of(file)))?;
     let (rdms, assumed) = of_all_subjects(files, observer)?;
     let order = if assumed && files.len() > 1 { ", taken to be in the same order" } else { "" };

@@ -2,9 +2,8 @@
 
 use super::request::Request;
 use crate::arrays;
-use crate::error::advise;
 use crate::rdm::Rdms;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// A target that was read.
@@ -42,7 +41,7 @@ impl Named {
         if exists(files) {
             return Ok(Named { name, kind, files: vec![files.into()] });
         }
-        let found: Vec<Vec<PathBuf>> = files.split(',').map(matching).collect::<Result<_>>()?;
+        let found: Vec<Vec<PathBuf>> = files.split(',').map(arrays::matching).collect::<Result<_>>()?;
         Ok(Named { name, kind, files: found.concat() })
     }
 
@@ -65,21 +64,6 @@ pub(super) fn stem(path: &Path) -> String {
     let endings = [".npy", ".npz", ".csv", ".tsv", ".mat", ".hdf5", ".h5"];
     let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     name.strip_suffix(".rdm").unwrap_or(name).to_owned()
-}
-
-/// The file, or those that the glob matches, in the order of their names.
-fn matching(file: &str) -> Result<Vec<PathBuf>> {
-    if !file.contains(['*', '?', '[']) {
-        return Ok(vec![file.into()]);
-    }
-    let files: Vec<PathBuf> = glob::glob(file).with_context(|| format!("`{file}` is no glob"))?.collect::<Result<_, _>>()?;
-    if files.is_empty() {
-        return Err(advise(
-            format!("no file matches `{file}`"),
-            "put globs in quotes; relative paths begin at the current folder",
-        ));
-    }
-    Ok(files)
 }
 
 /// The short names, or the paths where two would have the same name.

@@ -31,14 +31,14 @@ fn what_lies_beside_a_matrix_in_a_matlab_file_is_in_nobodys_way() {
     hint: name the one you mean: mixed.mat:rdm
     ");
     assert_output!(lab.fail("rdm convert mixed.mat:names x.npy"), @"
-    error: `names` in `mixed.mat` is a cell array, structure or object, not an array of real numbers
+    error: `names` in `mixed.mat` is a cell array, not an array of real numbers
 
-    hint: save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell
+    hint: save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of what an object holds
     ");
     assert_output!(lab.fail("rdm convert mixed.mat:sparse x.npy"), @"
     error: `sparse` in `mixed.mat` is a sparse matrix, not an array of real numbers
 
-    hint: save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of a field or cell
+    hint: save an array of numbers: `full(rdm)` of a sparse matrix, a variable of its own of what an object holds
     ");
     assert_output!(lab.fail("rdm convert level4.mat x.npy"), @"
     error: cannot read `level4.mat`: it is of MATLAB's old level 4
@@ -203,5 +203,68 @@ fn the_header_of_a_table_of_categories_is_no_stimulus() {
     error: all stimuli are in one category, `x`, so no two of them differ
 
     hint: give the category of each stimulus, of which there must be two or more
+    ");
+}
+
+#[test]
+fn a_header_is_found_by_either_of_its_words() {
+    let lab = Lab::new();
+    let rows = "a.jpg,animal\nb.jpg,tool\nc.jpg,animal\nd.jpg,tool\n";
+    for (header, is_one) in
+        [("uniqueID,group", true), ("image_name,kind", true), ("photo,category", true), ("photo,animal", false)]
+    {
+        fs::write(lab.path("table.csv"), format!("{header}\n{rows}")).unwrap();
+        let said = lab.succeed("rdm categories table.csv --out x.npy").to_string();
+        assert_eq!(said.contains(&format!("took the first line for a header: `{header}`")), is_one, "{said}");
+    }
+}
+
+#[test]
+fn a_pickle_is_called_one() {
+    let lab = Lab::new();
+    fs::write(lab.path("rdm.pkl"), b"\x80\x04\x95\x0b\0\0\0\0\0\0\0]\x94(K\x01K\x02e.").unwrap();
+    for command in ["rdm check rdm.pkl", "rdm rdm.pkl"] {
+        assert_output!(lab.fail(command), @"
+        error: `rdm.pkl` is a Python pickle, which may hold anything, and not an .npy file
+
+        hint: save the array in Python: `np.save('rdm.npy', pickle.load(open('rdm.pkl', 'rb')))`
+        ");
+    }
+}
+
+#[test]
+fn pairs_in_a_column_are_one_rdm() {
+    let lab = Lab::new();
+    let pairs = ndarray::Array1::from_shape_fn(10, |pair| (pair * 7 % 11) as f64);
+    npy::write(&lab.path("row.npy"), &pairs.clone().into_dyn()).unwrap();
+    npy::write(&lab.path("column.npy"), &pairs.insert_axis(ndarray::Axis(1)).into_dyn()).unwrap();
+    for name in ["row", "column"] {
+        lab.succeed(&format!("rdm convert {name}.npy {name}.square.npy"));
+    }
+    assert_eq!(lab.bytes("row.square.npy"), lab.bytes("column.square.npy"));
+}
+
+#[test]
+fn quoted_globs_stand_for_files() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("subjects")).unwrap();
+    for subject in 0..3 {
+        let rows = Array2::from_shape_fn((5, 4), |(i, j)| ((subject + 2) * i * i + i * j + j * j * subject) as f64);
+        npy::write(&lab.path(&format!("subjects/{subject}.npy")), &rows.into_dyn()).unwrap();
+    }
+    lab.succeed("rdm subjects/0.npy subjects/1.npy subjects/2.npy --metric euclidean --out named.npy");
+    lab.succeed("rdm subjects/*.npy --metric euclidean --out matched.npy");
+    assert_eq!(lab.bytes("matched.npy"), lab.bytes("named.npy"));
+    fs::create_dir(lab.path("rdms")).unwrap();
+    for subject in 0..3 {
+        lab.succeed(&format!("rdm subjects/{subject}.npy --metric euclidean --out rdms/{subject}.npy"));
+    }
+    lab.succeed("rdm average rdms/0.npy rdms/1.npy rdms/2.npy --out named.npy");
+    lab.succeed("rdm average rdms/?.npy --out matched.npy");
+    assert_eq!(lab.bytes("matched.npy"), lab.bytes("named.npy"));
+    assert_output!(lab.fail("rdm none/*.npy --out x.npy"), @"
+    error: no file matches `none/*.npy`
+
+    hint: put globs in quotes; relative paths begin at the current folder
     ");
 }

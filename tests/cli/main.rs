@@ -17,6 +17,7 @@ mod images;
 mod inference;
 mod join;
 mod lab;
+mod matlab;
 mod models;
 mod names;
 mod outputs;

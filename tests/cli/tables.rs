@@ -132,3 +132,18 @@ fn a_mean_of_nothing_is_refused() {
     let said = lab.succeed("rdm average one.csv flat.csv --out x.npy").to_string();
     assert!(said.contains("4 of 6 pairs are missing in some RDM and in the mean"), "{said}");
 }
+
+/// `np.savetxt(…, header="a b c")` has its mark in a cell of its own where cells have spaces between them.
+#[test]
+fn the_mark_of_a_comment_belongs_to_no_name() {
+    let square = "0,1,2,3\n1,0,4,5\n2,4,0,6\n3,5,6,0\n";
+    let lab = lab(&[
+        ("commas.csv", format!("# x,y,z,w\n{square}")),
+        ("spaces.txt", format!("# x y z w\n{}", square.replace(',', " "))),
+        ("quotes.txt", format!("\"x\" \"y\" \"z\" \"w\"\n{}", square.replace(',', " "))),
+    ]);
+    for file in ["commas.csv", "spaces.txt", "quotes.txt"] {
+        lab.succeed(&format!("rdm convert {file} x.npy"));
+        assert_eq!(fs::read_to_string(lab.path("x.ids.txt")).unwrap(), "x\ny\nz\nw\n", "{file}");
+    }
+}

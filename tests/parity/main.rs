@@ -7,6 +7,7 @@ mod checkpoints;
 mod cka;
 mod exported;
 mod golden;
+mod matlab;
 mod names;
 mod nifti;
 mod order;

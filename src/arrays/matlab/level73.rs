@@ -85,8 +85,9 @@ impl Looks {
         match dtype {
             _ if attributes.contains_key("MATLAB_empty") => Ok(Value::Other("empty")),
             _ if attributes.contains_key("MATLAB_object_decode") => Ok(Value::Other("an object")),
-            DType::ObjectReference if count > MOST_CELLS => Ok(Value::Other("a cell array of very many cells")),
+            DType::ObjectReference if count > MOST_CELLS.min(self.left) => Ok(Value::Other("a cell array of very many cells")),
             DType::ObjectReference => {
+                self.left -= count;
                 let cells = dataset.dereference()?.into_iter().map(|object| self.of_object(object, depth + 1)).collect();
                 Ok(Value::Cells { sizes, cells })
             }

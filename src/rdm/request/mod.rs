@@ -5,6 +5,7 @@ mod features;
 mod triplets;
 
 use super::{Metric, NoiseModel, OnConstant, Shape};
+use crate::arrays;
 use crate::error::advise;
 use crate::images::AverageBy;
 use crate::observer::Observer;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5; further axes are flattened. FILE:NAME is one
-    /// array of a file that holds several. Several files, one of each subject, make one file of RDMs, [subjects, N, N]; they
+    /// array of a file that holds several. Several files, or a glob in quotes, one of each subject, make one file of RDMs, [subjects, N, N]; they
     /// are aligned by their IDs, or taken to be in the same order
     pub features: Vec<PathBuf>,
 
@@ -106,6 +107,17 @@ impl Request {
         if self.condensed { Shape::Condensed } else { Shape::Square }
     }
 
+    /// With the files that globs match in their place.
+    fn with_files(&self) -> Result<Request> {
+        let mut request = self.clone();
+        let lists = [&mut request.features, &mut request.nifti, &mut request.mask, &mut request.ids];
+        let of_rows = [&mut request.conditions, &mut request.partitions, &mut request.residuals];
+        for list in lists.into_iter().chain(of_rows) {
+            *list = arrays::all_matching(list)?;
+        }
+        Ok(request)
+    }
+
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
         let given =
@@ -144,9 +156,10 @@ impl Request {
 /// Checks everything, then computes and writes an RDM, or one of each subject, and says where.
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
+    let request = request.with_files()?;
     match &request.from_triplets {
-        Some(path) => triplets::run(path, request, observer),
-        None => compute::run(request, observer),
+        Some(path) => triplets::run(path, &request, observer),
+        None => compute::run(&request, observer),
     }
 }
 
