@@ -92,8 +92,9 @@ fn cannot_open(path: &Path, error: std::io::Error) -> anyhow::Error {
 fn not_npy(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
     let mut start = [0; 2];
     plain_file::open(path).and_then(|mut file| file.read_exact(&mut start)).ok();
+    let is_called_one = path.extension().is_some_and(|ending| ending == "pkl" || ending == "pickle");
     // A mark, and the version of the protocol.
-    if let [0x80, 2..=5] = start {
+    if is_called_one || matches!(start, [0x80, 2..=5]) {
         return advise(
             format!("`{}` is a Python pickle, which may hold anything, and not an .npy file", path.display()),
             "save the array in Python: `np.save('rdm.npy', pickle.load(open('rdm.pkl', 'rb')))`",

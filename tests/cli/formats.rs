@@ -223,6 +223,8 @@ fn a_header_is_found_by_either_of_its_words() {
 fn a_pickle_is_called_one() {
     let lab = Lab::new();
     fs::write(lab.path("rdm.pkl"), b"\x80\x04\x95\x0b\0\0\0\0\0\0\0]\x94(K\x01K\x02e.").unwrap();
+    fs::copy(lab.path("rdm.pkl"), lab.path("pickled.npy")).unwrap();
+    assert!(lab.fail("rdm check pickled.npy").contains("`pickled.npy` is a Python pickle"));
     for command in ["rdm check rdm.pkl", "rdm rdm.pkl"] {
         assert_output!(lab.fail(command), @"
         error: `rdm.pkl` is a Python pickle, which may hold anything, and not an .npy file

@@ -139,10 +139,11 @@ fn the_mark_of_a_comment_belongs_to_no_name() {
     let square = "0,1,2,3\n1,0,4,5\n2,4,0,6\n3,5,6,0\n";
     let lab = lab(&[
         ("commas.csv", format!("# x,y,z,w\n{square}")),
+        ("mixed.txt", format!("# x,y,z,w\n{}", square.replace(',', " "))),
         ("spaces.txt", format!("# x y z w\n{}", square.replace(',', " "))),
         ("quotes.txt", format!("\"x\" \"y\" \"z\" \"w\"\n{}", square.replace(',', " "))),
     ]);
-    for file in ["commas.csv", "spaces.txt", "quotes.txt"] {
+    for file in ["commas.csv", "mixed.txt", "spaces.txt", "quotes.txt"] {
         lab.succeed(&format!("rdm convert {file} x.npy"));
         assert_eq!(fs::read_to_string(lab.path("x.ids.txt")).unwrap(), "x\ny\nz\nw\n", "{file}");
     }

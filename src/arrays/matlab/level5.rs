@@ -132,8 +132,9 @@ fn matrix((kind, bytes): (u32, &[u8]), big: bool, depth: usize) -> Result<Option
     let name = String::from_utf8_lossy(parts.next()?.1).into_owned();
     let value = match class {
         1 | 2 if depth == DEEPEST => Value::Other("cells in cells without end"),
-        1 => cells(parts, sizes, depth)?,
-        2 => structures(parts, sizes, depth)?,
+        // Beside what is wanted nothing in them is in the way.
+        1 => cells(parts, sizes, depth).unwrap_or(Value::UNREAD),
+        2 => structures(parts, sizes, depth).unwrap_or(Value::UNREAD),
         4 => text(parts.next()?, &sizes, big)?,
         5 => Value::Other("a sparse matrix"),
         6.. if is_complex => Value::Other("complex numbers"),

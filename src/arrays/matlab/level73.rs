@@ -34,11 +34,11 @@ impl Looks {
         let mut members = Vec::new();
         for name in group.datasets()? {
             let value = group.dataset(&name).ok().and_then(|dataset| self.of_dataset(dataset, depth).ok());
-            members.push((name, value.unwrap_or(UNREAD)));
+            members.push((name, value.unwrap_or(Value::UNREAD)));
         }
         for name in group.groups()?.into_iter().filter(|name| !name.starts_with('#')) {
             let value = group.group(&name).ok().and_then(|group| self.of_group(&group, depth).ok());
-            members.push((name, value.unwrap_or(UNREAD)));
+            members.push((name, value.unwrap_or(Value::UNREAD)));
         }
         Ok(members)
     }
@@ -46,7 +46,7 @@ impl Looks {
     /// A structure, or an array of such: then each field is of references, which are no cells.
     fn of_group(&mut self, group: &Group, depth: usize) -> Result<Value> {
         if self.is_enough(depth) {
-            return Ok(UNREAD);
+            return Ok(Value::UNREAD);
         }
         if group.attrs()?.contains_key("MATLAB_sparse") {
             return Ok(Value::Other("a sparse matrix"));
@@ -64,9 +64,9 @@ impl Looks {
         }
         let (mut sizes, mut fields) = (Vec::new(), Vec::new());
         for (name, value) in members {
-            let Value::Cells { sizes: own, cells } = value else { return Ok(UNREAD) };
+            let Value::Cells { sizes: own, cells } = value else { return Ok(Value::UNREAD) };
             if !fields.is_empty() && own != sizes {
-                return Ok(UNREAD);
+                return Ok(Value::UNREAD);
             }
             sizes = own;
             fields.push((name, cells));
@@ -76,7 +76,7 @@ impl Looks {
 
     fn of_dataset(&mut self, dataset: Dataset, depth: usize) -> Result<Value> {
         if self.is_enough(depth) {
-            return Ok(UNREAD);
+            return Ok(Value::UNREAD);
         }
         // HDF5 names the axes in the other order.
         let sizes: Vec<usize> = dataset.shape()?.into_iter().rev().map(|size| size as usize).collect();
@@ -97,7 +97,7 @@ impl Looks {
             }
             _ if is_called(&attributes, "char") => Ok(Value::Other("text")),
             DType::Compound(_) => Ok(Value::Other("complex numbers")),
-            dtype if hdf5::is_other(&dtype) => Ok(UNREAD),
+            dtype if hdf5::is_other(&dtype) => Ok(Value::UNREAD),
             _ => Ok(Value::Numbers { sizes, read: Rc::new(move || hdf5::numbers(&dataset, "an array in it")) }),
         }
     }
@@ -106,9 +106,9 @@ impl Looks {
         let value = match object {
             Object::Group(group) => self.of_group(&group, depth),
             Object::Dataset(dataset) => self.of_dataset(*dataset, depth),
-            _ => Ok(UNREAD),
+            _ => Ok(Value::UNREAD),
         };
-        value.unwrap_or(UNREAD)
+        value.unwrap_or(Value::UNREAD)
     }
 
     fn is_enough(&mut self, depth: usize) -> bool {
@@ -116,8 +116,6 @@ impl Looks {
         self.left == 0 || depth > DEEPEST
     }
 }
-
-const UNREAD: Value = Value::Other("stored in a way that is not read");
 
 fn is_of_references(dataset: &Dataset) -> bool {
     matches!(dataset.dtype(), Ok(DType::ObjectReference))

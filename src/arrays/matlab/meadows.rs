@@ -20,20 +20,26 @@ fn suffix(name: &str) -> Option<&str> {
     name.strip_prefix(PAIRS).filter(|suffix| suffix.is_empty() || suffix.starts_with('_'))
 }
 
-/// The names of the stimuli of the pairs `name`.
-pub(super) fn stimuli(variables: &[Variable], name: &str) -> Option<Vec<String>> {
+/// The names of the stimuli of the pairs `name`, if the file has them.
+pub(super) fn stimuli(variables: &[Variable], name: &str, path: &Path) -> Result<Option<Vec<String>>> {
+    let Some(stimuli) = suffix(name).map(|suffix| format!("{STIMULI}{suffix}")) else { return Ok(None) };
+    let Some(value) = find(variables, &stimuli) else { return Ok(None) };
     let text = |value: &Value| match value {
-        Value::Text(rows) => match &rows[..] {
-            [only] => Some(only.clone()),
-            _ => None,
-        },
+        Value::Text(rows) if rows.len() == 1 => Some(rows[0].clone()),
         _ => None,
     };
-    match find(variables, &format!("{STIMULI}{}", suffix(name)?))? {
-        Value::Text(rows) => Some(rows),
+    let names = match &value {
+        Value::Text(rows) => Some(rows.clone()),
         Value::Cells { cells, .. } => cells.iter().map(text).collect(),
         _ => None,
-    }
+    };
+    let no_names = || {
+        advise(
+            format!("`{stimuli}` in `{}` does not hold a name of each stimulus", path.display()),
+            format!("save it as a cell array of texts: `{stimuli} = cellstr({stimuli})`"),
+        )
+    };
+    names.ok_or_else(no_names).map(Some)
 }
 
 /// The pairs of all participants, if the file is one of Meadows'.
@@ -41,8 +47,9 @@ pub(super) fn participants(variables: &[Variable], path: &Path) -> Result<Option
     let of_pairs = variables.iter().filter(|(name, value)| are_pairs(name) && value.array().is_some());
     let (names, cells): (Vec<&String>, Vec<Value>) = of_pairs.map(|(name, value)| (name, value.clone())).unzip();
     let Some(first) = names.first() else { return Ok(None) };
-    let ids = stimuli(variables, first);
-    if let Some(other) = names.iter().find(|name| stimuli(variables, name) != ids) {
+    let ids_of = |name: &&String| stimuli(variables, name, path);
+    let of_all: Vec<Option<Vec<String>>> = names.iter().map(ids_of).collect::<Result<_>>()?;
+    if let Some((other, _)) = names.iter().zip(&of_all).find(|(_, ids)| **ids != of_all[0]) {
         let path = path.display();
         return Err(advise(
             format!("the stimuli of `{other}` in `{path}` are not those of `{first}` in the same order"),
@@ -51,5 +58,5 @@ pub(super) fn participants(variables: &[Variable], path: &Path) -> Result<Option
     }
     let value = Value::Cells { sizes: vec![1, cells.len()], cells };
     let values = value.stacked(&|| format!("the `{PAIRS}` in `{}`", path.display()))?;
-    Ok(Some(Labelled { values, ids, are_rdms: true }))
+    Ok(Some(Labelled { values, ids: of_all.into_iter().next().flatten(), are_rdms: true }))
 }

@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     };
     let value = find(&variables, name).ok_or_else(|| no_such(path, &names, name))?;
     let array = value.array().ok_or_else(|| not_numbers(path, name, &value))?;
-    let ids = meadows::stimuli(&variables, name);
+    let ids = meadows::stimuli(&variables, name, path)?;
     let are_rdms = !matches!(value, Value::Numbers { .. }) || meadows::are_pairs(name);
     Ok(Labelled { values: array.stacked(&|| format!("`{name}` in `{}`", path.display()))?, ids, are_rdms })
 }

@@ -41,6 +41,8 @@ pub(super) enum Value {
 const RDM: &str = "rdm";
 
 impl Value {
+    pub(super) const UNREAD: Value = Value::Other("stored in a way that is not read");
+
     /// The text of `letters`, column by column.
     pub(super) fn text(letters: &[char], sizes: &[usize]) -> Value {
         let row = |letters: &mut dyn Iterator<Item = &char>| letters.collect::<String>().trim_end().to_owned();
@@ -49,12 +51,13 @@ impl Value {
             [rows, columns] if columns > 0 && rows.checked_mul(columns) == Some(letters.len()) => {
                 Value::Text((0..rows).map(|first| row(&mut letters[first..].iter().step_by(rows))).collect())
             }
-            _ => Value::Other("text of several axes"),
+            _ => Value::Other("text of no or several axes"),
         }
     }
 
     pub(super) fn what(&self) -> &'static str {
         match self {
+            Value::Numbers { .. } if self.count() == 0 => "empty",
             Value::Numbers { .. } => "a single number",
             Value::Text(_) => "text",
             Value::Cells { .. } => "a cell array",
