@@ -76,7 +76,12 @@ fn what_in_a_structure_is_meant_is_not_guessed() {
 
 #[test]
 fn the_stimuli_of_meadows_are_those_of_its_pairs() {
-    let lab = lab(&["meadows-few.mat", "meadows-order.mat"]);
+    let lab = lab(&["meadows-few.mat", "meadows-order.mat", "meadows-numbers.mat"]);
+    assert_output!(lab.fail("rdm check meadows-numbers.mat"), @"
+    error: `stimuli` in `meadows-numbers.mat` does not hold a name of each stimulus
+
+    hint: save it as a cell array of texts: `stimuli = cellstr(string(stimuli))`
+    ");
     assert_output!(lab.fail("rdm check meadows-few.mat"), @"
     error: `meadows-few.mat` names 4 stimuli, but its RDMs are of 5
 
@@ -97,9 +102,45 @@ fn the_stimuli_of_meadows_are_those_of_its_pairs() {
     assert_eq!(mean[[0, 1]], (one[[0, 1]] + other[[4, 3]]) / 2.0);
 }
 
+/// An element of level 5: a kind, a size, and bytes up to a multiple of eight.
+fn element(kind: u32, bytes: &[u8]) -> Vec<u8> {
+    let padding = vec![0; bytes.len().wrapping_neg() % 8];
+    [&kind.to_le_bytes()[..], &(bytes.len() as u32).to_le_bytes(), bytes, &padding].concat()
+}
+
+/// A variable, cell or field of a class and sizes.
+fn matrix(name: &str, class: u32, sizes: [u32; 2], content: &[u8]) -> Vec<u8> {
+    let words = |words: [u32; 2]| words.map(u32::to_le_bytes).concat();
+    let parts = [element(6, &words([class, 0])), element(5, &words(sizes)), element(1, name.as_bytes()), content.to_vec()];
+    element(14, &parts.concat())
+}
+
 #[test]
-fn a_cell_that_lies_in_itself_has_an_end() {
-    let lab = lab(&["endless-73.mat"]);
+fn what_promises_cells_or_structures_without_end_is_not_looked_at() {
+    const CELL: u32 = 1;
+    const STRUCTURE: u32 = 2;
+    let lab = lab(&["plain.mat", "endless-73.mat"]);
+    let nested = (0..10_000).fold(Vec::new(), |inner, _| matrix("", CELL, [1, 1], &inner));
+    let of_none = [element(5, &4u32.to_le_bytes()), element(1, b"")].concat();
+    let variables = [
+        matrix("deep", CELL, [1, 1], &nested),
+        matrix("many", CELL, [u32::MAX, u32::MAX], b""),
+        matrix("short", CELL, [1, 90_000], b""),
+        matrix("structures", STRUCTURE, [u32::MAX, 7], &of_none),
+    ];
+    let whole = lab.bytes("plain.mat");
+    fs::write(lab.path("plain.mat"), [&whole[..], &variables.concat()].concat()).unwrap();
+    lab.succeed("rdm check plain.mat");
+    for (name, what) in [
+        ("deep", "a cell array"),
+        ("many", "a cell array of very many cells"),
+        ("short", "stored in a way that is not read"),
+        ("structures", "an array of very many structures"),
+    ] {
+        let said = lab.fail(&format!("rdm check plain.mat:{name}"));
+        assert!(said.contains(&format!("`{name}` in `plain.mat` is {what}, not an array of real numbers")), "{said}");
+    }
+    // A cell that lies in itself.
     assert_output!(lab.fail("rdm check endless-73.mat"), @"
     error: `endless-73.mat` holds no array of numbers
 

@@ -36,7 +36,7 @@ pub(super) fn stimuli(variables: &[Variable], name: &str, path: &Path) -> Result
     let no_names = || {
         advise(
             format!("`{stimuli}` in `{}` does not hold a name of each stimulus", path.display()),
-            format!("save it as a cell array of texts: `{stimuli} = cellstr({stimuli})`"),
+            format!("save it as a cell array of texts: `{stimuli} = cellstr(string({stimuli}))`"),
         )
     };
     names.ok_or_else(no_names).map(Some)
