@@ -5,6 +5,7 @@
 mod activations;
 mod checkpoints;
 mod cka;
+mod differential;
 mod exported;
 mod golden;
 mod matlab;
