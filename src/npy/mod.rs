@@ -144,27 +144,26 @@ impl ToF64 for F16 {
 #[repr(transparent)]
 struct F16(u16);
 
-const F16_DESCRIPTOR: &str = "<f2";
-
-fn is_f16(descriptor: &Value) -> bool {
-    descriptor.as_string().is_some_and(|descriptor| descriptor == F16_DESCRIPTOR)
+/// Of whole numbers of the same size and order of bytes.
+fn bits_of_f16(descriptor: &Value) -> Option<Value> {
+    match descriptor.as_string().map(String::as_str) {
+        Some("<f2") => Some(Value::String("<u2".into())),
+        Some(">f2") => Some(Value::String(">u2".into())),
+        _ => None,
+    }
 }
 
 impl ReadableElement for F16 {
     fn read_to_end_exact_vec<R: Read>(reader: R, descriptor: &Value, len: usize) -> Result<Vec<Self>, ReadDataError> {
-        if !is_f16(descriptor) {
-            return Err(ReadDataError::WrongDescriptor(descriptor.clone()));
-        }
-        let bits = u16::read_to_end_exact_vec(reader, &Value::String("<u2".into()), len)?;
+        let bits = bits_of_f16(descriptor).ok_or_else(|| ReadDataError::WrongDescriptor(descriptor.clone()))?;
+        let bits = u16::read_to_end_exact_vec(reader, &bits, len)?;
         Ok(bits.into_iter().map(F16).collect())
     }
 }
 
 impl ViewElement for F16 {
     fn bytes_as_slice<'a>(bytes: &'a [u8], descriptor: &Value, len: usize) -> Result<&'a [Self], ViewDataError> {
-        if !is_f16(descriptor) {
-            return Err(ViewDataError::WrongDescriptor(descriptor.clone()));
-        }
-        Ok(bytemuck::cast_slice(u16::bytes_as_slice(bytes, &Value::String("<u2".into()), len)?))
+        let bits = bits_of_f16(descriptor).ok_or_else(|| ViewDataError::WrongDescriptor(descriptor.clone()))?;
+        Ok(bytemuck::cast_slice(u16::bytes_as_slice(bytes, &bits, len)?))
     }
 }

@@ -119,11 +119,18 @@ pub(super) fn is_constant(values: &[f64], mean: f64, norm: f64) -> bool {
     values.iter().all(|&value| value == values[0]) || norm < NEARLY_CONSTANT * mean.abs()
 }
 
-/// These values divided by the largest, so that squares neither overflow nor vanish.
+/// The largest power of two that is no more than `size`; the size itself if it is 0 or subnormal. Dividing by it rounds nothing.
+pub(crate) fn power_of_two(size: f64) -> f64 {
+    let power = f64::from_bits(size.to_bits() & f64::INFINITY.to_bits());
+    if power > 0.0 { power } else { size }
+}
+
+/// These values divided by the power of two of the largest, so that squares neither overflow nor vanish.
 pub(crate) fn in_units_of_largest(mut values: Vec<f64>) -> Vec<f64> {
     let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     if largest > 0.0 {
-        values.iter_mut().for_each(|value| *value /= largest);
+        let unit = power_of_two(largest);
+        values.iter_mut().for_each(|value| *value /= unit);
     }
     values
 }

@@ -49,7 +49,7 @@ pub use tiles::Shape;
 pub(crate) use align::{Rows, align, align_files, aligned};
 pub(crate) use average::average;
 pub(crate) use categories::Categories;
-pub(crate) use check::{in_units_of_largest, missing, negative, varies};
+pub(crate) use check::{in_units_of_largest, missing, negative, power_of_two, varies};
 pub(crate) use errors::Uninformative;
 pub(crate) use renamed::renamed;
 

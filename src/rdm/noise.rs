@@ -130,10 +130,11 @@ fn centred(residuals: &Matrix) -> Result<Tensor> {
     less_mean(&values, residuals.rows, residuals.columns)
 }
 
-/// `values` as a tensor `[rows, columns]`, each column less its mean.
+/// `values` as a tensor `[rows, columns]`, each column less its mean, in two passes.
 pub(crate) fn less_mean(values: &[f64], rows: usize, columns: usize) -> Result<Tensor> {
     let x = Tensor::f_from_slice(values)?.f_view([rows as i64, columns as i64])?;
-    Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?)
+    let less_mean = |x: &Tensor| -> Result<Tensor> { Ok(x.f_sub(&x.f_mean_dim(0, true, Kind::Double)?)?) };
+    less_mean(&less_mean(&x)?)
 }
 
 fn covariance(x: &Tensor, freedom: usize) -> Result<Tensor> {
@@ -153,20 +154,21 @@ fn deviation(x: &Tensor, freedom: usize) -> Result<Vec<f64>> {
 }
 
 /// `(b²/d²) m I + (1 − b²/d²) S`, with S = XᵀX / T, m its mean variance, d² = ‖S − m I‖², and b² the mean squared
-/// uncertainty of S's entries; then times T / freedom.
+/// uncertainty of S's entries; then times T / freedom. Of residuals in units of √m, so that fourth powers neither overflow nor
+/// vanish.
 fn shrunk(x: &Tensor, freedom: usize) -> Result<Tensor> {
     let [t, p] = [x.size()[0] as f64, x.size()[1] as f64];
-    let s = covariance(x, x.size()[0] as usize)?;
-    let identity = Tensor::f_eye(p as i64, (Kind::Double, tch::Device::Cpu))?;
-    let m = s.f_trace()?.double_value(&[]) / p;
-    let target = identity.f_mul_scalar(m)?;
     let sum_of_squares = |tensor: &Tensor| -> Result<f64> { Ok(tensor.f_square()?.f_sum(Kind::Double)?.double_value(&[])) };
+    let m = sum_of_squares(x)? / t / p;
+    let x = x.f_div_scalar(if m > 0.0 { m.sqrt() } else { 1.0 })?;
+    let s = covariance(&x, x.size()[0] as usize)?;
+    let target = Tensor::f_eye(p as i64, (Kind::Double, tch::Device::Cpu))?;
     let d2 = sum_of_squares(&s.f_sub(&target)?)?;
     let lengths = x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?;
     let b2 = ((sum_of_squares(&lengths)? / t - sum_of_squares(&s)?) / t).min(d2);
     let share = if d2 > 0.0 { b2 / d2 } else { 1.0 };
     let shrunk = target.f_mul_scalar(share)?.f_add(&s.f_mul_scalar(1.0 - share)?)?;
-    Ok(shrunk.f_mul_scalar(t / freedom as f64)?)
+    Ok(shrunk.f_mul_scalar(m * t / freedom as f64)?)
 }
 
 fn factor(covariance: &Tensor) -> Result<Tensor> {

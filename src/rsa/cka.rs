@@ -10,7 +10,7 @@ use crate::numbers::count;
 use crate::observer::Observer;
 use crate::rdm::errors::not_finite;
 use crate::rdm::noise::less_mean;
-use crate::rdm::{Alignment, Rows, align, ids, outputs};
+use crate::rdm::{Alignment, Rows, align, ids, outputs, power_of_two};
 use crate::run::{is_run, read_record};
 use anyhow::{Context, Result};
 use ndarray::Array2;
@@ -186,16 +186,16 @@ impl Kernel {
     /// Of these `rows` of `features`, which messages call by `name`. Values that are not finite are an error, and so are
     /// rows that are all the same.
     fn new(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<Kernel> {
-        check(features, rows, name)?;
+        let unit = checked_unit(features, rows, name)?;
         let (n, p) = (rows.len(), features.columns);
         if p < n {
-            let x = centred(features, rows, 0..p)?;
+            let x = centred(features, rows, 0..p, unit)?;
             let diagonal = Vec::<f64>::try_from(x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?)?;
             return Ok(Kernel { factor: Factor::Features(x), diagonal });
         }
         let mut gram = Tensor::f_zeros([n as i64, n as i64], (Kind::Double, Device::Cpu))?;
         for first in (0..p).step_by(BLOCK) {
-            let x = centred(features, rows, first..p.min(first + BLOCK))?;
+            let x = centred(features, rows, first..p.min(first + BLOCK), unit)?;
             gram = gram.f_add(&x.f_matmul(&x.f_tr()?)?)?;
         }
         let diagonal = Vec::<f64>::try_from(gram.f_diag(0)?)?;
@@ -236,8 +236,9 @@ impl Kernel {
     }
 }
 
-fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<()> {
-    let (mut first, mut vary) = (Vec::new(), false);
+/// The power of two of the largest value, in units of which no product of kernels overflows or vanishes.
+fn checked_unit(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<f64> {
+    let (mut first, mut vary, mut largest) = (Vec::new(), false, 0.0f64);
     for &row in rows {
         let values = features.row(row);
         if values.iter().any(|value| !value.is_finite()) {
@@ -247,16 +248,17 @@ fn check(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> R
             first.clone_from(&values);
         }
         vary |= values != first;
+        largest = values.iter().fold(largest, |largest, value| largest.max(value.abs()));
     }
     match vary {
-        true => Ok(()),
+        true => Ok(power_of_two(largest)),
         false => Err(advise("all stimuli have the same values, so nothing is like them", "leave this layer or file out")),
     }
 }
 
-/// The units of `columns`, each less its mean over the stimuli.
-fn centred(features: &Matrix, rows: &[usize], columns: std::ops::Range<usize>) -> Result<Tensor> {
+/// The units of `columns` divided by `unit`, each less its mean over the stimuli.
+fn centred(features: &Matrix, rows: &[usize], columns: std::ops::Range<usize>, unit: f64) -> Result<Tensor> {
     let mut values = Vec::with_capacity(rows.len() * columns.len());
-    rows.iter().for_each(|&row| features.append(row, columns.clone(), &mut values));
+    rows.iter().for_each(|&row| features.append_mapped(row, columns.clone(), &|value| value / unit, &mut values));
     less_mean(&values, rows.len(), columns.len())
 }

@@ -3,6 +3,7 @@
 //! Permuting the stimuli moves the numbers of a form and changes none of them: the whole null distribution is made of
 //! products.
 
+use super::pearson::Centre;
 use crate::ranks::ranks;
 use crate::rdm::centring::{double_centred, u_centred};
 use crate::rdm::lanes::dot;
@@ -39,11 +40,12 @@ impl Product {
     pub(super) fn values(self, pairs: &[f64]) -> Vec<f64> {
         match self {
             Product::Pairs(Pairs::Ranks { .. }) => centred(&ranks(pairs)),
-            Product::Pairs(Pairs::Values { centred: true }) | Product::Kernels(Kernels::Double { centred: true }) => {
-                centred(pairs)
+            // Of what is U-centred later this changes nothing but the rounding.
+            Product::Pairs(Pairs::Values { centred: true })
+            | Product::Kernels(Kernels::Double { centred: true } | Kernels::U) => centred(pairs),
+            Product::Pairs(Pairs::Values { centred: false }) | Product::Kernels(Kernels::Double { centred: false }) => {
+                pairs.to_vec()
             }
-            Product::Pairs(Pairs::Values { centred: false })
-            | Product::Kernels(Kernels::Double { centred: false } | Kernels::U) => pairs.to_vec(),
         }
     }
 
@@ -123,11 +125,7 @@ pub(super) fn rho_a_scale(m: f64) -> f64 {
     (12.0 / m / (m - 1.0) / (m + 1.0)).sqrt()
 }
 
-/// In two passes.
 fn centred(values: &[f64]) -> Vec<f64> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let first = mean(values);
-    let centred: Vec<f64> = values.iter().map(|value| value - first).collect();
-    let rest = mean(&centred);
-    centred.into_iter().map(|value| value - rest).collect()
+    let centre = Centre::of(values);
+    values.iter().map(|&value| centre.deviation(value)).collect()
 }

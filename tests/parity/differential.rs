@@ -50,7 +50,8 @@ impl Tolerance {
     fn allows(self, value: f64, expected: Option<f64>) -> bool {
         match expected {
             None => value.is_nan(),
-            Some(expected) => (value - expected).abs() <= self.relative * expected.abs() + self.absolute,
+            // Two digits more, for numbers in JSON are read with an error of that size.
+            Some(expected) => (value - expected).abs() <= (self.relative + 2.0 * f64::EPSILON) * expected.abs() + self.absolute,
         }
     }
 }

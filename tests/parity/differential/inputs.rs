@@ -23,6 +23,7 @@ pub enum Row {
     Zero,
     Nan,
     Infinite,
+    Shared,
 }
 
 /// Features `[n, p]`.
@@ -114,6 +115,10 @@ impl Features {
             Row::Zero => x[last].fill(0.0),
             Row::Nan => x[last][unit] = f64::NAN,
             Row::Infinite => x[last][unit] = f64::INFINITY,
+            Row::Shared => x.iter_mut().for_each(|row| {
+                let first = row[0];
+                row.iter_mut().for_each(|value| *value += first);
+            }),
         }
         x
     }
@@ -128,7 +133,7 @@ impl Features {
         let bytes = |value: f64| match self.r#type.as_str() {
             "<f8" => value.to_le_bytes().to_vec(),
             "<f4" => (value as f32).to_le_bytes().to_vec(),
-            "<f2" => half::f16::from_f64(value).to_le_bytes().to_vec(),
+            "<f2" => half::f16::from_f32(value as f32).to_le_bytes().to_vec(),
             "<i8" => (value as i64).to_le_bytes().to_vec(),
             "<i4" => (value as i32).to_le_bytes().to_vec(),
             "<i2" => (value as i16).to_le_bytes().to_vec(),

@@ -65,7 +65,7 @@ fn ceilings() {
     assert_none(&problems, checked);
 }
 
-/// A few operations in float64 each; z-scores are less the smallest, so that the smaller are of what cancels.
+/// A few operations in float64 each; in units of the deviation or root mean square subjects may cancel.
 #[test]
 fn averages() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn averages() {
         for (name, expected) in &case.expected {
             let pooling = Pooling::from_str(name, false).unwrap();
             let averaged = stored::average(&files, pooling, &out, &Silent).map(|()| pairs_of_square(&out));
-            let absolute = if pooling == Pooling::Zscore { 1e-13 } else { 0.0 };
+            let absolute = if pooling == Pooling::Mean { 0.0 } else { 1e-14 };
             let problem = expected.problem(averaged.as_deref(), Tolerance { relative: 1e-14, absolute });
             problems.extend(problem.map(|problem| format!("{name} {:?}: {problem}", case.pairs)));
             checked += 1;
