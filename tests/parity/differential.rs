@@ -89,8 +89,9 @@ impl Summary {
             (0..).zip(values).filter(|(_, value)| !value.is_nan()).map(|(place, &value)| of(place, value)).sum()
         };
         let sums = [sum(|_, value| value), sum(|place, value| (1 + place % 7) as f64 * value), sum(|_, value| value.abs())];
-        // What the values may differ by, added up with the largest weight.
-        let most = 7.0 * (tolerance.relative * self.sums[2] + tolerance.absolute * values.len() as f64);
+        // What the values may differ by and what each addition rounds, added up with the largest weight.
+        let relative = tolerance.relative + f64::EPSILON * values.len() as f64;
+        let most = 7.0 * (relative * self.sums[2] + tolerance.absolute * values.len() as f64);
         let wrong = sums.iter().zip(&self.sums).any(|(sum, expected)| (sum - expected).abs() > most);
         wrong.then(|| format!("sums {sums:?} not {:?}", self.sums))
     }

@@ -92,9 +92,8 @@ fn mahalanobis_and_crossnobis() {
     let (mut problems, mut checked) = (Vec::new(), 0);
     for case in cases::<OfNoise>("noise") {
         let conditions = case.features.n / case.partitions;
-        let labels = |of: &dyn Fn(usize) -> usize| {
-            Labels::new(&(0..case.features.n).map(|row| of(row).to_string()).collect::<Vec<_>>())
-        };
+        let labels =
+            |of: &dyn Fn(usize) -> usize| Labels::new(&(0..case.features.n).map(|row| of(row).to_string()).collect::<Vec<_>>());
         let design = (labels(&|row| row % conditions), labels(&|row| row / conditions));
         let residuals = case.residuals.open(&folder.path().join("residuals.npy"));
         let noise = Noise::new(case.model, &residuals, residuals.rows - 1, Some(design));

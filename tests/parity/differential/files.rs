@@ -52,7 +52,13 @@ fn types() {
     let path = folder.path().join("array.npy");
     for case in cases::<OfType>("types") {
         let size: usize = case.r#type[2..].parse().unwrap();
-        write_npy(&path, &case.r#type, &case.shape, case.fortran, &octets(case.seed, case.shape.iter().product::<usize>() * size));
+        write_npy(
+            &path,
+            &case.r#type,
+            &case.shape,
+            case.fortran,
+            &octets(case.seed, case.shape.iter().product::<usize>() * size),
+        );
         let array = npy::read(&path).unwrap_or_else(|error| panic!("{case:?}: {error}"));
         assert_eq!(array.shape(), case.shape, "{case:?}");
         assert_eq!(digest(array), case.digest, "{case:?}");
@@ -68,7 +74,9 @@ fn formats() {
         let rows = case.of.rows();
         let shape = if rows.len() == 1 { vec![rows[0].len()] } else { vec![rows.len(), rows[0].len()] };
         write_numbers(&file, &shape, rows.concat());
-        for (ending, condensed) in ["npy", "csv", "tsv", "mat", "h5"].into_iter().flat_map(|ending| [(ending, false), (ending, true)]) {
+        for (ending, condensed) in
+            ["npy", "csv", "tsv", "mat", "h5"].into_iter().flat_map(|ending| [(ending, false), (ending, true)])
+        {
             let converted = folder.path().join(format!("converted.{ending}"));
             let done = stored::convert(&file, &converted, condensed, &Silent);
             if rows.len() > 1 && !condensed && ["csv", "tsv", "mat"].contains(&ending) {

@@ -152,7 +152,8 @@ impl Pairs {
         let shared = numbers(self.values, count, self.seed);
         let row = |subject: usize| {
             let own = numbers(self.values, count, self.seed + 1 + subject as u64);
-            let mut row: Vec<f64> = shared.iter().zip(own).map(|(shared, own)| (shared + own) * self.scale + self.offset).collect();
+            let mut row: Vec<f64> =
+                shared.iter().zip(own).map(|(shared, own)| (shared + own) * self.scale + self.offset).collect();
             for _ in 0..subject {
                 row.iter_mut().for_each(|value| *value *= self.apart);
             }
