@@ -47,14 +47,17 @@ pub(super) fn blocks(units: usize) -> impl Iterator<Item = Range<usize>> {
     (0..units).step_by(BLOCK).map(move |first| first..units.min(first + BLOCK))
 }
 
-/// A row, and how it becomes a point: `(x · lift − shift) · scale`, or `x − means` in Euclidean space.
+/// A row, and how it becomes a point: `(x · lift − shift − rest) · scale`, or `x − means` in Euclidean space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     /// Its number in the features.
     pub(super) row: usize,
     /// 1, or what brings values to where neither their squares nor the scale are infinite.
     lift: f64,
+    /// The first value; with the mean difference from it, which is the rest, the mean. (One number would not hold the mean of values
+    /// that differ by little beside their offset.)
     shift: f64,
+    rest: f64,
     scale: f64,
     /// The squared length of the point.
     pub(super) squared: f64,
@@ -81,7 +84,7 @@ impl Points {
 
     /// Appends the `columns` of the points, row by row.
     pub(super) fn append(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f64>) {
-        for Row { row, lift, shift, scale, .. } in &self.rows[points] {
+        for Row { row, lift, shift, rest, scale, .. } in &self.rows[points] {
             let start = to.len();
             match self.space {
                 Space::Plain => self.features.append(*row, columns.clone(), to),
@@ -90,7 +93,7 @@ impl Points {
                     to[start..].iter_mut().zip(&self.means[columns.clone()]).for_each(|(value, mean)| *value -= mean);
                 }
                 Space::Correlation | Space::Cosine => {
-                    self.features.append_mapped(*row, columns.clone(), &|value| (value * lift - shift) * scale, to);
+                    self.features.append_mapped(*row, columns.clone(), &|value| (value * lift - shift - rest) * scale, to);
                 }
             }
         }
@@ -98,8 +101,8 @@ impl Points {
 
     /// The same of points of unit length, rounded to float32.
     pub(super) fn append_single(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f32>) {
-        for Row { row, lift, shift, scale, .. } in &self.rows[points] {
-            self.features.append_mapped(*row, columns.clone(), &|value| ((value * lift - shift) * scale) as f32, to);
+        for Row { row, lift, shift, rest, scale, .. } in &self.rows[points] {
+            self.features.append_mapped(*row, columns.clone(), &|value| ((value * lift - shift - rest) * scale) as f32, to);
         }
     }
 
@@ -131,7 +134,11 @@ impl Points {
         let mut values = Vec::new();
         for columns in blocks(self.features.columns) {
             values.clear();
-            points.iter().for_each(|&point| self.append(point..point + 1, columns.clone(), &mut values));
+            points.iter().for_each(|&point| match self.space {
+                // Without the means, which both have and by which both would be rounded.
+                Space::Euclidean => self.features.append(self.rows[point].row, columns.clone(), &mut values),
+                Space::Correlation | Space::Cosine | Space::Plain => self.append(point..point + 1, columns.clone(), &mut values),
+            });
             let of = |point: usize| {
                 let place = points.partition_point(|&other| other < point) * columns.len();
                 &values[place..place + columns.len()]
@@ -148,32 +155,34 @@ impl Row {
     fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
         let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {
-            return Row { row, lift: 1.0, shift: 0.0, scale: f64::NAN, squared: f64::NAN };
+            return Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: f64::NAN, squared: f64::NAN };
         }
         match space {
             Space::Euclidean | Space::Plain => {
                 let means = means.iter().chain(std::iter::repeat(&0.0));
                 let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
-                Row { row, lift: 1.0, shift: 0.0, scale: 1.0, squared }
+                Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: 1.0, squared }
             }
             Space::Correlation => {
                 let (values, lift) = lifted(values);
-                let mean = values.iter().sum::<f64>() / values.len() as f64;
-                let norm = norm(&values, mean);
-                Row::unit(row, lift, mean, norm, is_constant(&values, mean, norm))
+                let first = values.first().copied().unwrap_or(0.0);
+                let apart: Vec<f64> = values.iter().map(|value| value - first).collect();
+                let rest = apart.iter().sum::<f64>() / apart.len() as f64;
+                let norm = norm(&apart, rest);
+                Row::unit(row, lift, [first, rest], norm, is_constant(&values, first + rest, norm))
             }
             Space::Cosine => {
                 let (values, lift) = lifted(values);
                 let norm = norm(&values, 0.0);
-                Row::unit(row, lift, 0.0, norm, norm == 0.0)
+                Row::unit(row, lift, [0.0; 2], norm, norm == 0.0)
             }
         }
     }
 
     /// A point of unit length. If it is flat, the NaN spreads to all products of the row.
-    fn unit(row: usize, lift: f64, shift: f64, norm: f64, flat: bool) -> Row {
+    fn unit(row: usize, lift: f64, [shift, rest]: [f64; 2], norm: f64, flat: bool) -> Row {
         let scale = if flat { f64::NAN } else { 1.0 / norm };
-        Row { row, lift, shift, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
+        Row { row, lift, shift, rest, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
     }
 }
 

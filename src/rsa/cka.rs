@@ -209,10 +209,20 @@ impl Kernel {
     }
 
     /// The same with the unbiased `HSIC = (tr K̃L̃ + 1ᵀK̃1 1ᵀL̃1 / ((n−1)(n−2)) − 2/(n−2) 1ᵀK̃L̃1) / (n(n−3))`, the diagonals
-    /// of K̃ and L̃ being 0; NaN if a denominator is not positive. It needs 4 stimuli.
+    /// of K̃ and L̃ being 0; NaN if a denominator is not positive, or only by rounding. It needs 4 stimuli.
     fn unbiased(&self, other: &Kernel) -> Result<f64> {
         let [own, both, others] = [self.hsic(self)?, self.hsic(other)?, other.hsic(other)?];
-        Ok(if own > 0.0 && others > 0.0 { (both / (own.sqrt() * others.sqrt())).clamp(-1.0, 1.0) } else { f64::NAN })
+        Ok(if own > self.rounding() && others > other.rounding() {
+            (both / (own.sqrt() * others.sqrt())).clamp(-1.0, 1.0)
+        } else {
+            f64::NAN
+        })
+    }
+
+    /// What rounding makes of an unbiased HSIC of 0 at most: `‖K‖ ≤ tr K`.
+    fn rounding(&self) -> f64 {
+        let n = self.diagonal.len() as f64;
+        64.0 * f64::EPSILON * self.diagonal.iter().sum::<f64>().powi(2) / (n * (n - 3.0))
     }
 
     fn hsic(&self, other: &Kernel) -> Result<f64> {

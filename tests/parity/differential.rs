@@ -63,7 +63,7 @@ impl Expected {
         E: std::fmt::Display,
     {
         match (self, values) {
-            (Expected::Refused(_), Err(_)) => None,
+            (Expected::Refused(_) | Expected::Score(None), Err(_)) => None,
             (Expected::Refused(_), Ok(values)) => Some(format!("not refused but {:?}", &values[..values.len().min(3)])),
             (_, Err(error)) => Some(format!("refused: {error}")),
             (Expected::Score(score), Ok(values)) => {
