@@ -115,7 +115,7 @@ fn mahalanobis_and_crossnobis() {
 fn of_noise(expected: &Expected) -> Tolerance {
     let largest = match expected {
         Expected::Values(summary) => summary.some.iter().filter_map(|(_, value)| *value).fold(0.0, |a: f64, b| a.max(b.abs())),
-        Expected::Score(_) | Expected::Refused(_) => 0.0,
+        Expected::Score(_) | Expected::Word(_) => 0.0,
     };
     Tolerance { relative: FLOAT32, absolute: 1e-10 * largest }
 }
