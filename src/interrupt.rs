@@ -26,7 +26,7 @@ fn signals(say: impl FnOnce(&'static str) + Send + 'static) -> &'static Signals 
             flag::register(signal, Arc::clone(&signals.come)).ok();
         }
         if let Ok(mut come) = iterator::Signals::new([SIGINT, SIGTERM]) {
-            let answer = "stops as soon as what is in progress is done and kept; a second Ctrl-C stops at once";
+            let answer = "stops as soon as what is in progress is done; a second Ctrl-C stops at once";
             std::thread::spawn(move || come.forever().next().map(|_| say(answer)));
         }
         signals

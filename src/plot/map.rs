@@ -46,7 +46,8 @@ impl MapPlot<'_> {
         let mut sentences =
             vec!["Classical multidimensional scaling: the more alike, the nearer, as far as the plane can show it.".into()];
         sentences.extend(
-            (self.maps.len() > 1).then(|| "All are turned, and mirrored, to lie on the first as far as they can.".into()),
+            (self.maps.len() > 1)
+                .then(|| "All are turned, and mirrored, to lie on the first as far as they can; each fills its panel.".into()),
         );
         sentences.extend((hidden > 0).then(|| format!("Names that would cover others are left out ({hidden}).")));
         sentences.extend(self.notes.iter().cloned());

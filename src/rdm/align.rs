@@ -51,7 +51,7 @@ pub(crate) fn align_files<'a>(
 /// the same size, and are in the order of those that have IDs and lead, or of all that have IDs: these must agree on one. IDs
 /// that only count, as pandas and R put them before rows, are none where others are called otherwise.
 pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
-    let all = &without_counts(all)[..];
+    let all = &without_counts(all)?[..];
     let labelled = |rows: &Rows| rows.ids.is_some();
     let some_lead = all.iter().any(|rows| labelled(rows) && rows.leads);
     let mut leaders = all.iter().filter(|rows| labelled(rows) && (rows.leads || !some_lead));
@@ -96,7 +96,10 @@ pub(crate) fn align(all: &[Rows], intersect: bool) -> Result<Alignment> {
 
 /// Without the IDs that count 0, 1, 2, … or 1, 2, 3, … and disagree with those of another: of that one the same names, or a part of
 /// them, would have to be meant.
-fn without_counts<'a>(all: &[Rows<'a>]) -> Vec<Rows<'a>> {
+///
+/// IDs that count may be the names of the other without folder and ending, `1` of `1.jpg`: then they are, unless the order of the rows
+/// says otherwise. That is an error with both.
+fn without_counts<'a>(all: &[Rows<'a>]) -> Result<Vec<Rows<'a>>> {
     let only_counts = |rows: &Rows| rows.ids.and_then(first_count);
     let disagree = |rows: &Rows, other: &Rows| match (only_counts(rows), other.ids.and_then(first_of_set)) {
         (Some(first), Some(of_other)) => first != of_other && only_counts(other).is_some(),
@@ -104,10 +107,34 @@ fn without_counts<'a>(all: &[Rows<'a>]) -> Vec<Rows<'a>> {
         (None, _) => false,
     };
     let of = |rows: &Rows<'a>| {
-        let is_none = all.iter().any(|other| disagree(rows, other));
-        Rows { ids: rows.ids.filter(|_| !is_none), ..*rows }
+        let mut ids = rows.ids;
+        for other in all.iter().filter(|other| disagree(rows, other)) {
+            let are_names = are_names(rows, other)?;
+            ids = ids.filter(|_| are_names);
+        }
+        Ok(Rows { ids, ..*rows })
     };
     all.iter().map(of).collect()
+}
+
+/// Whether the IDs of `rows`, which count, are those of `other` without folder and ending. Fails if they are in another order, which
+/// counting would not be.
+fn are_names(rows: &Rows, other: &Rows) -> Result<bool> {
+    let (Some(own), Some(others)) = (rows.ids, other.ids) else { return Ok(false) };
+    let Some(found) = renamed(rows.name, own, others).ok().flatten().filter(|found| found.found == own.len()) else {
+        return Ok(false);
+    };
+    let differs = (0..).zip(found.ids.iter().zip(others)).find(|(_, (named, counted))| named != counted);
+    match differs {
+        Some((row, (named, counted))) if own.len() == others.len() => Err(advise(
+            format!(
+                "the IDs in `{}` count its rows, and may be names: `{}` is `{named}` by its name, and `{counted}` by its place",
+                rows.name, own[row]
+            ),
+            format!("write them as `{}` has them, or leave them out where rows are in its order", other.name),
+        )),
+        _ => Ok(true),
+    }
 }
 
 /// 0 or 1, if the IDs count from there on.

@@ -116,9 +116,10 @@ fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
         let halves =
             [("below", pairs_of(n).all(|(i, j)| is_empty(at(j, i)))), ("above", pairs_of(n).all(|(i, j)| is_empty(at(i, j))))];
         if let Some((half, _)) = halves.iter().find(|(_, is_empty)| *is_empty) {
+            let turned = if *half == "below" { "rdm" } else { "rdm.T" };
             return Err(advise(
                 format!("only half of `{name}` is filled: there is nothing {half} the diagonal"),
-                "fill the other half as well: in NumPy `rdm = numpy.nan_to_num(rdm); rdm + rdm.T`, in MATLAB `rdm + rdm'`",
+                format!("give its pairs alone: in NumPy `{turned}[numpy.triu_indices(len(rdm), 1)]`"),
             ));
         }
         return Err(advise(

@@ -28,7 +28,7 @@ pub(super) struct Points {
     pub(super) space: Space,
     pub(super) rows: Vec<Row>,
     /// The mean of each unit over the rows; empty but for [`Space::Euclidean`].
-    means: Vec<f64>,
+    centre: Vec<[f64; 2]>,
     /// Made when first asked for.
     single: OnceLock<Option<Vec<f32>>>,
 }
@@ -47,7 +47,7 @@ pub(super) fn blocks(units: usize) -> impl Iterator<Item = Range<usize>> {
     (0..units).step_by(BLOCK).map(move |first| first..units.min(first + BLOCK))
 }
 
-/// A row, and how it becomes a point: `(x · lift − shift − rest) · scale`, or `x − means` in Euclidean space.
+/// A row, and how it becomes a point: `(x · lift − shift − rest) · scale`, or `x − first − rest` of each unit in Euclidean space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     /// Its number in the features.
@@ -66,8 +66,8 @@ pub(super) struct Row {
 impl Points {
     /// Looks at every row. Those of which no correlation or cosine is defined are an error, give NaN, or are dropped.
     pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
-        let means = if space == Space::Euclidean { means(&features)? } else { Vec::new() };
-        let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &means, row)))?;
+        let centre = if space == Space::Euclidean { centre(&features)? } else { Vec::new() };
+        let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &centre, row)))?;
         check_finite(&rows, name)?;
         let flat: Vec<usize> = rows.iter().filter(|row| row.scale.is_nan()).map(|row| row.row).collect();
         if !flat.is_empty() && on_constant == OnConstant::Error {
@@ -79,7 +79,7 @@ impl Points {
         if rows.len() < 2 && !flat.is_empty() {
             return Err(errors::no_pairs(flat.len(), flat.len() + rows.len()));
         }
-        Ok(Points { features, space, rows, means, single: OnceLock::new() })
+        Ok(Points { features, space, rows, centre, single: OnceLock::new() })
     }
 
     /// Appends the `columns` of the points, row by row.
@@ -90,7 +90,8 @@ impl Points {
                 Space::Plain => self.features.append(*row, columns.clone(), to),
                 Space::Euclidean => {
                     self.features.append(*row, columns.clone(), to);
-                    to[start..].iter_mut().zip(&self.means[columns.clone()]).for_each(|(value, mean)| *value -= mean);
+                    let centre = &self.centre[columns.clone()];
+                    to[start..].iter_mut().zip(centre).for_each(|(value, [first, rest])| *value = *value - first - rest);
                 }
                 Space::Correlation | Space::Cosine => {
                     self.features.append_mapped(*row, columns.clone(), &|value| (value * lift - shift - rest) * scale, to);
@@ -130,6 +131,8 @@ impl Points {
         let mut points: Vec<usize> = pairs.iter().flat_map(|&(i, j)| [i, j]).collect();
         points.sort_unstable();
         points.dedup();
+        let place = |point: usize| points.partition_point(|&other| other < point);
+        let places: Vec<(usize, usize)> = pairs.iter().map(|&(i, j)| (place(i), place(j))).collect();
         let mut sums = vec![0.0; pairs.len()];
         let mut values = Vec::new();
         for columns in blocks(self.features.columns) {
@@ -139,11 +142,8 @@ impl Points {
                 Space::Euclidean => self.features.append(self.rows[point].row, columns.clone(), &mut values),
                 Space::Correlation | Space::Cosine | Space::Plain => self.append(point..point + 1, columns.clone(), &mut values),
             });
-            let of = |point: usize| {
-                let place = points.partition_point(|&other| other < point) * columns.len();
-                &values[place..place + columns.len()]
-            };
-            for (sum, &(i, j)) in sums.iter_mut().zip(pairs) {
+            let of = |place: usize| &values[place * columns.len()..(place + 1) * columns.len()];
+            for (sum, &(i, j)) in sums.iter_mut().zip(&places) {
                 *sum += lanes::sum(of(i), of(j), |a, b| (a - b) * (a - b));
             }
         }
@@ -152,15 +152,16 @@ impl Points {
 }
 
 impl Row {
-    fn of(features: &Matrix, space: Space, means: &[f64], row: usize) -> Row {
+    fn of(features: &Matrix, space: Space, centre: &[[f64; 2]], row: usize) -> Row {
         let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {
             return Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: f64::NAN, squared: f64::NAN };
         }
         match space {
             Space::Euclidean | Space::Plain => {
-                let means = means.iter().chain(std::iter::repeat(&0.0));
-                let squared = values.iter().zip(means).map(|(value, mean)| (value - mean) * (value - mean)).sum();
+                let centre = centre.iter().chain(std::iter::repeat(&[0.0; 2]));
+                let apart = values.iter().zip(centre).map(|(value, [first, rest])| value - first - rest);
+                let squared = apart.map(|apart| apart * apart).sum();
                 Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: 1.0, squared }
             }
             Space::Correlation => {
@@ -219,24 +220,26 @@ fn norm(values: &[f64], shift: f64) -> f64 {
     if unit == 0.0 { 0.0 } else { unit * squares(unit).sqrt() }
 }
 
-/// The mean of each column, in two passes.
-fn means(features: &Matrix) -> Result<Vec<f64>> {
+/// The mean of each column as its first value and the mean difference from it: one number would not hold the mean of values that
+/// differ by little beside their offset.
+fn centre(features: &Matrix) -> Result<Vec<[f64; 2]>> {
     const BLOCK: usize = 1024;
-    let blocks: Vec<Vec<f64>> = parallel(features.columns.div_ceil(BLOCK), &|block| {
+    if features.rows == 0 {
+        return Ok(Vec::new());
+    }
+    let blocks: Vec<Vec<[f64; 2]>> = parallel(features.columns.div_ceil(BLOCK), &|block| {
         let columns = block * BLOCK..features.columns.min((block + 1) * BLOCK);
-        let mut means = vec![0.0; columns.len()];
-        for _pass in 0..2 {
-            let before = means.clone();
-            let mut values = Vec::with_capacity(columns.len());
-            for row in 0..features.rows {
-                values.clear();
-                features.append(row, columns.clone(), &mut values);
-                for ((mean, value), before) in means.iter_mut().zip(&values).zip(&before) {
-                    *mean += (value - before) / features.rows as f64;
-                }
+        let mut values = Vec::with_capacity(columns.len());
+        features.append(0, columns.clone(), &mut values);
+        let mut centre: Vec<[f64; 2]> = values.iter().map(|&first| [first, 0.0]).collect();
+        for row in 1..features.rows {
+            values.clear();
+            features.append(row, columns.clone(), &mut values);
+            for ([first, rest], value) in centre.iter_mut().zip(&values) {
+                *rest += (value - *first) / features.rows as f64;
             }
         }
-        Ok(means)
+        Ok(centre)
     })?;
     Ok(blocks.concat())
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 pub(crate) struct Renamed {
     /// Those that the other has not as they were.
     pub(crate) ids: Vec<String>,
+    /// How many of them.
+    pub(crate) found: usize,
     /// What was taken for what, in a sentence.
     pub(crate) said: String,
 }
@@ -42,7 +44,11 @@ pub(crate) fn renamed(name: &str, own: &[String], others: &[String]) -> Result<O
     let found: HashMap<&String, &String> = pairs.into_iter().collect();
     let Some(first) = own.iter().find(|id| found.contains_key(id)).filter(|_| found.len() >= FEWEST) else { return Ok(None) };
     let said = format!("`{first}` of `{name}` is taken for `{}`, and {} more likewise", found[first], found.len() - 1);
-    Ok(Some(Renamed { ids: own.iter().map(|id| found.get(id).map_or(id, |other| *other).clone()).collect(), said }))
+    Ok(Some(Renamed {
+        found: found.len(),
+        ids: own.iter().map(|id| found.get(id).map_or(id, |other| *other).clone()).collect(),
+        said,
+    }))
 }
 
 /// IDs by what is left of them without folder, ending, and both.

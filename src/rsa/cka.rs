@@ -99,6 +99,7 @@ fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Arr
         kernel.with_context(|| format!("no CKA of `{}`", layer.name))
     };
     let kernels: Vec<Kernel> = layers.iter().zip(&alignment.rows).map(kernel).collect::<Result<_>>()?;
+    let kind = if unbiased { "unbiased " } else { "" };
     let mut cka = Array2::zeros((layers.len(), layers.len()));
     for i in 0..layers.len() {
         for j in i..layers.len() {
@@ -106,10 +107,10 @@ fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Arr
             if value.is_nan() {
                 return Err(advise(
                     format!(
-                        "`{}` and `{}` have no unbiased CKA: the HSIC of one with itself is not positive",
+                        "`{}` and `{}` have no {kind}CKA: the HSIC of one with itself is not positive",
                         layers[i].name, layers[j].name
                     ),
-                    "compare more stimuli, or leave out --unbiased",
+                    "compare more stimuli, or stimuli that differ more; of few leave out --unbiased",
                 ));
             }
             cka[[i, j]] = value;
@@ -246,29 +247,35 @@ impl Kernel {
     }
 }
 
-/// The power of two of the largest value, in units of which no product of kernels overflows or vanishes.
+/// The power of two of the largest difference from the first row, in units of which no product of kernels overflows or vanishes.
 fn checked_unit(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<f64> {
-    let (mut first, mut vary, mut largest) = (Vec::new(), false, 0.0f64);
+    let first = features.row(rows[0]);
+    let mut largest = 0.0f64;
     for &row in rows {
         let values = features.row(row);
         if values.iter().any(|value| !value.is_finite()) {
             return Err(not_finite(&[row], name));
         }
-        if first.is_empty() {
-            first.clone_from(&values);
-        }
-        vary |= values != first;
-        largest = values.iter().fold(largest, |largest, value| largest.max(value.abs()));
+        largest = values.iter().zip(&first).fold(largest, |largest, (&value, &first)| largest.max(apart(value, first).abs()));
     }
-    match vary {
+    match largest > 0.0 {
         true => Ok(power_of_two(largest)),
         false => Err(advise("all stimuli have the same values, so nothing is like them", "leave this layer or file out")),
     }
 }
 
+/// Half the difference of two values, which is finite.
+fn apart(value: f64, first: f64) -> f64 {
+    value * 0.5 - first * 0.5
+}
+
 /// The units of `columns` divided by `unit`, each less its mean over the stimuli.
 fn centred(features: &Matrix, rows: &[usize], columns: std::ops::Range<usize>, unit: f64) -> Result<Tensor> {
-    let mut values = Vec::with_capacity(rows.len() * columns.len());
-    rows.iter().for_each(|&row| features.append_mapped(row, columns.clone(), &|value| value / unit, &mut values));
+    let mut values: Vec<f64> = Vec::with_capacity(rows.len() * columns.len());
+    rows.iter().for_each(|&row| features.append(row, columns.clone(), &mut values));
+    let first = values[..columns.len()].to_vec();
+    for row in values.chunks_exact_mut(columns.len()) {
+        row.iter_mut().zip(&first).for_each(|(value, &first)| *value = apart(*value, first) / unit);
+    }
     less_mean(&values, rows.len(), columns.len())
 }

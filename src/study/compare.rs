@@ -33,6 +33,9 @@ pub(super) fn compare(set: &Set, plan: &Plan, observer: &dyn Observer) -> Result
     found.write()?;
     let (scores, stimuli) = (found.analysis.tests(), found.analysis.stimuli);
     observer.fact("compare", &format!("{}: {scores} scores of {stimuli} stimuli", set.dataset.name));
+    if found.assumed {
+        observer.fact("order", "targets without names of stimuli are taken to be in the order of the images.");
+    }
     found.few.iter().for_each(|text| observer.fact("few", &format!("{text}.")));
     Ok(found)
 }

@@ -24,16 +24,21 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
         figures.push(rdms(scene, &letter, clusters)?);
     }
     let family = family(scenes);
-    let stimuli = |scene: &Scene| format!("{}: {} stimuli.", scene.name, scene.stimuli);
-    let mut more = vec![scenes.iter().map(stimuli).collect::<Vec<_>>().join(" ")];
-    let several = |scene: &Scene| scene.models.iter().any(|panel| !is_last(scene, panel));
-    more.extend(scenes.iter().any(several).then(|| LAST.to_owned()));
+    // Of the datasets in a figure.
+    let stimuli = |is_in: &dyn Fn(&Scene) -> bool| {
+        let stimuli = |scene: &Scene| format!("{}: {} stimuli.", scene.name, scene.stimuli);
+        scenes.iter().filter(|scene| is_in(scene)).map(stimuli).collect::<Vec<_>>().join(" ")
+    };
     let mut letters = 'B'..;
     let mut name = |of: &str| format!("{}-{of}", letters.next().expect("a few letters of many"));
     for (kind, title) in [("behavior", "Networks and behaviour"), ("fmri", "Networks and fMRI")] {
         let scores = of_kind(scenes, kind, true);
         if !scores.is_empty() {
-            let caption = format!("{measure} between RDMs of networks and of {}. {LAST}", target_word(kind));
+            let is_in = |scene: &Scene| scene.found.table.scores.iter().any(|score| score.kind == kind);
+            let last = scenes.iter().any(|scene| is_in(scene) && has_several_layers(scene)).then_some(LAST);
+            let more = [stimuli(&is_in)].into_iter().chain(last.map(str::to_owned)).collect::<Vec<_>>();
+            let caption =
+                sentences([Some(format!("{measure} between RDMs of networks and of {}.", target_word(kind)).as_str()), last]);
             figures.push(Figure {
                 name: name(kind),
                 title: title.into(),
@@ -51,8 +56,9 @@ pub(super) fn figures(scenes: &[Scene], clusters: usize, measure: &str) -> Resul
         let layers = |score: &Score| all.iter().filter(|o| (&o.target, &o.model) == (&score.target, &score.model)).count();
         let scores: Vec<Score> = all.iter().filter(|score| layers(score) > 2).cloned().collect();
         let (name, title) = (name("layers"), "Along the layers".to_owned());
-        let caption = format!("{measure} between RDMs of every layer and of targets.");
-        figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &more[..1]) });
+        let caption = format!("{measure} between RDMs of every layer and of targets, of networks with more than two layers.");
+        let more = [stimuli(&has_many_layers)];
+        figures.push(Figure { name, title, caption, picture: profiles(&scores, measure, &family, &more) });
     }
     let all = flow(figures.iter().map(lettered).collect());
     let (name, title) = ("figure".to_owned(), "All panels".to_owned());
@@ -135,7 +141,12 @@ fn rdms(scene: &Scene, letter: &str, clusters: usize) -> Result<Figure> {
     Ok(Figure {
         name: format!("{letter}-rdms-{}", scene.name),
         title: format!("RDMs, {} ({} stimuli)", scene.name, scene.stimuli),
-        caption: format!("Dissimilarities as ranks. {note} Of random networks the first seed is shown. {LAST}"),
+        caption: sentences([
+            Some("Dissimilarities as ranks."),
+            Some(&note),
+            has_several_seeds(scene).then_some("Of random networks the first seed is shown."),
+            has_several_layers(scene).then_some(LAST),
+        ]),
         picture: plot.picture()?,
     })
 }
@@ -192,6 +203,20 @@ fn of_kind(scenes: &[Scene], kind: &str, last: bool) -> Vec<Score> {
         }
     }
     all
+}
+
+fn has_several_layers(scene: &Scene) -> bool {
+    scene.models.iter().any(|panel| !is_last(scene, panel))
+}
+
+fn has_several_seeds(scene: &Scene) -> bool {
+    let shown = shown(scene);
+    scene.models.iter().any(|panel| !shown.contains(&panel.title))
+}
+
+/// Those that are to be said.
+fn sentences<const N: usize>(all: [Option<&str>; N]) -> String {
+    all.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn has_many_layers(scene: &Scene) -> bool {

@@ -45,7 +45,13 @@ fn a_structure_of_the_rsa_toolbox_is_one_rdm_of_each_subject() {
 
 #[test]
 fn what_in_a_structure_is_meant_is_not_guessed() {
-    let lab = lab(&["fields.mat", "nested.mat", "grid.mat", "sizes.mat"]);
+    let lab = lab(&["fields.mat", "nested.mat", "grid.mat", "sizes.mat", "broken.mat"]);
+    // The colours beside it are no RDMs.
+    assert_output!(lab.fail("rdm check broken.mat"), @"
+    error: `RDMs(2).RDM` in `broken.mat` is text, not an array of real numbers
+
+    hint: save RDMs of numbers, `full(rdm)` of sparse ones; or name one that is: 'FILE:RDMs(1)'
+    ");
     assert_output!(lab.fail("rdm check fields.mat"), @"
     error: `fields.mat` holds several arrays: `results.it`, `results.v1`
 

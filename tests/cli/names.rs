@@ -70,3 +70,26 @@ fn columns_stand_below_each_other_whatever_the_letters() {
     let before: Vec<usize> = table.lines().skip(1).map(|line| line.split("1.000").next().unwrap().width()).collect();
     assert_eq!(before, [before[0]; 3], "{table}");
 }
+
+#[test]
+fn ids_that_count_are_names_where_images_are_called_so_and_unclear_where_the_order_differs() {
+    let lab = lab();
+    let images = ["1.jpg", "10.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg", "7.jpg", "8.jpg", "9.jpg"];
+    write(&lab, "model", &images, false);
+    let counted = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+    write(&lab, "judged", &counted, false);
+    for command in ["rsa --behavior judged.npy model.npy", "rdm average judged.npy model.npy --out mean.npy"] {
+        let said = lab.fail(command);
+        assert!(said.contains("`2` is `2.jpg` by its name, and `10.jpg` by its place"), "{said}");
+    }
+    // Where both orders are one, or there is no place for all, they are names.
+    let padded = ["01.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg"];
+    write(&lab, "model", &padded[1..], false);
+    write(&lab, "judged", &counted[..5], false);
+    assert!(lab.succeed("rsa --behavior judged.npy model.npy").stderr.contains("matched by name"));
+    write(&lab, "model", &images, false);
+    assert!(lab.succeed("rsa --behavior judged.npy model.npy --intersect").stderr.contains("5 stimuli"));
+    // Those that are no names of images say nothing.
+    write(&lab, "model", &["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"], false);
+    assert!(lab.succeed("rsa --behavior judged.npy model.npy").stderr.contains("taken to be in the same order"));
+}

@@ -259,3 +259,30 @@ fn rows_that_are_equal_or_nearly_are_told_apart_as_exactly_as_others() {
         assert!((rdm[[i, j]] - exact).abs() <= 1e-6 * exact, "{i} {j}: {} {exact}", rdm[[i, j]]);
     }
 }
+
+#[test]
+fn a_common_offset_changes_nothing_however_large() {
+    let lab = Lab::new();
+    // Multiples of 1/1024, which stay exact beside the offset, and a unit that is the same everywhere.
+    let value = |i: usize, j: usize| ((i * 7919 + j * 104_729 + i * j) % 4099) as f64 / 1024.0;
+    let write = |name: &str, offset: f64, unit: f64| {
+        let values = ndarray::Array2::from_shape_fn((20, 30), |(i, j)| if j == 0 { unit } else { value(i, j) + offset });
+        npy::write(&lab.path(name), &values.into_dyn()).unwrap();
+    };
+    write("plain.npy", 0.0, 0.0);
+    write("offset.npy", 1e12, 1e100);
+    for metric in ["euclidean", "sqeuclidean", "gaussian"] {
+        let rdm = |name: &str| {
+            lab.succeed(&format!("rdm {name}.npy --metric {metric} --out rdm.npy"));
+            npy::read(&lab.path("rdm.npy")).unwrap()
+        };
+        let (plain, offset) = (rdm("plain"), rdm("offset"));
+        let largest = plain.iter().fold(0.0f64, |largest, value| largest.max(*value));
+        assert!(plain.iter().zip(&offset).all(|(a, b)| (a - b).abs() <= 1e-7 * largest), "{metric}");
+    }
+    for flag in ["", "--unbiased"] {
+        let cka: serde_json::Value =
+            serde_json::from_str(&lab.succeed(&format!("cka plain.npy offset.npy --json {flag}")).stdout).unwrap();
+        assert!((cka["cka"][0][1].as_f64().unwrap() - 1.0).abs() < 1e-9, "{cka}");
+    }
+}

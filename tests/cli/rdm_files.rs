@@ -248,4 +248,9 @@ fn of_half_a_square_the_other_half_is_asked_for() {
         let said = lab.fail(&format!("rdm check {name}"));
         assert!(said.contains(&format!("only half of `{name}` is filled: there is nothing {half} the diagonal")), "{said}");
     }
+    // Without a diagonal, as tables have it.
+    let line = |i: usize| (0..6).map(|j| if i > j { at(i, j).to_string() } else { String::new() }).collect::<Vec<_>>().join(",");
+    fs::write(lab.path("lower.csv"), (0..6).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+    let said = lab.fail("rdm check lower.csv");
+    assert!(said.contains("only half of `lower.csv` is filled") && said.contains("`rdm.T[numpy.triu_indices"), "{said}");
 }

@@ -98,7 +98,9 @@ fn check_cells(lines: &[Vec<String>], path: &Path) -> Result<()> {
             "write as many cells in every line, and no comments",
         ));
     }
-    if lines.len() > 1 && first.len() > 1 && lines.iter().all(|line| line[line.len() - 1].is_empty()) {
+    // Of half a square one row is empty, too.
+    let is_half = first.len() > 2 && lines.iter().any(|line| line[1..].iter().all(String::is_empty));
+    if lines.len() > 1 && first.len() > 1 && !is_half && lines.iter().all(|line| line[line.len() - 1].is_empty()) {
         return Err(advise(format!("the last column of `{path}` is empty"), "remove the comma at the end of each line"));
     }
     Ok(())

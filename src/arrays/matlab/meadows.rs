@@ -22,8 +22,12 @@ fn suffix(name: &str) -> Option<&str> {
 
 /// The names of the stimuli of the pairs `name`, if the file has them.
 pub(super) fn stimuli(variables: &[Variable], name: &str, path: &Path) -> Result<Option<Vec<String>>> {
-    let Some(stimuli) = suffix(name).map(|suffix| format!("{STIMULI}{suffix}")) else { return Ok(None) };
-    let Some(value) = find(variables, &stimuli) else { return Ok(None) };
+    // One list may be that of all.
+    let named = suffix(name).into_iter().flat_map(|suffix| [format!("{STIMULI}{suffix}"), STIMULI.to_owned()]);
+    let Some((stimuli, value)) = named.into_iter().find_map(|stimuli| find(variables, &stimuli).map(|value| (stimuli, value)))
+    else {
+        return Ok(None);
+    };
     let text = |value: &Value| match value {
         Value::Text(rows) if rows.len() == 1 => Some(rows[0].clone()),
         _ => None,

@@ -30,6 +30,13 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
         return Ok(found);
     }
     let names = arrays(&variables);
+    let broken = || variables.iter().find_map(|(name, value)| value.broken_rdm(name));
+    if let Some((rdm, what)) = broken().filter(|_| names.is_empty()) {
+        return Err(advise(
+            format!("`{rdm}` in `{}` is {what}, not an array of real numbers", path.display()),
+            "save RDMs of numbers, `full(rdm)` of sparse ones; or name one that is: 'FILE:RDMs(1)'",
+        ));
+    }
     let name = match name {
         None => choose(path, &names, None)?,
         Some(name) => name,

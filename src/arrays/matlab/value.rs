@@ -136,7 +136,20 @@ impl Value {
             let name = format!("{name}.{field}");
             Some(if value.array().is_some() { vec![name] } else { value.arrays_within(&name) })
         };
-        self.field_names().into_iter().filter_map(within).flatten().collect()
+        let all = || self.field_names();
+        self.name_of_rdm().map_or_else(all, |rdm| vec![rdm]).into_iter().filter_map(within).flatten().collect()
+    }
+
+    /// The name of the first RDM in structures called `name` that is no array of numbers, and what it is.
+    pub(super) fn broken_rdm(&self, name: &str) -> Option<(String, &'static str)> {
+        let field = self.name_of_rdm()?;
+        match self.field(field)? {
+            Value::Cells { cells, .. } => {
+                let broken = |(_, cell): &(usize, &Value)| cell.count() < 2;
+                cells.iter().enumerate().find(broken).map(|(at, cell)| (format!("{name}({}).{field}", at + 1), cell.what()))
+            }
+            other => (other.count() < 2).then(|| (format!("{name}.{field}"), other.what())),
+        }
     }
 
     /// The numbers without axes of size 1; several arrays, which must be of one shape, one after the other along a first axis.
