@@ -36,7 +36,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     let default = &choice.entry.default_layer;
     if arguments.json {
         let layers: Vec<_> = layers.iter().map(|layer| as_json(layer, default)).collect();
-        return Ok(printer.data(&serde_json::to_string_pretty(&layers)?)?);
+        return printer.data(&serde_json::to_string_pretty(&layers)?);
     }
     let mut rows = vec![["layer", "module", "output", "calls", "per image", ""].map(String::from).to_vec()];
     for layer in &layers {

@@ -26,10 +26,10 @@ pub fn run(arguments: &Models, places: &Request, printer: Printer) -> Result<()>
     };
     if arguments.json {
         let all: Vec<_> = models.iter().map(|entry| as_json(&registry, entry)).collect::<Result<_>>()?;
-        return Ok(printer.data(&serde_json::to_string_pretty(&all)?)?);
+        return printer.data(&serde_json::to_string_pretty(&all)?);
     }
     if arguments.model.is_some() {
-        return Ok(printer.data(&details(&registry, models[0])?)?);
+        return printer.data(&details(&registry, models[0])?);
     }
     let mut rows = vec![["model", "weights", "input", "default layer", "outputs", "parameters"].map(String::from).to_vec()];
     for entry in models {

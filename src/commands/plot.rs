@@ -13,5 +13,5 @@ pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
         PlotCommand::Bars(wanted) => draw_bars(wanted, &printer),
         PlotCommand::Layers(wanted) => draw_layers(wanted, &printer),
     };
-    pictures?.iter().try_for_each(|path| Ok(printer.data(&path.display().to_string())?))
+    pictures?.iter().try_for_each(|path| printer.data(&path.display().to_string()))
 }

@@ -15,17 +15,17 @@ pub fn run(arguments: &Rdm, printer: Printer) -> Result<()> {
         Some(RdmCommand::Convert { file, out, condensed }) => stored::convert(file, out, *condensed, &printer).map(|()| out)?,
         Some(RdmCommand::Categories { labels, out }) => stored::categories(labels, out, &printer).map(|()| out)?,
     };
-    Ok(printer.data(&out.display().to_string())?)
+    printer.data(&out.display().to_string())
 }
 
 /// Prints what was found; what cannot be read as an RDM is an error that says why.
 fn check(file: &Path, json: bool, printer: Printer) -> Result<()> {
     let findings = rdm::check(&Rdms::read(file)?);
     if json {
-        return Ok(printer.data(&serde_json::to_string_pretty(&findings)?)?);
+        return printer.data(&serde_json::to_string_pretty(&findings)?);
     }
     let mark = |warning: bool| if warning { "look" } else { "fine" }.to_owned();
     let rows: Vec<Vec<String>> =
         findings.into_iter().map(|found| vec![mark(found.warning), found.subject.to_owned(), found.text]).collect();
-    Ok(printer.data(&columns(&rows, &[]))?)
+    printer.data(&columns(&rows, &[]))
 }

@@ -13,10 +13,10 @@ pub fn run(arguments: &Arguments, places: &Request, printer: Printer) -> Result<
     let plan = Plan::new(&study, places)?;
     plan.say(&printer);
     if arguments.dry_run {
-        return Ok(printer.data(&columns(&plan.table(), &[1, 4, 5]))?);
+        return printer.data(&columns(&plan.table(), &[1, 4, 5]));
     }
     let report = plan.run(&arguments.file, &printer)?;
-    Ok(printer.data(&from_here(&report))?)
+    printer.data(&from_here(&report))
 }
 
 /// The path as short as it can be, without `..` in between.

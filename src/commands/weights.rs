@@ -16,17 +16,17 @@ pub fn run(arguments: &Weights, places: &Request, printer: Printer) -> Result<()
         WeightsCommand::List { json } => list(&registry, &store, *json, printer),
         WeightsCommand::Fetch { models } => models.iter().try_for_each(|name| {
             let choice = registry.choose(name)?;
-            Ok(printer.data(&fetch(&store, &choice, &printer)?.path.display().to_string())?)
+            printer.data(&fetch(&store, &choice, &printer)?.path.display().to_string())
         }),
         WeightsCommand::Verify { models } => verify(&registry, &store, models, printer),
         WeightsCommand::Path { model } => {
             let choice = registry.choose(model)?;
             let found = store.find(&choice)?.ok_or_else(|| not_here(&choice))?;
-            Ok(printer.data(&found.path.display().to_string())?)
+            printer.data(&found.path.display().to_string())
         }
         WeightsCommand::Import { file, model } => {
             let found = store.import(&registry.choose(model)?, file)?;
-            Ok(printer.data(&found.path.display().to_string())?)
+            printer.data(&found.path.display().to_string())
         }
     }
 }
@@ -62,7 +62,7 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
                 "citation": choice.entry.citation,
             })
         });
-        return Ok(printer.data(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?)?);
+        return printer.data(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
     }
     let mut rows = vec![["weights", "fetched", "licence", "to cite", "published at"].map(String::from).to_vec()];
     for choice in &choices {

@@ -26,7 +26,7 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
 
 fn print(arguments: &Rsa, Analysed { table, .. }: &Analysed, printer: Printer) -> Result<()> {
     if arguments.json {
-        return Ok(printer.data(&table.json_of_all()?)?);
+        return printer.data(&table.json_of_all()?);
     }
     printer.data(&text::table(table))?;
     if !table.differences.is_empty() {
