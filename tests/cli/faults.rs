@@ -246,3 +246,12 @@ fn a_file_that_was_cut_while_a_run_was_stopped_is_called_so() {
     let said = lab.fail(EXTRACT);
     assert!(said.contains("it has 100 bytes, and had ") && said.contains("remove `activations/"), "{said}");
 }
+
+#[test]
+fn too_many_open_files_are_told_what_to_do() {
+    let lab = lab();
+    let command = format!("ulimit -n 12; exec {} {EXTRACT}", env!("CARGO_BIN_EXE_thingsvision"));
+    let output = Command::new("bash").args(["-c", &command]).current_dir(lab.path("")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Too many open files") && said.contains("hint: allow more open files (`ulimit -n 4096`)"), "{said}");
+}

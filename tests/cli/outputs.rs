@@ -98,3 +98,24 @@ fn numpy_files_are_not_written_under_other_names() {
     hint: make it: mkdir -p nowhere
     ");
 }
+
+#[test]
+fn labels_that_an_rdm_was_made_of_do_not_keep_it_from_being_made_again() {
+    let lab = lab();
+    fs::write(lab.path("kinds.csv"), "a,x\nb,x\nc,y\nd,y\n").unwrap();
+    lab.succeed("rdm categories kinds.csv --out kinds.npy");
+    // Beside it now lie the IDs, which are others the next time.
+    fs::write(lab.path("kinds.csv"), "e,x\nb,x\nc,y\nd,y\nf,z\n").unwrap();
+    lab.succeed("rdm categories kinds.csv --out kinds.npy");
+    assert_eq!(fs::read_to_string(lab.path("kinds.ids.txt")).unwrap(), "e\nb\nc\nd\nf\n");
+}
+
+#[test]
+fn files_that_are_not_there_are_told_alike() {
+    let lab = lab();
+    for arguments in ["rdm none", "rdm categories none --out x.npy", "rdm average none --out x.npy", "rdm bare.npy --ids none"] {
+        let said = lab.fail(arguments);
+        let wanted = "error: cannot read `none`: No such file or directory (os error 2)\n\nhint: relative paths begin at the current folder\n";
+        assert_eq!(said, wanted, "{arguments}");
+    }
+}

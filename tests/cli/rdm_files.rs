@@ -137,6 +137,12 @@ fn repeats_are_averaged_and_cross_validated() {
         lab.fail(&format!("rdm large.npy {crossnobis}")).contains("dissimilarities of `d` are too large for float32, up to ")
     );
 
+    let nan = Array2::from_shape_fn((12, 3), |(i, j)| if (i, j) == (5, 1) { f64::NAN } else { rows[[i, j]] });
+    npy::write(&lab.path("nan.npy"), &nan.into_dyn()).unwrap();
+    for noise in ["identity", "diagonal", "shrinkage"] {
+        let said = lab.fail(&format!("rdm nan.npy {} {noise}", crossnobis.trim_end_matches(" identity")));
+        assert!(said.contains("values that are not finite (NaN or infinite) in row 5") && !said.contains("residuals"), "{said}");
+    }
     assert_output!(lab.fail("rdm betas.npy --metric mahalanobis"), @"
     RDM of 12 stimuli from 3 units each
     error: no RDM of `betas.npy`: this metric is in units of the noise, of which nothing is known
