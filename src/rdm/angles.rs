@@ -65,12 +65,7 @@ fn subtract(mut products: Vec<f64>) -> Vec<f64> {
 }
 
 fn refine(points: &Points, mut distances: Vec<f64>, near: f64, a: &Range<usize>, b: &Range<usize>) -> Vec<f32> {
-    let pair = |k: usize| (a.start + k / b.len(), b.start + k % b.len());
-    // The diagonal and what lies below it are filled in afterwards.
-    let is_near = |k: &usize| distances[*k] < near && pair(*k).0 < pair(*k).1;
-    let places: Vec<usize> = (0..distances.len()).filter(is_near).collect();
-    let squared = points.squared_distances(&places.iter().map(|&k| pair(k)).collect::<Vec<_>>());
-    let halves = squared.into_iter().map(|squared| squared / 2.0);
-    places.into_iter().zip(halves).for_each(|(k, half)| distances[k] = if half < ZERO { 0.0 } else { half });
+    let of = |squared: f64| if squared / 2.0 < ZERO { 0.0 } else { squared / 2.0 };
+    points.refine([a, b], &mut distances, |distance, _| distance < near, of);
     distances.into_iter().map(|distance| distance as f32).collect()
 }

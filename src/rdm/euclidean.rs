@@ -66,11 +66,7 @@ fn tile(points: &Points, f: impl Fn(f64) -> f64, a: &Range<usize>, b: &Range<usi
     let lengths = |(i, j): (usize, usize)| points.rows[i].squared + points.rows[j].squared;
     let products = products::double(points, a, b)?.into_iter().enumerate();
     let mut squared: Vec<f64> = products.map(|(k, product)| lengths(pair(k)) - 2.0 * product).collect();
-    // The diagonal and what lies below it are filled in afterwards.
-    let is_near = |k: &usize| squared[*k] < NEAR * lengths(pair(*k)) && pair(*k).0 < pair(*k).1;
-    let near: Vec<usize> = (0..squared.len()).filter(is_near).collect();
-    let exact = points.squared_distances(&near.iter().map(|&k| pair(k)).collect::<Vec<_>>());
-    near.into_iter().zip(exact).for_each(|(k, exact)| squared[k] = exact);
+    points.refine([a, b], &mut squared, |squared, pair| squared < NEAR * lengths(pair), |squared| squared);
     Ok(squared.into_iter().map(|squared| f(squared.max(0.0)) as f32).collect())
 }
 

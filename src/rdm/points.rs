@@ -2,7 +2,7 @@
 //! centred for the Euclidean family.
 
 use super::check::is_constant;
-use super::{OnConstant, errors, lanes};
+use super::{Centre, OnConstant, errors, lanes};
 use crate::npy::Matrix;
 use crate::parallel::parallel;
 use anyhow::Result;
@@ -28,7 +28,7 @@ pub(super) struct Points {
     pub(super) space: Space,
     pub(super) rows: Vec<Row>,
     /// The mean of each unit over the rows; empty but for [`Space::Euclidean`].
-    centre: Vec<[f64; 2]>,
+    centre: Vec<Centre>,
     /// Made when first asked for.
     single: OnceLock<Option<Vec<f32>>>,
 }
@@ -47,17 +47,14 @@ pub(super) fn blocks(units: usize) -> impl Iterator<Item = Range<usize>> {
     (0..units).step_by(BLOCK).map(move |first| first..units.min(first + BLOCK))
 }
 
-/// A row, and how it becomes a point: `(x · lift − shift − rest) · scale`, or `x − first − rest` of each unit in Euclidean space.
+/// A row, and how it becomes a point: `(x · lift − centre) · scale`, or `x` less the centre of each unit in Euclidean space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     /// Its number in the features.
     pub(super) row: usize,
     /// 1, or what brings values to where neither their squares nor the scale are infinite.
     lift: f64,
-    /// The first value; with the mean difference from it, which is the rest, the mean. (One number would not hold the mean of values
-    /// that differ by little beside their offset.)
-    shift: f64,
-    rest: f64,
+    centre: Centre,
     scale: f64,
     /// The squared length of the point.
     pub(super) squared: f64,
@@ -84,17 +81,17 @@ impl Points {
 
     /// Appends the `columns` of the points, row by row.
     pub(super) fn append(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f64>) {
-        for Row { row, lift, shift, rest, scale, .. } in &self.rows[points] {
+        for Row { row, lift, centre, scale, .. } in &self.rows[points] {
             let start = to.len();
             match self.space {
                 Space::Plain => self.features.append(*row, columns.clone(), to),
                 Space::Euclidean => {
                     self.features.append(*row, columns.clone(), to);
                     let centre = &self.centre[columns.clone()];
-                    to[start..].iter_mut().zip(centre).for_each(|(value, [first, rest])| *value = *value - first - rest);
+                    to[start..].iter_mut().zip(centre).for_each(|(value, centre)| *value = centre.deviation(*value));
                 }
                 Space::Correlation | Space::Cosine => {
-                    self.features.append_mapped(*row, columns.clone(), &|value| (value * lift - shift - rest) * scale, to);
+                    self.features.append_mapped(*row, columns.clone(), &|value| centre.deviation(value * lift) * scale, to);
                 }
             }
         }
@@ -102,8 +99,8 @@ impl Points {
 
     /// The same of points of unit length, rounded to float32.
     pub(super) fn append_single(&self, points: Range<usize>, columns: Range<usize>, to: &mut Vec<f32>) {
-        for Row { row, lift, shift, rest, scale, .. } in &self.rows[points] {
-            self.features.append_mapped(*row, columns.clone(), &|value| ((value * lift - shift - rest) * scale) as f32, to);
+        for Row { row, lift, centre, scale, .. } in &self.rows[points] {
+            self.features.append_mapped(*row, columns.clone(), &|value| (centre.deviation(value * lift) * scale) as f32, to);
         }
     }
 
@@ -126,8 +123,24 @@ impl Points {
         self.single.get_or_init(make).as_deref()
     }
 
-    /// The squared distances of `pairs` of points, summed directly: exact where two products would cancel.
-    pub(super) fn squared_distances(&self, pairs: &[(usize, usize)]) -> Vec<f64> {
+    /// Puts in the place of those `values` of the points `a` and `b`, row by row, that `is_near` picks, by value and points, what `of`
+    /// makes of the squared distance, summed directly: exact where two products would cancel. The diagonal and what lies below it
+    /// are filled in afterwards.
+    pub(super) fn refine(
+        &self,
+        [a, b]: [&Range<usize>; 2],
+        values: &mut [f64],
+        is_near: impl Fn(f64, (usize, usize)) -> bool,
+        of: impl Fn(f64) -> f64,
+    ) {
+        let pair = |k: usize| (a.start + k / b.len(), b.start + k % b.len());
+        let near: Vec<usize> = (0..values.len()).filter(|&k| pair(k).0 < pair(k).1 && is_near(values[k], pair(k))).collect();
+        let exact = self.squared_distances(&near.iter().map(|&k| pair(k)).collect::<Vec<_>>());
+        near.into_iter().zip(exact).for_each(|(k, exact)| values[k] = of(exact));
+    }
+
+    /// The squared distances of `pairs` of points.
+    fn squared_distances(&self, pairs: &[(usize, usize)]) -> Vec<f64> {
         let mut points: Vec<usize> = pairs.iter().flat_map(|&(i, j)| [i, j]).collect();
         points.sort_unstable();
         points.dedup();
@@ -152,38 +165,36 @@ impl Points {
 }
 
 impl Row {
-    fn of(features: &Matrix, space: Space, centre: &[[f64; 2]], row: usize) -> Row {
+    fn of(features: &Matrix, space: Space, centre: &[Centre], row: usize) -> Row {
         let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {
-            return Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: f64::NAN, squared: f64::NAN };
+            return Row { row, lift: 1.0, centre: Centre::default(), scale: f64::NAN, squared: f64::NAN };
         }
         match space {
             Space::Euclidean | Space::Plain => {
-                let centre = centre.iter().chain(std::iter::repeat(&[0.0; 2]));
-                let apart = values.iter().zip(centre).map(|(value, [first, rest])| value - first - rest);
+                let centre = centre.iter().copied().chain(std::iter::repeat(Centre::default()));
+                let apart = values.iter().zip(centre).map(|(&value, centre)| centre.deviation(value));
                 let squared = apart.map(|apart| apart * apart).sum();
-                Row { row, lift: 1.0, shift: 0.0, rest: 0.0, scale: 1.0, squared }
+                Row { row, lift: 1.0, centre: Centre::default(), scale: 1.0, squared }
             }
             Space::Correlation => {
                 let (values, lift) = lifted(values);
-                let first = values.first().copied().unwrap_or(0.0);
-                let apart: Vec<f64> = values.iter().map(|value| value - first).collect();
-                let rest = apart.iter().sum::<f64>() / apart.len() as f64;
-                let norm = norm(&apart, rest);
-                Row::unit(row, lift, [first, rest], norm, is_constant(&values, first + rest, norm))
+                let centre = Centre::of(&values);
+                let norm = norm(&values.iter().map(|&value| centre.deviation(value)).collect::<Vec<_>>());
+                Row::unit(row, lift, centre, norm, is_constant(&values, centre.mean(), norm))
             }
             Space::Cosine => {
                 let (values, lift) = lifted(values);
-                let norm = norm(&values, 0.0);
-                Row::unit(row, lift, [0.0; 2], norm, norm == 0.0)
+                let norm = norm(&values);
+                Row::unit(row, lift, Centre::default(), norm, norm == 0.0)
             }
         }
     }
 
     /// A point of unit length. If it is flat, the NaN spreads to all products of the row.
-    fn unit(row: usize, lift: f64, [shift, rest]: [f64; 2], norm: f64, flat: bool) -> Row {
+    fn unit(row: usize, lift: f64, centre: Centre, norm: f64, flat: bool) -> Row {
         let scale = if flat { f64::NAN } else { 1.0 / norm };
-        Row { row, lift, shift, rest, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
+        Row { row, lift, centre, scale, squared: if norm.is_finite() { 1.0 } else { f64::NAN } }
     }
 }
 
@@ -209,33 +220,32 @@ fn lifted(values: Vec<f64>) -> (Vec<f64>, f64) {
     (values.into_iter().map(|value| value * lift).collect(), lift)
 }
 
-/// `√Σ (xᵢ − shift)²`; in units of the largest where squares would overflow or vanish.
-fn norm(values: &[f64], shift: f64) -> f64 {
-    let squares = |unit: f64| values.iter().map(|value| ((value - shift) / unit) * ((value - shift) / unit)).sum::<f64>();
+/// `√Σ xᵢ²`; in units of the largest where squares would overflow or vanish.
+fn norm(values: &[f64]) -> f64 {
+    let squares = |unit: f64| values.iter().map(|value| (value / unit) * (value / unit)).sum::<f64>();
     let sum = squares(1.0);
     if sum.is_normal() {
         return sum.sqrt();
     }
-    let unit = values.iter().fold(0.0f64, |unit, value| unit.max((value - shift).abs()));
+    let unit = values.iter().fold(0.0f64, |unit, value| unit.max(value.abs()));
     if unit == 0.0 { 0.0 } else { unit * squares(unit).sqrt() }
 }
 
-/// The mean of each column as its first value and the mean difference from it: one number would not hold the mean of values that
-/// differ by little beside their offset.
-fn centre(features: &Matrix) -> Result<Vec<[f64; 2]>> {
+/// The mean of each column.
+fn centre(features: &Matrix) -> Result<Vec<Centre>> {
     const BLOCK: usize = 1024;
     if features.rows == 0 {
         return Ok(Vec::new());
     }
-    let blocks: Vec<Vec<[f64; 2]>> = parallel(features.columns.div_ceil(BLOCK), &|block| {
+    let blocks: Vec<Vec<Centre>> = parallel(features.columns.div_ceil(BLOCK), &|block| {
         let columns = block * BLOCK..features.columns.min((block + 1) * BLOCK);
         let mut values = Vec::with_capacity(columns.len());
         features.append(0, columns.clone(), &mut values);
-        let mut centre: Vec<[f64; 2]> = values.iter().map(|&first| [first, 0.0]).collect();
+        let mut centre: Vec<Centre> = values.iter().map(|&first| Centre { first, rest: 0.0 }).collect();
         for row in 1..features.rows {
             values.clear();
             features.append(row, columns.clone(), &mut values);
-            for ([first, rest], value) in centre.iter_mut().zip(&values) {
+            for (Centre { first, rest }, value) in centre.iter_mut().zip(&values) {
                 *rest += (value - *first) / features.rows as f64;
             }
         }

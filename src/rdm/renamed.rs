@@ -2,7 +2,7 @@
 
 use crate::error::advise;
 use anyhow::Result;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// IDs in the words of another file.
@@ -22,7 +22,11 @@ const FEWEST: usize = 4;
 /// The IDs `own` of the file `name` as `others` calls them, if no ID is written alike and some are the same without folder or ending on
 /// one of the two sides. Fails if one may be several of the others.
 pub(crate) fn renamed(name: &str, own: &[String], others: &[String]) -> Result<Option<Renamed>> {
-    let alike: BTreeSet<&String> = others.iter().collect();
+    // At once of the layers of a run, of which there are many.
+    if own == others {
+        return Ok(None);
+    }
+    let alike: HashSet<&String> = others.iter().collect();
     if own.iter().any(|id| alike.contains(id)) {
         return Ok(None);
     }

@@ -3,8 +3,8 @@
 //! Permuting the stimuli moves the numbers of a form and changes none of them: the whole null distribution is made of
 //! products.
 
-use super::pearson::Centre;
 use crate::ranks::ranks;
+use crate::rdm::Centre;
 use crate::rdm::centring::{double_centred, u_centred};
 use crate::rdm::lanes::dot;
 

@@ -1,5 +1,7 @@
 //! Pearson's r, as SciPy's `pearsonr`.
 
+use crate::rdm::Centre;
+
 /// `r = Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² · Σ (yᵢ − ȳ)²)`, in two passes, clamped to ±1; NaN if `x` or `y` does not
 /// vary.
 pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
@@ -15,24 +17,4 @@ pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
         xy += x * y;
     }
     (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0)
-}
-
-/// The mean of values as the first of them and the mean difference from it: values that are all the same deviate by exactly 0, and
-/// a large common offset leaves no rounding behind.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Centre {
-    first: f64,
-    rest: f64,
-}
-
-impl Centre {
-    pub(super) fn of(values: &[f64]) -> Centre {
-        let first = values.first().copied().unwrap_or(0.0);
-        Centre { first, rest: values.iter().map(|value| value - first).sum::<f64>() / values.len() as f64 }
-    }
-
-    /// How far a value is from the mean.
-    pub(super) fn deviation(self, value: f64) -> f64 {
-        value - self.first - self.rest
-    }
 }
