@@ -233,13 +233,12 @@ fn a_stdout_that_takes_nothing_is_called_so() {
 #[test]
 fn a_file_that_was_cut_while_a_run_was_stopped_is_called_so() {
     let lab = lab();
-    let mut child = start(&lab, EXTRACT);
-    let journal = lab.path(PLACE).join("done.txt");
-    while !fs::read_to_string(&journal).is_ok_and(|text| text.contains("rows")) && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // Stopped by a picture that is damaged in the middle, near the end of the run.
+    let picture = lab.path("images/d/22.png");
+    let whole = fs::read(&picture).unwrap();
+    fs::write(&picture, &whole[..whole.len() / 2]).unwrap();
+    lab.fail(EXTRACT);
+    fs::write(&picture, whole).unwrap();
     let names = lab.names(PLACE);
     let file = names.iter().find(|name| name.ends_with(".npy.partial")).expect("it was stopped before its end");
     fs::File::options().write(true).open(lab.path(PLACE).join(file)).unwrap().set_len(100).unwrap();
