@@ -7,6 +7,7 @@ name has a blank and a quote. Activations, RDMs and scores must have the bytes o
 """
 
 import array
+import contextlib
 import hashlib
 import http.server
 import json
@@ -147,7 +148,8 @@ class Lab:
                     check(journal.exists(), "the shard ended before it could be killed")
                     time.sleep(0.001)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         check(journal.exists(), "the shard ended before it could be killed")
         return journal.parent, rows_of(journal)
@@ -197,7 +199,17 @@ def nothing_to_do(lab):
         shutil.rmtree(shard)
     said, jobs = lab.run()
     check("Nothing to be done" in said and not jobs, f"there was something to do without shards:\n{said}")
-    return "nothing to be done, nor when the shards are removed"
+    _, jobs = lab.run("--forcerun", "extract")
+    check(jobs.get("extract") == 2 * SHARDS and jobs.get("merge") == 2, f"jobs {jobs}")
+    return f"also when the shards are removed; made anew by force, {lab.compare_with_plain_runs()} files have the same bytes"
+
+
+def another_target(lab):
+    shutil.copy(lab.out("rdms/euclidean/little/little.V4.rdm.npy"), lab.place / "judged by people.npy")
+    _, jobs = lab.run()
+    expected = {"rsa": 2, "figure": 4, "all": 1}
+    check(jobs == expected, f"jobs {jobs}, expected {expected}")
+    return f"scores alone are made anew; {lab.compare_with_plain_runs()} files have the same bytes"
 
 
 def killed_and_resumed(lab):
@@ -348,7 +360,8 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="thingsvision-snakemake-"))
     print(f"in {folder}, which is kept if something fails", flush=True)
     clean, killed = Lab(program, snakemake, folder / "it's clean"), Lab(program, snakemake, folder / "it's killed")
-    steps = [(clean_run, clean), (nothing_to_do, clean), (killed_and_resumed, killed), (another_layer, killed)]
+    steps = [(clean_run, clean), (nothing_to_do, clean), (another_target, clean)]
+    steps += [(killed_and_resumed, killed), (another_layer, killed)]
     steps += [(another_image, killed), (a_failing_image, killed), (wrong_configs, killed), (published_weights, killed)]
     for step, lab in steps:
         start = time.monotonic()
