@@ -1,6 +1,6 @@
 """The workflow of examples/snakemake with a real Snakemake: a clean run, killed and resumed runs, and changes.
 
-    python3 tests/snakemake/run.py THINGSVISION VENV     # some minutes on two cores; Python 3.11 or newer
+    python3 tests/snakemake/run.py THINGSVISION VENV     # five to eight minutes on two cores; Python 3.11 or newer
 
 VENV is made if it is not there, with the packages of requirements.txt beside this file. The workflow is copied to a folder whose
 name has a blank and a quote. Activations, RDMs and scores must have the bytes of thingsvision without Snakemake.
@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import math
 import os
 import re
 import shutil
@@ -271,14 +272,14 @@ def a_failing_image(lab):
 
 def wrong_configs(lab):
     good = json.loads(json.dumps(lab.config))
-    without_program = {"model": "alexnet", "layers": ["features.12"], "options": ["--out", "x"]}
+    with_out = {"model": "alexnet", "layers": ["features.12"], "options": ["--out", "x"]}
     cases = [
         ({"models": []}, "`models` must be a list of at least one model"),
         ({"shards": 0}, "`shards` must be a whole number from 1 on, not 0"),
         ({"shrads": 3}, "has no field `shrads`; is `shards` meant?"),
         ({"images": "nowhere"}, "there is no `nowhere` in"),
         ({"models": [{"model": "alexnet"}, {"model": "alexnet"}]}, "two models are called `alexnet`"),
-        ({"models": [without_program]}, "may not hold --out, which the workflow sets"),
+        ({"models": [with_out]}, "may not hold --out, which the workflow sets"),
         ({"metrics": ["correlatoin"]}, "not `correlatoin`"),
         ({"rsa": {"behavior": ["a.npy"]}}, "must be names with files"),
         ({"rsa": {"fmri": {"IT": "none-*.npy"}}}, "there is no `none-*.npy`"),
@@ -301,7 +302,7 @@ def published_weights(lab):
     header, data, state = {}, array.array("f"), 1
     for key, shape in tensors.items():
         start = len(data) * 4
-        for _ in range(eval("*".join(map(str, shape)))):
+        for _ in range(math.prod(shape)):
             state = state * 1103515245 + 12345 & 0x7FFFFFFF
             data.append((state / 0x7FFFFFFF - 0.5) / 8)
         header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [start, len(data) * 4]}
@@ -368,6 +369,7 @@ def main():
         words = step(lab)
         print(f"{step.__name__}: {words} ({time.monotonic() - start:.0f} s)", flush=True)
     shutil.rmtree(folder)
+    print(f"{len(steps)} passed, 0 failed")
 
 
 if __name__ == "__main__":
