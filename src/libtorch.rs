@@ -54,7 +54,10 @@ pub(crate) fn check() -> Result<()> {
     let place = folder().map_or_else(|| "of this machine".into(), |folder| format!("in `{}`", folder.display()));
     Err(advise(
         format!("the program was built with libtorch {}, and that {place} is {}", needed(), version()),
-        format!("take away what leads there (LD_LIBRARY_PATH), or install the one that it needs: pip install 'torch=={}.*'", series(BUILT_WITH)),
+        format!(
+            "take away what leads there (LD_LIBRARY_PATH), or install the one that it needs: pip install 'torch=={}.*'",
+            series(BUILT_WITH)
+        ),
     ))
 }
 

@@ -1,10 +1,11 @@
 """Unpacks what the program needs of libtorch: python unpack_wheels.py WHEEL_FOLDER TARGET_FOLDER
 
-Headers, and the libraries that run networks on the CPU. The CUDA kernels (hundreds of MB) and the
+Headers, the libraries that run networks on the CPU, and the licences of all this. The CUDA kernels (hundreds of MB) and the
 Python bindings stay behind; `--device cuda` finds the kernels in a full torch installation.
 """
 
 import pathlib
+import re
 import shutil
 import sys
 import zipfile
@@ -18,6 +19,8 @@ def wanted(name: str) -> str | None:
     if name.startswith("torch/include/") and not name.endswith("/"):
         return name.removeprefix("torch/")
     file = name.rsplit("/", 1)[-1]
+    if ".dist-info/" in name and re.search("licen[cs]e|notice", file, re.IGNORECASE):
+        return "licences/" + name.replace(".dist-info/", "/").replace("/licenses/", "/")
     if name.startswith("torch/lib/") and (".so" in file or ".dylib" in file):
         return None if any(word in file for word in LEFT_OUT) else f"lib/{file}"
     return f"lib/{file}" if file in CUDA_LIBRARIES else None

@@ -29,6 +29,7 @@ mod refusals;
 mod resume;
 mod rsa;
 mod safety;
+mod shell;
 mod stacks;
 mod study;
 mod tables;

@@ -2,7 +2,7 @@
 
 use crate::portable::{self, Tools};
 use crate::{libtorch, repository, run, wheel};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +20,13 @@ pub fn build() -> Result<PathBuf> {
     wheel::manual(&folder.join("share/man/man1"))?;
     let libtorch = libtorch::provide(&repository())?;
     fs::create_dir_all(folder.join("lib"))?;
+    let licences = libtorch.join("licences");
+    ensure!(
+        licences.exists(),
+        "`{0}` has no licences, which must go with it: remove that folder, and `cargo xtask libtorch` unpacks it with them",
+        libtorch.display()
+    );
+    copy(&licences, &folder.join("licences"))?;
     for library in fs::read_dir(libtorch.join("lib"))? {
         let library = library?;
         let name = library.file_name();

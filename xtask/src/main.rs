@@ -1,6 +1,8 @@
 //! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`,
 //! `cargo xtask wheel`, `cargo xtask bundle`, `cargo xtask slurm`, `cargo xtask bench`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program for a terminal
+
 mod bench;
 mod bundle;
 mod libtorch;
@@ -20,6 +22,7 @@ usage: cargo xtask COMMAND
   libtorch   only provide libtorch {version}
   wheel      build what `pip install` takes, and print its path
   bundle     build the archive with libtorch inside that runs where it is unpacked, and print its path
+  snakemake  only the last part of `test`: the workflow of examples/snakemake, killed and continued (five minutes)
   slurm      run an extraction as a job array on a Slurm that is set up for it here (as root, Debian or Ubuntu)
   bench      compare speed with PyTorch, and write benches/RESULTS.md (half an hour)
              --setup make a Python with torch first, --python PATH use another,
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         ["wheel"] => wheel::build().map(|path| println!("{}", path.display())),
         ["bundle"] => bundle::build().map(|path| println!("{}", path.display())),
         ["slurm"] => slurm(),
+        ["snakemake"] => libtorch::provide(&repository()).and_then(|_| snakemake()),
         ["libtorch"] => {
             libtorch::provide(&repository()).map(|provided| println!("libtorch {}: {}", libtorch::needed(), provided.display()))
         }
@@ -79,7 +83,8 @@ fn test() -> Result<()> {
     libtorch::provide(&repository())?;
     // Release, as the demonstration: libtorch's bindings take minutes to build, and are so built once.
     run(&mut cargo(&["test", "--release", "--workspace"]))?;
-    python::test()
+    python::test()?;
+    snakemake()
 }
 
 /// The main job on the shipped example: activations and RDMs of five layers, RSA with the behavioural RDM, and a small study.
@@ -96,6 +101,19 @@ fn demo() -> Result<()> {
     println!("Open demo/study/report.html in a browser: three networks, their RDMs, and how they relate to behaviour.");
     println!("`cargo install --path .` puts the program on your PATH.");
     Ok(())
+}
+
+/// The workflow of `examples/snakemake` with a real Snakemake, which needs Python 3.11.
+fn snakemake() -> Result<()> {
+    let version = "import sys; sys.exit(sys.version_info < (3, 11))";
+    if !Command::new("python3").args(["-c", version]).status().context("cannot start python3")?.success() {
+        println!("not tested: examples/snakemake, for Snakemake needs Python 3.11, and python3 is older");
+        return Ok(());
+    }
+    run(&mut cargo(&["build", "--release", "--workspace"]))?;
+    let script = repository().join("tests/snakemake/run.py");
+    let program = repository().join("target/release/thingsvision");
+    run(Command::new("python3").arg(script).arg(program).arg(repository().join("target/snakemake-test")))
 }
 
 /// The longer test with a real Slurm.

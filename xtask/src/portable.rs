@@ -36,7 +36,8 @@ impl Tools {
         let tools = Tools { environment };
         let list = tools.environment.join("wheel_tools.txt");
         fs::write(&list, TOOLS)?;
-        let pip = "-m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: --requirement";
+        let pip =
+            "-m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: --requirement";
         run(tools.python().args(pip.split(' ')).arg(list))?;
         fs::write(ready, TOOLS)?;
         Ok(tools)
@@ -65,10 +66,8 @@ impl Tools {
 /// Builds the program, to find libtorch in `run_path` (`$ORIGIN/…`), and writes it to `place`.
 pub fn build(tools: &Tools, run_path: &str, place: &Path) -> Result<()> {
     libtorch::provide(&repository())?;
-    let mut arguments: Vec<String> = "rustc --release --package thingsvision --bin thingsvision -- -C strip=symbols"
-        .split(' ')
-        .map(String::from)
-        .collect();
+    let mut arguments: Vec<String> =
+        "rustc --release --package thingsvision --bin thingsvision -- -C strip=symbols".split(' ').map(String::from).collect();
     if cfg!(target_os = "linux") {
         let folder = stubs(tools)?;
         let link = [format!("-B{0}", folder.display()), format!("-L{0}", folder.display())];

@@ -84,3 +84,38 @@ fn metadata(folder: &Path, version: &str) -> Result<()> {
     fs::write(folder.join("WHEEL"), wheel)?;
     Ok(fs::write(folder.join("entry_points.txt"), format!("[console_scripts]\nthingsvision = {NAME}.program:main\n"))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_same_wherever_a_file_names_it() {
+        let version = version().unwrap();
+        for (file, line) in [
+            ("python/thingsvision_rs/__init__.py", format!("__version__ = \"{version}\"")),
+            ("CITATION.cff", format!("version: {version}")),
+        ] {
+            let text = fs::read_to_string(repository().join(file)).unwrap();
+            assert!(text.lines().any(|found| found == line), "{file} has no line `{line}`");
+        }
+        let changes = fs::read_to_string(repository().join("CHANGELOG.md")).unwrap();
+        assert!(changes.lines().any(|line| line.starts_with(&format!("## {version} - 20"))), "CHANGELOG.md has no {version}");
+    }
+
+    #[test]
+    fn the_module_asks_for_the_torch_that_the_program_is_built_with() {
+        let program = fs::read_to_string(repository().join("python/thingsvision_rs/program.py")).unwrap();
+        let (series, _) = libtorch::needed().rsplit_once('.').unwrap();
+        assert!(program.contains(&format!("SERIES = \"{series}\"")));
+    }
+
+    #[test]
+    fn the_module_stays_thin() {
+        let folder = repository().join("python").join(NAME);
+        let sources = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let lines: usize =
+            sources.filter(|file| file.is_file()).map(|file| fs::read_to_string(file).unwrap().lines().count()).sum();
+        assert!(lines <= 300, "{lines} lines");
+    }
+}
