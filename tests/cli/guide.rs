@@ -83,7 +83,7 @@ fn bash(desk: &Path, script: &str) -> Command {
     let mut command = Command::new("bash");
     command.args(["-euo", "pipefail", "-c", script]).current_dir(desk).stdin(Stdio::null());
     command.env("PATH", path).env("LC_ALL", "C").env_remove("THINGSVISION_TORCH");
-    command.env("THINGSVISION_OFFLINE", "1").env("THINGSVISION_CACHE", desk.join(".cache"));
+    command.env("THINGSVISION_OFFLINE", "1").env("THINGSVISION_CACHE", desk.join(".cache")).env("SLURM_ARRAY_TASK_ID", "1");
     command
 }
 
@@ -197,7 +197,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     let anchor = |heading: &str| {
         let letters = heading.trim_start_matches('#').trim().to_lowercase();
         let kept = letters.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
     };
     outside.filter(|line| line.starts_with('#')).map(anchor).collect()
 }
