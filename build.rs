@@ -29,10 +29,10 @@ fn main() {
         .file("csrc/torchscript.cpp")
         .file("csrc/foreign.cpp")
         .file("csrc/kernels.cpp")
+        .file("csrc/libtorch.cpp")
         .compile("thingsvision_torch");
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    println!("cargo:rustc-env=THINGSVISION_LIBTORCH={}", lib.display());
     println!("cargo:rustc-env=THINGSVISION_LIBTORCH_VERSION={}", version(&lib));
 }
 

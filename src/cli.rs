@@ -10,34 +10,37 @@ use thingsvision::extract::{Overrides, Request};
 use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest};
 use thingsvision::rsa::{self, cka};
 
+/// The heading of the flags that every command has.
+const COMMON: &str = "Common options";
+
 /// Activations of vision networks for your images, their RDMs, and how these relate to behaviour and fMRI
 ///
 /// A first analysis in three lines:
 ///
 ///   thingsvision layers --model alexnet
-///   thingsvision extract --model alexnet --weights random --layer 'features.*' --images my-images/
+///   thingsvision extract --model alexnet --weights random --images my-images/
 ///   thingsvision rsa --behavior my-rdm.npy
 #[derive(Debug, Parser)]
-#[command(version, verbatim_doc_comment, max_term_width = 110)]
+#[command(version, verbatim_doc_comment, max_term_width = 80)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 
     /// Print errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = COMMON)]
     pub quiet: bool,
 
-    /// A file that adds models of your own: other sizes, classes, weights. Written like models.toml, see the README
-    #[arg(long, global = true, value_name = "FILE.toml")]
+    /// A file that adds models of your own: other sizes, classes, weights. Written like models.toml, see docs/models.md
+    #[arg(long, global = true, help_heading = COMMON, value_name = "FILE.toml")]
     pub registry: Option<PathBuf>,
 
     /// Where fetched weights are kept [default: THINGSVISION_CACHE, else the platform's cache folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 
     /// Never use the network (also: THINGSVISION_OFFLINE=1)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub offline: bool,
 }
 
@@ -87,19 +90,27 @@ pub enum Command {
     ///
     /// The formulas of the metrics, of two rows x and y of P units, are under --metric.
     ///
-    /// An RDM is written as .npy (float32), with the IDs of its stimuli, if they are known, in .ids.txt beside it.
+    /// An RDM is written as .npy (float32), with the IDs of its stimuli, if they are
+    /// known, in .ids.txt beside it.
     #[command(verbatim_doc_comment)]
     Rdm(Box<Rdm>),
     /// Compare RDMs of layers with RDMs of behaviour or fMRI
     ///
-    /// RDMs with IDs (runs, .ids.txt beside a file, row names of a .csv) are aligned by them; one without is taken to be
-    /// in the order of the others. The table goes to the terminal and, with all digits, to files.
+    /// RDMs with IDs (runs, .ids.txt beside a file, row names of a .csv) are aligned
+    /// by them; one without is taken to be in the order of the others. The table goes
+    /// to the terminal and, with all digits, to files.
     ///
-    /// The formulas of the measures, over the m pairs x and y of the upper triangles, are under --compare.
+    /// The formulas of the measures, over the m pairs x and y of the upper triangles,
+    /// are under --compare.
     ///
     /// A full analysis:
-    ///   thingsvision rsa --behavior judgements.npy --fmri 'IT=sub-*.npy' --permutations 10000 --bootstrap 1000 --explain
-    #[command(verbatim_doc_comment)]
+    ///   thingsvision rsa --behavior judgements.npy --fmri 'IT=sub-*.npy' \
+    ///     --permutations 10000 --bootstrap 1000 --explain
+    #[command(
+        verbatim_doc_comment,
+        override_usage = "thingsvision rsa [OPTIONS] --behavior <[NAME=]RDM> [RUN_DIR|RDM]...\n       \
+                          thingsvision rsa [OPTIONS] --fmri <[NAME=]RDM> [RUN_DIR|RDM]..."
+    )]
     Rsa(Rsa),
     /// Compare the features of layers with each other by linear CKA
     ///
@@ -107,10 +118,12 @@ pub enum Command {
     Cka(Cka),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),
-    /// Run a whole comparison that a file describes: networks, image sets, targets; figures and a report
+    /// Run a whole comparison that a file describes: networks, image sets, targets;
+    /// figures and a report
     ///
-    /// Everything goes to the folder that the file names. What is there already and has not changed is not computed again, so
-    /// the same command continues a study that was interrupted. A file for a first study (paths begin where it lies):
+    /// Everything goes to the folder that the file names. What is there already and
+    /// has not changed is not computed again, so the same command continues a study
+    /// that was interrupted. A file for a first study (paths begin where it lies):
     ///
     ///   out = "figure2"
     ///   models = ["alexnet", "resnet50", { model = "clip-vit", layers = ["visual"] }]
@@ -124,6 +137,58 @@ pub enum Command {
     ///   fmri = ["IT=sub-*.npy"]
     #[command(verbatim_doc_comment)]
     Study(Study),
+    /// Print what a bug report needs: versions, processor, GPU, folders
+    About(About),
+    /// Print a script that completes commands, flags, models and layers in a shell
+    ///
+    /// In bash, for every terminal that is opened from now on:
+    ///   echo 'source <(thingsvision completions bash)' >> ~/.bashrc
+    /// zsh:
+    ///   echo 'source <(thingsvision completions zsh)' >> ~/.zshrc
+    /// fish:
+    ///   echo 'thingsvision completions fish | source' >> ~/.config/fish/config.fish
+    #[command(verbatim_doc_comment)]
+    Completions(Completions),
+    /// Write this help as pages for `man`
+    ///
+    ///   thingsvision man ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man(Man),
+}
+
+/// `thingsvision about`
+#[derive(Debug, clap::Args)]
+pub struct About {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `thingsvision completions`
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The shells that have a script.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Shell {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// `thingsvision man`
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// The folder for the pages
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// `thingsvision study`
@@ -290,7 +355,8 @@ pub struct Plot {
 pub enum PlotCommand {
     /// Draw RDMs as heat maps side by side, the same stimuli in the same order
     ///
-    ///   thingsvision plot rdm behavior.npy activations/clip-vit --cluster behavior.npy --clusters 5
+    ///   thingsvision plot rdm behavior.npy activations/clip-vit --clusters 5 \
+    ///     --cluster behavior.npy
     #[command(verbatim_doc_comment)]
     Rdm(RdmRequest),
     /// Draw a map of the stimuli by classical multidimensional scaling: near each other if they are alike
@@ -301,4 +367,33 @@ pub enum PlotCommand {
     Bars(ScoresRequest),
     /// Draw the scores of `thingsvision rsa` along the layers of each network
     Layers(ScoresRequest),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory};
+    use unicode_width::UnicodeWidthStr;
+
+    /// Fails for a line that is wider than a terminal of 80 columns, or whose rest stands alone on the next.
+    fn check(command: &mut Command) {
+        let help = command.render_long_help().to_string();
+        for line in help.lines() {
+            assert!(line.width() <= 80, "in the help of {}:\n{line}", command.get_name());
+        }
+        // Comments that keep their lines are as wide as they are written.
+        for text in [command.get_long_about(), command.get_about()].into_iter().flatten() {
+            for line in text.to_string().lines() {
+                assert!(line.width() <= 80, "above {}:\n{line}", command.get_name());
+            }
+        }
+        command.get_subcommands_mut().for_each(check);
+    }
+
+    #[test]
+    fn every_help_fits_a_terminal() {
+        let mut command = Cli::command();
+        command.build();
+        check(&mut command);
+    }
 }

@@ -5,8 +5,8 @@
 #![allow(unsafe_code)] // loads a library, reasoned at the one place
 
 use crate::error::advise;
+use crate::libtorch;
 use crate::nn::allow_tf32;
-use crate::torchscript::torch_release;
 use anyhow::{Context, Result, anyhow};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use serde::{Deserialize, Serialize};
@@ -102,12 +102,10 @@ pub fn name(device: Device) -> String {
 /// An environment variable naming a torch installation (`site-packages/torch`) to take the CUDA part from.
 pub const TORCH: &str = "THINGSVISION_TORCH";
 
-/// The libtorch that the program was linked to.
-const LIBTORCH: &str = env!("THINGSVISION_LIBTORCH");
-
 /// The device for `preference`. `auto` never fails: without CUDA it is the CPU, and if there is an NVIDIA driver all the
 /// same, the reason comes with it.
 pub fn open(preference: Preference) -> Result<(Device, Option<String>)> {
+    libtorch::check()?;
     match preference {
         Preference::Cpu => Ok((Device::Cpu, None)),
         Preference::Auto if driver().is_err() => Ok((Device::Cpu, None)),
@@ -116,7 +114,7 @@ pub fn open(preference: Preference) -> Result<(Device, Option<String>)> {
             let hint = format!(
                 "CUDA needs an NVIDIA driver and the libraries of torch {}: name an installation by\n      \
                  {TORCH}=/path/to/site-packages/torch, or run on the CPU with --device cpu",
-                torch_release()
+                libtorch::needed()
             );
             advise(format!("CUDA cannot be used: {error:#}"), hint)
         }),
@@ -143,7 +141,7 @@ fn cuda(number: usize) -> Result<Device> {
 
 fn load_kernels() -> Result<()> {
     const NAME: &str = "libtorch_cuda.so";
-    let mut places = vec![PathBuf::from(LIBTORCH).join(NAME)];
+    let mut places: Vec<PathBuf> = libtorch::folder().map(|folder| folder.join(NAME)).into_iter().collect();
     if let Some(torch) = std::env::var_os(TORCH) {
         places.insert(0, PathBuf::from(torch).join("lib").join(NAME));
     }

@@ -17,6 +17,7 @@ use thingsvision::extract::{Request, resume};
 use thingsvision::observer::Stopped;
 
 fn main() -> ExitCode {
+    commands::completions::answer();
     let cli = Cli::parse();
     fatal::report();
     let printer = Printer::new(cli.quiet);
@@ -43,6 +44,9 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Cka(arguments) => commands::cka::run(arguments, printer),
         Command::Plot(arguments) => commands::plot::run(arguments, printer),
         Command::Study(arguments) => commands::study::run(arguments, &places, printer),
+        Command::About(arguments) => commands::about::run(arguments, &places, printer),
+        Command::Completions(arguments) => commands::completions::run(arguments, printer),
+        Command::Man(arguments) => commands::man::run(arguments, printer),
     }
 }
 

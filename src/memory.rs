@@ -22,7 +22,7 @@ pub(crate) fn check(what: &dyn std::fmt::Display, bytes: u64) -> Result<()> {
 }
 
 /// The memory that can be had without swapping, where the system tells (Linux).
-pub(crate) fn available() -> Option<usize> {
+pub fn available() -> Option<usize> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -2,13 +2,17 @@
 
 use crate::interrupt;
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use thingsvision::error::{Advice, hint_of, text_of};
 use thingsvision::observer::{Observer, Progress, Stage};
 use thingsvision::text::shown;
 use unicode_width::UnicodeWidthStr;
+
+/// With `lines` in this environment variable, progress is written as lines that begin with [`LINE`].
+const PROGRESS: &str = "THINGSVISION_PROGRESS";
+const LINE: &str = "progress:";
 
 /// Prints, or keeps quiet.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +50,13 @@ impl Printer {
     }
 
     fn target(self) -> ProgressDrawTarget {
-        let visible = !self.quiet && io::stderr().is_terminal();
-        if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+        let for_program = std::env::var(PROGRESS).is_ok_and(|how| how == "lines");
+        match (self.quiet, for_program) {
+            (true, _) => ProgressDrawTarget::hidden(),
+            (false, true) => ProgressDrawTarget::term_like_with_hz(Box::new(Lines), 2),
+            (false, false) if io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
+            (false, false) => ProgressDrawTarget::hidden(),
+        }
     }
 }
 
@@ -105,6 +114,48 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Bars for a program that draws them itself, such as the Python module in a notebook: each state is a line of stderr.
+#[derive(Debug)]
+struct Lines;
+
+impl TermLike for Lines {
+    fn width(&self) -> u16 {
+        78
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.write_str(line)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        if text.trim().is_empty() { Ok(()) } else { writeln!(io::stderr(), "{LINE}{}", text.trim_end()) }
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -6,7 +6,15 @@ use thingsvision::rdm::{Pooling, Request};
 
 /// `thingsvision rdm`
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "thingsvision rdm [OPTIONS] <FEATURES>...\n       \
+                      thingsvision rdm [OPTIONS] --from-embedding <FILE>\n       \
+                      thingsvision rdm [OPTIONS] --from-triplets <FILE>\n       \
+                      thingsvision rdm [OPTIONS] --nifti <FILE> --mask <FILE>\n       \
+                      thingsvision rdm <COMMAND>"
+)]
 pub struct Rdm {
     /// What to do with RDMs that are there
     #[command(subcommand)]

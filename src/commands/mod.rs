@@ -1,8 +1,11 @@
 //! One file a subcommand: flags → a request → one library call → print.
 
+pub mod about;
 pub mod cka;
+pub mod completions;
 pub mod extract;
 pub mod layers;
+pub mod man;
 pub mod merge;
 pub mod models;
 pub mod plot;

@@ -15,6 +15,7 @@ use crate::device;
 use crate::error::advise;
 use crate::hash::sha256;
 use crate::images::Preprocessing;
+use crate::libtorch;
 use crate::models::Model;
 use crate::nn::{self, Trace, rows_stand_alone};
 use crate::numbers::bytes;
@@ -22,7 +23,6 @@ use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
 use crate::registry::Choice;
 use crate::run::{LayerRecord, is_run, read_record};
-use crate::torchscript::LIBTORCH_VERSION;
 use crate::weights::{Located, Provenance, outline};
 use anyhow::Result;
 use std::ops::Range;
@@ -157,7 +157,7 @@ impl<'a> Plan<'a> {
         let layer = |(layer, shape): (&Layer, &Vec<usize>)| LayerRecord::new(&layer.name, shape, FORMS[0].ending(), with_rdm);
         Record {
             program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
-            libtorch: LIBTORCH_VERSION.to_owned(),
+            libtorch: libtorch::version().to_owned(),
             complete: false,
             command: request.command.clone(),
             // Of names that are not UTF-8 nothing is recorded, and the run cannot be resumed but by its command.

@@ -22,14 +22,6 @@ use zip::read::{ArchiveOffset, Config};
 use foreign::{Pairs, TakePair, take_pair};
 pub use nesting::on_large_stack;
 
-/// The version of the libtorch that the program was linked to, `2.11.0+cpu`.
-pub(crate) const LIBTORCH_VERSION: &str = env!("THINGSVISION_LIBTORCH_VERSION");
-
-/// Its release, without what it was built for, such as `+cpu`.
-pub fn torch_release() -> &'static str {
-    LIBTORCH_VERSION.split('+').next().unwrap_or(LIBTORCH_VERSION)
-}
-
 /// Of a longer message the end is kept, which says what happened; before it stands where.
 const LONGEST_MESSAGE: usize = 8000;
 

@@ -49,6 +49,11 @@ impl Store {
         Ok(Store { folder: folder.join("weights"), offline: offline || is_set(OFFLINE), mirror, patience: Patience::default() })
     }
 
+    /// Where its files lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The same store with another patience, for tests.
     pub fn with_patience(self, patience: Patience) -> Store {
         Store { patience, ..self }

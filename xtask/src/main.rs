@@ -1,8 +1,11 @@
 //! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`,
-//! `cargo xtask slurm`, `cargo xtask bench`.
+//! `cargo xtask wheel`, `cargo xtask bundle`, `cargo xtask slurm`, `cargo xtask bench`.
 
 mod bench;
+mod bundle;
 mod libtorch;
+mod portable;
+mod wheel;
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,8 @@ usage: cargo xtask COMMAND
   demo       provide libtorch, build, and run the main job on examples/images
   test       provide libtorch and run all tests
   libtorch   only provide libtorch {version}
+  wheel      build what `pip install` takes, and print its path
+  bundle     build the archive with libtorch inside that runs where it is unpacked, and print its path
   slurm      run an extraction as a job array on a Slurm that is set up for it here (as root, Debian or Ubuntu)
   bench      compare speed with PyTorch, and write benches/RESULTS.md (half an hour)
              --setup make a Python with torch first, --python PATH use another,
@@ -25,6 +30,8 @@ fn main() -> ExitCode {
         ["demo"] => demo(),
         ["test"] => test(),
         ["bench", ..] => libtorch::provide(&repository()).and_then(|_| bench::bench(&arguments[1..])),
+        ["wheel"] => wheel::build().map(|path| println!("{}", path.display())),
+        ["bundle"] => bundle::build().map(|path| println!("{}", path.display())),
         ["slurm"] => slurm(),
         ["libtorch"] => {
             libtorch::provide(&repository()).map(|provided| println!("libtorch {}: {}", libtorch::needed(), provided.display()))
@@ -51,6 +58,11 @@ fn repository() -> PathBuf {
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(repository()).env("LIBTORCH", repository().join(libtorch::LINK));
+    // What the cargo that runs this said of xtask; crates that look at it would be built anew for every change of caller.
+    let said = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"].iter().any(|of| name.starts_with(of));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(said)) {
+        cargo.env_remove(name);
+    }
     cargo
 }
 

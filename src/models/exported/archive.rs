@@ -3,8 +3,9 @@
 use super::dry_run::NOT_TWO;
 use super::operators;
 use crate::error::{Advice, advise, text_of};
+use crate::libtorch;
 use crate::plain_file;
-use crate::torchscript::{self, Script, torch_release};
+use crate::torchscript::{self, Script};
 use anyhow::{Context, Error, Result};
 use std::io::Read;
 use std::path::Path;
@@ -82,7 +83,7 @@ pub fn check_kind(path: &Path) -> Result<()> {
 pub fn explain(path: &Path, error: Error) -> Error {
     let text = text_of(&error);
     let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    let torch = torch_release();
+    let torch = libtorch::needed();
     let torch = torch.strip_suffix(".0").unwrap_or(torch);
     let newer = format!("it was written by a newer PyTorch than this program has: export it with torch {torch}");
     let hint = if says(&["Attempted to read a PyTorch file with version"]) {
