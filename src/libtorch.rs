@@ -20,7 +20,8 @@ const BUILT_WITH: &str = env!("THINGSVISION_LIBTORCH_VERSION");
 
 static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let file = text(thingsvision_libtorch_file)?;
-    Path::new(OsStr::from_bytes(&file)).parent().map(Path::to_owned)
+    let folder = Path::new(OsStr::from_bytes(&file)).parent()?;
+    Some(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 });
 
 static VERSION: LazyLock<Option<String>> = LazyLock::new(|| version_beside(FOLDER.as_deref()?));

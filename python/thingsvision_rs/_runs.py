@@ -107,7 +107,7 @@ def extract(model: Union[str, Sequence[str]], images: Union[Path, Sequence[Path]
     `weights="random", seed=3, out="activations", readout="cls", average_by="folder", batch_size=16, force=True`.
     """
     words = ["extract", *_flags(dict(model=model, images=images, layer=layers, **flags))]
-    runs = [Run(directory) for directory in command(*words, quiet=quiet).splitlines()]
+    runs = [Run(directory) for directory in _lines(command(*words, quiet=quiet))]
     return runs[0] if isinstance(model, str) else runs
 
 
@@ -115,7 +115,7 @@ def rdm(features: Path, *, quiet: bool = False, **flags: Any) -> "numpy.ndarray"
     """Runs `thingsvision rdm`, `rdm("voxels.mat", metric="euclidean", out="voxels.rdm.npy")`, and returns the RDM that it wrote."""
     import numpy
 
-    (file,) = command("rdm", *_flags(flags), "--", features, quiet=quiet).splitlines()
+    (file,) = _lines(command("rdm", *_flags(flags), "--", features, quiet=quiet))
     return numpy.load(file, mmap_mode="r", allow_pickle=False)
 
 
@@ -155,17 +155,18 @@ def command(*words: Any, quiet: bool = False) -> str:
         start_new_session=True,
     )
     said: List[str] = []
-    listener = threading.Thread(target=_listen, args=(process.stderr, said, quiet), daemon=True)
-    listener.start()
-    try:
-        printed = process.stdout.read()
-        status = process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
-    finally:
-        listener.join()
+    with process:
+        listener = threading.Thread(target=_listen, args=(process.stderr, said, quiet), daemon=True)
+        listener.start()
+        try:
+            printed = process.stdout.read()
+            status = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        finally:
+            listener.join()
     if status != 0:
         text = "".join(said)
         raise ThingsvisionError(text[max(text.rfind("error: "), 0):].removeprefix("error: ").strip(), status)
@@ -189,6 +190,11 @@ def _listen(stream: IO[str], said: List[str], quiet: bool) -> None:
         sys.stderr.flush()
     if open_line and not quiet:
         sys.stderr.write("\n")
+
+
+def _lines(text: str) -> List[str]:
+    """Not `splitlines`, which also splits within names."""
+    return text.split("\n")[:-1]
 
 
 def _flags(flags: Mapping[str, Any]) -> List[str]:

@@ -5,6 +5,7 @@ mod bench;
 mod bundle;
 mod libtorch;
 mod portable;
+mod python;
 mod wheel;
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   demo       provide libtorch, build, and run the main job on examples/images
-  test       provide libtorch and run all tests
+  test       provide libtorch and run all tests, those of the wheel too
   libtorch   only provide libtorch {version}
   wheel      build what `pip install` takes, and print its path
   bundle     build the archive with libtorch inside that runs where it is unpacked, and print its path
@@ -77,7 +78,8 @@ fn run(command: &mut Command) -> Result<()> {
 fn test() -> Result<()> {
     libtorch::provide(&repository())?;
     // Release, as the demonstration: libtorch's bindings take minutes to build, and are so built once.
-    run(&mut cargo(&["test", "--release", "--workspace"]))
+    run(&mut cargo(&["test", "--release", "--workspace"]))?;
+    python::test()
 }
 
 /// The main job on the shipped example: activations and RDMs of five layers, RSA with the behavioural RDM, and a small study.

@@ -42,6 +42,11 @@ impl Tools {
         Ok(tools)
     }
 
+    /// Any environment that is there.
+    pub fn at(environment: &Path) -> Tools {
+        Tools { environment: environment.to_owned() }
+    }
+
     /// Its interpreter.
     pub fn python(&self) -> Command {
         Command::new(self.environment.join("bin/python"))

@@ -1,0 +1,193 @@
+"""The Python module in the wheel, as a notebook uses it: python test_module.py REPOSITORY, with the wheel installed."""
+
+import contextlib
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+from unittest import mock
+
+import numpy
+
+import thingsvision_rs as tv
+from thingsvision_rs import program
+
+REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
+EXAMPLES = REPOSITORY / "examples"
+
+
+class InAFolder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="a folder ")
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
+
+    def extract(self, **flags):
+        return tv.extract(model="alexnet", images=EXAMPLES / "images", weights="random", quiet=True, **flags)
+
+
+class Runs(InAFolder):
+    def test_a_run_is_a_mapping_from_layers_to_mapped_arrays(self):
+        run = self.extract(layers=["features.12", "classifier.*"], seed=3)
+        self.assertEqual(list(run)[:2], ["features.12", "classifier.0"])
+        self.assertEqual(run["features.12"].shape, (48, 256, 6, 6))
+        self.assertIsInstance(run["features.12"], numpy.memmap)
+        self.assertFalse(run["features.12"].flags.writeable)
+        self.assertEqual(len(run.images), 48)
+        self.assertEqual(run.record["weights"]["seed"], 3)
+        rows = run["classifier.2"].astype(float)
+        numpy.testing.assert_allclose(run.rdm("classifier.2"), 1 - numpy.corrcoef(rows), atol=1e-6)
+        again = tv.load(run.directory)
+        numpy.testing.assert_array_equal(again["classifier.2"], run["classifier.2"])
+        self.assertIn("48 images", repr(again))
+
+    def test_a_list_of_models_gives_a_list_of_runs(self):
+        runs = tv.extract(model=["alexnet", "cornet-z"], images=EXAMPLES / "images", weights="random", quiet=True, out="here")
+        self.assertEqual([run.record["model"] for run in runs], ["alexnet", "cornet-z"])
+        self.assertEqual(runs[0].directory.parent, pathlib.Path("here"))
+
+    def test_names_of_images_are_the_programs(self):
+        os.mkdir("pictures")
+        names = ["b c.jpg", "ä.jpg", "a\u2028b.jpg"]
+        source = next((EXAMPLES / "images").rglob("*.jp*g"))
+        for name in names:
+            pathlib.Path("pictures", name).write_bytes(source.read_bytes())
+        run = tv.extract("alexnet", "pictures", weights="random", on_constant="nan", quiet=True)
+        self.assertEqual(sorted(run.images), sorted(names))
+
+    def test_an_unknown_layer_of_a_run_is_named_with_those_there_are(self):
+        with self.assertRaisesRegex(KeyError, "the run has no layer conv1; it has classifier.5"):
+            self.extract()["conv1"]
+        with self.assertRaisesRegex(tv.ThingsvisionError, "no RDM of classifier.5"):
+            self.extract(rdm="none", out="bare").rdm("classifier.5")
+
+    def test_a_folder_that_is_no_run_is_said_so(self):
+        with self.assertRaisesRegex(tv.ThingsvisionError, "is no finished run"):
+            tv.load(EXAMPLES)
+
+    def test_tables(self):
+        run = self.extract(layers="features.12")
+        try:
+            table = run.to_dataframe("features.12")
+            self.assertEqual((table.shape, list(table.index)), ((48, 9216), run.images))
+            array = run.to_xarray("features.12")
+            self.assertEqual(array.dims, ("image", "axis_1", "axis_2", "axis_3"))
+            self.assertEqual(list(array["image"].values), run.images)
+        except ImportError as error:
+            self.fail(f"the test needs pandas and xarray: {error}")
+
+
+class Analyses(InAFolder):
+    def test_rsa_gives_the_table_of_the_program(self):
+        run = self.extract(layers=["features.12", "classifier.5"])
+        table = tv.rsa(behavior=EXAMPLES / "behavior.npy", runs=[run], quiet=True, compare="spearman")
+        self.assertEqual(list(table["layer"]), ["features.12", "classifier.5"])
+        behavior = numpy.load(EXAMPLES / "behavior.npy")
+        pairs = numpy.triu_indices(48, 1)
+        ranks = [values.argsort().argsort() for values in (behavior[pairs], run.rdm("classifier.5")[pairs])]
+        self.assertAlmostEqual(table["score"][1], numpy.corrcoef(ranks)[0, 1], places=2)
+        self.assertEqual(os.listdir("."), ["activations"], "tables that nobody asked for are left behind")
+        tv.rsa(behavior=[EXAMPLES / "behavior.npy"], runs=[run.directory], out="scores", quiet=True)
+        self.assertTrue(os.path.exists("scores.csv"))
+
+    def test_rsa_without_pandas_gives_dictionaries(self):
+        run = self.extract()
+        with mock.patch("importlib.util.find_spec", lambda name: None if name == "pandas" else object()), \
+                mock.patch.object(program, "environment", lambda: dict(os.environ)):
+            rows = tv.rsa(behavior=EXAMPLES / "behavior.npy", runs=[run], quiet=True)
+        self.assertEqual(rows[0]["layer"], "classifier.5")
+
+    def test_rdm_of_a_file(self):
+        numpy.save("-x.npy", numpy.random.default_rng(0).normal(size=(5, 7)))
+        rdm = tv.rdm("-x.npy", metric="euclidean", out="y.npy", quiet=True)
+        self.assertEqual(rdm.shape, (5, 5))
+
+    def test_any_other_command(self):
+        self.assertIn("alexnet", tv.command("models"))
+
+
+class Failures(InAFolder):
+    def test_an_error_is_an_exception_with_the_programs_words(self):
+        with self.assertRaises(tv.ThingsvisionError) as caught:
+            tv.extract("alexnett", EXAMPLES / "images", quiet=True)
+        self.assertIn("alexnett", str(caught.exception))
+        self.assertIn("hint: ", str(caught.exception))
+        self.assertFalse(str(caught.exception).startswith("error"))
+        self.assertEqual(caught.exception.status, 1)
+
+    def test_a_flag_that_does_not_exist(self):
+        with self.assertRaisesRegex(tv.ThingsvisionError, "--bach-size"):
+            tv.extract("alexnet", EXAMPLES / "images", bach_size=3, quiet=True)
+
+    def test_notes_and_progress_go_to_stderr(self):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            tv.extract("alexnet", EXAMPLES / "images", weights="random")
+        self.assertIn("48 in 6 folders of 8", said.getvalue())
+        self.assertIn("\r  extract", said.getvalue())
+        self.assertIn("/48", said.getvalue())
+
+    def test_an_interrupt_stops_the_program_and_the_run_goes_on_later(self):
+        script = textwrap.dedent(f"""
+            import thingsvision_rs as tv
+            try:
+                tv.extract("alexnet", [{str(EXAMPLES / "images")!r}], weights="random", batch_size=1, workers=1)
+            except KeyboardInterrupt:
+                print("stopped", flush=True)
+        """)
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        journal = pathlib.Path("activations/alexnet.random-0.partial")
+        deadline = time.monotonic() + 120
+        while not journal.exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=120)
+        self.assertEqual(printed, "stopped\n")
+        self.assertEqual(self.extract(batch_size=1, workers=1)["classifier.5"].shape, (48, 4096))
+
+
+class Installations(unittest.TestCase):
+    def environment(self, version):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        torch = pathlib.Path(folder.name, "torch")
+        torch.mkdir()
+        if version is not None:
+            torch.joinpath("version.py").write_text(f"from typing import Optional\n__version__ = '{version}'\n")
+        spec = mock.Mock(submodule_search_locations=[str(torch)])
+        with mock.patch.object(program, "find_spec", lambda name: spec):
+            return torch, program.environment()
+
+    def test_another_torch_is_one_clear_line(self):
+        for version in ["2.10.0+cpu", "2.110.0", "3.2.11", None]:
+            with self.assertRaisesRegex(program.Unusable, r"^thingsvision needs torch 2\.11, .*pip install 'torch==2\.11\.\*'$"):
+                self.environment(version)
+
+    def test_no_torch_is_one_clear_line(self):
+        with mock.patch.object(program, "find_spec", lambda name: None):
+            with self.assertRaisesRegex(program.Unusable, "which is not installed: pip install"):
+                program.environment()
+
+    def test_a_torch_elsewhere_is_led_to(self):
+        torch, variables = self.environment("2.11.7+cu130")
+        self.assertEqual(variables["LD_LIBRARY_PATH"].split(":")[0], str(torch / "lib"))
+
+    def test_the_command_is_the_program(self):
+        said = subprocess.run(["thingsvision", "about"], capture_output=True, text=True, check=True).stdout
+        self.assertIn(tv.__version__, said.splitlines()[0])
+        folder = next(line for line in said.splitlines() if line.startswith("libtorch folder")).split(maxsplit=2)[2]
+        self.assertEqual(pathlib.Path(folder).resolve(), (program.PROGRAM.parents[2] / "torch/lib").resolve())
+        wrong = subprocess.run(["thingsvision", "extract"], capture_output=True, text=True)
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("Usage: thingsvision extract", wrong.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
