@@ -219,15 +219,15 @@ mod tests {
     use clap::ValueEnum;
 
     #[test]
-    fn the_readme_and_the_help_say_what_the_entries_say() {
-        let readme = include_str!("../../README.md");
+    fn the_guide_and_the_help_say_what_the_entries_say() {
+        let guide = include_str!("../../docs/rdms.md");
         for metric in Metric::value_variants() {
             let (entry, value) = (metric.entry(), metric.to_possible_value().unwrap());
             assert_eq!(value.get_help().map(ToString::to_string), Some(metric.help()), "{metric:?} needs a `help`");
             let default = if *metric == Metric::default() { " (default)" } else { "" };
             let formula = [entry.formula, entry.note].join("; ").trim_end_matches("; ").replace('|', "\\|");
             let row = format!("| `{}`{default} | {formula} | {} |", value.get_name(), entry.source);
-            assert!(readme.lines().any(|line| line == row), "put this row into the table of metrics in README.md:\n{row}");
+            assert!(guide.lines().any(|line| line == row), "put this row into the table of metrics in docs/rdms.md:\n{row}");
         }
     }
 }

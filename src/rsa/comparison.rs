@@ -216,15 +216,15 @@ mod tests {
     use clap::ValueEnum;
 
     #[test]
-    fn the_readme_and_the_help_say_what_the_entries_say() {
-        let readme = include_str!("../../README.md");
+    fn the_guide_and_the_help_say_what_the_entries_say() {
+        let guide = include_str!("../../docs/rsa.md");
         for measure in Comparison::value_variants() {
             let value = measure.to_possible_value().unwrap();
             assert_eq!(value.get_name(), measure.name());
             assert_eq!(value.get_help().map(ToString::to_string), Some(measure.help()), "{measure:?} needs a `help`");
             let default = if *measure == Comparison::default() { " (default)" } else { "" };
             let row = format!("| `{}`{default} | {} |", measure.name(), measure.help().replace('|', "\\|"));
-            assert!(readme.lines().any(|line| line == row), "put this row into the table of measures in README.md:\n{row}");
+            assert!(guide.lines().any(|line| line == row), "put this row into the table of measures in docs/rsa.md:\n{row}");
         }
     }
 }

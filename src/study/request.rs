@@ -151,13 +151,13 @@ impl Study {
         let text = plain_file::read_to_string(path).map_err(|error| {
             advise(
                 format!("cannot read `{}`: {error}", path.display()),
-                "name the file that describes the study; the README has one",
+                "name the file that describes the study; `study --help` has an example",
             )
         })?;
         let study: Study = toml::from_str(&text).map_err(|error| {
             advise(
                 format!("`{}` cannot be used: {error}", path.display()),
-                "the README explains the file; `study --help` has an example",
+                "the guide explains the file (docs/figures.md); `study --help` has an example",
             )
         })?;
         let study = study.below(path.parent().unwrap_or(Path::new("")));

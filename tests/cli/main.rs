@@ -13,6 +13,7 @@ mod fmri;
 mod foreign;
 mod foreign_files;
 mod formats;
+mod guide;
 mod images;
 mod inference;
 mod join;

@@ -228,7 +228,7 @@ fn mistakes_are_found_before_anything_runs() {
        | ^^^^^^^^
     unknown field `category`, expected one of `name`, `images`, `image_list`, `average_by`, `behavior`, `fmri`, `categories`
 
-    hint: the README explains the file; `study --help` has an example
+    hint: the guide explains the file (docs/figures.md); `study --help` has an example
     "#);
     assert!(problem("weights = [\"random:2\"]", "weights = []").contains("`alexnet` is to have no weights"));
     assert!(problem("layers = ", "layer = ").contains("unknown field `layer`"));
