@@ -3,10 +3,14 @@
 #pragma once
 
 #include <ATen/core/grad_mode.h>
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/alignment.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -31,8 +35,34 @@ struct Script {
     bool writes = false;
 };
 
+// Memory of `malloc`, which can be asked how much there is.
+struct Malloc final : c10::Allocator {
+    c10::DataPtr allocate(size_t size) override {
+        void *data = nullptr;
+        const int error = size ? posix_memalign(&data, c10::gAlignment, size) : 0;
+        TORCH_CHECK(!error, "DefaultCPUAllocator: can't allocate memory: you tried to allocate ", size, " bytes. Error code ", error,
+                    " (", std::strerror(error), ")");
+        return {data, data, std::free, c10::Device(c10::kCPU)};
+    }
+    c10::DeleterFnPtr raw_deleter() const override { return std::free; }
+    void copy_data(void *to, const void *from, size_t size) const override { default_copy_data(to, from, size); }
+};
+
+// From now on tensors are made in memory of `malloc`. On x86 they are so; on 64-bit Arm libtorch has an allocator of its own
+// (mimalloc), of whose memory `malloc_usable_size` knows nothing.
+inline void use_malloc() {
+#ifndef __x86_64__
+    static const bool done = [] {
+        static Malloc memory;
+        c10::SetCPUAllocator(&memory);
+        return true;
+    }();
+    (void)done;
+#endif
+}
+
 // Whether the bytes of a tensor that was read are there: libtorch believes the numbers that stand beside them, of bytes, and of
-// where in these the tensor lies.
+// where in these the tensor lies. It was read after `use_malloc`.
 inline bool has_its_bytes(const at::Tensor &tensor) {
     const auto &storage = tensor.storage();
     // All of them may be near the largest number there is.

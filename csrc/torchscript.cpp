@@ -329,6 +329,7 @@ extern "C" {
 Script *thingsvision_script_open(const char *path, char *message, size_t capacity) {
     Script *script = nullptr;
     guard(message, capacity, [&] {
+        thingsvision::use_malloc();
         // Files that say where in Python a line stood are pickles that nobody needs.
         Script opened{torch::jit::load(path, c10::Device(c10::kCPU), /*load_debug_files=*/false), {}};
         std::unordered_set<c10::ivalue::Object *> seen;

@@ -2,7 +2,7 @@
 //!
 //! libtorch allocates each activation anew. The system's allocator hands such large blocks back to the kernel every
 //! time, and the page faults that follow cost up to half of a forward pass. The executable's `malloc` is used by
-//! libtorch too, so this one setting is worth up to 1.8 times.
+//! libtorch too, so this one setting is worth up to 1.8 times (on x86; libtorch for 64-bit Arm has an allocator of its own).
 #![allow(unsafe_code)] // a symbol with a fixed name, which jemalloc reads at start
 
 #[global_allocator]

@@ -3,11 +3,11 @@
 //! A constructor draws from one generator in a fixed order: every layer resets itself when it is made
 //! (`reset_parameters`), then many networks draw anew in a second pass. Each family replays its own order with the
 //! functions here, which have the names, formulas and float64 arguments of `torch/nn/init.py`.
-//! Draws are made on the CPU, where they do not depend on the number of threads; with AVX2 they equal PyTorch's to
-//! the bit, on a processor without it to about 1e-7.
+//! Draws are made on the CPU, where they do not depend on the number of threads. Uniform ones are the same on every processor, and
+//! normal ones on all others are those of PyTorch on x86 with AVX2 (`super::normal`); `erfinv` differs in last digits.
 #![allow(clippy::disallowed_methods)] // filled in place here, before anyone shares them
 
-use super::{Manifest, ModuleEntry, StateDict};
+use super::{Manifest, ModuleEntry, StateDict, normal};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,11 @@ use tch::{Device, Kind, TchError, Tensor};
 
 /// libtorch has one generator for the whole process: networks are drawn one after the other.
 static GENERATOR: Mutex<()> = Mutex::new(());
+
+/// Held by whoever draws.
+pub(super) fn alone() -> MutexGuard<'static, ()> {
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A state dict that is being drawn.
 pub struct Init<'a> {
@@ -31,7 +36,7 @@ impl<'a> Init<'a> {
         for entry in &manifest.tensors {
             state.insert(entry.key.clone(), Tensor::f_empty(&entry.shape, (entry.kind, Device::Cpu))?);
         }
-        let alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         // PyTorch takes seeds as 64 unsigned bits, tch as the same bits with a sign.
         tch::manual_seed(seed as i64);
         Ok(Self { _alone: alone, manifest, state, filled: HashSet::new() })
@@ -132,6 +137,7 @@ impl<'a> Init<'a> {
 
     /// Draws as if a tensor of `count` values were filled by `normal_` and throws it away.
     pub fn skip_normal(&mut self, count: i64) -> Result<()> {
+        // However they are made, as many are drawn.
         let _ = Tensor::f_empty([count], (Kind::Float, Device::Cpu))?.f_normal_(0.0, 1.0)?;
         Ok(())
     }
@@ -142,7 +148,11 @@ impl<'a> Init<'a> {
     }
 
     pub fn normal(&mut self, key: &str, mean: f64, std: f64) -> Result<()> {
-        let _ = self.tensor(key)?.f_normal_(mean, std)?;
+        let tensor = self.tensor(key)?;
+        if !normal::is_libtorchs() {
+            return normal::fill(tensor, mean, std);
+        }
+        let _ = tensor.f_normal_(mean, std)?;
         Ok(())
     }
 

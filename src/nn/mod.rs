@@ -18,6 +18,7 @@ mod linear;
 mod manifest;
 mod module;
 mod norm;
+mod normal;
 mod parameter;
 mod pass;
 mod scope;
