@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +113,23 @@ class Analyses(InAFolder):
 
     def test_any_other_command(self):
         self.assertIn("alexnet", tv.command("models"))
+
+
+class Guide(InAFolder):
+    def test_the_python_of_the_guide_runs(self):
+        shutil.copytree(EXAMPLES, "examples")
+        shutil.copytree(EXAMPLES / "images", "my-images")
+        text = (REPOSITORY / "docs/languages.md").read_text(encoding="utf-8")
+        section = text.split("\n## Python\n")[1].split("\n## ")[0]
+        commands, blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL), re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+        subprocess.run(["bash", "-euc", commands[0]], check=True, capture_output=True)
+        names = {}
+        with contextlib.redirect_stderr(io.StringIO()):
+            for block in blocks:
+                exec(compile(block, "docs/languages.md", "exec"), names)
+        self.assertGreaterEqual(len(blocks), 2)
+        self.assertEqual(names["features"].shape, (48, 256, 6, 6))
+        self.assertEqual(len(names["scores"]), 2)
 
 
 class Failures(InAFolder):
