@@ -49,7 +49,8 @@ pub fn build() -> Result<PathBuf> {
 /// Of an installation by pip, what runs networks on the CPU.
 fn is_needed(library: &str) -> bool {
     let left_out = ["cuda.", "cuda_", "nvrtc", "nvshmem", "python", "libshm", "global_deps"];
-    library.contains(".so") && !left_out.iter().any(|word| library.contains(word))
+    // The program needs its parts, `libtorch_cpu.so` and `libc10.so`.
+    library.contains(".so") && library != "libtorch.so" && !left_out.iter().any(|word| library.contains(word))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

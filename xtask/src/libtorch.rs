@@ -181,6 +181,10 @@ fn fetch_wheel(staging: &Path) -> Result<()> {
     run(pip.arg("--dest").arg(&wheels).arg("--requirement").arg(staging.join("wheels.txt")))?;
     eprintln!("unpacking");
     run(Command::new("python3").arg(staging.join("unpack_wheels.py")).arg(&wheels).arg(staging.join("libtorch")))?;
+    if std::env::consts::ARCH == "aarch64" && std::env::consts::OS == "linux" {
+        // There it has symbols of its own, so that programs would need it, and it the CUDA part, which is left behind.
+        fs::write(staging.join("libtorch/lib/libtorch.so"), "INPUT ( -ltorch_cpu )\n")?;
+    }
     Ok(fs::write(staging.join("libtorch/build-version"), needed())?)
 }
 
