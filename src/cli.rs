@@ -60,7 +60,8 @@ pub enum Command {
     Layers(Layers),
     /// Extract the activations of layers for a folder of images, and their RDMs
     ///
-    /// Makes a folder, such as activations/alexnet.random-0, and prints its path. In it are
+    /// Makes a folder, such as activations/alexnet.random-0, and prints its path.
+    /// In it are
     ///   LAYER.npy        the activations, one row an image
     ///   LAYER.rdm.npy    the RDM, images × images
     ///   images.txt       the images in the order of the rows
@@ -381,8 +382,9 @@ mod tests {
         for line in help.lines() {
             assert!(line.width() <= 80, "in the help of {}:\n{line}", command.get_name());
         }
-        // Below the first, lines of comments that keep them are as wide as they are written.
-        for line in command.get_long_about().map(ToString::to_string).unwrap_or_default().lines().skip(1) {
+        // Paragraphs of several lines keep them; those of one are broken where they have to be.
+        let about = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        for line in about.split("\n\n").filter(|paragraph| paragraph.contains('\n')).flat_map(str::lines) {
             assert!(line.width() <= 80, "above {}:\n{line}", command.get_name());
         }
         command.get_subcommands_mut().for_each(check);
