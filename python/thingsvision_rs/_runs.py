@@ -168,8 +168,9 @@ def command(*words: Any, quiet: bool = False) -> str:
         finally:
             listener.join()
     if status != 0:
-        text = "".join(said)
-        raise ThingsvisionError(text[max(text.rfind("error: "), 0):].removeprefix("error: ").strip(), status)
+        starts = [number for number, line in enumerate(said) if line.startswith("error: ")]
+        text = "".join(said[starts[-1]:] if starts else said)
+        raise ThingsvisionError(text.removeprefix("error: ").strip(), status)
     return printed
 
 

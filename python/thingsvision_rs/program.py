@@ -36,9 +36,10 @@ def environment() -> Dict[str, str]:
     if not version.startswith(f"{SERIES}."):
         raise Unusable(f"thingsvision needs torch {SERIES}, and the torch in {torch} is {version}: {remedy}")
     variables = dict(os.environ)
-    # The program looks beside its own package. torch may lie elsewhere, for example in the system's packages.
-    if torch.resolve() != (PROGRAM.parents[2] / "torch").resolve():
-        before = variables.get("LD_LIBRARY_PATH")
+    # The program looks beside its own package, but first where this variable leads, which may be another libtorch. And torch may
+    # lie elsewhere, for example in the system's packages.
+    before = variables.get("LD_LIBRARY_PATH")
+    if before or torch.resolve() != (PROGRAM.parents[2] / "torch").resolve():
         variables["LD_LIBRARY_PATH"] = f"{torch / 'lib'}:{before}" if before else str(torch / "lib")
     return variables
 

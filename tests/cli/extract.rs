@@ -71,6 +71,8 @@ fn the_record_says_how_it_was_made() {
     let lab = Lab::new();
     lab.succeed(&format!("{EXTRACT} --layer avgpool --seed 3 --readout max --dtype f16 --rdm none --out o"));
     let mut record: serde_json::Value = serde_json::from_slice(&lab.bytes("o/alexnet.random-3/run.json")).unwrap();
+    assert_eq!(record["program"], format!("thingsvision {}", env!("CARGO_PKG_VERSION")));
+    record["program"] = "…".into();
     record["seconds"] = "…".into();
     record["image_origin"] = "…".into();
     record["directory"] = "…".into();
@@ -79,7 +81,7 @@ fn the_record_says_how_it_was_made() {
     record["layers"][0]["blake3"] = "…".into();
     assert_output!(serde_json::to_string_pretty(&record).unwrap(), @r#"
     {
-      "program": "thingsvision 0.1.0",
+      "program": "…",
       "libtorch": "2.11.0",
       "complete": true,
       "command": [

@@ -198,6 +198,12 @@ class Installations(unittest.TestCase):
         torch, variables = self.environment("2.11.7+cu130")
         self.assertEqual(variables["LD_LIBRARY_PATH"].split(":")[0], str(torch / "lib"))
 
+    def test_another_libtorch_in_the_environment_is_passed_over(self):
+        with mock.patch.dict(os.environ, LD_LIBRARY_PATH="/usr/lib/other-libtorch"):
+            variables = program.environment()
+        first = pathlib.Path(variables["LD_LIBRARY_PATH"].split(":")[0])
+        self.assertEqual(first.resolve(), (program.PROGRAM.parents[2] / "torch/lib").resolve())
+
     def test_the_command_is_the_program(self):
         said = subprocess.run(["thingsvision", "about"], capture_output=True, text=True, check=True).stdout
         self.assertIn(tv.__version__, said.splitlines()[0])
