@@ -11,6 +11,7 @@ use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 use std::ffi::OsStr;
 use std::iter;
 use thingsvision::extract::{Request, Sources};
+use thingsvision::nn::ModuleId;
 use thingsvision::registry::Entry;
 use thingsvision::weights::outline;
 
@@ -56,9 +57,7 @@ fn command() -> clap::Command {
 
 /// The models that begin so, and files, which may be networks that PyTorch exported.
 fn models(begun: &OsStr) -> Vec<CompletionCandidate> {
-    let mut all = beginning(model_names().unwrap_or_default(), begun);
-    all.extend(PathCompleter::file().complete(begun));
-    all
+    or_files(model_names().unwrap_or_default(), begun)
 }
 
 /// Each model, and each with a tag where it has further weights.
@@ -74,9 +73,7 @@ fn model_names() -> Result<Vec<String>> {
 
 /// The kinds of weights that begin so, and files.
 fn weights(begun: &OsStr) -> Vec<CompletionCandidate> {
-    let mut all = beginning(["pretrained", "random"].map(String::from).to_vec(), begun);
-    all.extend(PathCompleter::file().complete(begun));
-    all
+    or_files(["pretrained", "random"].map(String::from).to_vec(), begun)
 }
 
 /// The layers that begin so, of the last model that stands on the line.
@@ -89,8 +86,9 @@ fn layer_names() -> Result<Vec<String>> {
     let model = request.models.last().context("no model yet")?;
     let Sources { registry, .. } = Sources::open_as_they_are(&request)?;
     let model = outline(&registry.choose(model)?)?;
-    let modules = model.manifest().modules.iter().map(|module| module.name.clone());
-    Ok(modules.filter(|name| !name.is_empty()).chain(["input", "output"].map(String::from)).collect())
+    let manifest = model.manifest();
+    let modules = (0..manifest.modules.len()).map(ModuleId).chain([ModuleId::INPUT]);
+    Ok(modules.map(|module| manifest.layer_name(module).to_owned()).collect())
 }
 
 /// Which models the words so far name, and where networks are looked for.
@@ -113,6 +111,12 @@ fn on_the_line() -> Request {
         }
     }
     request
+}
+
+fn or_files(names: Vec<String>, begun: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = beginning(names, begun);
+    all.extend(PathCompleter::file().complete(begun));
+    all
 }
 
 fn beginning(names: Vec<String>, begun: &OsStr) -> Vec<CompletionCandidate> {

@@ -3,11 +3,12 @@
 use crate::cli::{Cli, Man};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
+use std::path::Path;
 use std::{fs, io};
 
 /// What `man` has no letters for and leaves out without a word, which would make another formula.
-const PLAIN: [(&str, &str); 8] = [
+const PLAIN: [(&str, &str); 10] = [
     ("x\u{304}", "mean(x)"),
     ("y\u{304}", "mean(y)"),
     ("ȳ", "mean(y)"),
@@ -16,30 +17,30 @@ const PLAIN: [(&str, &str); 8] = [
     ("⁻¹", "^-1"),
     ("∘²", "^2 (each number)"),
     ("‖", "||"),
+    ("(x−y)ₐ", "(x−y)_a"),
+    ("(x−y)ᵦ", "(x−y)_b"),
 ];
 
 /// Writes the pages, `thingsvision.1`, `thingsvision-extract.1` …, and prints the folder.
 pub fn run(arguments: &Man, printer: Printer) -> Result<()> {
     let folder = &arguments.folder;
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        clap_mangen::generate_to(Cli::command(), folder)?;
-        for page in fs::read_dir(folder)? {
-            let page = page?.path();
-            let is_ours = page.file_name().is_some_and(|name| name.to_string_lossy().starts_with("thingsvision"));
-            if is_ours {
-                fs::write(&page, plain(&fs::read_to_string(&page)?))?;
-            }
-        }
-        Ok(())
-    };
-    write().with_context(|| format!("the manual cannot be written to `{}`", folder.display()))?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    fs::create_dir_all(folder)
+        .and_then(|()| write(command, folder))
+        .with_context(|| format!("the manual cannot be written to `{}`", folder.display()))?;
     printer.data(&folder.display().to_string())
 }
 
-fn plain(page: &str) -> String {
-    let subscripts = [("(x−y)ₐ", "(x−y)_a"), ("(x−y)ᵦ", "(x−y)_b")];
-    PLAIN.iter().chain(&subscripts).fold(page.to_owned(), |page, (letters, plain)| page.replace(letters, plain))
+/// The pages of a command and of those below it.
+fn write(command: Command, folder: &Path) -> io::Result<()> {
+    command.get_subcommands().try_for_each(|command| write(command.clone(), folder))?;
+    let page = clap_mangen::Man::new(command);
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    let text = PLAIN.iter().fold(text, |text, (letters, plain)| text.replace(letters, plain));
+    fs::write(folder.join(page.get_filename()), text)
 }
 
 #[cfg(test)]

@@ -31,6 +31,10 @@ fn bash_is_offered_commands_models_layers_and_metrics() {
     assert_eq!(offered(&lab, "thingsvision rsa --compare whitened-co"), ["whitened-cosine", "whitened-correlation"]);
     assert!(offered(&lab, "thingsvision models resnet50").contains(&"resnet50.imagenet1k_v2".into()));
     assert!(offered(&lab, "thingsvision extract --model no-such-network --layer x").is_empty());
+    // A network with modules that are called `input` and `output`.
+    let network = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/reserved.pt");
+    std::fs::copy(network, lab.path("reserved.pt")).unwrap();
+    assert_eq!(offered(&lab, "thingsvision extract --model reserved.pt --layer network_"), ["network_output", "network_input"]);
 }
 
 #[test]
@@ -61,7 +65,10 @@ fn scripts_for_three_shells_call_the_program() {
 #[test]
 fn the_manual_has_a_page_for_each_command() {
     let lab = Lab::new();
+    std::fs::create_dir(lab.path("pages")).unwrap();
+    std::fs::write(lab.path("pages/thingsvision-of-mine.txt"), "x\u{304}").unwrap();
     lab.succeed("man pages");
+    assert_eq!(lab.bytes("pages/thingsvision-of-mine.txt"), "x\u{304}".as_bytes(), "a file of the user is changed");
     let pages = lab.names("pages");
     for page in ["thingsvision.1", "thingsvision-extract.1", "thingsvision-rdm-check.1", "thingsvision-plot-mds.1"] {
         assert!(pages.contains(&page.into()), "{pages:?}");
