@@ -1,11 +1,14 @@
 //! Compiles `csrc` and lets the program find libtorch wherever it is started.
 
+#[path = "src/libtorch/version.rs"]
+mod version;
+
 use std::env;
 use std::fs;
-use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
+    println!("cargo:rerun-if-changed=src/libtorch/version.rs");
     // The link made by `cargo xtask libtorch` may come to point elsewhere.
     println!("cargo:rerun-if-changed=libtorch");
 
@@ -33,15 +36,5 @@ fn main() {
         .compile("thingsvision_torch");
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    println!("cargo:rustc-env=THINGSVISION_LIBTORCH_VERSION={}", version(&lib));
-}
-
-/// From `build-version` (official archive) or `version.py` (pip installation) above the folder `lib`.
-fn version(lib: &Path) -> String {
-    if let Ok(version) = fs::read_to_string(lib.with_file_name("build-version")) {
-        return version.trim().to_owned();
-    }
-    let python = fs::read_to_string(lib.with_file_name("version.py")).unwrap_or_default();
-    let version = python.lines().find_map(|line| line.strip_prefix("__version__ = "));
-    version.unwrap_or("unknown").trim_matches(['\'', '"']).to_owned()
+    println!("cargo:rustc-env=THINGSVISION_LIBTORCH_VERSION={}", version::beside(&lib).as_deref().unwrap_or("unknown"));
 }

@@ -3,6 +3,8 @@
 //! The C++ side is `csrc/libtorch.cpp`.
 #![allow(unsafe_code)] // calls into C++, reasoned at the one place
 
+mod version;
+
 use crate::error::advise;
 use anyhow::Result;
 use std::ffi::{CStr, OsStr, c_char, c_int};
@@ -24,7 +26,7 @@ static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     Some(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 });
 
-static VERSION: LazyLock<Option<String>> = LazyLock::new(|| version_beside(FOLDER.as_deref()?));
+static VERSION: LazyLock<Option<String>> = LazyLock::new(|| version::beside(FOLDER.as_deref()?));
 
 /// The folder of the libraries, `…/torch/lib`, if the loader tells.
 pub fn folder() -> Option<&'static Path> {
@@ -59,17 +61,6 @@ pub(crate) fn check() -> Result<()> {
             series(BUILT_WITH)
         ),
     ))
-}
-
-/// From `build-version` (the official archive) or `version.py` (an installation by pip) above the folder `lib`.
-fn version_beside(lib: &Path) -> Option<String> {
-    let read = |name: &str| std::fs::read_to_string(lib.with_file_name(name)).ok();
-    if let Some(version) = read("build-version") {
-        return Some(version.trim().to_owned());
-    }
-    let python = read("version.py")?;
-    let line = python.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
-    Some(line.trim_matches(['\'', '"']).to_owned())
 }
 
 /// Without what it was built for, such as `+cpu`.
@@ -107,11 +98,11 @@ mod tests {
     fn versions_are_read_from_both_kinds_of_installation() {
         let torch = tempfile::tempdir().unwrap();
         let lib = torch.path().join("lib");
-        assert_eq!(version_beside(&lib), None);
+        assert_eq!(version::beside(&lib), None);
         std::fs::write(torch.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.1+cu130'\n").unwrap();
-        assert_eq!(version_beside(&lib).unwrap(), "2.11.1+cu130");
+        assert_eq!(version::beside(&lib).unwrap(), "2.11.1+cu130");
         std::fs::write(torch.path().join("build-version"), "2.11.0+cpu\n").unwrap();
-        assert_eq!(version_beside(&lib).unwrap(), "2.11.0+cpu");
+        assert_eq!(version::beside(&lib).unwrap(), "2.11.0+cpu");
         assert_eq!(series("2.11.1+cu130"), "2.11");
         assert_eq!(series("2.11"), "2.11");
     }
