@@ -1,7 +1,6 @@
 //! `cargo xtask bundle`: the program with the libtorch for CPUs, in one archive, for machines without Python.
 
-use crate::portable::{self, Tools};
-use crate::{libtorch, repository, run, wheel};
+use crate::{libtorch, portable, repository, run, wheel};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::process::Command;
 
 /// Builds the archive in `target/bundles`, and returns where it lies.
 pub fn build() -> Result<PathBuf> {
-    let tools = Tools::provide()?;
+    let tools = portable::tools()?;
     let name = format!("thingsvision-{}-{}-{}", wheel::version()?, std::env::consts::OS, std::env::consts::ARCH);
     let bundles = repository().join("target/bundles");
     let folder = bundles.join(&name);
@@ -46,11 +45,9 @@ pub fn build() -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// Of an installation by pip, what runs networks on the CPU.
+/// What the program needs of that: `libtorch_cpu.so`, `libc10.so`, and what they need. `cargo xtask libtorch` left the CUDA part behind.
 fn is_needed(library: &str) -> bool {
-    let left_out = ["cuda.", "cuda_", "nvrtc", "nvshmem", "python", "libshm", "global_deps"];
-    // The program needs its parts, `libtorch_cpu.so` and `libc10.so`.
-    library.contains(".so") && library != "libtorch.so" && !left_out.iter().any(|word| library.contains(word))
+    !["libtorch.so", "libtorch_global_deps.so"].contains(&library)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

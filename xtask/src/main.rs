@@ -1,10 +1,12 @@
 //! Set-up, demonstration and tests of thingsvision: `cargo xtask demo`, `cargo xtask test`, `cargo xtask libtorch`,
-//! `cargo xtask wheel`, `cargo xtask bundle`, `cargo xtask slurm`, `cargo xtask bench`.
+//! `cargo xtask wheel`, `cargo xtask bundle`, `cargo xtask snakemake`, `cargo xtask slurm`,
+//! `cargo xtask bench`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for a terminal
 
 mod bench;
 mod bundle;
+mod environment;
 mod libtorch;
 mod portable;
 mod python;

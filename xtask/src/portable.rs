@@ -4,6 +4,7 @@
 //! what each version of glibc has and makes stubs of them; linked to those, with everything compiled as ever, the program asks
 //! for no more. The start-up code (`Scrt1.o`) has to be of that time as well: before 2.34 it ran the constructors.
 
+use crate::environment::Environment;
 use crate::{cargo, libtorch, repository, run};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -15,56 +16,23 @@ pub const GLIBC: &str = "2.28";
 
 const TOOLS: &str = include_str!("../wheel_tools.txt");
 
-/// A Python with the tools of `wheel_tools.txt`, made once.
-pub struct Tools {
-    environment: PathBuf,
-}
-
-impl Tools {
-    /// Made in `target`, unless it is there.
-    pub fn provide() -> Result<Tools> {
-        let environment = repository().join("target/wheel-tools");
-        let ready = environment.join("ready.txt");
-        if fs::read_to_string(&ready).is_ok_and(|made| made == TOOLS) {
-            return Ok(Tools { environment });
-        }
-        if environment.exists() {
-            fs::remove_dir_all(&environment)?;
-        }
-        eprintln!("fetching the tools of xtask/wheel_tools.txt (once, about 100 MB)");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-        let tools = Tools { environment };
-        let list = tools.environment.join("wheel_tools.txt");
-        fs::write(&list, TOOLS)?;
-        let pip =
-            "-m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: --requirement";
-        run(tools.python().args(pip.split(' ')).arg(list))?;
-        fs::write(ready, TOOLS)?;
-        Ok(tools)
+/// A Python with the tools of `wheel_tools.txt`, made in `target` unless it is there.
+pub fn tools() -> Result<Environment> {
+    let place = repository().join("target/wheel-tools");
+    let ready = place.join("ready.txt");
+    if fs::read_to_string(&ready).is_ok_and(|made| made == TOOLS) {
+        return Ok(Environment::at(&place));
     }
-
-    /// Any environment that is there.
-    pub fn at(environment: &Path) -> Tools {
-        Tools { environment: environment.to_owned() }
-    }
-
-    /// Its interpreter.
-    pub fn python(&self) -> Command {
-        Command::new(self.environment.join("bin/python"))
-    }
-
-    /// One of its programs.
-    pub fn program(&self, name: &str) -> Command {
-        let mut program = Command::new(self.environment.join("bin").join(name));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let paths = std::iter::once(self.environment.join("bin")).chain(std::env::split_paths(&path));
-        program.env("PATH", std::env::join_paths(paths).unwrap_or(path));
-        program
-    }
+    eprintln!("fetching the tools of xtask/wheel_tools.txt (once, about 100 MB)");
+    let tools = Environment::make(&place)?;
+    let list = repository().join("xtask/wheel_tools.txt").display().to_string();
+    tools.install(&["--no-deps", "--require-hashes", "--only-binary=:all:", "--requirement", &list])?;
+    fs::write(ready, TOOLS)?;
+    Ok(tools)
 }
 
 /// Builds the program, to find libtorch in `run_path` (`$ORIGIN/…`), and writes it to `place`.
-pub fn build(tools: &Tools, run_path: &str, place: &Path) -> Result<()> {
+pub fn build(tools: &Environment, run_path: &str, place: &Path) -> Result<()> {
     libtorch::provide(&repository())?;
     let mut arguments: Vec<String> =
         "rustc --release --package thingsvision --bin thingsvision -- -C strip=symbols".split(' ').map(String::from).collect();
@@ -88,7 +56,7 @@ pub fn build(tools: &Tools, run_path: &str, place: &Path) -> Result<()> {
 }
 
 /// A folder with the libraries of glibc [`GLIBC`] to link to.
-fn stubs(tools: &Tools) -> Result<PathBuf> {
+fn stubs(tools: &Environment) -> Result<PathBuf> {
     let target = format!("{}-linux-gnu.{GLIBC}", std::env::consts::ARCH);
     let folder = repository().join("target").join(format!("glibc-{GLIBC}"));
     let library = folder.join("libc.so");
@@ -98,7 +66,7 @@ fn stubs(tools: &Tools) -> Result<PathBuf> {
     let cache = folder.join("zig");
     fs::create_dir_all(&cache)?;
     fs::write(folder.join("empty.c"), "int main(void) { return 0; }\n")?;
-    let mut zig = tools.python();
+    let mut zig = tools.program("python");
     zig.args(["-m", "ziglang", "cc", "-pie", "-target", &target, "empty.c", "-o", "empty"]).current_dir(&folder);
     run(zig.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache))?;
     for made in fs::read_dir(cache.join("o"))? {

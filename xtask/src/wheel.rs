@@ -1,6 +1,6 @@
 //! `cargo xtask wheel`: what `pip install` takes, the program and the Python module, without libtorch.
 
-use crate::portable::{self, GLIBC, Tools};
+use crate::portable::{self, GLIBC};
 use crate::{libtorch, repository, run};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -19,7 +19,7 @@ pub fn version() -> Result<String> {
 
 /// Builds the wheel in `target/wheels`, and returns where it lies.
 pub fn build() -> Result<PathBuf> {
-    let tools = Tools::provide()?;
+    let tools = portable::tools()?;
     let version = version()?;
     let staging = repository().join("target/wheel");
     if staging.exists() {
@@ -36,7 +36,7 @@ pub fn build() -> Result<PathBuf> {
     let data = staging.join(format!("content/{NAME}-{version}.data/data/share/man/man1"));
     manual(&data)?;
     metadata(&staging.join(format!("content/{NAME}-{version}.dist-info")), &version)?;
-    run(tools.python().args(["-m", "wheel", "pack"]).arg(staging.join("content")).arg("--dest-dir").arg(&staging))?;
+    run(tools.program("python").args(["-m", "wheel", "pack"]).arg(staging.join("content")).arg("--dest-dir").arg(&staging))?;
     let packed = staging.join(format!("{NAME}-{version}-py3-none-{}.whl", platform()?));
     let wheels = repository().join("target/wheels");
     fs::create_dir_all(&wheels)?;
