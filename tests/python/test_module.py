@@ -154,8 +154,11 @@ class Failures(InAFolder):
         self.assertIn("/48", said.getvalue())
 
     def test_an_interrupt_stops_the_program_and_the_run_goes_on_later(self):
+        # What runs in the background of a shell ignores interrupts, and so does what it starts, if it does not say otherwise.
         script = textwrap.dedent(f"""
+            import signal
             import thingsvision_rs as tv
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 tv.extract("alexnet", [{str(EXAMPLES / "images")!r}], weights="random", batch_size=1, workers=1)
             except KeyboardInterrupt:
