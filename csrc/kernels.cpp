@@ -45,7 +45,15 @@ c10::IValue optional(const at::Tensor *tensor) {
     return tensor ? c10::IValue(*tensor) : c10::IValue();
 }
 
-const c10::IValue NO_SCALARS = c10::IValue(c10::List<std::optional<at::Scalar>>());
+// The numbers of an activation that has some: ReLU6 is a `hardtanh` from 0 to 6.
+c10::IValue scalars(const char *activation) {
+    c10::List<std::optional<at::Scalar>> numbers;
+    if (std::string(activation) == "hardtanh") {
+        numbers.push_back(at::Scalar(0.0));
+        numbers.push_back(at::Scalar(6.0));
+    }
+    return numbers;
+}
 
 } // namespace
 
@@ -61,22 +69,22 @@ extern "C" int thingsvision_has_kernels() {
 }
 
 // `weight` rearranged for convolutions of channels-last images of the four sizes `input`.
-extern "C" at::Tensor *thingsvision_pack_convolution(const at::Tensor *weight, int64_t stride, int64_t padding, int64_t groups,
+extern "C" at::Tensor *thingsvision_pack_convolution(const at::Tensor *weight, int64_t stride, const int64_t *padding, int64_t groups,
                                                      const int64_t *input, char *message, size_t capacity) {
     return guard(message, capacity, [&] {
         const auto channels_last = weight->contiguous(at::MemoryFormat::ChannelsLast);
         return call("mkldnn::_reorder_convolution_weight",
-                    {channels_last, Sizes{padding, padding}, Sizes{stride, stride}, Sizes{1, 1}, groups, Sizes(input, input + 4)});
+                    {channels_last, Sizes(padding, padding + 2), Sizes{stride, stride}, Sizes{1, 1}, groups, Sizes(input, input + 4)});
     });
 }
 
 extern "C" at::Tensor *thingsvision_convolution(const at::Tensor *x, const at::Tensor *packed, const at::Tensor *bias,
-                                                int64_t stride, int64_t padding, int64_t groups, const char *activation,
+                                                int64_t stride, const int64_t *padding, int64_t groups, const char *activation,
                                                 char *message, size_t capacity) {
     return guard(message, capacity, [&] {
         return call("mkldnn::_convolution_pointwise",
-                    {*x, *packed, optional(bias), Sizes{padding, padding}, Sizes{stride, stride}, Sizes{1, 1}, groups,
-                     std::string(activation), NO_SCALARS, std::string()});
+                    {*x, *packed, optional(bias), Sizes(padding, padding + 2), Sizes{stride, stride}, Sizes{1, 1}, groups,
+                     std::string(activation), scalars(activation), std::string("none")});
     });
 }
 
@@ -89,7 +97,7 @@ extern "C" at::Tensor *thingsvision_linear(const at::Tensor *x, const at::Tensor
                                            const char *activation, char *message, size_t capacity) {
     return guard(message, capacity, [&] {
         return call("mkldnn::_linear_pointwise",
-                    {*x, *packed, optional(bias), std::string(activation), NO_SCALARS, std::string("none")});
+                    {*x, *packed, optional(bias), std::string(activation), scalars(activation), std::string("none")});
     });
 }
 

@@ -62,7 +62,7 @@ def opener(run: dict):
 
 
 def build(run: dict) -> torch.nn.Module:
-    model = pytorch_models.build(run["model"].split(".")[0], run["weights"].get("seed", 0))
+    model = pytorch_models.build(run["model"], run["weights"].get("seed", 0))
     if run["weights"]["kind"] == "file":
         pytorch_models.load_weights(model, run["weights"]["path"])
     return model

@@ -26,15 +26,30 @@ CLIP_VITS = {
 
 
 def build(name: str, seed: int) -> nn.Module:
-    """The network called `name`, initialised after `torch.manual_seed(seed)`, in evaluation mode."""
+    """The network called `name`, initialised after `torch.manual_seed(seed)`, in evaluation mode.
+
+    With a tag, as `googlenet.imagenet1k_v1`, it is built as for those weights."""
     torch.manual_seed(seed)
+    name, _, tag = name.partition(".")
     if name.startswith("cornet-"):
         model = cornet(name.removeprefix("cornet-"))
     elif name.startswith("clip-"):
         model = clip(**(CLIP_RESNETS | CLIP_VITS)[name])
     else:
-        model = torchvision.models.get_model(name.replace("-", "_"), weights=None)
+        model = torchvision.models.get_model(name.replace("-", "_"), weights=None, **options(name, tag))
     return model.eval()
+
+
+def options(name: str, tag: str) -> dict:
+    """What torchvision sets when it loads the weights `tag`, beside the number of classes."""
+    if name == "googlenet":
+        return dict(init_weights=True, transform_input=True, aux_logits=False) if tag else dict(init_weights=True)
+    if name == "inception-v3":
+        return dict(init_weights=True, transform_input=bool(tag))
+    if name.startswith("vit-") and tag:
+        weights = torchvision.models.get_model_weights(name.replace("-", "_"))[tag.upper()]
+        return dict(image_size=weights.meta["min_size"][0])
+    return {}
 
 
 def clip(text_width: int, patch: int | None = None, **options) -> nn.Module:

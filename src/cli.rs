@@ -207,8 +207,14 @@ pub struct Study {
 /// `thingsvision models`
 #[derive(Debug, clap::Args)]
 pub struct Models {
-    /// Show everything about one model: weights, preprocessing, licence, citation
+    /// A model: everything about it; or a word: all models that have it in their name, family, source, weights, licence or
+    /// citation [default: the names of all, by family]
+    #[arg(value_name = "MODEL|WORD")]
     pub model: Option<String>,
+
+    /// A line for each model, instead of its name
+    #[arg(long, conflicts_with = "model")]
+    pub long: bool,
 
     /// Print JSON
     #[arg(long)]

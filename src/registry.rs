@@ -112,6 +112,10 @@ pub struct PublishedWeights {
     preprocessing: Option<String>,
     /// The activation function that they were trained with, where no checkpoint tells it.
     pub activation: Option<Activation>,
+    /// The network that they are of, where it is not that of the upstream constructor.
+    pub architecture: Option<Architecture>,
+    /// Of these weights, where it is not the model's.
+    pub licence: Option<String>,
     /// Where the file of an exported network was found, fetched from `url`.
     #[serde(skip)]
     pub found: Option<PathBuf>,
@@ -127,6 +131,8 @@ pub struct Choice<'a> {
     pub entry: &'a Entry,
     /// Its weights: those of the tag, or the first.
     pub weights: &'a PublishedWeights,
+    /// The network.
+    pub architecture: &'a Architecture,
     /// The preprocessing of these weights, if it is known.
     pub preprocessing: Option<&'a Preprocessing>,
     /// Whether the name had a tag.
@@ -152,11 +158,16 @@ impl<'a> Choice<'a> {
 
     /// The network that is built, with the activation function that was told.
     pub fn architecture(&self) -> Architecture {
-        let mut architecture = self.entry.architecture.clone();
+        let mut architecture = self.architecture.clone();
         if let (Some(activation), Some(place)) = (self.activation, architecture.activation()) {
             *place = Some(activation);
         }
         architecture
+    }
+
+    /// The licence of the weights, or of the model.
+    pub fn licence(&self) -> &'a str {
+        self.weights.licence.as_ref().unwrap_or(&self.entry.licence)
     }
 
     /// The file on this machine that the registry names, or where that of an exported network was found.
@@ -233,6 +244,14 @@ impl Registry {
                 entry.tokens.get_or_insert(Tokens::CLASS);
             }
             for weights in &mut entry.weights {
+                if let Some(architecture) = &weights.architecture {
+                    architecture.check().with_context(|| format!("model `{}`, weights `{}`", entry.name, weights.tag))?;
+                    ensure!(
+                        !is_exported && !architecture.is_exported(),
+                        "model `{}`: an exported network is its file",
+                        entry.name
+                    );
+                }
                 check_file_name(&weights.tag)?;
                 let is_hash = |text: &String| (4..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
                 ensure!(weights.sha256.as_ref().is_none_or(is_hash), "the sha256 of the weights `{}` is none", weights.tag);
@@ -250,11 +269,16 @@ impl Registry {
         Ok(())
     }
 
-    /// The model called `name`, which may carry a weights tag. Case does not matter, nor do `_`, `/` and `@` for `-`;
+    /// The model called `name`, which may carry a weights tag. Case does not matter, nor do `_`, `.`, `/` and `@` for `-`;
     /// but what is to the letter another's name for a model (OpenAI's `ViT-B/32`) means that model.
     pub fn choose(&self, name: &str) -> Result<Choice<'_>> {
         let (model, tag) = match name.split_once('.') {
-            Some((model, tag)) if !self.models.iter().any(|entry| entry.names().any(|known| known == name)) => (model, Some(tag)),
+            // `squeezenet1.1` is a name, and `squeezenet1.1.imagenet1k_v1` one with a tag.
+            Some((first, _)) if !self.is_name(name) => {
+                let longest = name.match_indices('.').map(|(dot, _)| dot).filter(|&dot| self.is_name(&name[..dot])).last();
+                let dot = longest.unwrap_or(first.len());
+                (&name[..dot], Some(&name[dot + 1..]))
+            }
             _ => (name, None),
         };
         self.check_schools(model)?;
@@ -279,7 +303,35 @@ impl Registry {
     fn with_weights<'a>(&'a self, entry: &'a Entry, weights: &'a PublishedWeights, tagged: bool) -> Choice<'a> {
         let preprocessing = weights.preprocessing.as_ref().map(|name| &self.preprocessing[name]);
         let preprocessing = preprocessing.or(weights.preprocessing_in_file.as_ref());
-        Choice { entry, weights, preprocessing, tagged, identified: false, activation: None }
+        let architecture = weights.architecture.as_ref().unwrap_or(&entry.architecture);
+        Choice { entry, weights, architecture, preprocessing, tagged, identified: false, activation: None }
+    }
+
+    /// All networks, each with the name by which it is asked for.
+    pub fn architectures(&self) -> impl Iterator<Item = (String, &Architecture)> {
+        let built_in = self.models.iter().filter(|entry| !entry.architecture.is_exported());
+        built_in.flat_map(|entry| {
+            let others = entry.weights.iter().filter_map(|weights| {
+                let architecture = weights.architecture.as_ref()?;
+                Some((format!("{}.{}", entry.name, weights.tag), architecture))
+            });
+            [(entry.name.clone(), &entry.architecture)].into_iter().chain(others)
+        })
+    }
+
+    /// The models that have `word` in a name, the family, the source, a tag, a licence or the citation; as [`Registry::choose`], case
+    /// does not matter, nor how words are joined.
+    pub fn search(&self, word: &str) -> Vec<&Entry> {
+        let has = |text: &str| plain(text).contains(&plain(word));
+        let of_weights = |weights: &PublishedWeights| has(&weights.tag) || weights.licence.as_deref().is_some_and(has);
+        let texts = |entry: &Entry| [&entry.source, &entry.licence, &entry.citation].into_iter().any(|text| has(text));
+        let is_found = |entry: &&Entry| {
+            entry.names().any(has)
+                || has(entry.architecture.family_name())
+                || entry.weights.iter().any(of_weights)
+                || texts(entry)
+        };
+        self.models.iter().filter(is_found).collect()
     }
 
     /// The preprocessing called `name`.
@@ -288,6 +340,10 @@ impl Registry {
             let names: Vec<_> = self.preprocessing.keys().map(|name| format!("`{name}`")).collect();
             advise(format!("there is no preprocessing `{name}`"), format!("there are {}", names.join(", ")))
         })
+    }
+
+    fn is_name(&self, name: &str) -> bool {
+        self.models.iter().any(|entry| entry.names().any(|known| same_name(known, name)))
     }
 
     fn find(&self, name: &str) -> Option<&Entry> {
@@ -318,5 +374,5 @@ fn same_name(a: &str, b: &str) -> bool {
 }
 
 fn plain(name: &str) -> String {
-    name.to_lowercase().replace(['_', '/', '@'], "-")
+    name.to_lowercase().replace(['_', '.', '/', '@'], "-")
 }

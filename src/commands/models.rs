@@ -5,6 +5,7 @@ use crate::printer::{Printer, columns};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use tch::{Device, Kind};
 use thingsvision::extract::{Request, Sources};
 use thingsvision::images::Preprocessing;
@@ -18,30 +19,80 @@ const IN_FILE: &str = "in its file";
 
 /// Lists the registry, or one model of it.
 pub fn run(arguments: &Models, places: &Request, printer: Printer) -> Result<()> {
-    let request = Request { models: arguments.model.iter().cloned().collect(), ..places.clone() };
-    let Sources { registry, .. } = Sources::open_as_they_are(&request)?;
-    let models: Vec<&Entry> = match &arguments.model {
-        Some(name) => vec![registry.choose(name)?.entry],
-        None => registry.models.iter().collect(),
+    let asked = arguments.model.as_deref();
+    let registry = match Sources::open_as_they_are(&Request {
+        models: asked.iter().map(|name| name.to_string()).collect(),
+        ..places.clone()
+    }) {
+        Ok(sources) => sources.registry,
+        // No model, but perhaps a word.
+        Err(error) => {
+            let registry = Sources::open_as_they_are(&Request { models: Vec::new(), ..places.clone() })?.registry;
+            if registry.search(asked.unwrap_or_default()).is_empty() {
+                return Err(error);
+            }
+            registry
+        }
+    };
+    let one = asked.and_then(|name| registry.choose(name).ok());
+    let models = match (one, asked) {
+        (Some(choice), _) => vec![choice.entry],
+        (None, Some(word)) => registry.search(word),
+        (None, None) => registry.models.iter().collect(),
     };
     if arguments.json {
         let all: Vec<_> = models.iter().map(|entry| as_json(&registry, entry)).collect::<Result<_>>()?;
         return printer.data(&serde_json::to_string_pretty(&all)?);
     }
-    if arguments.model.is_some() {
-        return printer.data(&details(&registry, models[0])?);
+    if let Some(choice) = one {
+        return printer.data(&details(&registry, choice.entry)?);
     }
-    let mut rows = vec![["model", "weights", "input", "default layer", "outputs", "parameters"].map(String::from).to_vec()];
+    let number = models.len();
+    if asked.is_none() && !arguments.long {
+        printer.data(&columns(&by_family(&models), &[]))?;
+        printer.note(&format!(
+            "\n{number} models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or \
+             citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random"
+        ));
+        return Ok(());
+    }
+    let mut rows = vec![
+        ["model", "weights", "input", "default layer", "outputs", "parameters", "source", "licence"].map(String::from).to_vec(),
+    ];
     for entry in models {
         rows.push(row(&registry, entry)?);
     }
     printer.data(&columns(&rows, &[4, 5]))?;
     printer.note(&format!(
-        "\n{} models. `thingsvision models resnet50` shows sources, licence, citation and preprocessing; \
-         any of them also runs untrained: --weights random",
-        registry.models.len()
+        "\n{number} {}. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one",
+        if number == 1 { "model" } else { "models" }
     ));
     Ok(())
+}
+
+/// The names of models, wrapped, beside that of their family and its source.
+fn by_family(models: &[&Entry]) -> Vec<Vec<String>> {
+    const WIDTH: usize = 56;
+    let mut rows = vec![["family", "models", "names and numbers of"].map(String::from).to_vec()];
+    let mut families: Vec<(&str, &str)> =
+        models.iter().map(|entry| (entry.architecture.family_name(), entry.source.as_str())).collect();
+    let mut met = HashSet::new();
+    families.retain(|family| met.insert(*family));
+    for (family, source) in families {
+        let of_it = models.iter().filter(|entry| (entry.architecture.family_name(), entry.source.as_str()) == (family, source));
+        let mut lines = vec![String::new()];
+        for entry in of_it {
+            let line = lines.last_mut().expect("there is one");
+            match line.is_empty() || line.len() + entry.name.len() < WIDTH {
+                true => *line += &format!("{}{}", if line.is_empty() { "" } else { " " }, entry.name),
+                false => lines.push(entry.name.clone()),
+            }
+        }
+        for (i, line) in lines.into_iter().enumerate() {
+            rows.push(if i == 0 { vec![family.into(), line, source.into()] } else { vec![String::new(), line] });
+        }
+    }
+    rows
 }
 
 fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
@@ -54,7 +105,18 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
         default_layer_name(entry).to_owned(),
         entry.outputs.map(count).unwrap_or_default(),
         parameters(entry)?.map(|number| format!("{:.1} M", number as f64 / 1e6)).unwrap_or_default(),
+        entry.source.clone(),
+        licences(entry),
     ])
+}
+
+/// In short: what stands before explanations, of the model, and of weights that have another.
+fn licences(entry: &Entry) -> String {
+    let short = |text: &str| text.split([';', '(']).next().unwrap_or_default().trim().to_owned();
+    let others = entry.weights.iter().filter_map(|weights| weights.licence.as_deref()).map(short);
+    let mut licences: Vec<String> = [short(&entry.licence)].into_iter().chain(others).collect();
+    licences.dedup();
+    licences.join(", ")
 }
 
 /// The side of what a network is shown, if that is known.
@@ -74,6 +136,7 @@ fn parameters(entry: &Entry) -> Result<Option<i64>> {
 fn details(registry: &Registry, entry: &Entry) -> Result<String> {
     let mut rows = vec![
         vec!["model".to_owned(), entry.name.clone()],
+        vec!["family".to_owned(), entry.architecture.family_name().to_owned()],
         vec!["names and numbers".to_owned(), entry.source.clone()],
         vec!["default layer".to_owned(), default_layer(entry)],
         vec!["parameters".to_owned(), parameters(entry)?.map(count).unwrap_or_else(|| "?".into())],
@@ -95,6 +158,7 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
                 .map(|sha256| vec!["  sha256".to_owned(), if sha256.len() < 64 { format!("{sha256}…") } else { sha256.clone() }]),
         );
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
+        rows.extend(weights.licence.as_ref().map(|licence| vec!["  licence".to_owned(), licence.clone()]));
     }
     Ok(columns(&rows, &[]))
 }
@@ -118,10 +182,11 @@ fn default_layer_name(entry: &Entry) -> &str {
 fn as_json(registry: &Registry, entry: &Entry) -> Result<Value> {
     let weights = entry.weights.iter().map(|weights| -> Result<Value> {
         let choice = registry.choose(&format!("{}.{}", entry.name, weights.tag))?;
-        Ok(json!({ "tag": weights.tag, "url": weights.url, "sha256": weights.sha256, "preprocessing": choice.preprocessing }))
+        Ok(json!({ "tag": weights.tag, "url": weights.url, "sha256": weights.sha256, "licence": choice.licence(), "preprocessing": choice.preprocessing }))
     });
     Ok(json!({
         "model": entry.name,
+        "family": entry.architecture.family_name(),
         "aliases": entry.aliases,
         "source": entry.source,
         "default_layer": entry.default_layer,

@@ -5,10 +5,24 @@
 
 mod alexnet;
 mod clip;
+mod convnext;
 mod cornet;
+mod densenet;
+mod efficientnet;
 mod exported;
+mod googlenet;
+mod inception;
+mod maxvit;
+mod misc;
+mod mnasnet;
+mod mobilenetv2;
+mod mobilenetv3;
 mod model;
+mod regnet;
 mod resnet;
+mod shufflenet;
+mod squeezenet;
+mod swin;
 mod vgg;
 mod vit;
 
@@ -32,10 +46,26 @@ trait Family {
     /// Draws all weights in the order of the upstream constructor.
     fn initialise(&self, init: &mut Init) -> Result<()>;
 
-    /// What the keys of a whole checkpoint begin with that belong to this network.
-    fn prefix(&self) -> &'static str {
-        ""
+    /// What is particular to the keys of its checkpoints.
+    fn layout(&self) -> Layout {
+        Layout::default()
     }
+
+    /// Whether the network itself brings images from ImageNet's mean and deviation to others before it looks at them.
+    fn transforms_input(&self) -> bool {
+        false
+    }
+}
+
+/// How checkpoints hold the tensors of a network, beside the ways in which they hold those of all (`[checkpoints]` in `models.toml`).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Layout {
+    /// What the keys begin with that belong to this network: of CLIP only the image tower does.
+    pub prefix: &'static str,
+    /// What keys begin with that may be there and are of no use.
+    pub ignored: &'static [&'static str],
+    /// Parts of keys that stand for others.
+    pub renames: &'static [[&'static str; 2]],
 }
 
 /// Declares the families by their files; in `models.toml` they are called so.
@@ -57,6 +87,14 @@ macro_rules! families {
                     Architecture::Exported => bail!("an exported network is not built, but read from its file"),
                 }
             }
+
+            /// As `models.toml` calls the family.
+            pub fn family_name(&self) -> &'static str {
+                match self {
+                    $(Architecture::$name(_) => stringify!($file),)*
+                    Architecture::Exported => "exported",
+                }
+            }
         }
     };
 }
@@ -64,8 +102,21 @@ macro_rules! families {
 families! {
     Alexnet: alexnet,
     Clip: clip,
+    Convnext: convnext,
     Cornet: cornet,
+    Densenet: densenet,
+    Efficientnet: efficientnet,
+    Googlenet: googlenet,
+    Inception: inception,
+    Maxvit: maxvit,
+    Mnasnet: mnasnet,
+    Mobilenetv2: mobilenetv2,
+    Mobilenetv3: mobilenetv3,
+    Regnet: regnet,
     Resnet: resnet,
+    Shufflenet: shufflenet,
+    Squeezenet: squeezenet,
+    Swin: swin,
     Vgg: vgg,
     Vit: vit,
 }
@@ -110,9 +161,15 @@ impl Architecture {
         Ok(manifest)
     }
 
-    /// What the keys of a whole checkpoint begin with that belong to this network: of CLIP only the image tower does.
-    pub fn prefix(&self) -> &'static str {
-        self.family().map_or("", Family::prefix)
+    /// What is particular to the keys of its checkpoints.
+    pub fn layout(&self) -> Layout {
+        self.family().map_or_else(|_| Layout::default(), Family::layout)
+    }
+
+    /// Whether the network itself brings images from ImageNet's mean and deviation to others before it looks at them, which no
+    /// checkpoint tells (torchvision's `transform_input`).
+    pub fn transforms_input(&self) -> bool {
+        self.family().is_ok_and(Family::transforms_input)
     }
 
     /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor.

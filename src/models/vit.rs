@@ -170,7 +170,7 @@ impl Forward for EncoderBlock {
     }
 }
 
-fn redraw(init: &mut Init, mlp: &str) -> Result<()> {
+pub(super) fn redraw(init: &mut Init, mlp: &str) -> Result<()> {
     for layer in [0, 3] {
         init.xavier_uniform(&format!("{mlp}.{layer}.weight"))?;
         init.normal(&format!("{mlp}.{layer}.bias"), 0.0, 1e-6)?;

@@ -23,24 +23,35 @@ impl Default for Conv {
 /// As before a batch norm.
 pub const NO_BIAS: Conv = Conv { stride: 1, padding: 0, groups: 1, bias: false };
 
-/// Convolution with a square kernel: `[N, C_in, H, W]` to `[N, C_out, H', W']`,
-/// `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
+/// Convolution: `[N, C_in, H, W]` to `[N, C_out, H', W']`, `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
 #[derive(Debug)]
 pub struct Conv2d {
     id: ModuleId,
     pub(super) weight: Parameter,
     pub(super) bias: Option<Parameter>,
     pub(super) options: Conv,
+    /// Above and below, left and right.
+    pub(super) padding: [i64; 2],
     /// For a call that no batch norm is folded into.
     pub(super) alone: OnceLock<Folded>,
 }
 
 pub fn conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Result<Conv2d> {
+    with_sides(&s, [c_in, c_out], [kernel; 2], [options.padding; 2], options)
+}
+
+/// A convolution whose kernel has this height and width, padded by half of each, so that the picture keeps its size.
+pub fn conv2d_same(s: Scope, c_in: i64, c_out: i64, kernel: [i64; 2], options: Conv) -> Result<Conv2d> {
+    with_sides(&s, [c_in, c_out], kernel, kernel.map(|side| side / 2), options)
+}
+
+fn with_sides(s: &Scope, [c_in, c_out]: [i64; 2], kernel: [i64; 2], padding: [i64; 2], options: Conv) -> Result<Conv2d> {
     Ok(Conv2d {
         id: s.register("Conv2d"),
-        weight: s.tensor("weight", &[c_out, c_in / options.groups, kernel, kernel])?,
+        weight: s.tensor("weight", &[c_out, c_in / options.groups, kernel[0], kernel[1]])?,
         bias: options.bias.then(|| s.tensor("bias", &[c_out])).transpose()?,
         options,
+        padding,
         alone: OnceLock::new(),
     })
 }
@@ -95,8 +106,6 @@ impl Module for Strided<'_> {
 impl Strided<'_> {
     /// By PyTorch's own operation, with these parameters in place of the module's.
     pub(super) fn plain(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Flow<Tensor> {
-        let Conv { padding, groups, .. } = self.conv.options;
-        let twice = |size| [size, size];
-        Ok(x.f_conv2d(weight, bias, twice(self.stride), twice(padding), [1, 1], groups)?)
+        Ok(x.f_conv2d(weight, bias, [self.stride; 2], self.conv.padding, [1, 1], self.conv.options.groups)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Modules without weights: activations, pools, and those that hand on their input or change its shape alone.
 
-use super::{Activation, Flow, Module, ModuleId, Part, Pass, Scope};
+use super::{Activation, Channels, Flow, Module, ModuleId, Part, Pass, Scope};
 use tch::Tensor;
 
 /// A module that computes something of its input alone.
@@ -14,20 +14,30 @@ pub struct Function {
 enum Operation {
     Identity,
     Flatten,
+    Tanh,
     Activation(Activation),
-    MaxPool2d { kernel: i64, stride: i64, padding: i64 },
-    AvgPool2d(i64),
+    MaxPool2d { kernel: i64, stride: i64, padding: i64, ceil: bool },
+    AvgPool2d { kernel: i64, stride: i64, padding: i64 },
     AdaptiveAvgPool2d(i64),
 }
 
 /// The identity. It is there because PyTorch lists and calls it.
 pub fn identity(s: Scope) -> Function {
-    Function { id: s.register("Identity"), operation: Operation::Identity }
+    identity_of_class(s, "Identity")
 }
 
 /// A `Dropout` at `s`: nothing is dropped in evaluation mode.
 pub fn dropout(s: Scope) -> Function {
-    Function { id: s.register("Dropout"), operation: Operation::Identity }
+    identity_of_class(s, "Dropout")
+}
+
+/// A `StochasticDepth` at `s`: no block is left out in evaluation mode.
+pub fn stochastic_depth(s: Scope) -> Function {
+    identity_of_class(s, "StochasticDepth")
+}
+
+fn identity_of_class(s: Scope, class: &'static str) -> Function {
+    Function { id: s.register(class), operation: Operation::Identity }
 }
 
 /// `torch.flatten(x, 1)`, which is no module: `[N, …]` to `[N, D]`.
@@ -42,30 +52,48 @@ pub fn flatten_module(s: Scope) -> Function {
 
 /// `max(x, 0)`, never in place.
 pub fn relu(s: Scope) -> Function {
-    Function { id: s.register("ReLU"), operation: Operation::Activation(Activation::Relu) }
+    activation(s, Activation::Relu)
 }
 
 /// `x · Φ(x)`, with Φ the normal distribution (by `erf`, PyTorch's `approximate="none"`).
 pub fn gelu(s: Scope) -> Function {
-    Function { id: s.register("GELU"), operation: Operation::Activation(Activation::Gelu) }
+    activation(s, Activation::Gelu)
 }
 
-pub(super) const QUICK: f64 = 1.702;
+/// The hyperbolic tangent.
+pub fn tanh(s: Scope) -> Function {
+    Function { id: s.register("Tanh"), operation: Operation::Tanh }
+}
+
+/// The module of an activation function, never in place.
+pub fn activation(s: Scope, function: Activation) -> Function {
+    Function { id: s.register(function.class()), operation: Operation::Activation(function) }
+}
 
 /// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP.
 pub fn quick_gelu(s: Scope) -> Function {
-    Function { id: s.register("QuickGELU"), operation: Operation::Activation(Activation::QuickGelu) }
+    activation(s, Activation::QuickGelu)
 }
 
 /// The largest value in each window: `[N, C, H, W]` to `[N, C, H', W']`,
 /// `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
 pub fn max_pool2d(s: Scope, kernel: i64, stride: i64, padding: i64) -> Function {
-    Function { id: s.register("MaxPool2d"), operation: Operation::MaxPool2d { kernel, stride, padding } }
+    Function { id: s.register("MaxPool2d"), operation: Operation::MaxPool2d { kernel, stride, padding, ceil: false } }
+}
+
+/// The same with `H'` rounded up (`ceil_mode`), without padding.
+pub fn max_pool2d_ceil(s: Scope, kernel: i64, stride: i64) -> Function {
+    Function { id: s.register("MaxPool2d"), operation: Operation::MaxPool2d { kernel, stride, padding: 0, ceil: true } }
 }
 
 /// The mean of each `size × size` square, the squares side by side: `[N, C, H, W]` to `[N, C, H / size, W / size]`, rounded down.
 pub fn avg_pool2d(s: Scope, size: i64) -> Function {
-    Function { id: s.register("AvgPool2d"), operation: Operation::AvgPool2d(size) }
+    Function { id: s.register("AvgPool2d"), operation: Operation::AvgPool2d { kernel: size, stride: size, padding: 0 } }
+}
+
+/// The mean of each window, the zeros around the picture included: `[N, C, H, W]` to `[N, C, H', W']`, as [`max_pool2d`].
+pub fn avg_pool2d_padded(s: Scope, kernel: i64, stride: i64, padding: i64) -> Function {
+    Function { id: s.register("AvgPool2d"), operation: Operation::AvgPool2d { kernel, stride, padding } }
 }
 
 /// The mean of each cell of a `size × size` grid laid over the picture: `[N, C, H, W]` to `[N, C, size, size]`.
@@ -83,13 +111,14 @@ impl Module for Function {
         Ok(match self.operation {
             Operation::Identity => x.shallow_clone(),
             Operation::Flatten => flatten(x)?,
-            Operation::Activation(Activation::Relu) => x.f_relu()?,
-            Operation::Activation(Activation::Gelu) => x.f_gelu("none")?,
-            Operation::Activation(Activation::QuickGelu) => x.f_mul(&x.f_mul_scalar(QUICK)?.f_sigmoid()?)?,
-            Operation::MaxPool2d { kernel, stride, padding } => {
-                x.f_max_pool2d(twice(kernel), twice(stride), twice(padding), [1, 1], false)?
+            Operation::Tanh => x.f_tanh()?,
+            Operation::Activation(function) => function.of(x)?,
+            Operation::MaxPool2d { kernel, stride, padding, ceil } => {
+                x.f_max_pool2d(twice(kernel), twice(stride), twice(padding), [1, 1], ceil)?
             }
-            Operation::AvgPool2d(size) => x.f_avg_pool2d(twice(size), twice(size), [0, 0], false, true, None)?,
+            Operation::AvgPool2d { kernel, stride, padding } => {
+                x.f_avg_pool2d(twice(kernel), twice(stride), twice(padding), false, true, None)?
+            }
             Operation::AdaptiveAvgPool2d(size) => x.f_adaptive_avg_pool2d(twice(size))?,
         })
     }
@@ -99,5 +128,33 @@ impl Module for Function {
             Operation::Activation(activation) => Part::Activation(activation),
             _ => Part::Other,
         }
+    }
+}
+
+/// `torchvision.ops.Permute`: the axes in another order.
+#[derive(Debug)]
+pub struct Permute {
+    id: ModuleId,
+    axes: [i64; 4],
+}
+
+/// Pictures `[N, C, H, W]` to `[N, H, W, C]`; what comes after has its channels last.
+pub fn to_channels_last(s: Scope) -> Permute {
+    Permute { id: s.register("Permute"), axes: [0, 2, 3, 1] }
+}
+
+/// Pictures `[N, H, W, C]` to `[N, C, H, W]`; what comes after has its channels first.
+pub fn to_channels_first(s: Scope) -> Permute {
+    Permute { id: s.register("Permute"), axes: [0, 3, 1, 2] }
+}
+
+impl Module for Permute {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        pass.channels_are(Some(if self.axes[1] == 3 { Channels::First } else { Channels::Last }));
+        Ok(x.f_permute(self.axes)?)
     }
 }

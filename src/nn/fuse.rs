@@ -15,9 +15,9 @@
 //! The last row is the one that [`channels_last_wins`] excepts.
 #![allow(clippy::disallowed_methods)] // in place only where nobody else holds the tensor
 
-use super::function::QUICK;
+use super::activation::QUICK;
 use super::kernels::{self, Epilogue};
-use super::{Affine, BatchNorm2d, Conv, Conv2d, EPS, Flow, Function, Module, Parameter, Pass, Strided};
+use super::{Activation, Affine, BatchNorm2d, Conv2d, Flow, Function, Module, Parameter, Pass, Strided};
 use std::sync::OnceLock;
 use tch::{Kind, Tensor};
 
@@ -34,20 +34,26 @@ pub enum Part<'a> {
     Other,
 }
 
-/// The activation functions that a kernel can apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Relu,
-    Gelu,
-    QuickGelu,
-}
-
 /// Runs `modules` in order, each on the output of the one before.
 pub fn run(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module]) -> Flow<Tensor> {
+    run_all(pass, x, modules, None)
+}
+
+/// Runs `modules` in order, and then an activation function that is no module.
+pub fn run_then(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module], function: Activation) -> Flow<Tensor> {
+    run_all(pass, x, modules, Some(function))
+}
+
+fn run_all(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module], function: Option<Activation>) -> Flow<Tensor> {
     let mut y = x.shallow_clone();
     let mut rest = modules;
     while let [first, others @ ..] = rest {
-        if let Some((kernel, after)) = Kernel::of(pass, first.part(), others) {
+        if let Some((kernel, after)) = Kernel::of(pass, first.part(), others, function) {
+            if after > others.len() {
+                y = kernel.compute(&y)?;
+                rest.iter().try_for_each(|module| pass.pass_over(module.id()))?;
+                return Ok(y);
+            }
             let [inner @ .., last] = &rest[..=after] else { unreachable!("a kernel has a last module") };
             y = kernel.compute(&y)?;
             inner.iter().try_for_each(|module| pass.pass_over(module.id()))?;
@@ -58,7 +64,13 @@ pub fn run(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module]) -> Flow<Tensor>
             rest = others;
         }
     }
-    Ok(y)
+    match function {
+        Some(function) if !pass.is_tracing() => match Epilogue::of(function) {
+            Some(epilogue) if pass.is_fused() && kernels::is_unique(&y) => kernels::apply(epilogue, y),
+            _ => function.of(&y),
+        },
+        _ => Ok(y),
+    }
 }
 
 /// `x + y`, in the memory of `x` if nobody else holds it.
@@ -82,32 +94,42 @@ pub fn add_relu(pass: &mut Pass, x: Tensor, y: &Tensor, relu: &Function) -> Flow
 
 /// Several modules as one.
 enum Kernel<'a> {
-    Convolution { conv: Strided<'a>, norm: Option<&'a BatchNorm2d>, relu: bool },
-    Affine { map: &'a Affine, activation: Activation },
+    Convolution { conv: Strided<'a>, norm: Option<&'a BatchNorm2d>, epilogue: Epilogue },
+    BatchNorm { norm: &'a BatchNorm2d, epilogue: Epilogue },
+    Affine { map: &'a Affine, epilogue: Epilogue },
+    QuickGelu { map: &'a Affine },
 }
 
 impl<'a> Kernel<'a> {
-    /// The longest one that begins with `first`, and how many of the modules after it belong to it. None if there is none,
-    /// or if an output in between is wanted.
-    fn of(pass: &Pass, first: Part<'a>, others: &[&'a dyn Module]) -> Option<(Kernel<'a>, usize)> {
+    /// The longest one that begins with `first`, and how many of the modules after it belong to it, and of the `function`
+    /// after these. None if there is none, or if an output in between is wanted.
+    fn of(pass: &Pass, first: Part<'a>, others: &[&'a dyn Module], function: Option<Activation>) -> Option<(Kernel<'a>, usize)> {
         if !pass.is_fused() {
             return None;
         }
-        let part = |i: usize| match others.get(i) {
-            Some(module) if pass.wants_none_of_next(i + 1) => module.part(),
-            _ => Part::Other,
+        let part = |i: usize| match (others.get(i), function) {
+            _ if !pass.wants_none_of_next(i + 1) => Part::Other,
+            (Some(module), _) => module.part(),
+            (None, Some(function)) if i == others.len() => Part::Activation(function),
+            (None, _) => Part::Other,
+        };
+        let epilogue = |i: usize| match part(i) {
+            Part::Activation(activation) => Epilogue::of(activation),
+            _ => None,
         };
         match first {
             Part::Convolution(conv) => {
                 let norm = if let Part::BatchNorm(norm) = part(0) { Some(norm) } else { None };
                 let normed = usize::from(norm.is_some());
-                let relu = matches!(part(normed), Part::Activation(Activation::Relu));
-                let after = normed + usize::from(relu);
-                (after > 0).then_some((Kernel::Convolution { conv, norm, relu }, after))
+                let epilogue = epilogue(normed);
+                let after = normed + usize::from(epilogue.is_some());
+                let epilogue = epilogue.unwrap_or(Epilogue::None);
+                (after > 0).then_some((Kernel::Convolution { conv, norm, epilogue }, after))
             }
+            Part::BatchNorm(norm) => Some((Kernel::BatchNorm { norm, epilogue: epilogue(0)? }, 1)),
             Part::Affine(map) => match part(0) {
-                Part::Activation(activation) => Some((Kernel::Affine { map, activation }, 1)),
-                _ => None,
+                Part::Activation(Activation::QuickGelu) => Some((Kernel::QuickGelu { map }, 1)),
+                _ => Some((Kernel::Affine { map, epilogue: epilogue(0)? }, 1)),
             },
             _ => None,
         }
@@ -115,12 +137,10 @@ impl<'a> Kernel<'a> {
 
     fn compute(&self, x: &Tensor) -> Flow<Tensor> {
         match *self {
-            Kernel::Convolution { conv, norm, relu } => {
-                convolve(conv, norm, x, if relu { Epilogue::Relu } else { Epilogue::None })
-            }
-            Kernel::Affine { map, activation: Activation::Relu } => map.fused(x, Epilogue::Relu),
-            Kernel::Affine { map, activation: Activation::Gelu } => map.fused(x, Epilogue::Gelu),
-            Kernel::Affine { map, activation: Activation::QuickGelu } => quick_gelu(map.fused(x, Epilogue::None)?),
+            Kernel::Convolution { conv, norm, epilogue } => convolve(conv, norm, x, epilogue),
+            Kernel::BatchNorm { norm, epilogue } => kernels::apply(epilogue, norm.of(x)?),
+            Kernel::Affine { map, epilogue } => map.fused(x, epilogue),
+            Kernel::QuickGelu { map } => quick_gelu(map.fused(x, Epilogue::None)?),
         }
     }
 }
@@ -140,7 +160,8 @@ pub(super) struct Folded {
 }
 
 impl Folded {
-    fn new(Strided { conv, stride }: Strided, norm: Option<&BatchNorm2d>, x: &Tensor) -> Flow<Folded> {
+    fn new(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor) -> Flow<Folded> {
+        let Strided { conv, stride } = call;
         let (weight, bias) = match norm {
             Some(norm) => fold(conv, norm).map(|(weight, bias)| (weight, Some(bias)))?,
             None => (conv.weight.shallow_clone(), conv.bias.as_deref().map(Tensor::shallow_clone)),
@@ -150,7 +171,7 @@ impl Folded {
             return Ok(Folded { weight: Parameter::new(weight), bias, channels_last: false });
         }
         let (_, c, h, w) = x.size4()?;
-        let weight = kernels::pack_convolution(&weight, &conv.options, stride, [PACKED_FOR, c, h, w])?;
+        let weight = kernels::pack_convolution(&weight, call, [PACKED_FOR, c, h, w])?;
         Ok(Folded { weight, bias, channels_last: true })
     }
 }
@@ -164,7 +185,7 @@ fn channels_last_wins(weight: &[i64], stride: i64) -> bool {
 /// `W' = W γ / √(σ² + ε)` and `b' = β + (b − μ) γ / √(σ² + ε)`, in float64.
 fn fold(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
     let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
-    let scale = double(&norm.weight)?.f_div(&double(&norm.running_var)?.f_add_scalar(EPS)?.f_sqrt()?)?;
+    let scale = double(&norm.weight)?.f_div(&double(&norm.running_var)?.f_add_scalar(norm.eps)?.f_sqrt()?)?;
     let centre = match conv.bias.as_deref() {
         Some(bias) => double(bias)?.f_sub(&double(&norm.running_mean)?)?,
         None => double(&norm.running_mean)?.f_neg()?,
@@ -187,21 +208,22 @@ pub(super) fn convolve(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor, ep
     };
     let Folded { weight, bias, channels_last } = folded;
     if *channels_last {
-        return kernels::convolution(x, weight, bias.as_deref(), &call.conv.options, call.stride, epilogue);
+        return kernels::convolution(x, weight, bias.as_deref(), call, epilogue);
     }
-    let mut y = call.plain(&x.f_contiguous()?, weight, bias.as_deref())?;
-    kernels::channels_last(&if epilogue == Epilogue::Relu { y.f_relu_()? } else { y })
+    let y = call.plain(&x.f_contiguous()?, weight, bias.as_deref())?;
+    kernels::channels_last(&kernels::apply(epilogue, y)?)
 }
 
 /// In a dry run: as [`convolve`], shape alone.
 pub(super) fn blank_convolution(Strided { conv, stride }: Strided, x: &Tensor) -> Flow<Tensor> {
     let ((n, c, h, w), kernel) = (x.size4()?, conv.weight.size());
-    let Conv { padding, groups, .. } = conv.options;
-    let out = |side: i64| (side + 2 * padding - kernel[2]).div_euclid(stride) + 1;
-    if kernel[1] < 1 || c != kernel[1] * groups || kernel[0] % groups != 0 || out(h) < 1 || out(w) < 1 {
+    let groups = conv.options.groups;
+    let out = |side: i64, axis: usize| (side + 2 * conv.padding[axis] - kernel[2 + axis]).div_euclid(stride) + 1;
+    let (h_out, w_out) = (out(h, 0), out(w, 1));
+    if kernel[1] < 1 || c != kernel[1] * groups || kernel[0] % groups != 0 || h_out < 1 || w_out < 1 {
         return Err(super::Halt::Failed(anyhow::anyhow!("no convolution of {c} × {h} × {w} with a kernel of {kernel:?}")));
     }
-    blank(x, &[n, kernel[0], out(h), out(w)])
+    blank(x, &[n, kernel[0], h_out, w_out])
 }
 
 /// In a dry run: as a linear map with weights of this `shape`, shape alone.

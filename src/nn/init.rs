@@ -8,7 +8,7 @@
 #![allow(clippy::disallowed_methods)] // filled in place here, before anyone shares them
 
 use super::{Manifest, ModuleEntry, StateDict, normal};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, TchError, Tensor};
@@ -67,7 +67,7 @@ impl<'a> Init<'a> {
                 self.fill(&key("running_var"), 1.0)?;
                 self.fill(&key("num_batches_tracked"), 0.0)
             }
-            "GroupNorm" | "LayerNorm" => {
+            "GroupNorm" | "LayerNorm" | "LayerNorm2d" => {
                 self.fill(&key("weight"), 1.0)?;
                 self.fill(&key("bias"), 0.0)
             }
@@ -98,6 +98,24 @@ impl<'a> Init<'a> {
     pub fn kaiming_normal_fan_out(&mut self, key: &str) -> Result<()> {
         let std = 2f64.sqrt() / self.fans(key)?.1.sqrt();
         self.normal(key, 0.0, std)
+    }
+
+    /// `kaiming_normal_(tensor)`: normal with deviation `√2 / √fan_in`.
+    pub fn kaiming_normal_fan_in(&mut self, key: &str) -> Result<()> {
+        let std = 2f64.sqrt() / self.fans(key)?.0.sqrt();
+        self.normal(key, 0.0, std)
+    }
+
+    /// `kaiming_uniform_(tensor)`: uniform in `±√3 · √2 / √fan_in`.
+    pub fn kaiming_uniform_fan_in(&mut self, key: &str) -> Result<()> {
+        let bound = 3f64.sqrt() * (2f64.sqrt() / self.fans(key)?.0.sqrt());
+        self.uniform(key, -bound, bound)
+    }
+
+    /// `kaiming_uniform_(tensor, mode="fan_out", nonlinearity="sigmoid")`: uniform in `±√3 / √fan_out`.
+    pub fn kaiming_uniform_fan_out(&mut self, key: &str) -> Result<()> {
+        let bound = 3f64.sqrt() * (1.0 / self.fans(key)?.1.sqrt());
+        self.uniform(key, -bound, bound)
     }
 
     /// `xavier_uniform_(tensor)`: uniform in `±√3 · √(2 / (fan_in + fan_out))`.
@@ -161,11 +179,24 @@ impl<'a> Init<'a> {
         Ok(())
     }
 
+    /// What a constructor computes without drawing.
+    pub fn set(&mut self, key: &str, value: Tensor) -> Result<()> {
+        let tensor = self.tensor(key)?;
+        ensure!(value.size() == tensor.size(), "`{key}` is not of the shape {:?}", value.size());
+        *tensor = value;
+        Ok(())
+    }
+
     /// `_calculate_fan_in_and_fan_out`: channels times the size of the kernel.
     pub fn fans(&self, key: &str) -> Result<(f64, f64)> {
         let shape = self.state.get(key).with_context(|| format!("no tensor `{key}` to initialise"))?.size();
         let kernel: i64 = shape[2..].iter().product();
         Ok(((shape[1] * kernel) as f64, (shape[0] * kernel) as f64))
+    }
+
+    /// Whether there is such a tensor: few convolutions have a bias.
+    pub fn has(&self, key: &str) -> bool {
+        self.state.contains_key(key)
     }
 
     fn tensor(&mut self, key: &str) -> Result<&mut Tensor> {

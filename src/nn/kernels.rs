@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // calls into C++, reasoned at each
 #![allow(clippy::disallowed_methods)] // in place only where nobody else holds the tensor
 
-use super::{Conv, Flow, Halt, Parameter};
+use super::{Activation, Flow, Halt, Parameter, Strided};
 use crate::error::text_of_cpp;
 use anyhow::anyhow;
 use std::ffi::{CStr, c_char, c_int};
@@ -16,7 +16,7 @@ unsafe extern "C" {
     fn thingsvision_pack_convolution(
         weight: *const C_tensor,
         stride: i64,
-        padding: i64,
+        padding: *const i64,
         groups: i64,
         input: *const i64,
         message: *mut c_char,
@@ -27,7 +27,7 @@ unsafe extern "C" {
         packed: *const C_tensor,
         bias: *const C_tensor,
         stride: i64,
-        padding: i64,
+        padding: *const i64,
         groups: i64,
         activation: *const c_char,
         message: *mut c_char,
@@ -56,16 +56,34 @@ const LONGEST_MESSAGE: usize = 500;
 pub(super) enum Epilogue {
     None,
     Relu,
+    Relu6,
     Gelu,
+    Silu,
+    Hardswish,
 }
 
 impl Epilogue {
+    /// That of an activation function, if kernels have it.
+    pub(super) fn of(activation: Activation) -> Option<Epilogue> {
+        match activation {
+            Activation::Relu => Some(Epilogue::Relu),
+            Activation::Relu6 => Some(Epilogue::Relu6),
+            Activation::Gelu => Some(Epilogue::Gelu),
+            Activation::Silu => Some(Epilogue::Silu),
+            Activation::Hardswish => Some(Epilogue::Hardswish),
+            Activation::QuickGelu | Activation::Sigmoid | Activation::Hardsigmoid => None,
+        }
+    }
+
     /// As libtorch calls it.
     fn name(self) -> &'static CStr {
         match self {
             Epilogue::None => c"none",
             Epilogue::Relu => c"relu",
+            Epilogue::Relu6 => c"hardtanh",
             Epilogue::Gelu => c"gelu",
+            Epilogue::Silu => c"swish",
+            Epilogue::Hardswish => c"hardswish",
         }
     }
 }
@@ -91,9 +109,9 @@ pub fn rows_stand_alone() -> bool {
 
 /// The weights `[C_out, C_in / groups, k, k]` laid out for inputs of the sizes `input` `[N, C, H, W]`; they serve other
 /// sizes as well.
-pub(super) fn pack_convolution(weight: &Tensor, options: &Conv, stride: i64, input: [i64; 4]) -> Flow<Parameter> {
-    let Conv { padding, groups, .. } = *options;
-    // SAFETY: the tensor lives during the call, `input` has the four numbers that are read, and the message its size.
+pub(super) fn pack_convolution(weight: &Tensor, call: Strided, input: [i64; 4]) -> Flow<Parameter> {
+    let (stride, padding, groups) = (call.stride, call.conv.padding.as_ptr(), call.conv.options.groups);
+    // SAFETY: the tensor lives during the call, `input` has the four numbers that are read, `padding` two, and the message its size.
     let packed = guard(|message, capacity| unsafe {
         thingsvision_pack_convolution(weight.as_ptr(), stride, padding, groups, input.as_ptr(), message, capacity)
     });
@@ -101,18 +119,11 @@ pub(super) fn pack_convolution(weight: &Tensor, options: &Conv, stride: i64, inp
 }
 
 /// The convolution of `x` `[N, C, H, W]` with `packed` weights; the result is channels-last.
-pub(super) fn convolution(
-    x: &Tensor,
-    packed: &Tensor,
-    bias: Option<&Tensor>,
-    options: &Conv,
-    stride: i64,
-    epilogue: Epilogue,
-) -> Flow<Tensor> {
-    let Conv { padding, groups, .. } = *options;
+pub(super) fn convolution(x: &Tensor, packed: &Tensor, bias: Option<&Tensor>, call: Strided, epilogue: Epilogue) -> Flow<Tensor> {
+    let (stride, padding, groups) = (call.stride, call.conv.padding.as_ptr(), call.conv.options.groups);
     let bias = pointer(bias);
     with_nan(epilogue, |name| {
-        // SAFETY: the tensors live during the call, the name is a C string, and the message has the size that is told.
+        // SAFETY: the tensors live during the call, `padding` has two numbers, the name is a C string, and the message has the size that is told.
         guard(|message, capacity| unsafe {
             thingsvision_convolution(x.as_ptr(), packed.as_ptr(), bias, stride, padding, groups, name, message, capacity)
         })
@@ -142,7 +153,7 @@ const NAN_IS_FLAGGED: bool = cfg!(target_arch = "x86_64");
 /// What `compute` gives with `epilogue`. On the way out a ReLU makes 0 of NaN, where PyTorch's keeps it: the processor's maximum
 /// does, and sets a flag. Then, and where nobody sees a flag (other processors, several threads), the ReLU is computed by itself.
 fn with_nan(epilogue: Epilogue, compute: impl Fn(*const c_char) -> Flow<Tensor>) -> Flow<Tensor> {
-    if epilogue != Epilogue::Relu {
+    if !matches!(epilogue, Epilogue::Relu | Epilogue::Relu6) {
         return compute(epilogue.name().as_ptr());
     }
     if NAN_IS_FLAGGED && tch::get_num_threads() == 1 {
@@ -152,7 +163,19 @@ fn with_nan(epilogue: Epilogue, compute: impl Fn(*const c_char) -> Flow<Tensor>)
             return Ok(y);
         }
     }
-    Ok(compute(Epilogue::None.name().as_ptr())?.f_relu_()?)
+    apply(epilogue, compute(Epilogue::None.name().as_ptr())?)
+}
+
+/// What `epilogue` does, in the memory of `x`, which nobody else holds.
+pub(super) fn apply(epilogue: Epilogue, mut x: Tensor) -> Flow<Tensor> {
+    Ok(match epilogue {
+        Epilogue::None => x,
+        Epilogue::Relu => x.f_relu_()?,
+        Epilogue::Relu6 => x.f_relu6_()?,
+        Epilogue::Gelu => x.f_gelu_("none")?,
+        Epilogue::Silu => x.f_silu_()?,
+        Epilogue::Hardswish => x.f_hardswish_()?,
+    })
 }
 
 /// `relu(x + y)`, in one pass over memory where it keeps NaN, as [`with_nan`].
@@ -216,6 +239,7 @@ fn guard(call: impl FnOnce(*mut c_char, usize) -> *mut C_tensor) -> Flow<Tensor>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Conv, Scope, conv2d};
     use tch::Kind;
 
     #[test]
@@ -232,9 +256,11 @@ mod tests {
     #[test]
     fn a_fused_relu_keeps_what_is_no_number() {
         const BATCH: [i64; 4] = [2, 3, 8, 8];
-        let conv = Conv { padding: 1, ..Conv::default() };
         let device = (Kind::Float, tch::Device::Cpu);
-        let weight = pack_convolution(&Tensor::ones([16, 3, 3, 3], device), &conv, 1, BATCH).unwrap();
+        let options = Conv { padding: 1, ..Conv::default() };
+        let (conv, _) = Scope::build(None, device, |s| conv2d(s, 3, 16, 3, options)).unwrap();
+        let call = conv.with_stride(1);
+        let weight = pack_convolution(&Tensor::ones([16, 3, 3, 3], device), call, BATCH).unwrap();
         let map = pack_linear(&Tensor::ones([16, 8], device), 48).unwrap();
         let is_nan = |y: Tensor| y.isnan().sum(Kind::Int64).int64_value(&[]);
         for threads in [1, 2] {
@@ -242,7 +268,7 @@ mod tests {
             for value in [f64::NAN, -1.0] {
                 let x = Tensor::ones(BATCH, device) * -1.0;
                 let _ = x.get(1).get(0).get(4).get(4).fill_(value);
-                let found = is_nan(convolution(&x, &weight, None, &conv, 1, Epilogue::Relu).unwrap());
+                let found = is_nan(convolution(&x, &weight, None, call, Epilogue::Relu).unwrap());
                 assert_eq!(found, if value.is_nan() { 9 * 16 } else { 0 }, "{threads} threads");
                 let found = is_nan(linear(&x, &map, None, Epilogue::Relu).unwrap());
                 assert_eq!(found, if value.is_nan() { 16 } else { 0 }, "{threads} threads");

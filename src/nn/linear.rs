@@ -30,6 +30,12 @@ impl Module for Linear {
     }
 }
 
+/// `x Wᵀ`, without bias.
+pub fn linear_no_bias(s: Scope, d_in: i64, d_out: i64) -> Result<Linear> {
+    let id = s.register("Linear");
+    Ok(Linear { id, map: Affine::of(s.tensor("weight", &[d_out, d_in])?, None, [d_out, d_in]) })
+}
+
 /// `x Wᵀ + b`, which is no module.
 #[derive(Debug)]
 pub struct Affine {
@@ -53,7 +59,8 @@ impl Affine {
         Ok(Self::of(weight, None, [d_out, d_in]))
     }
 
-    fn of(weight: Parameter, bias: Option<Parameter>, shape: [i64; 2]) -> Affine {
+    /// The map by `weight` `[D_out, D_in]`, the sizes of which are `shape`.
+    pub fn of(weight: Parameter, bias: Option<Parameter>, shape: [i64; 2]) -> Affine {
         Affine { weight: Mutex::new(Some(weight)), packed: OnceLock::new(), bias, shape }
     }
 

@@ -59,16 +59,24 @@ impl Manifest {
     /// The number of multiplications by weights in `calls`: each matrix or filter once for every position of its output.
     pub fn multiplications(&self, calls: &[Call]) -> f64 {
         let shapes: HashMap<&str, &[i64]> = self.tensors.iter().map(|entry| (entry.key.as_str(), &entry.shape[..])).collect();
+        let called: HashSet<&str> = calls
+            .iter()
+            .filter_map(|call| Some(self.modules.get(call.module.0)?.name.as_str()).filter(|name| !name.is_empty()))
+            .collect();
         let of_call = |call: &Call| {
             let Some(module) = self.modules.get(call.module.0) else { return 0.0 };
             let outputs: i64 = call.shape.iter().product();
-            // The matrices that modules of attention hold for their parts, with the number of outputs of each.
-            ["weight", "in_proj_weight", "out_proj.weight"]
+            // The matrices that modules of attention hold for their parts, with the number of outputs of each; Swin's are those of
+            // modules that are not called.
+            let is_called =
+                |name: &&&str| called.contains(format!("{}.{}", module.name, name.trim_end_matches(".weight")).as_str());
+            ["weight", "in_proj_weight", "out_proj.weight", "qkv.weight", "proj.weight"]
                 .iter()
+                .filter(|name| !is_called(name))
                 .filter_map(|name| Some((name, shapes.get(format!("{}.{name}", module.name).as_str())?)))
                 .filter(|(_, shape)| shape.len() > 1)
                 .map(|(name, shape)| {
-                    let channels = if *name == "in_proj_weight" { shape[0] / 3 } else { shape[0] };
+                    let channels = if matches!(*name, "in_proj_weight" | "qkv.weight") { shape[0] / 3 } else { shape[0] };
                     shape.iter().product::<i64>() as f64 * outputs as f64 / channels as f64
                 })
                 .sum()
@@ -103,7 +111,8 @@ impl Manifest {
 }
 
 fn is_buffer(key: &str) -> bool {
-    ["running_mean", "running_var", "num_batches_tracked"].iter().any(|buffer| key.ends_with(buffer))
+    let buffers = ["running_mean", "running_var", "num_batches_tracked", "relative_coords_table", "relative_position_index"];
+    buffers.iter().any(|buffer| key.ends_with(buffer))
 }
 
 fn examples(keys: &[String]) -> String {

@@ -8,6 +8,7 @@
 //! tensors are bound by plain `let`, and clippy's `disallowed-methods` names the in-place operations. Only `fuse`, by which
 //! `run` computes several modules at once, writes into tensors that nobody else holds.
 
+mod activation;
 mod attention;
 mod conv;
 mod function;
@@ -23,21 +24,25 @@ mod parameter;
 mod pass;
 mod scope;
 
+pub(crate) use activation::Activation;
 pub(crate) use attention::{MultiheadAttention, attend, multihead_attention};
-pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d};
+pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d, conv2d_same};
 pub(crate) use function::{
-    Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, flatten_module, gelu, identity, max_pool2d, quick_gelu, relu,
+    Function, Permute, activation, adaptive_avg_pool2d, avg_pool2d, avg_pool2d_padded, dropout, flatten, flatten_module, gelu,
+    identity, max_pool2d, max_pool2d_ceil, quick_gelu, relu, stochastic_depth, tanh, to_channels_first, to_channels_last,
 };
 use fuse::Folded;
-pub(crate) use fuse::{Activation, Part, add, add_relu, run};
+pub(crate) use fuse::{Part, add, add_relu, run, run_then};
 pub(crate) use init::Init;
 use kernels::Epilogue;
 pub(crate) use kernels::{allow_tf32, available as can_fuse};
 pub use kernels::{flush_denormals, rows_stand_alone};
-pub(crate) use linear::{Affine, linear};
+pub(crate) use linear::{Affine, Linear, linear, linear_no_bias};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub(crate) use module::{Flow, Forward, Halt, Module, Named, Sequential};
-pub(crate) use norm::{BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, group_norm, layer_norm};
+pub(crate) use norm::{
+    BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, batch_norm2d_eps, group_norm, layer_norm, layer_norm2d,
+};
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;
 pub use pass::{Call, Channels, Keep, Plan, Trace};

@@ -26,6 +26,20 @@ pub trait Module: Send + Sync {
     }
 }
 
+impl Module for Box<dyn Module> {
+    fn id(&self) -> ModuleId {
+        (**self).id()
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        (**self).compute(pass, x)
+    }
+
+    fn part(&self) -> Part<'_> {
+        (**self).part()
+    }
+}
+
 /// What a module of the Python class that `Self` is called after computes of its input.
 pub trait Forward: Send + Sync {
     /// Python's `forward`. Must not modify `x`: it may have been kept.

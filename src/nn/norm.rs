@@ -1,4 +1,4 @@
-//! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`.
+//! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`, and the last over channels.
 
 use super::{Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope};
 use anyhow::Result;
@@ -12,6 +12,7 @@ pub const EPS: f64 = 1e-5;
 #[derive(Debug)]
 pub struct BatchNorm2d {
     id: ModuleId,
+    pub(super) eps: f64,
     pub(super) weight: Parameter,
     pub(super) bias: Parameter,
     pub(super) running_mean: Parameter,
@@ -21,8 +22,14 @@ pub struct BatchNorm2d {
 }
 
 pub fn batch_norm2d(s: Scope, c: i64) -> Result<BatchNorm2d> {
+    batch_norm2d_eps(s, c, EPS)
+}
+
+/// The same with another ε.
+pub fn batch_norm2d_eps(s: Scope, c: i64, eps: f64) -> Result<BatchNorm2d> {
     let norm = BatchNorm2d {
         id: s.register("BatchNorm2d"),
+        eps,
         weight: s.tensor("weight", &[c])?,
         bias: s.tensor("bias", &[c])?,
         running_mean: s.tensor("running_mean", &[c])?,
@@ -39,13 +46,20 @@ impl Module for BatchNorm2d {
     }
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
-        let (mean, var) = (Some(&*self.running_mean), Some(&*self.running_var));
-        Ok(x.f_batch_norm(weight, bias, mean, var, false, 0.0, EPS, true)?)
+        self.of(x)
     }
 
     fn part(&self) -> Part<'_> {
         Part::BatchNorm(self)
+    }
+}
+
+impl BatchNorm2d {
+    /// The computation alone, into new memory.
+    pub(super) fn of(&self, x: &Tensor) -> Flow<Tensor> {
+        let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
+        let (mean, var) = (Some(&*self.running_mean), Some(&*self.running_var));
+        Ok(x.f_batch_norm(weight, bias, mean, var, false, 0.0, self.eps, true)?)
     }
 }
 
@@ -95,5 +109,29 @@ impl Module for LayerNorm {
 
     fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         Ok(x.f_layer_norm([self.d], Some(&*self.weight), Some(&*self.bias), self.eps, true)?)
+    }
+}
+
+/// [`LayerNorm`] over the channels of each place: `[N, C, H, W]` to the same (ConvNeXt's).
+#[derive(Debug)]
+pub struct LayerNorm2d(LayerNorm);
+
+pub fn layer_norm2d(s: Scope, c: i64, eps: f64) -> Result<LayerNorm2d> {
+    Ok(LayerNorm2d(LayerNorm {
+        id: s.register("LayerNorm2d"),
+        d: c,
+        eps,
+        weight: s.tensor("weight", &[c])?,
+        bias: s.tensor("bias", &[c])?,
+    }))
+}
+
+impl Module for LayerNorm2d {
+    fn id(&self) -> ModuleId {
+        self.0.id
+    }
+
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        Ok(self.0.compute(pass, &x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?)
     }
 }

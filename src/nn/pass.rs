@@ -100,6 +100,9 @@ pub struct Pass<'a> {
     mode: Mode<'a>,
     calls: usize,
     fused: bool,
+    /// Of the outputs that come now.
+    channels: Option<Channels>,
+    unusable: Option<&'static str>,
 }
 
 enum Mode<'a> {
@@ -110,12 +113,29 @@ enum Mode<'a> {
 impl<'a> Pass<'a> {
     /// A dry run that records every call.
     pub fn tracing() -> Self {
-        Pass { mode: Mode::Tracing(Trace::default()), calls: 0, fused: false }
+        Self::of(Mode::Tracing(Trace::default()))
     }
 
     /// A pass that hands planned outputs to `keep` as they come, and ends after the last one.
     pub fn keeping(plan: &'a Plan, keep: &'a mut Keep<'a>) -> Self {
-        Pass { mode: Mode::Keeping { plan, next: 0, keep }, calls: 0, fused: false }
+        Self::of(Mode::Keeping { plan, next: 0, keep })
+    }
+
+    fn of(mode: Mode<'a>) -> Self {
+        Pass { mode, calls: 0, fused: false, channels: Some(Channels::First), unusable: None }
+    }
+
+    /// From here on, outputs with four axes are pictures whose channels are there; or, if `None`, no pictures.
+    pub(crate) fn channels_are(&mut self, channels: Option<Channels>) {
+        self.channels = channels;
+    }
+
+    /// What `compute` gives, whose modules see no images: `reason` says why their outputs have no row for each.
+    pub(crate) fn aside<T>(&mut self, reason: &'static str, compute: impl FnOnce(&mut Self) -> Flow<T>) -> Flow<T> {
+        let before = self.unusable.replace(reason);
+        let result = compute(self);
+        self.unusable = before;
+        result
     }
 
     /// Whether modules may be computed together where nobody wants an output in between.
@@ -123,12 +143,12 @@ impl<'a> Pass<'a> {
         Pass { fused, ..self }
     }
 
-    pub(super) fn is_fused(&self) -> bool {
+    pub(crate) fn is_fused(&self) -> bool {
         self.fused
     }
 
     /// Whether shapes alone are wanted.
-    pub(super) fn is_tracing(&self) -> bool {
+    pub(crate) fn is_tracing(&self) -> bool {
         matches!(self.mode, Mode::Tracing(_))
     }
 
@@ -157,7 +177,10 @@ impl<'a> Pass<'a> {
     pub fn visit(&mut self, module: ModuleId, y: &Tensor) -> Flow<()> {
         let call = self.count(module)?;
         match &mut self.mode {
-            Mode::Tracing(trace) => trace.calls.push(Call::new(module, y.size())),
+            Mode::Tracing(trace) => {
+                let Pass { channels, unusable, .. } = *self;
+                trace.calls.push(Call { channels, unusable, ..Call::new(module, y.size()) });
+            }
             Mode::Keeping { plan, next, keep } => {
                 while let Some((_, slot)) = plan.taps.get(*next).filter(|(planned, _)| *planned == call) {
                     keep(*slot, y).map_err(Halt::Failed)?;

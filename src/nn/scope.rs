@@ -63,6 +63,11 @@ impl Scope<'_> {
         self.enter(name, &[], Kind::Int64);
     }
 
+    /// A tensor of integers that a state dict has, but evaluation makes anew: positions in a table.
+    pub fn integers(&self, name: &str, shape: &[i64]) {
+        self.enter(name, shape, Kind::Int64);
+    }
+
     fn enter(&self, name: &str, shape: &[i64], kind: Kind) -> String {
         let key = self.child(name);
         self.build.manifest.borrow_mut().tensors.push(TensorEntry { key: key.clone(), shape: shape.to_vec(), kind });

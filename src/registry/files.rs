@@ -57,10 +57,21 @@ impl Registry {
         let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         // A file may be called like a model that is known.
         let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
-        let (url, sha256, found, preprocessing, preprocessing_in_file, activation) = (None, None, None, None, None, None);
+        let (url, sha256, found, preprocessing, preprocessing_in_file) = (None, None, None, None, None);
         let file = Some(path.to_owned());
-        let weights =
-            PublishedWeights { tag: "file".into(), url, file, sha256, found, preprocessing, preprocessing_in_file, activation };
+        let (activation, architecture, licence) = (None, None, None);
+        let weights = PublishedWeights {
+            tag: "file".into(),
+            url,
+            file,
+            sha256,
+            preprocessing,
+            activation,
+            architecture,
+            licence,
+            found,
+            preprocessing_in_file,
+        };
         self.models.push(Entry {
             name: if taken { format!("file-{stem}") } else { stem.into_owned() },
             aliases: vec![name.to_owned()],

@@ -1,6 +1,7 @@
 //! Which tensor of a checkpoint is which of a network: checkpoints nest state dicts in other things and prefix or rename
 //! their keys. The ways that are known are data, `[checkpoints]` in `models.toml`.
 
+use crate::models::Layout;
 use crate::nn::Manifest;
 use crate::registry::Checkpoints;
 use std::collections::HashMap;
@@ -8,13 +9,13 @@ use std::collections::HashMap;
 /// For each key of the network the name of the tensor in the file; or the faults of the way that comes nearest.
 pub fn fit(
     manifest: &Manifest,
-    scope: &str,
+    layout: &Layout,
     tensors: &[(String, Vec<i64>)],
     ways: &Checkpoints,
 ) -> Result<HashMap<String, String>, String> {
     let mut nearest: Option<([usize; 2], String)> = None;
     for prefix in ways.prefixes() {
-        let names = names_under(&prefix, scope, tensors, ways);
+        let names = names_under(&prefix, layout, tensors, ways);
         if names.is_empty() && nearest.is_some() {
             continue;
         }
@@ -30,19 +31,21 @@ pub fn fit(
     Err(nearest.map(|(_, description)| description).unwrap_or_default())
 }
 
-/// The tensors below `prefix` by their keys in the network, which are within `scope`: CLIP's text tower is left out.
+/// The tensors below `prefix` by their keys in the network: what is of no use to it, as CLIP's text tower, is left out.
 fn names_under<'a>(
     prefix: &str,
-    scope: &str,
+    layout: &Layout,
     tensors: &'a [(String, Vec<i64>)],
     ways: &Checkpoints,
 ) -> HashMap<String, (&'a str, &'a Vec<i64>)> {
     let below = tensors.iter().filter_map(|(name, shape)| Some((name.strip_prefix(prefix)?, name, shape)));
     let renamed = below.map(|(key, name, shape)| {
         let key = ways.renames.iter().fold(key.to_owned(), |key, [from, to]| key.replace(from, to));
+        let key = layout.renames.iter().fold(key, |key, [from, to]| key.replace(from, to));
         (key, (name.as_str(), shape))
     });
-    renamed.filter(|(key, _)| key.starts_with(scope)).collect()
+    let is_of_use = |key: &str| key.starts_with(layout.prefix) && !layout.ignored.iter().any(|ignored| key.starts_with(ignored));
+    renamed.filter(|(key, _)| is_of_use(key)).collect()
 }
 
 #[cfg(test)]
@@ -58,7 +61,7 @@ mod tests {
 
     fn fit_to(registry: &Registry, model: &str, file: &[(String, Vec<i64>)]) -> Result<HashMap<String, String>, String> {
         let architecture = &registry.choose(model).unwrap().entry.architecture;
-        fit(&architecture.manifest().unwrap(), architecture.prefix(), file, &registry.checkpoints)
+        fit(&architecture.manifest().unwrap(), &architecture.layout(), file, &registry.checkpoints)
     }
 
     type Rename = fn(&str) -> String;

@@ -3,9 +3,10 @@
 use super::Weights;
 use crate::error::advise;
 use crate::hash::sha256_of_file;
-use crate::models::Activation;
-use crate::registry::{Choice, Registry};
+use crate::models::{Activation, Architecture};
+use crate::registry::{Choice, PublishedWeights, Registry};
 use anyhow::Result;
+use std::path::PathBuf;
 
 /// `choice` with the published weights that a file has, if its hash is theirs, and with the activation function, if that is of a kind
 /// that no checkpoint tells: as published, as told, or of random weights as OpenAI's.
@@ -28,6 +29,8 @@ pub fn identified<'a>(
     let sha256 = path.and_then(|path| sha256_of_file(path).ok()).unwrap_or_default();
     let found = registry.published(&sha256, choice.entry).map(|found| check(&choice, found, weights)).transpose()?;
     let choice = found.unwrap_or(choice);
+    let is_published = path.is_none() && *weights != Weights::Random || choice.identified;
+    let choice = if is_published || choice.tagged { choice } else { as_constructed(choice, path)? };
     let by_registry = choice.entry.architecture.clone().activation().map(|activation| *activation);
     let Some(by_registry) = by_registry else {
         return match told {
@@ -39,8 +42,7 @@ pub fn identified<'a>(
         };
     };
     let file = registry.known_file(&sha256);
-    let is_published = path.is_none() || choice.identified;
-    let published = choice.weights.activation.filter(|_| is_published && *weights != Weights::Random);
+    let published = choice.weights.activation.filter(|_| is_published);
     let known = published.or(file.map(|file| file.activation)).or(by_registry);
     let (name, file) = (choice.name(), path.map_or_else(|| choice.name(), |path| path.display().to_string()));
     let activation = match (known, told) {
@@ -62,6 +64,29 @@ pub fn identified<'a>(
         }
     };
     Ok(Choice { activation: Some(activation), ..choice })
+}
+
+/// The network of the upstream constructor, which that of published weights may not be: for random weights, and those in a file
+/// that is not known. Fails if such a file, at `path`, may be of either.
+fn as_constructed<'a>(choice: Choice<'a>, path: Option<&PathBuf>) -> Result<Choice<'a>> {
+    let entry = choice.entry;
+    let choice = Choice { architecture: &entry.architecture, ..choice };
+    let Some(path) = path else { return Ok(choice) };
+    let rescales = |weights: &&PublishedWeights| weights.architecture.as_ref().is_some_and(Architecture::transforms_input);
+    match entry.weights.iter().find(rescales) {
+        Some(weights) if !entry.architecture.transforms_input() => Err(advise(
+            format!(
+                "`{}` does not tell whether its network rescales images itself (torchvision's transform_input)",
+                path.display()
+            ),
+            format!(
+                "torchvision's pretrained ones do, and those trained on from them: --model {}.{}; for one that does not, write a \
+                 registry with its architecture (docs/models.md)",
+                entry.name, weights.tag
+            ),
+        )),
+        _ => Ok(choice),
+    }
 }
 
 /// `found` is what the file is, if it may be that of `choice`.

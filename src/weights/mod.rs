@@ -16,10 +16,10 @@ pub(crate) use identity::identified;
 
 use crate::error::advise;
 use crate::hash::sha256_of_file;
-use crate::models::{Card, Model};
+use crate::models::{Architecture, Card, Model};
 use crate::nn::StateDict;
 use crate::observer::{Observer, Stage};
-use crate::registry::{Choice, Entry, Registry};
+use crate::registry::{Choice, Registry};
 use anyhow::{Context, Result, bail};
 use fit::fit;
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ impl<'a> Located<'a> {
     pub fn load(&self, registry: &Registry) -> Result<(StateDict, Provenance)> {
         let choice = &self.choice;
         match &self.place {
-            Place::Random { seed } => Ok((choice.entry.architecture.seeded_weights(*seed)?, Provenance::Random { seed: *seed })),
+            Place::Random { seed } => Ok((choice.architecture().seeded_weights(*seed)?, Provenance::Random { seed: *seed })),
             Place::File { path, expected } => load_file(registry, choice, path, *expected),
             Place::Published(found) => {
                 let Found { path, sha256 } = found.as_ref().context("weights are fetched before they are loaded")?;
@@ -206,7 +206,7 @@ fn published(choice: &Choice, sha256: &str) -> Provenance {
         tag: weights.tag.clone(),
         url: weights.url.clone(),
         sha256: sha256.to_owned(),
-        licence: entry.licence.clone(),
+        licence: choice.licence().to_owned(),
         citation: entry.citation.clone(),
     }
 }
@@ -226,12 +226,12 @@ fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option
 
 /// The provenance of a user's file, which may be that of published weights.
 fn of_file(choice: &Choice, path: &Path, sha256: String) -> Result<Provenance> {
-    let known = |text: &String| choice.identified.then(|| text.clone());
+    let known = |text: &str| choice.identified.then(|| text.to_owned());
     Ok(Provenance::File {
         path: std::path::absolute(path)?,
         sha256,
         tag: known(&choice.weights.tag),
-        licence: known(&choice.entry.licence),
+        licence: known(choice.licence()),
         citation: known(&choice.entry.citation),
     })
 }
@@ -249,16 +249,15 @@ fn check_hash(path: &Path, sha256: &str, expected: Option<&str>) -> Result<()> {
 
 fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) -> Result<StateDict> {
     let tensors = file.tensors()?;
-    let fit_to = |entry: &Entry| -> Result<_> {
-        let architecture = &entry.architecture;
-        Ok(fit(&architecture.manifest()?, architecture.prefix(), &tensors, &registry.checkpoints))
+    let fit_to = |architecture: &Architecture| -> Result<_> {
+        Ok(fit(&architecture.manifest()?, &architecture.layout(), &tensors, &registry.checkpoints))
     };
-    let names = match fit_to(choice.entry)? {
+    let names = match fit_to(choice.architecture)? {
         Ok(names) => names,
         Err(faults) => {
-            let fits = |entry: &&Entry| fit_to(entry).is_ok_and(|fit| fit.is_ok());
-            let hint = match registry.models.iter().find(fits) {
-                Some(entry) => format!("the file fits `{}`", entry.name),
+            let fits = |(_, architecture): &(String, &Architecture)| fit_to(architecture).is_ok_and(|fit| fit.is_ok());
+            let hint = match registry.architectures().find(fits) {
+                Some((name, _)) => format!("the file fits `{name}`"),
                 None => format!("it must hold the weights of `{}` ({})", choice.entry.name, choice.entry.source),
             };
             let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.entry.name);

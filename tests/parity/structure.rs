@@ -1,11 +1,19 @@
 //! Module names and classes in the order of `named_modules()`, keys and shapes in that of `state_dict()`.
 
 use crate::{every_model, input_size, table};
+use sha2::{Digest, Sha256};
+use std::cell::Cell;
+use std::collections::HashMap;
 use thingsvision::models::Model;
 use thingsvision::readout::Places;
+use thingsvision::registry::Registry;
 
 #[test]
 fn every_model_has_the_modules_and_tensors_of_pytorch() {
+    // Networks that differ from a listed one in numbers have a digest: `make_fixtures.py structure NAME` gives the list behind it.
+    let digests: HashMap<String, Vec<String>> =
+        table("structure/digests.tsv").into_iter().map(|row| (row[0].clone(), row)).collect();
+    let met = Cell::new(0);
     every_model(|entry| {
         let manifest = entry.architecture.manifest().unwrap();
         let modules = manifest.modules.iter().map(|module| vec!["module".into(), module.name.clone(), module.class.clone()]);
@@ -14,12 +22,53 @@ fn every_model_has_the_modules_and_tensors_of_pytorch() {
             vec!["tensor".into(), tensor.key.clone(), shape.join("x")]
         });
         let found: Vec<Vec<String>> = modules.chain(tensors).collect();
+        if let Some(row) = digests.get(&entry.name) {
+            let text: String = found.iter().map(|line| line.join("\t") + "\n").collect();
+            let digest = format!("{:x}", Sha256::digest(&text));
+            assert_eq!([found.len().to_string(), digest], row[1..], "in {}: the lists differ\n{text}", entry.name);
+            met.set(met.get() + 1);
+            return;
+        }
         let expected = table(&format!("structure/{}.tsv", entry.name));
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found, expected, "in {}", entry.name);
         }
         assert_eq!(found.len(), expected.len(), "in {}", entry.name);
     });
+    assert_eq!(met.get(), digests.len(), "networks of digests.tsv that the registry has");
+}
+
+/// Addresses, hashes, numbers of parameters and preprocessing are torchvision's own.
+#[test]
+fn published_weights_of_torchvision_are_as_it_says() {
+    // Its classifier has no numbers, which is refused.
+    const LEFT_OUT: [&str; 1] = ["vgg16.imagenet1k_features"];
+    let registry = Registry::load(None).unwrap();
+    let rows = table("published.tsv");
+    for row in &rows {
+        let [name, tag, url, parameters, licence, numbers @ ..] = &row[..] else { panic!("{row:?}") };
+        let name = format!("{name}.{tag}");
+        if LEFT_OUT.contains(&name.as_str()) {
+            continue;
+        }
+        let choice = registry.choose(&name).unwrap();
+        assert_eq!(choice.weights.url.as_ref(), Some(url), "{name}");
+        let sha256 = choice.weights.sha256.as_deref().unwrap();
+        assert!(sha256.len() >= 8 && url.ends_with(&format!("-{sha256}.pth")), "{name}: {sha256}");
+        let manifest = choice.architecture().manifest().unwrap();
+        assert_eq!(manifest.parameters().to_string(), *parameters, "{name}");
+        assert_eq!(licence != "-", choice.licence().contains("CC-BY-NC"), "{name}");
+        let recipe = serde_json::to_value(choice.preprocessing.unwrap()).unwrap();
+        let mut found = vec![recipe["resize"].to_string(), recipe["crop"].to_string()];
+        found.push(recipe["interpolation"].as_str().unwrap().to_owned());
+        let values =
+            ["mean", "std"].map(|key| recipe[key].as_array().unwrap().iter().map(|value| value.to_string()).collect::<Vec<_>>());
+        found.extend(values.into_iter().flatten());
+        assert_eq!(found, numbers, "{name}");
+    }
+    let known: usize =
+        registry.models.iter().filter(|entry| entry.source == "torchvision").map(|entry| entry.weights.len()).sum();
+    assert_eq!(known, rows.len() - LEFT_OUT.len());
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod vit;
 
 pub use vit::Activation;
 
-use super::Family;
+use super::{Family, Layout};
 use crate::nn::{Init, Module, Scope};
 use anyhow::Result;
 use serde::Deserialize;
@@ -56,7 +56,7 @@ impl Family for Config {
         self.tower().initialise(init)
     }
 
-    fn prefix(&self) -> &'static str {
-        "visual."
+    fn layout(&self) -> Layout {
+        Layout { prefix: "visual.", ..Layout::default() }
     }
 }
