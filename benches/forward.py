@@ -12,6 +12,7 @@ import sys
 import time
 
 import torch
+import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "examples"))
@@ -28,10 +29,19 @@ def rate(seconds: float, work) -> float:
     return calls / (time.perf_counter() - start)
 
 
+def side_of(name: str) -> int:
+    """Of the images that the weights are for which were published first."""
+    if name.startswith("clip-"):
+        return (pytorch_models.CLIP_RESNETS | pytorch_models.CLIP_VITS)[name]["image_resolution"]
+    if name.startswith("cornet-"):
+        return 224
+    return list(torchvision.models.get_model_weights(name.replace("-", "_")))[0].transforms().crop_size[0]
+
+
 @torch.no_grad()
 def main(name: str, batch: str = "32", seconds: str = "10") -> None:
     model = pytorch_models.build(name, 0)
-    side = pytorch_models.CLIP_RESNETS.get(name, {}).get("image_resolution", 224)
+    side = side_of(name)
     images = torch.rand(int(batch), 3, side, side)
     with FlopCounterMode(display=False) as counter:
         pytorch_models.run(model, images[:1])

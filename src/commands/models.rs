@@ -158,6 +158,10 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
                 .map(|sha256| vec!["  sha256".to_owned(), if sha256.len() < 64 { format!("{sha256}…") } else { sha256.clone() }]),
         );
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
+        if weights.architecture.as_ref().is_some_and(Architecture::transforms_input) && !entry.architecture.transforms_input() {
+            let note = "brings images to another mean and deviation itself (transform_input); with --weights random it does not";
+            rows.push(vec!["  network".to_owned(), note.to_owned()]);
+        }
         rows.extend(weights.licence.as_ref().map(|licence| vec!["  licence".to_owned(), licence.clone()]));
     }
     Ok(columns(&rows, &[]))

@@ -32,6 +32,15 @@ impl Registry {
             return Ok(());
         }
         let alike: Vec<&Entry> = self.models.iter().filter(|entry| entry.names().any(|known| same_name(known, name))).collect();
+        if let [one] = alike[..]
+            && one.source == "torchvision"
+            && name.starts_with("ViT-")
+        {
+            return Err(advise(
+                format!("`{name}` is how OpenCLIP writes a network of its own, which is not here"),
+                format!("of {} there is --model {}; examples/export_model.py exports OpenCLIP's", one.source, one.name),
+            ));
+        }
         let [one, other, ..] = alike[..] else { return Ok(()) };
         let of = |entry: &Entry| format!("`{}` ({})", entry.name, entry.source);
         Err(advise(

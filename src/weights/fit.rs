@@ -69,13 +69,14 @@ mod tests {
     #[test]
     fn state_dicts_are_found_in_everything_they_are_published_in() {
         let registry = Registry::load(None).unwrap();
-        let cases: [(&str, Rename, bool); 6] = [
+        let cases: [(&str, Rename, bool); 7] = [
             ("resnet50", str::to_owned, false),
             ("cornet-s", |key| format!("state_dict.module.{key}"), true),
             ("vgg16", |key| format!("state_dict.{}", key.replace("features.", "features.module.")), true),
             ("resnet50", |key| format!("classy_state_dict.base_model.model.trunk._feature_blocks.{key}"), true),
             ("vit-b-32", |key| key.replace(".mlp.0.", ".mlp.linear_1."), false),
             ("clip-vit", |key| format!("state_dict.module.{key}"), true),
+            ("densenet121", |key| key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."), false),
         ];
         for (model, rename, is_nested) in cases {
             let entry = registry.choose(model).unwrap().entry;

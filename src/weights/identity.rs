@@ -71,7 +71,8 @@ pub fn identified<'a>(
 fn as_constructed<'a>(choice: Choice<'a>, path: Option<&PathBuf>) -> Result<Choice<'a>> {
     let entry = choice.entry;
     let choice = Choice { architecture: &entry.architecture, ..choice };
-    let Some(path) = path else { return Ok(choice) };
+    // One that is not there is an error later.
+    let Some(path) = path.filter(|path| path.exists()) else { return Ok(choice) };
     let rescales = |weights: &&PublishedWeights| weights.architecture.as_ref().is_some_and(Architecture::transforms_input);
     match entry.weights.iter().find(rescales) {
         Some(weights) if !entry.architecture.transforms_input() => Err(advise(

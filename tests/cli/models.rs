@@ -8,42 +8,42 @@ fn models_are_listed() {
     assert_output!(Lab::new().succeed("models"), @"
     exit Some(0)
     --- stdout
-    model                 weights                         input    default layer     outputs   parameters
-    alexnet               imagenet1k_v1                   224 px   classifier.5        4,096       61.1 M
-    vgg11                 imagenet1k_v1                   224 px   classifier.4        4,096      132.9 M
-    vgg11-bn              imagenet1k_v1                   224 px   classifier.4        4,096      132.9 M
-    vgg13                 imagenet1k_v1                   224 px   classifier.4        4,096      133.0 M
-    vgg13-bn              imagenet1k_v1                   224 px   classifier.4        4,096      133.1 M
-    vgg16                 imagenet1k_v1                   224 px   classifier.4        4,096      138.4 M
-    vgg16-bn              imagenet1k_v1                   224 px   classifier.4        4,096      138.4 M
-    vgg19                 imagenet1k_v1                   224 px   classifier.4        4,096      143.7 M
-    vgg19-bn              imagenet1k_v1                   224 px   classifier.4        4,096      143.7 M
-    resnet18              imagenet1k_v1                   224 px   avgpool               512       11.7 M
-    resnet34              imagenet1k_v1                   224 px   avgpool               512       21.8 M
-    resnet50              imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       25.6 M
-    resnet101             imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       44.5 M
-    resnet152             imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       60.2 M
-    wide-resnet50-2       imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       68.9 M
-    resnext50-32x4d       imagenet1k_v1 (imagenet1k_v2)   224 px   avgpool             2,048       25.0 M
-    cornet-s              imagenet                        224 px   decoder.avgpool       512       53.4 M
-    cornet-z              imagenet                        224 px   decoder.avgpool       512        2.1 M
-    cornet-r              imagenet                        224 px   decoder.avgpool       512        5.2 M
-    cornet-rt             imagenet                        224 px   decoder.avgpool       512        5.2 M
-    clip-rn               openai                          224 px   visual              1,024       38.3 M
-    clip-rn101            openai                          224 px   visual                512       56.3 M
-    clip-rn50x4           openai                          288 px   visual                640       87.1 M
-    clip-rn50x16          openai                          384 px   visual                768      167.3 M
-    clip-rn50x64          openai                          448 px   visual              1,024      420.4 M
-    clip-vit              openai                          224 px   visual                512       87.8 M
-    clip-vit-b-16         openai                          224 px   visual                512       86.2 M
-    clip-vit-l-14         openai                          224 px   visual                768      304.0 M
-    clip-vit-l-14-336px   openai                          336 px   visual                768      304.3 M
-    vit-b-16              imagenet1k_v1                   224 px   encoder.ln            768       86.6 M
-    vit-b-32              imagenet1k_v1                   224 px   encoder.ln            768       88.2 M
-    vit-l-16              imagenet1k_v1                   224 px   encoder.ln          1,024      304.3 M
+    family         models                                                     names and numbers of
+    alexnet        alexnet                                                    torchvision
+    vgg            vgg11 vgg11-bn vgg13 vgg13-bn vgg16 vgg16-bn vgg19         torchvision
+                   vgg19-bn
+    resnet         resnet18 resnet34 resnet50 resnet101 resnet152             torchvision
+                   wide-resnet50-2 resnext50-32x4d resnext101-32x8d
+                   resnext101-64x4d wide-resnet101-2
+    cornet         cornet-s cornet-z cornet-r cornet-rt                       the published CORnet
+    clip           clip-rn clip-rn101 clip-rn50x4 clip-rn50x16 clip-rn50x64   OpenAI CLIP
+                   clip-vit clip-vit-b-16 clip-vit-l-14 clip-vit-l-14-336px
+    vit            vit-b-16 vit-b-32 vit-l-16 vit-l-32 vit-h-14               torchvision
+    densenet       densenet121 densenet161 densenet169 densenet201            torchvision
+    inception      inception-v3                                               torchvision
+    googlenet      googlenet                                                  torchvision
+    squeezenet     squeezenet1-0 squeezenet1-1                                torchvision
+    mobilenetv2    mobilenet-v2                                               torchvision
+    mobilenetv3    mobilenet-v3-small mobilenet-v3-large                      torchvision
+    mnasnet        mnasnet0-5 mnasnet0-75 mnasnet1-0 mnasnet1-3               torchvision
+    shufflenet     shufflenet-v2-x0-5 shufflenet-v2-x1-0 shufflenet-v2-x1-5   torchvision
+                   shufflenet-v2-x2-0
+    efficientnet   efficientnet-b0 efficientnet-b1 efficientnet-b2            torchvision
+                   efficientnet-b3 efficientnet-b4 efficientnet-b5
+                   efficientnet-b6 efficientnet-b7 efficientnet-v2-s
+                   efficientnet-v2-m efficientnet-v2-l
+    regnet         regnet-x-400mf regnet-x-800mf regnet-x-1-6gf               torchvision
+                   regnet-x-3-2gf regnet-x-8gf regnet-x-16gf regnet-x-32gf
+                   regnet-y-400mf regnet-y-800mf regnet-y-1-6gf
+                   regnet-y-3-2gf regnet-y-8gf regnet-y-16gf regnet-y-32gf
+                   regnet-y-128gf
+    convnext       convnext-tiny convnext-small convnext-base                 torchvision
+                   convnext-large
+    swin           swin-t swin-s swin-b swin-v2-t swin-v2-s swin-v2-b         torchvision
+    maxvit         maxvit-t                                                   torchvision
     --- stderr
 
-    32 models. `thingsvision models resnet50` shows sources, licence, citation and preprocessing; any of them also runs untrained: --weights random
+    93 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
     ");
 }
 
@@ -53,6 +53,7 @@ fn one_model_is_shown_with_its_sources() {
     exit Some(0)
     --- stdout
     model               resnet50
+    family              resnet
     names and numbers   torchvision
     default layer       avgpool (2,048 values)
     parameters          25,557,032
@@ -68,6 +69,78 @@ fn one_model_is_shown_with_its_sources() {
       pixels            resize 232 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
     --- stderr
     ");
+}
+
+#[test]
+fn models_are_searched() {
+    let lab = Lab::new();
+    assert_output!(lab.succeed("models Swin"), @"
+    exit Some(0)
+    --- stdout
+    model       weights         input    default layer   outputs   parameters   source        licence
+    swin-t      imagenet1k_v1   224 px   flatten             768       28.3 M   torchvision   BSD-3-Clause
+    swin-s      imagenet1k_v1   224 px   flatten             768       49.6 M   torchvision   BSD-3-Clause
+    swin-b      imagenet1k_v1   224 px   flatten           1,024       87.8 M   torchvision   BSD-3-Clause
+    swin-v2-t   imagenet1k_v1   256 px   flatten             768       28.4 M   torchvision   BSD-3-Clause
+    swin-v2-s   imagenet1k_v1   256 px   flatten             768       49.7 M   torchvision   BSD-3-Clause
+    swin-v2-b   imagenet1k_v1   256 px   flatten           1,024       87.9 M   torchvision   BSD-3-Clause
+    --- stderr
+
+    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one
+    ");
+    assert_output!(lab.succeed("models swag"), @"
+    exit Some(0)
+    --- stdout
+    model            weights                                                                              input    default layer   outputs   parameters   source        licence
+    vit-b-16         imagenet1k_v1 (imagenet1k_swag_e2e_v1) (imagenet1k_swag_linear_v1)                   224 px   encoder.ln          768       86.6 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    vit-l-16         imagenet1k_v1 (imagenet1k_swag_e2e_v1) (imagenet1k_swag_linear_v1)                   224 px   encoder.ln        1,024      304.3 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    vit-h-14         imagenet1k_swag_linear_v1 (imagenet1k_swag_e2e_v1)                                   224 px   encoder.ln        1,280      632.0 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    regnet-y-16gf    imagenet1k_v1 (imagenet1k_v2) (imagenet1k_swag_e2e_v1) (imagenet1k_swag_linear_v1)   224 px   avgpool           3,024       83.6 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    regnet-y-32gf    imagenet1k_v1 (imagenet1k_v2) (imagenet1k_swag_e2e_v1) (imagenet1k_swag_linear_v1)   224 px   avgpool           3,712      145.0 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    regnet-y-128gf   imagenet1k_swag_linear_v1 (imagenet1k_swag_e2e_v1)                                   224 px   avgpool           7,392      644.8 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
+    --- stderr
+
+    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one
+    ");
+    assert_output!(lab.succeed("models inception_v3"), @"
+    exit Some(0)
+    --- stdout
+    model               inception-v3
+    family              inception
+    names and numbers   torchvision
+    default layer       avgpool (2,048 values)
+    parameters          27,161,264
+    licence             BSD-3-Clause (code); the weights may be bound by the terms of ImageNet
+    citation            Szegedy et al. 2016, Rethinking the Inception architecture for computer vision, CVPR
+    weights             inception-v3.imagenet1k_v1
+      file              https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth
+      sha256            0cc3c7bd…
+      pixels            resize 342 (bilinear), crop 299, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
+      network           brings images to another mean and deviation itself (transform_input); with --weights random it does not
+    --- stderr
+    ");
+    assert_output!(lab.fail("models nonsense"), @"
+    error: there is no model `nonsense`
+
+    hint: `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
+    ");
+    // Names with dots, as torchvision's files have them.
+    for (written, name) in [
+        ("squeezenet1.1", "squeezenet1-1"),
+        ("regnet_y_1.6gf.imagenet1k_v2", "regnet-y-1-6gf"),
+        ("EfficientNet_B0", "efficientnet-b0"),
+    ] {
+        let found = lab.succeed(&format!("models {written}")).stdout;
+        assert!(found.starts_with(&format!("model               {name}\n")), "{written}: {found}");
+    }
+    // OpenCLIP's name, and no torchvision.
+    assert_output!(lab.fail("layers --model ViT-H-14"), @"
+    error: `ViT-H-14` is how OpenCLIP writes a network of its own, which is not here
+
+    hint: of torchvision there is --model vit-h-14; examples/export_model.py exports OpenCLIP's
+    ");
+    let long = lab.succeed("models --long").stdout;
+    assert_eq!(long.lines().count(), 94);
 }
 
 #[test]

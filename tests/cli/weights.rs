@@ -41,9 +41,14 @@ fn weights_come_from_a_file_or_not_at_all() {
 
 /// Writes ResNet-18 weights to `path`: those of the seed, or zeros.
 fn save_resnet18(path: &Path, seed: Option<u64>) {
+    save("resnet18", path, seed);
+}
+
+/// Writes weights of a model to `path`: those of the seed, or zeros.
+fn save(model: &str, path: &Path, seed: Option<u64>) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let registry = Registry::load(None).unwrap();
-    let architecture = &registry.choose("resnet18").unwrap().entry.architecture;
+    let architecture = &registry.choose(model).unwrap().entry.architecture;
     let state = seed.map(|seed| architecture.seeded_weights(seed).unwrap());
     let tensors: Vec<_> =
         architecture.manifest().unwrap().tensors.iter().filter(|tensor| tensor.kind == Kind::Float).cloned().collect();
@@ -262,6 +267,36 @@ fn a_file_that_is_known_by_its_hash_brings_what_belongs_to_it() {
         "{said}"
     );
     assert!(!extract("mine", "three.safetensors").stderr.contains("keys and shapes"));
+}
+
+#[test]
+fn whether_a_network_rescales_images_is_told_by_its_name() {
+    let lab = Lab::new();
+    // With the auxiliary classifiers, as published files have them: torchvision drops these when it has loaded one.
+    save("googlenet", &lab.path("mine.safetensors"), Some(0));
+    let extract = |model: &str| {
+        format!("extract --images images/a --rdm none --weights mine.safetensors --layer conv1.conv --model {model}")
+    };
+    assert_output!(lab.fail(&extract("googlenet")), @"
+    error: `mine.safetensors` does not tell whether its network rescales images itself (torchvision's transform_input)
+
+    hint: torchvision's pretrained ones do, and those trained on from them: --model googlenet.imagenet1k_v1; for one that does not, write a registry with its architecture (docs/models.md)
+    ");
+    lab.succeed(&extract("googlenet.imagenet1k_v1"));
+    let registry = "[[model]]\nname = \"plain\"\narchitecture = { family = \"googlenet\" }\ndefault_layer = \"avgpool\"\n\
+                    [[model.weights]]\ntag = \"own\"\npreprocessing = \"imagenet\"\n";
+    fs::write(lab.path("my.toml"), registry).unwrap();
+    lab.succeed(&format!("--registry my.toml {}", extract("plain")));
+    let values = |run: &str| thingsvision::npy::read(&lab.path(&format!("activations/{run}/conv1.conv.npy"))).unwrap();
+    assert_ne!(values("googlenet.imagenet1k_v1.mine"), values("plain.mine"));
+    // Random weights are those of the constructor, which rescales nothing; of the tag, those of the network that the tag is for.
+    let layers = |model: &str| {
+        lab.succeed(&format!("extract --images images/a --rdm none --weights random --layer conv1.conv --model {model}"))
+    };
+    layers("googlenet");
+    layers("googlenet.imagenet1k_v1");
+    assert_eq!(values("googlenet.random-0"), values("plain.mine"));
+    assert_ne!(values("googlenet.imagenet1k_v1.random-0"), values("plain.mine"));
 }
 
 #[test]
