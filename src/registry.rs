@@ -275,7 +275,7 @@ impl Registry {
         let (model, tag) = match name.split_once('.') {
             // `squeezenet1.1` is a name, and `squeezenet1.1.imagenet1k_v1` one with a tag.
             Some((first, _)) if !self.is_name(name) => {
-                let longest = name.match_indices('.').map(|(dot, _)| dot).filter(|&dot| self.is_name(&name[..dot])).last();
+                let longest = name.match_indices('.').map(|(dot, _)| dot).rfind(|&dot| self.is_name(&name[..dot]));
                 let dot = longest.unwrap_or(first.len());
                 (&name[..dot], Some(&name[dot + 1..]))
             }

@@ -42,6 +42,11 @@ impl Difference {
             _ => false,
         }
     }
+
+    /// Whether it is of which layers there are.
+    pub(super) fn is_of_layers(&self) -> bool {
+        matches!(self, Difference::Setting(change) if change.part == "layers")
+    }
 }
 
 /// A part of a record as it is now and as it was, in words.
@@ -110,12 +115,13 @@ impl Record {
     /// What is different in the record at `folder`, which a run like this one would replace. Empty if its files hold what this
     /// run would write.
     ///
-    /// Of an unfinished run the size of batches counts too, and RDMs do not.
+    /// Of an unfinished run the size of batches counts too, as of a shard, and RDMs do not.
     pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<Difference>> {
         let was: Value = run::read(folder)?;
         let is = serde_json::to_value(self)?;
         let mut differences = Vec::new();
-        let counts = |part: &str| !INCIDENTAL.contains(&part) || unfinished && part == "batch_size";
+        // Shards that are to be merged have batches of one size.
+        let counts = |part: &str| !INCIDENTAL.contains(&part) || (unfinished || self.shard.is_some()) && part == "batch_size";
         for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
             // What it was before it was recorded.
             let is_old = part == "activation" && was[part].is_null() && value == "quickgelu";

@@ -65,9 +65,13 @@ impl Plan<'_> {
             State::Missing | State::Unfetched => Ok(false),
             State::Changed(differences) => {
                 let words = in_words_with_images(&differences, &run.folder, &self.stimuli.checksums);
-                let hint = match differences.iter().any(Difference::is_of_images) {
-                    true => "give these images a place of their own with --out, or replace the run with --force",
-                    false => "replace it with --force, or keep it and name another place with --out",
+                let hint = if differences.iter().any(Difference::is_of_images) {
+                    "give these images a place of their own with --out, or replace the run with --force"
+                } else if differences.iter().all(Difference::is_of_layers) {
+                    "a run has the layers that one command names: name all of them (--layer A --layer B) with --force; or keep it and name \
+                     another place with --out"
+                } else {
+                    "replace it with --force, or keep it and name another place with --out"
                 };
                 Err(advise(format!("there is another run in `{}`: {words}", run.folder.display()), hint))
             }

@@ -316,7 +316,7 @@ impl ShiftedWindowAttention {
             }
             None => q.f_mul_scalar((features as f64).powf(-0.5))?.f_matmul(&k.f_transpose(-2, -1)?)?,
         };
-        let logits = logits.f_add(&*windows.bias)?;
+        let logits = logits.f_add(&windows.bias)?;
         let logits = match &windows.mask {
             Some(mask) => {
                 let logits = logits.f_view([-1, mask.size()[0], heads, places, places])?;

@@ -258,7 +258,7 @@ fn a_run_is_replaced_only_by_force() {
     assert_output!(lab.fail(&format!("{EXTRACT} --layer features.0")), @r#"
     error: there is another run in `activations/alexnet.random-0`: layers: features.0 [64,55,55], was classifier.5 [4096]
 
-    hint: replace it with --force, or keep it and name another place with --out
+    hint: a run has the layers that one command names: name all of them (--layer A --layer B) with --force; or keep it and name another place with --out
     "#);
     assert_eq!(lab.bytes("activations/alexnet.random-0/classifier.5.npy"), before);
     lab.succeed(&format!("{EXTRACT} --layer features.12 --force"));

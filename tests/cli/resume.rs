@@ -204,6 +204,10 @@ fn shards_merge_to_the_bytes_of_one_run() {
             .collect();
         let again = lab.succeed(&format!("{arguments} --out parts --shard 1/{count}"));
         assert!(again.stderr.contains("is there already"), "{again}");
+        // Its parts could not be merged.
+        let other = arguments.replace("--batch-size 2", "--batch-size 1");
+        let other = lab.fail(&format!("{other} --out parts --shard 1/{count}"));
+        assert!(other.contains("batch size: 1, was 2"), "{other}");
         let some = shards[1..].join(" ");
         assert!(lab.fail(&format!("merge {some}")).contains(&format!("shards are missing: 1/{count}")));
         assert!(lab.fail(&format!("merge {some} {}", shards[1])).contains("are both shard 2"));
