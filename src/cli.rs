@@ -213,7 +213,7 @@ pub struct Models {
     pub model: Option<String>,
 
     /// A line for each model, instead of its name
-    #[arg(long, conflicts_with = "model")]
+    #[arg(long)]
     pub long: bool,
 
     /// Print JSON

@@ -74,8 +74,10 @@ const ALIKE: f64 = 0.7;
 
 /// "did you mean …? " with at most three of `names`, the most similar first; empty when none is similar.
 pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut near: Vec<_> = names.into_iter().filter(|other| !other.is_empty() && strsim::jaro(name, other) >= ALIKE).collect();
-    near.sort_by_key(|other| strsim::damerau_levenshtein(name, other));
+    let begins = |other: &str| name.len() > 2 && other.starts_with(name);
+    let is_near = |other: &&str| !other.is_empty() && (begins(other) || strsim::jaro(name, other) >= ALIKE);
+    let mut near: Vec<_> = names.into_iter().filter(is_near).collect();
+    near.sort_by_key(|other| (!begins(other), strsim::damerau_levenshtein(name, other)));
     match near.iter().take(3).map(|other| format!("`{other}`")).collect::<Vec<_>>().as_slice() {
         [] => String::new(),
         [one] => format!("did you mean {one}? "),
@@ -95,6 +97,7 @@ mod tests {
             did_you_mean("resnet51", ["resnet152", "resnet18", "resnet50"]),
             "did you mean `resnet50`, `resnet152` or `resnet18`? "
         );
+        assert_eq!(did_you_mean("lay", names), "did you mean `layer4.2.conv3` or `layer4.2.conv2`? ");
         assert_eq!(did_you_mean("zzz", names), "");
     }
 

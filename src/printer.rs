@@ -50,8 +50,7 @@ impl Printer {
     }
 
     fn target(self) -> ProgressDrawTarget {
-        let for_program = std::env::var(PROGRESS).is_ok_and(|how| how == "lines");
-        match (self.quiet, for_program) {
+        match (self.quiet, is_for_program()) {
             (true, _) => ProgressDrawTarget::hidden(),
             (false, true) => ProgressDrawTarget::term_like_with_hz(Box::new(Lines), 2),
             (false, false) if io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
@@ -169,6 +168,20 @@ pub fn error(error: &anyhow::Error) {
     say(&format!("error: {}", text_of(error)));
     if let Some(hint) = hint_of(error) {
         say(&format!("\nhint: {hint}"));
+    }
+}
+
+/// Whether another program reads what is said, as the Python module does.
+fn is_for_program() -> bool {
+    std::env::var(PROGRESS).is_ok_and(|how| how == "lines")
+}
+
+/// On Linux, lets this process stop as by SIGTERM when the program that reads what it says is killed, so that no run goes on that
+/// nobody sees.
+pub fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    if is_for_program() {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).ok();
     }
 }
 

@@ -337,8 +337,10 @@ impl Registry {
     /// The preprocessing called `name`.
     pub fn preprocessing(&self, name: &str) -> Result<&Preprocessing> {
         self.preprocessing.get(name).ok_or_else(|| {
-            let names: Vec<_> = self.preprocessing.keys().map(|name| format!("`{name}`")).collect();
-            advise(format!("there is no preprocessing `{name}`"), format!("there are {}", names.join(", ")))
+            let near = did_you_mean(name, self.preprocessing.keys().map(String::as_str));
+            let hint =
+                format!("{near}there are `imagenet`, `clip`, `half` and others, which models.toml of the program's source lists");
+            advise(format!("there is no preprocessing `{name}`"), hint)
         })
     }
 

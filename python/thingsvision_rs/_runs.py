@@ -99,16 +99,16 @@ def load(directory: Path) -> Run:
     return Run(directory)
 
 
-def extract(model: Union[str, Sequence[str]], images: Union[Path, Sequence[Path], None] = None, *,
+def extract(model: Union[Path, Sequence[Path]], images: Union[Path, Sequence[Path], None] = None, *,
             layers: Union[str, Sequence[str]] = (), quiet: bool = False, **flags: Any) -> Union[Run, List[Run]]:
     """Runs `thingsvision extract` and returns the run, or the list of runs if `model` is a list.
 
     A run that is there already and would be the same is not made again. `flags` are the flags of the command:
     `weights="random", seed=3, out="activations", readout="cls", average_by="folder", batch_size=16, force=True`.
     """
-    words = ["extract", *_flags(dict(model=model, images=images, layer=layers, **flags))]
+    words = ["extract", *_flags({"model": model, "images": images, "layer": layers, **flags})]
     runs = [Run(directory) for directory in _lines(command(*words, quiet=quiet))]
-    return runs[0] if isinstance(model, str) else runs
+    return runs[0] if isinstance(model, (str, os.PathLike)) else runs
 
 
 def rdm(features: Path, *, quiet: bool = False, **flags: Any) -> "numpy.ndarray":
@@ -119,13 +119,14 @@ def rdm(features: Path, *, quiet: bool = False, **flags: Any) -> "numpy.ndarray"
     return numpy.load(file, mmap_mode="r", allow_pickle=False)
 
 
-def rsa(behavior: Any = None, fmri: Any = None, runs: Sequence[Union[Run, Path]] = (), *, out: Optional[Path] = None,
+def rsa(behavior: Any = None, fmri: Any = None, runs: Union[Run, Path, Sequence[Union[Run, Path]]] = (), *, out: Optional[Path] = None,
         quiet: bool = False, **flags: Any) -> Union["pandas.DataFrame", List[Dict[str, Any]]]:
     """Runs `thingsvision rsa` and returns its table, a row for each layer and target: a DataFrame if pandas is installed,
     else a list of dictionaries.
 
     `behavior` and `fmri` are files of RDMs, or lists of them; `runs` are runs or files of RDMs. Without `out` no files are kept.
     """
+    runs = [runs] if isinstance(runs, (Run, str, os.PathLike)) else runs
     places = [run.directory if isinstance(run, Run) else run for run in runs]
     with tempfile.TemporaryDirectory() as unwanted:
         out = pathlib.Path(unwanted) / "rsa" if out is None else out
@@ -203,7 +204,10 @@ def _flags(flags: Mapping[str, Any]) -> List[str]:
     words: List[str] = []
     for name, value in flags.items():
         flag = "--" + name.replace("_", "-")
-        several = value if isinstance(value, (list, tuple)) else [value]
+        one_word = isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__")
+        several = [value] if one_word else list(value)
+        if hasattr(value, "dtype") and not one_word:
+            raise TypeError(f"{name}: an array is given where the program takes the name of a file; save it with numpy.save")
         for one in several:
             if one is True:
                 words.append(flag)

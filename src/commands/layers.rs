@@ -3,11 +3,13 @@
 use crate::cli::Layers;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use thingsvision::error::{advise, text_of};
-use thingsvision::extract::{Description, Output, Request, Sources, describe};
+use thingsvision::extract::{Description, Output, Request, Sources, describe, too_small_or_large};
 use thingsvision::nn::Channels;
 use thingsvision::numbers::{count, shape};
+use thingsvision::readout::Readout;
 use thingsvision::weights::outline;
 
 /// Lists the layers of a model with the shapes of what they give.
@@ -27,7 +29,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
             ),
             "name the side of its images: --crop N",
         ),
-        false => error,
+        false => too_small_or_large(&choice, shown, error),
     })?;
     if is_guess {
         printer.note(&format!("`{}` does not say what it is to be shown: shapes are those for images of {size}", choice.name()));
@@ -49,7 +51,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
             last.map_or_else(|| "never called".into(), |last| if usable.is_some() { shape(&last.shape) } else { String::new() }),
             layer.calls.len().to_string(),
             usable.map_or_else(String::new, |last| indicatif::BinaryBytes(bytes(&last.shape) as u64).to_string()),
-            remark(layer, layer.name == *default),
+            remark(layer, (layer.name == *default).then_some(choice.entry.default_readout)),
         ]);
     }
     rows[0][0].insert_str(0, "  ");
@@ -88,14 +90,15 @@ fn indent(name: &str) -> String {
 }
 
 /// What is not seen from the shape.
-fn remark(layer: &Description, is_default: bool) -> String {
+fn remark(layer: &Description, default: Option<Readout>) -> String {
     let Description { name, calls, .. } = layer;
     let Some(last) = calls.last() else { return String::new() };
     let mut remarks: Vec<String> = Vec::new();
     if calls.len() > 1 {
         remarks.push(format!("{name}@0 … @{}", calls.len() - 1));
-    } else if is_default {
-        remarks.push("default".into());
+    } else if let Some(readout) = default {
+        let name = readout.to_possible_value().filter(|_| readout != Readout::None);
+        remarks.push(name.map_or_else(|| "default".into(), |name| format!("default, with --readout {}", name.get_name())));
     }
     if let [first, .., end] = last.elements.as_slice() {
         remarks.push(format!("{name}:{first} … :{end}"));

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Command, CommandFactory};
 use std::path::Path;
 use std::{fs, io};
+use thingsvision::atomic_file;
 
 /// What `man` has no letters for and leaves out without a word, which would make another formula.
 const PLAIN: [(&str, &str); 10] = [
@@ -40,7 +41,7 @@ fn write(command: Command, folder: &Path) -> io::Result<()> {
     page.render(&mut text)?;
     let text = String::from_utf8(text).map_err(io::Error::other)?;
     let text = PLAIN.iter().fold(text, |text, (letters, plain)| text.replace(letters, plain));
-    fs::write(folder.join(page.get_filename()), text)
+    atomic_file::write(&folder.join(page.get_filename()), text.as_bytes()).map_err(io::Error::other)
 }
 
 #[cfg(test)]

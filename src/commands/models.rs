@@ -64,7 +64,8 @@ pub fn run(arguments: &Models, places: &Request, printer: Printer) -> Result<()>
     }
     printer.data(&columns(&rows, &[4, 5]))?;
     printer.note(&format!(
-        "\n{number} {}. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one",
+        "\n{number} {}. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. Licences are of the code; \
+         its weights may be bound by further terms",
         if number == 1 { "model" } else { "models" }
     ));
     Ok(())

@@ -58,7 +58,7 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
                 "sha256": choice.weights.sha256,
                 "file": store.place(choice).ok(),
                 "here": here(choice),
-                "licence": choice.entry.licence,
+                "licence": choice.licence(),
                 "citation": choice.entry.citation,
             })
         });
@@ -69,7 +69,7 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
         rows.push(vec![
             choice.name(),
             if here(choice) { "yes" } else { "no" }.to_owned(),
-            choice.entry.licence.split([' ', ';']).next().unwrap_or_default().to_owned(),
+            choice.licence().split([' ', ';']).next().unwrap_or_default().to_owned(),
             choice.entry.citation.split(',').next().unwrap_or_default().to_owned(),
             choice.weights.url.clone().unwrap_or_default(),
         ]);

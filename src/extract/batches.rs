@@ -3,7 +3,7 @@
 //! The batch is the unit of work: batch `b` is images `b·B … (b+1)·B − 1` of the list. A worker takes the next batch, decodes
 //! its images, runs the network and writes the rows at their place. A row's bytes depend neither on the number of workers
 //! nor on the images after it: batches are padded to `B` and have one libtorch thread each, unless the kernels form every sum
-//! in the same order for all sizes from 2 on and any number of threads ([`rows_stand_alone`], in fused passes).
+//! in the same order for all sizes from 2 on and any number of threads ([`Model::rows_stand_alone`], in fused passes).
 
 use super::journal::Journal;
 use super::journal::Keeper;
@@ -17,7 +17,7 @@ use crate::confine::confine;
 use crate::error::advise;
 use crate::images::{ImageList, Preprocessing, Window};
 use crate::models::Model;
-use crate::nn::{Plan, flush_denormals, rows_stand_alone};
+use crate::nn::{Plan, flush_denormals};
 use crate::readout::Readout;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -254,5 +254,5 @@ impl<'a> Worker<'a> {
 /// The number of images in a pass for a batch of `images`.
 fn size(run: &Run, images: usize, batch_size: usize) -> usize {
     // One row alone would be multiplied by other kernels than several.
-    if run.model.is_fused() && rows_stand_alone() { images.max(2).min(batch_size) } else { batch_size }
+    if run.model.is_fused() && run.model.rows_stand_alone() { images.max(2).min(batch_size) } else { batch_size }
 }

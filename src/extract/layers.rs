@@ -52,7 +52,7 @@ pub struct Output {
 }
 
 /// Every layer between `input` and `output`, in the order in which the network begins them: a container stands before what
-/// it contains. A module that is never called stands after its parent.
+/// it contains. Modules that are never called stand after all else that their parent contains.
 pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
     let of = |module: ModuleId, class: &str| Description {
         name: manifest.layer_name(module).to_owned(),
@@ -60,20 +60,35 @@ pub fn describe(manifest: &Manifest, trace: &Trace) -> Vec<Description> {
         calls: trace.calls_of(module).into_iter().map(|first| output(trace, first)).collect(),
     };
     let mut order: Vec<usize> = (0..manifest.modules.len()).collect();
-    order.sort_by_cached_key(|&module| (begins(manifest, trace, module), manifest.modules[module].name.matches('.').count()));
+    order.sort_by_cached_key(|&module| place(manifest, trace, module));
     // The network itself is the last.
     order.sort_by_key(|&module| module == 0);
     let modules = order.into_iter().map(|i| of(ModuleId(i), &manifest.modules[i].class));
     [of(ModuleId::INPUT, "Tensor")].into_iter().chain(modules).collect()
 }
 
-/// The first call to end in a module, or in its nearest ancestor that is called.
-fn begins(manifest: &Manifest, trace: &Trace, module: usize) -> Option<usize> {
-    let name = &manifest.modules[module].name;
-    let inside = |other: &str| other == name || other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
-    let first = trace.calls.iter().position(|call| manifest.modules.get(call.module.0).is_some_and(|entry| inside(&entry.name)));
-    let parent = || manifest.modules[..module].iter().rposition(|entry| name.starts_with(&format!("{}.", entry.name)));
-    first.or_else(|| begins(manifest, trace, parent()?))
+/// What modules are ordered by: the first call to end in one, the outer before the inner; of one that is not called, the last
+/// to end in the nearest ancestor that is.
+fn place(manifest: &Manifest, trace: &Trace, module: usize) -> (Option<usize>, bool, usize) {
+    let calls_in = |module: usize| {
+        let name = &manifest.modules[module].name;
+        let is_inside = move |other: &str| {
+            name.is_empty() || other == name || other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let of = move |call: &Call| manifest.modules.get(call.module.0).is_some_and(|entry| is_inside(&entry.name));
+        trace.calls.iter().enumerate().filter(move |(_, call)| of(call)).map(|(at, _)| at)
+    };
+    if let Some(first) = calls_in(module).next() {
+        return (Some(first), false, manifest.modules[module].name.matches('.').count());
+    }
+    let parent = |module: usize| {
+        let name = &manifest.modules[module].name;
+        manifest.modules[..module]
+            .iter()
+            .rposition(|entry| entry.name.is_empty() || name.starts_with(&format!("{}.", entry.name)))
+    };
+    let mut ancestors = std::iter::successors(parent(module), |&module| parent(module));
+    (ancestors.find_map(|ancestor| calls_in(ancestor).last()), true, module)
 }
 
 /// The position of the tensor that stands for the call whose first is at `first`: the first that can be extracted.
@@ -218,13 +233,19 @@ fn resolve_glob(
         advise(format!("`{glob}` is not a glob: {}", error.msg), "* stands for any part of a name: --layer 'layer4.*'")
     })?;
     let mut layers = Vec::new();
+    let mut uncalled = None;
     for (i, entry) in manifest.modules.iter().enumerate().filter(|(_, entry)| !entry.name.is_empty()) {
         let calls = trace.calls_of(ModuleId(i));
         let first = call.map_or_else(|| calls.last(), |call| calls.get(call));
         let at = first.and_then(|&first| tensor(trace, first, element)).filter(|&at| trace.calls[at].unusable.is_none());
-        if let (true, Some(at)) = (pattern.matches(&entry.name), at) {
-            layers.push(Layer::new(full(&entry.name), trace, at));
+        match (pattern.matches(&entry.name), at) {
+            (true, Some(at)) => layers.push(Layer::new(full(&entry.name), trace, at)),
+            (true, None) if calls.is_empty() => uncalled = Some(entry.name.as_str()),
+            _ => {}
         }
+    }
+    if let (true, Some(name)) = (layers.is_empty(), uncalled) {
+        return Err(never_called(manifest, name));
     }
     if layers.is_empty() {
         return Err(advise(
@@ -255,7 +276,9 @@ fn never_called(manifest: &Manifest, name: &str) -> anyhow::Error {
              uses its weights without it"
         )
     } else {
-        format!("`{parent}` uses its weights without it, or leaves it out in evaluation mode")
+        let has_tensors = manifest.tensors.iter().any(|tensor| tensor.key.starts_with(&format!("{name}.")));
+        let uses = if has_tensors { "uses its weights without it, or " } else { "" };
+        format!("`{parent}` {uses}leaves it out in evaluation mode")
     };
     advise(format!("`{name}` is never called by the network, so it has no output"), reason)
 }

@@ -35,7 +35,7 @@ pub use layers::{Description, Layer, Output, describe, resolve};
 pub use make::Finished;
 pub use merge::merge;
 pub use overrides::Overrides;
-pub use plan::{Plan, PlannedRun, State};
+pub use plan::{Plan, PlannedRun, State, too_small_or_large};
 pub use record::{ReadCommand, Record, resume};
 pub use request::{Request, RunRdm};
 

@@ -17,7 +17,7 @@ use crate::hash::sha256;
 use crate::images::Preprocessing;
 use crate::libtorch;
 use crate::models::Model;
-use crate::nn::{self, Trace, rows_stand_alone};
+use crate::nn::{self, Trace};
 use crate::numbers::bytes;
 use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
@@ -279,7 +279,7 @@ fn check_tokens(layers: &[Layer], trace: &Trace) -> Result<()> {
 }
 
 /// Why a network could not be traced, if it was to see another size than it was made for.
-fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
+pub fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
     let Some(own) = choice.preprocessing.filter(|own| own.shown_always() != Some([height, width])) else { return error };
     let own = own.describe();
     advise(
@@ -304,7 +304,7 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Resul
         per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),
         beside: runs.iter().map(|run| parameters(run) * 4).sum::<usize>().saturating_add(sums),
         exact: request.exact,
-        rows_stand_alone: rows_stand_alone() && !runs.iter().any(|run| run.is_exact(request)),
+        rows_stand_alone: runs.iter().all(|run| run.outline.rows_stand_alone() && !run.is_exact(request)),
         batch_size: request.batch_size.map(|size| size as usize),
         workers: request.workers.map(|workers| workers as usize),
     };

@@ -40,7 +40,7 @@ pub struct Demand {
     /// Whether each module is computed by itself, so that the sizes of batches and the number of threads may show in the
     /// last digits.
     pub exact: bool,
-    /// Whether otherwise they do not ([`rows_stand_alone`](crate::nn::rows_stand_alone)).
+    /// Whether otherwise they do not ([`rows_stand_alone`](crate::models::Model::rows_stand_alone)).
     pub rows_stand_alone: bool,
     /// The size of a batch, if the user chose it.
     pub batch_size: Option<usize>,

@@ -35,6 +35,10 @@ impl Family for Config {
     fn initialise(&self, init: &mut Init) -> Result<()> {
         init.modules().iter().try_for_each(|module| init.reset(module))
     }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
+    }
 }
 
 fn features(s: &Scope) -> Result<Sequential> {

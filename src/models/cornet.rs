@@ -68,6 +68,10 @@ impl Family for Config {
         }
         Ok(())
     }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
+    }
 }
 
 fn cornet_s(s: &Scope, classes: i64) -> Result<Sequential> {

@@ -89,6 +89,7 @@ impl Family for Config {
         let stages = self.stages.iter().flat_map(|stage| [stage.kernel, stage.c_out, stage.depth as i64]);
         in_bounds(stages.chain([self.stem, self.last_channel.unwrap_or(1), self.classes]))?;
         ensure!(self.stages.iter().all(|stage| matches!(stage.stride, 1 | 2)), "the strides must be 1 or 2");
+        ensure!(self.stages.iter().all(|stage| stage.kernel % 2 == 1), "the kernels must have odd sides");
         ensure!(self.eps > 0.0 && self.eps < 1.0, "eps must be above 0 and below 1");
         factors_in_bounds(self.stages.iter().map(|stage| stage.expand).chain([self.width, self.depth]))
     }

@@ -16,7 +16,7 @@ use tch::Tensor;
 const BATCH_NORM_EPS: f64 = 1e-3;
 
 /// Larger partitions than any network has; they are compared place by place.
-const LARGEST_PARTITION: i64 = 64;
+const LARGEST_PARTITION: i64 = 32;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -281,7 +281,8 @@ fn bottleneck(s: &Scope, config: &Config, c_in: i64, c: i64, stride: i64) -> Res
 impl Forward for MbConv {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let res = self.proj.forward(pass, x)?;
-        add(run(pass, x, &[&self.layers, &self.stochastic_depth])?, &res)
+        let y = run(pass, x, &[&self.layers, &self.stochastic_depth])?;
+        sum(pass, &res, y)
     }
 }
 
@@ -338,8 +339,10 @@ impl Forward for PartitionAttentionLayer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         pass.channels_are(None);
         let x = run(pass, x, &[&self.partition_op, &self.partition_swap])?;
-        let x = add(run(pass, &x, &[&self.attn_layer, &self.stochastic_dropout])?, &x)?;
-        let x = add(run(pass, &x, &[&self.mlp_layer, &self.stochastic_dropout])?, &x)?;
+        let y = run(pass, &x, &[&self.attn_layer, &self.stochastic_dropout])?;
+        let x = sum(pass, &x, y)?;
+        let y = run(pass, &x, &[&self.mlp_layer, &self.stochastic_dropout])?;
+        let x = sum(pass, &x, y)?;
         let x = self.departition_swap.forward(pass, &x)?;
         pass.channels_are(Some(Channels::First));
         self.departition_op.forward(pass, &x)
@@ -387,6 +390,12 @@ impl Forward for SwapAxes {
     }
 }
 
+/// `x + y`. In a plain pass as Python writes it: the layout in memory is then that of `x`, and last digits of what follows depend
+/// on it.
+fn sum(pass: &Pass, x: &Tensor, y: Tensor) -> Flow<Tensor> {
+    if pass.is_fused() { add(y, x) } else { Ok(x.f_add(&y)?) }
+}
+
 /// Attention of the places of a part to each other, with a bias for each step from one to another: `[N, parts, places, C]`
 /// to the same.
 struct RelativePositionalMultiHeadAttention {
@@ -403,7 +412,7 @@ impl RelativePositionalMultiHeadAttention {
         let (heads, steps, places) = (d / head_dim, 2 * window - 1, window * window);
         let id = s.register("RelativePositionalMultiHeadAttention");
         let relative_position_bias_table = s.tensor("relative_position_bias_table", &[steps * steps, heads])?;
-        s.integers("relative_position_index", &[places, places]);
+        s.integers("relative_position_index", &[places, places], || relative_position_index(window)?.f_view([places, places]))?;
         Ok(id.of(Self {
             heads,
             window,

@@ -62,6 +62,7 @@ impl Family for Config {
         let blocks = self.blocks.iter().flat_map(|block| [block.kernel, block.expanded, block.c_out]);
         in_bounds(blocks.chain([self.last_channel, self.classes]))?;
         ensure!(self.blocks.iter().all(|block| matches!(block.stride, 1 | 2)), "the strides must be 1 or 2");
+        ensure!(self.blocks.iter().all(|block| block.kernel % 2 == 1), "the kernels must have odd sides");
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub use clip::Activation;
 pub use exported::{Card, Exported};
 pub use model::Model;
 
-use crate::nn::{Init, Manifest, Module, Scope, StateDict};
+use crate::nn::{self, Init, Manifest, Module, Scope, StateDict};
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use tch::{Device, Kind};
@@ -49,6 +49,13 @@ trait Family {
     /// What is particular to the keys of its checkpoints.
     fn layout(&self) -> Layout {
         Layout::default()
+    }
+
+    /// Whether an image's outputs are to the bit the same in a batch of any size from 2 on, in fused passes and where that is so of
+    /// the kernels themselves ([`rows_stand_alone`](crate::nn::rows_stand_alone)). It is not where few numbers an image are
+    /// multiplied, as in squeeze and excitation.
+    fn rows_stand_alone(&self) -> bool {
+        false
     }
 
     /// Whether the network itself brings images from ImageNet's mean and deviation to others before it looks at them.
@@ -166,6 +173,11 @@ impl Architecture {
         self.family().map_or_else(|_| Layout::default(), Family::layout)
     }
 
+    /// Whether an image's outputs do not depend on the size of its batch, in fused passes.
+    pub fn rows_stand_alone(&self) -> bool {
+        nn::rows_stand_alone() && self.family().is_ok_and(Family::rows_stand_alone)
+    }
+
     /// Whether the network itself brings images from ImageNet's mean and deviation to others before it looks at them, which no
     /// checkpoint tells (torchvision's `transform_input`).
     pub fn transforms_input(&self) -> bool {
@@ -178,5 +190,68 @@ impl Architecture {
         let mut init = Init::new(&manifest, seed)?;
         self.family()?.initialise(&mut init)?;
         init.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Tensor;
+
+    fn architecture(text: &str) -> Result<Architecture> {
+        #[derive(Deserialize)]
+        struct Entry {
+            architecture: Architecture,
+        }
+        let Entry { architecture } = toml::from_str(&format!("architecture = {{ {text} }}"))?;
+        architecture.check()?;
+        Ok(architecture)
+    }
+
+    #[test]
+    fn networks_that_cannot_be_are_refused() {
+        let refused = [
+            r#"family = "vit", patch = 16, resolution = 224, depth = 1000000000, heads = 1, width = 1, mlp_width = 1"#,
+            r#"family = "vgg", depths = [0, 0, 0, 0, 0]"#,
+            r#"family = "swin", width = 96, depths = [2, 2, 6, 2], heads = [5, 6, 12, 24], window = 7"#,
+            r#"family = "swin", width = 96, depths = [2, 2, 6, 2], heads = [3, 6, 12, 24], window = 64"#,
+            r#"family = "swin", width = 8, depths = [100000, 1, 1, 1], heads = [1, 1, 1, 1], window = 2"#,
+            r#"family = "densenet", growth = 1, depths = [100000, 1, 1, 1], init_features = 8"#,
+            r#"family = "convnext", depths = [1, 1, 1, 1], widths = [100000, 100000, 100000, 100000]"#,
+            r#"family = "efficientnet", width = nan"#,
+            r#"family = "efficientnet", depth = 1e300"#,
+            r#"family = "efficientnet", depth = 50.0, stages = [["separate", 1, 3, 1, 16, 100000]]"#,
+            r#"family = "efficientnet", stages = [["separate", 1, 4, 1, 16, 1]]"#,
+            r#"family = "efficientnet", stages = []"#,
+            r#"family = "mobilenetv3", last_channel = 8, blocks = [[2, 16, 16, false, "RE", 1]]"#,
+            r#"family = "mobilenetv3", last_channel = 8, blocks = [[3, 16, 16, false, "GELU", 1]]"#,
+            r#"family = "regnet", depths = [1, 1, 1, 1], widths = [8, 8, 8, 8], group_widths = [8, 8, 8, 3]"#,
+            r#"family = "regnet", depths = [1, 1, 1, 1], widths = [8, 8, 8, 8], group_widths = [8, 8, 8, 8], se_ratio = 0.001"#,
+            r#"family = "mnasnet", alpha = 0.0"#,
+            r#"family = "squeezenet", stem = [64, 0], stages = [[16], [16], [16]]"#,
+            r#"family = "shufflenet", stages_out_channels = [24, 49, 96, 192, 1024]"#,
+            r#"family = "googlenet", classes = 0"#,
+            r#"family = "inception", classes = 100001"#,
+        ];
+        for text in refused {
+            let found = architecture(text).and_then(|architecture| architecture.manifest());
+            assert!(found.is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tables_of_positions_are_the_networks_own() {
+        let swin =
+            architecture(r#"family = "swin", width = 8, depths = [1, 1, 1, 1], heads = [1, 1, 1, 1], window = 2, classes = 3"#);
+        let swin = swin.unwrap();
+        let build = |weights| Model::new(&swin, weights, Device::Cpu);
+        let mut weights = swin.seeded_weights(0).unwrap();
+        let mut without: StateDict = weights.iter().map(|(key, tensor)| (key.clone(), tensor.shallow_clone())).collect();
+        without.retain(|key, _| !key.ends_with("relative_position_index"));
+        build(without).unwrap();
+        let key = "features.3.0.attn.relative_position_index";
+        weights.insert(key.into(), Tensor::zeros([16], (Kind::Int64, Device::Cpu)));
+        let error = build(weights).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("`{key}` has other numbers")), "{error}");
     }
 }

@@ -61,6 +61,11 @@ impl Model {
         self.network.manifest()
     }
 
+    /// Whether an image's outputs do not depend on the size of its batch, from 2 on.
+    pub fn rows_stand_alone(&self) -> bool {
+        self.network.rows_stand_alone()
+    }
+
     /// Whether modules may be computed together.
     pub fn is_fused(&self) -> bool {
         self.fused
@@ -101,6 +106,11 @@ pub(super) trait Network: Send + Sync {
     /// Whether modules can be computed together.
     fn can_fuse(&self) -> bool;
 
+    /// Whether an image's outputs do not depend on the size of its batch where modules are computed together.
+    fn rows_stand_alone(&self) -> bool {
+        false
+    }
+
     /// Fails if the file that it was read from is not the same any more.
     fn check_file(&self) -> Result<()> {
         Ok(())
@@ -113,6 +123,7 @@ struct BuiltIn {
     manifest: Manifest,
     device: Device,
     can_fuse: bool,
+    rows_stand_alone: bool,
 }
 
 impl BuiltIn {
@@ -120,7 +131,7 @@ impl BuiltIn {
     fn new(architecture: &Architecture, weights: Option<StateDict>, (kind, device): (Kind, Device)) -> Result<BuiltIn> {
         let can_fuse = weights.is_some() && device == Device::Cpu && kind == Kind::Float && nn::can_fuse();
         let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.family()?.construct(s))?;
-        Ok(BuiltIn { root, manifest, device, can_fuse })
+        Ok(BuiltIn { root, manifest, device, can_fuse, rows_stand_alone: architecture.rows_stand_alone() })
     }
 
     fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {
@@ -154,5 +165,9 @@ impl Network for BuiltIn {
 
     fn can_fuse(&self) -> bool {
         self.can_fuse
+    }
+
+    fn rows_stand_alone(&self) -> bool {
+        self.rows_stand_alone
     }
 }

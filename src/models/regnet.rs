@@ -138,6 +138,7 @@ fn bottleneck(s: &Scope, config: &Config, i: usize, c_in: i64, stride: i64) -> R
     layers.push_named(s, "b", |s| conv_norm_activation(&s, c, c, Block { kernel: 3, stride, groups, ..RELU }))?;
     if let Some(ratio) = config.se_ratio {
         let squeezed = (ratio * c_in as f64).round_ties_even() as i64;
+        ensure!(squeezed > 0, "se_ratio leaves none of {c_in} channels");
         layers.push_named(s, "se", |s| squeeze_excitation(s, c, squeezed, [Activation::Relu, Activation::Sigmoid]))?;
     }
     layers.push_named(s, "c", |s| conv_norm_activation(&s, c, c, Block { activation: None, ..RELU }))?;

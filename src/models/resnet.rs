@@ -82,6 +82,10 @@ impl Family for Config {
         }
         Ok(())
     }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
+    }
 }
 
 /// A stem, four layers of residual blocks, a classifier.

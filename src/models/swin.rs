@@ -41,7 +41,7 @@ fn four() -> i64 {
 }
 
 /// Larger windows than any network has; they are compared place by place.
-const LARGEST_WINDOW: i64 = 64;
+const LARGEST_WINDOW: i64 = 32;
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
@@ -250,7 +250,7 @@ impl ShiftedWindowAttention {
             true => s.tensor("relative_coords_table", &[1, steps, steps, 2])?,
             false => s.tensor("relative_position_bias_table", &[steps * steps, heads])?,
         };
-        s.integers("relative_position_index", &[window.pow(4)]);
+        s.integers("relative_position_index", &[window.pow(4)], || relative_position_index(window))?;
         let qkv = projection(&s / "qkv", d, 3 * d, v2)?;
         let proj = projection(&s / "proj", d, d, false)?;
         let cosine = match logit_scale {

@@ -24,6 +24,7 @@ pub struct Config {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
+        in_bounds(self.depths.map(|depth| depth as i64))?;
         in_bounds([self.classes])
     }
 
@@ -49,6 +50,10 @@ impl Family for Config {
             init.fill(&bias, 0.0)?;
         }
         Ok(())
+    }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
     }
 }
 

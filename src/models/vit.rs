@@ -34,8 +34,8 @@ pub struct Config {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        let Config { patch, resolution, heads, width, mlp_width, classes, .. } = *self;
-        in_bounds([patch, resolution, heads, width, mlp_width, classes])?;
+        let Config { patch, resolution, depth, heads, width, mlp_width, classes } = *self;
+        in_bounds([patch, resolution, depth as i64, heads, width, mlp_width, classes])?;
         ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
         Ok(())
     }
@@ -62,6 +62,10 @@ impl Family for Config {
         init.fill("conv_proj.bias", 0.0)?;
         init.fill("heads.head.weight", 0.0)?;
         init.fill("heads.head.bias", 0.0)
+    }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
     }
 }
 

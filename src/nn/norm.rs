@@ -36,7 +36,7 @@ pub fn batch_norm2d_eps(s: Scope, c: i64, eps: f64) -> Result<BatchNorm2d> {
         running_var: s.tensor("running_var", &[c])?,
         folded: OnceLock::new(),
     };
-    s.counter("num_batches_tracked");
+    s.counter("num_batches_tracked")?;
     Ok(norm)
 }
 

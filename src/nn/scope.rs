@@ -1,11 +1,11 @@
 //! Where a module is being built: its name so far, and the weights and the manifest of the network around it.
 
 use super::{Manifest, ModuleEntry, ModuleId, Parameter, StateDict, TensorEntry};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::Div;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// A place in the network under construction. `&s / "conv1"` is the place of its child `conv1`.
 ///
@@ -15,6 +15,10 @@ pub struct Scope<'a> {
     name: String,
     build: &'a Build,
 }
+
+/// More than any network has: a registry may ask for anything.
+const MOST_TENSORS: usize = 10_000;
+const MOST_VALUES: i64 = 1 << 30;
 
 struct Build {
     weights: RefCell<Option<StateDict>>,
@@ -46,7 +50,7 @@ impl Scope<'_> {
 
     /// The float tensor `name` of this module.
     pub(crate) fn tensor(&self, name: &str, shape: &[i64]) -> Result<Parameter> {
-        let key = self.enter(name, shape, Kind::Float);
+        let key = self.enter(name, shape, Kind::Float)?;
         let tensor = match &mut *self.build.weights.borrow_mut() {
             Some(weights) => {
                 let tensor = weights.remove(&key).with_context(|| format!("the weights have no `{key}`"))?;
@@ -59,19 +63,29 @@ impl Scope<'_> {
     }
 
     /// A tensor that evaluation does not use but a state dict has: a counter of training steps.
-    pub fn counter(&self, name: &str) {
-        self.enter(name, &[], Kind::Int64);
+    pub fn counter(&self, name: &str) -> Result<()> {
+        self.enter(name, &[], Kind::Int64).map(drop)
     }
 
-    /// A tensor of integers that a state dict has, but evaluation makes anew: positions in a table.
-    pub fn integers(&self, name: &str, shape: &[i64]) {
-        self.enter(name, shape, Kind::Int64);
+    /// A tensor of integers that a state dict has, but evaluation makes anew: positions in a table, which must be those of `make`.
+    pub fn integers(&self, name: &str, shape: &[i64], make: impl FnOnce() -> Result<Tensor, TchError>) -> Result<()> {
+        let key = self.enter(name, shape, Kind::Int64)?;
+        match self.build.weights.borrow_mut().as_mut().and_then(|weights| weights.remove(&key)) {
+            Some(found) if !found.f_to_kind(Kind::Int64)?.f_equal(&make()?)? => {
+                bail!("`{key}` has other numbers than the network's own, which follow from its sizes")
+            }
+            _ => Ok(()),
+        }
     }
 
-    fn enter(&self, name: &str, shape: &[i64], kind: Kind) -> String {
+    fn enter(&self, name: &str, shape: &[i64], kind: Kind) -> Result<String> {
         let key = self.child(name);
-        self.build.manifest.borrow_mut().tensors.push(TensorEntry { key: key.clone(), shape: shape.to_vec(), kind });
-        key
+        let values = shape.iter().try_fold(1i64, |values, &size| values.checked_mul(size));
+        ensure!(values.is_some_and(|values| values <= MOST_VALUES), "`{key}` would have the shape {shape:?}");
+        let tensors = &mut self.build.manifest.borrow_mut().tensors;
+        ensure!(tensors.len() < MOST_TENSORS, "the network would have more than {MOST_TENSORS} tensors");
+        tensors.push(TensorEntry { key: key.clone(), shape: shape.to_vec(), kind });
+        Ok(key)
     }
 
     fn child(&self, name: impl Display) -> String {

@@ -15,12 +15,16 @@ pub fn fit(
 ) -> Result<HashMap<String, String>, String> {
     let mut nearest: Option<([usize; 2], String)> = None;
     for prefix in ways.prefixes() {
-        let names = names_under(&prefix, layout, tensors, ways);
+        let (names, twice) = names_under(&prefix, layout, tensors, ways);
         if names.is_empty() && nearest.is_some() {
             continue;
         }
         let shapes = names.iter().map(|(key, (_, shape))| (key.as_str(), shape.as_slice())).collect();
-        let (faults, description) = manifest.faults(&shapes);
+        let (mut faults, mut description) = manifest.faults(&shapes);
+        if let [(key, one, other), ..] = &twice[..] {
+            faults[1] += twice.len();
+            description = format!("`{one}` and `{other}` both stand for `{key}`; {description}");
+        }
         if faults == [0, 0] {
             return Ok(names.into_iter().map(|(key, (name, _))| (key, name.to_owned())).collect());
         }
@@ -31,13 +35,17 @@ pub fn fit(
     Err(nearest.map(|(_, description)| description).unwrap_or_default())
 }
 
-/// The tensors below `prefix` by their keys in the network: what is of no use to it, as CLIP's text tower, is left out.
+/// Tensors by their keys in the network: of each the name and shape in the file.
+type Names<'a> = HashMap<String, (&'a str, &'a Vec<i64>)>;
+
+/// The tensors below `prefix`; what is of no use to the network, as CLIP's text tower, is left out. Then keys that two stand for,
+/// with these.
 fn names_under<'a>(
     prefix: &str,
     layout: &Layout,
     tensors: &'a [(String, Vec<i64>)],
     ways: &Checkpoints,
-) -> HashMap<String, (&'a str, &'a Vec<i64>)> {
+) -> (Names<'a>, Vec<(String, &'a str, &'a str)>) {
     let below = tensors.iter().filter_map(|(name, shape)| Some((name.strip_prefix(prefix)?, name, shape)));
     let renamed = below.map(|(key, name, shape)| {
         let key = ways.renames.iter().fold(key.to_owned(), |key, [from, to]| key.replace(from, to));
@@ -45,7 +53,16 @@ fn names_under<'a>(
         (key, (name.as_str(), shape))
     });
     let is_of_use = |key: &str| key.starts_with(layout.prefix) && !layout.ignored.iter().any(|ignored| key.starts_with(ignored));
-    renamed.filter(|(key, _)| is_of_use(key)).collect()
+    let (mut names, mut twice) = (Names::new(), Vec::new());
+    for (key, tensor) in renamed.filter(|(key, _)| is_of_use(key)) {
+        if let Some((other, _)) = names.insert(key.clone(), tensor) {
+            let mut both = [tensor.0, other];
+            both.sort();
+            twice.push((key, both[0], both[1]));
+        }
+    }
+    twice.sort();
+    (names, twice)
 }
 
 #[cfg(test)]
@@ -98,6 +115,15 @@ mod tests {
         tensors.retain(|(name, _)| !name.ends_with("num_batches_tracked"));
         tensors.push(("token_embedding.weight".into(), vec![49408, 512]));
         fit_to(&registry, "clip-rn", &tensors).unwrap();
+    }
+
+    #[test]
+    fn two_names_of_one_tensor_are_a_fault() {
+        let registry = Registry::load(None).unwrap();
+        let mut tensors = file(registry.choose("vgg11").unwrap().entry, str::to_owned);
+        tensors.push(("features.module.0.bias".into(), vec![64]));
+        let faults = fit_to(&registry, "vgg11", &tensors).unwrap_err();
+        assert_eq!(faults, "`features.0.bias` and `features.module.0.bias` both stand for `features.0.bias`; of 22 tensors: ");
     }
 
     #[test]

@@ -8,12 +8,13 @@ use crate::plain_file;
 use crate::registry::Choice;
 use anyhow::{Context, Result};
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The environment variable for the folder of the cache.
 pub const CACHE: &str = "THINGSVISION_CACHE";
-/// If set to anything but nothing, as `--offline`.
+/// If set to anything but nothing, `0`, `false` and `no`, as `--offline`.
 pub const OFFLINE: &str = "THINGSVISION_OFFLINE";
 /// The address of a mirror: file names are appended to it instead of asking the publisher.
 pub const MIRROR: &str = "THINGSVISION_MIRROR";
@@ -39,12 +40,14 @@ pub struct Found {
 impl Store {
     /// The store in `cache`, else in the folder that the environment names, else in the platform's cache folder.
     pub fn open(cache: Option<&Path>, offline: bool) -> Result<Store> {
-        let named = cache.map(Path::to_owned).or_else(|| env::var_os(CACHE).map(PathBuf::from));
+        let set = env::var_os(CACHE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let named = cache.map(Path::to_owned).or(set);
         let folder = match named {
             Some(folder) => folder,
             None => dirs::cache_dir().context("no home folder: name a cache folder with --cache")?.join("thingsvision"),
         };
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_no = |value: &OsString| ["", "0", "false", "no"].iter().any(|no| value.eq_ignore_ascii_case(no));
+        let is_set = |name| env::var_os(name).is_some_and(|value| !is_no(&value));
         let mirror = env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty());
         Ok(Store { folder: folder.join("weights"), offline: offline || is_set(OFFLINE), mirror, patience: Patience::default() })
     }
@@ -69,8 +72,12 @@ impl Store {
         Ok(self.folder.join(key).join(file_name(url)))
     }
 
-    /// The file of `choice` if it is on this machine and whole: in this store, or where torch.hub or CLIP keep theirs.
+    /// The file of `choice` if it is on this machine and whole: the user's that the registry names, or in this store, or where
+    /// torch.hub or CLIP keep theirs.
     pub fn find(&self, choice: &Choice) -> Result<Option<Found>> {
+        if let Some(path) = &choice.weights.file {
+            return path.exists().then(|| own(choice, path)).transpose();
+        }
         let place = self.place(choice)?;
         if place.exists() {
             return self.check(choice, &place).map(Some);
@@ -101,10 +108,15 @@ impl Store {
         if let Some(found) = self.find(choice)? {
             return Ok(found);
         }
+        if let Some(path) = &choice.weights.file {
+            let problem =
+                format!("the weights of `{}` are not where the registry says: there is no `{}`", choice.name(), path.display());
+            return Err(advise(problem, "put the file there, or correct the registry"));
+        }
         let url = url(choice)?;
         if self.offline {
             return Err(advise(
-                format!("the weights of `{}` are not on this machine, and --offline is set", choice.name()),
+                format!("the weights of `{}` are not on this machine, and --offline or {OFFLINE} is set", choice.name()),
                 by_hand(choice),
             ));
         }
@@ -158,6 +170,15 @@ impl Store {
             format!("`{}` was changed or damaged: its SHA-256 is {sha256}", place.display()),
             format!("remove it and fetch it again: thingsvision weights fetch {}", choice.name()),
         ))
+    }
+}
+
+/// A file of the user's, with the hash that the registry expects.
+fn own(choice: &Choice, path: &Path) -> Result<Found> {
+    let sha256 = sha256_of_file(path)?;
+    match is_expected(choice, None, &sha256) {
+        true => Ok(Found { path: path.to_owned(), sha256 }),
+        false => Err(unexpected(choice, &format!("`{}`", path.display()), &sha256)),
     }
 }
 

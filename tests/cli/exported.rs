@@ -36,7 +36,7 @@ fn modules_are_layers_with_their_calls_and_elements() {
 
     8 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
-    assert_output!(lab.succeed("layers --model nets/traced.pt"), @r#"
+    assert_output!(lab.succeed("layers --model nets/traced.pt"), @"
     exit Some(0)
     --- stdout
       layer      module              output        calls   per image
@@ -51,14 +51,14 @@ fn modules_are_layers_with_their_calls_and_elements() {
         body.3   Identity            4 × 8 × 8         1    1.00 KiB
       identity   Identity            4 × 8 × 8         1    1.00 KiB
       down       Conv2d              6 × 4 × 4         1       384 B
-    * avgpool    AdaptiveAvgPool2d   6 × 1 × 1         1        24 B   default
+    * avgpool    AdaptiveAvgPool2d   6 × 1 × 1         1        24 B   default, with --readout flatten
       dropout    Dropout             6                 1        24 B
       fc         Linear              5                 1        20 B
       output     ConvNet             5                 1        20 B
     --- stderr
 
     15 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
-    "#);
+    ");
     // What torch.jit.trace leaves out, the export script keeps.
     let told = "--squash --crop 32 --mean 0,0,0 --std 1,1,1";
     assert_output!(lab.succeed(&format!("layers --model nets/bare.pt {told}")), @r#"
@@ -84,20 +84,20 @@ fn modules_are_layers_with_their_calls_and_elements() {
 
     15 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
     "#);
-    assert_output!(lab.succeed("layers --model nets/unused.pt"), @r#"
+    assert_output!(lab.succeed("layers --model nets/unused.pt"), @"
     exit Some(0)
     --- stdout
       layer     module   output         calls   per image
       input     Tensor   3 × 32 × 32        1   12.00 KiB
-      never     Linear   never called       0
       patches   Conv2d   8 × 4 × 4          1       512 B
       bias      Bias                        1               not to be extracted: what it gives does not depend on the number of images
       head      Linear   5                  1        20 B
+      never     Linear   never called       0
     * output    Unused   5                  1        20 B   default
     --- stderr
 
     6 layers. Globs work: --layer 'layer4.*' is all below layer4, for * crosses dots; 'layer4.?' one level. A module that is called more than once gives its last output; NAME@0 is the first call.
-    "#);
+    ");
 }
 
 #[test]
@@ -201,10 +201,11 @@ fn an_extraction_is_like_that_of_a_built_in_network() {
     "#);
     // Those of modules with several names count once.
     assert!(lab.succeed("models nets/shared.pt").stdout.contains("parameters          792"));
-    assert_output!(lab.succeed("models nets/scripted.pt"), @r#"
+    assert_output!(lab.succeed("models nets/scripted.pt"), @"
     exit Some(0)
     --- stdout
     model               scripted
+    family              exported
     names and numbers   make_fixtures.py:ConvNet, scripted by torch 2.11.0
     default layer       avgpool, readout flatten
     parameters          533
@@ -214,7 +215,7 @@ fn an_extraction_is_like_that_of_a_built_in_network() {
       file              nets/scripted.pt
       pixels            resize to 32 × 32 (bilinear), no crop, mean 0.5 0.5 0.5, std 0.25 0.25 0.25
     --- stderr
-    "#);
+    ");
 }
 
 #[test]

@@ -50,10 +50,11 @@ fn what_a_registry_does_not_say_the_file_says() {
         weights = [{ tag = "a", file = "nets/tokens.pt" }, { tag = "b", url = "http://127.0.0.1:9/tokens.pt" }]
         "#;
     fs::write(lab.path("my.toml"), registry).unwrap();
-    assert_output!(lab.succeed("--registry my.toml models mine"), @r#"
+    assert_output!(lab.succeed("--registry my.toml models mine"), @"
     exit Some(0)
     --- stdout
     model               mine
+    family              exported
     names and numbers   make_fixtures.py:Tokens, scripted by torch 2.11.0
     default layer       norm, readout cls
     parameters          2,829
@@ -66,11 +67,12 @@ fn what_a_registry_does_not_say_the_file_says() {
       file              http://127.0.0.1:9/tokens.pt
       pixels            not known; --preprocess says it
     --- stderr
-    "#);
-    assert_output!(lab.succeed("--registry my.toml models mine.b"), @r#"
+    ");
+    assert_output!(lab.succeed("--registry my.toml models mine.b"), @"
     exit Some(0)
     --- stdout
     model               mine
+    family              exported
     names and numbers
     default layer       in its file
     parameters          2,829
@@ -83,7 +85,7 @@ fn what_a_registry_does_not_say_the_file_says() {
       file              http://127.0.0.1:9/tokens.pt
       pixels            in its file
     --- stderr
-    "#);
+    ");
     lab.succeed("--registry my.toml extract --model mine --images images --rdm none");
     lab.succeed("extract --model nets/tokens.pt --images images --rdm none");
     assert!(lab.bytes("activations/mine/norm.npy") == lab.bytes("activations/tokens/norm.npy"));

@@ -195,11 +195,11 @@ fn mistakes_are_found_before_anything_runs() {
         assert!(!lab.path("out").exists(), "{text}");
         text
     };
-    assert_output!(problem("\"alexnet\"", "\"alexnett\""), @r#"
+    assert_output!(problem("\"alexnet\"", "\"alexnett\""), @"
     error: there is no model `alexnett`
 
-    hint: did you mean `alexnet`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
-    "#);
+    hint: did you mean `alexnet` or `googlenet`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
+    ");
     assert_output!(problem("behavior.npy", "behaviour.npy"), @r#"
     error: dataset `pictures`: cannot read `behaviour.npy`: No such file or directory (os error 2)
 
@@ -210,17 +210,17 @@ fn mistakes_are_found_before_anything_runs() {
 
     hint: `thingsvision layers --model resnet18` lists all
     "#);
-    assert_output!(problem("\"random:2\"", "\"pretrained\""), @r#"
+    assert_output!(problem("\"random:2\"", "\"pretrained\""), @"
       dataset   pictures: 5 in 2 folders of 2 to 3: 1 JPEG, 4 PNG
       targets   behavior.npy, IT=one.npy,two.npy
       runs      2 of 2 models; 0 done, 2 to do
       writes    7.62 MB to out ([space] free)
       time      about [time], by the networks' arithmetic and the speed of this machine's cores
-    error: the weights of `alexnet` are not on this machine, and --offline is set
+    error: the weights of `alexnet` are not on this machine, and --offline or THINGSVISION_OFFLINE is set
 
     hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth elsewhere and run
           thingsvision weights import alexnet-owt-7be5be79.pth --model alexnet
-    "#);
+    ");
     assert_output!(problem("categories", "category"), @r#"
     error: `study.toml` cannot be used: TOML parse error at line 13, column 1
        |

@@ -13,7 +13,7 @@ use thingsvision::registry::Registry;
 #[test]
 fn pretrained_weights_are_not_replaced_by_random_ones() {
     assert_output!(Lab::new().fail("extract --model alexnet --images images"), @"
-    error: the weights of `alexnet` are not on this machine, and --offline is set
+    error: the weights of `alexnet` are not on this machine, and --offline or THINGSVISION_OFFLINE is set
 
     hint: download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth elsewhere and run
           thingsvision weights import alexnet-owt-7be5be79.pth --model alexnet

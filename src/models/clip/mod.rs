@@ -59,4 +59,8 @@ impl Family for Config {
     fn layout(&self) -> Layout {
         Layout { prefix: "visual.", ..Layout::default() }
     }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
+    }
 }
