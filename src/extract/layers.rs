@@ -88,7 +88,7 @@ fn place(manifest: &Manifest, trace: &Trace, module: usize) -> (Option<usize>, b
             .rposition(|entry| entry.name.is_empty() || name.starts_with(&format!("{}.", entry.name)))
     };
     let mut ancestors = std::iter::successors(parent(module), |&module| parent(module));
-    (ancestors.find_map(|ancestor| calls_in(ancestor).last()), true, module)
+    (ancestors.find_map(|ancestor| calls_in(ancestor).next_back()), true, module)
 }
 
 /// The position of the tensor that stands for the call whose first is at `first`: the first that can be extracted.
