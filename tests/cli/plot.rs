@@ -69,6 +69,15 @@ fn runs_are_ordered_by_their_folders_with_thumbnails_on_request() {
     assert_eq!(order("f.order.csv"), ["a/one.png", "a/two.png", "b/five.jpg", "b/four.png", "b/three.png"]);
     lab.succeed("plot rdm --max-conditions 4 --seed 3 --out m.png");
     assert_eq!(order("m.order.csv").len(), 4);
+    // Behaviour first, whose names lack folders and endings: those of the run tell them.
+    fs::write(
+        lab.path("beh.csv"),
+        ",three,one,two,four,five\nthree,0,1,2,3,4\none,1,0,5,6,7\ntwo,2,5,0,8,9\nfour,3,6,8,0,1\nfive,4,7,9,1,0\n",
+    )
+    .unwrap();
+    let run = lab.names("activations").remove(0);
+    lab.succeed(&format!("plot rdm beh.csv activations/{run} --categories folder --thumbnails images --out b.png"));
+    assert!(order("b.order.csv").contains(&"b/five.jpg".into()));
 }
 
 #[test]

@@ -44,6 +44,10 @@ impl Sources {
         notes.iter().for_each(|note| observer.note(note));
         let first_rows = alignment.rows[0].clone();
         let stimuli = alignment.rows[0].len();
+        // Of names that mean the same, the longest: they tell folders and files.
+        let named = sources.iter().zip(&alignment.rows).filter_map(|(source, rows)| Some((source.rdm.ids.as_ref()?, rows)));
+        let of_each = named.map(|(ids, rows)| rows.iter().map(|&row| ids[row].clone()).collect::<Vec<_>>());
+        let ids = of_each.max_by_key(|ids| ids.iter().map(String::len).sum::<usize>());
         let files = sources.iter().flat_map(|source| outputs::read_of(&source.path)).collect();
         let mut panels: Vec<Panel> = Vec::new();
         for (source, rows) in sources.into_iter().zip(&alignment.rows) {
@@ -52,7 +56,7 @@ impl Sources {
         }
         let reference = shown.cluster.as_ref().and_then(|_| panels.pop());
         let reference = reference.map(|panel| Rdms { stimuli, ids: None, subjects: vec![panel.pairs] });
-        Ok(Sources { panels, stimuli, ids: alignment.ids, reference, first_rows, notes, files })
+        Ok(Sources { panels, stimuli, ids, reference, first_rows, notes, files })
     }
 }
 
