@@ -65,16 +65,20 @@ def build(run: dict) -> torch.nn.Module:
     model = pytorch_models.build(run["model"], run["weights"].get("seed", 0))
     if run["weights"]["kind"] == "file":
         pytorch_models.load_weights(model, run["weights"]["path"])
+    elif run["weights"]["kind"] != "random":
+        sys.exit("compare a run of --weights random, or of a weights file that is named by its path")
     return model
 
 
-def readout(kind: str, output: torch.Tensor) -> torch.Tensor:
+def readout(kind: str, output: torch.Tensor, stored: list[int]) -> torch.Tensor:
+    # Swin and ConvNeXt have maps whose channels come last.
+    places = (1, 2) if output.dim() == 4 and list(output.shape[-1:]) == stored and output.shape[1] != stored[0] else (2, 3)
     cls, patches = (output[:, 0], output[:, 1:].mean(1)) if output.dim() == 3 else (None, None)
     return {
         "none": lambda: output,
         "flatten": lambda: output.flatten(1),
-        "mean": lambda: output.mean((2, 3)),
-        "max": lambda: output.amax((2, 3)),
+        "mean": lambda: output.mean(places) if output.dim() == 4 else output,
+        "max": lambda: output.amax(places) if output.dim() == 4 else output,
         "cls": lambda: cls,
         "patches": lambda: patches,
         "cls+patches": lambda: torch.cat([cls, patches], 1),
@@ -112,7 +116,7 @@ def compare(folder: pathlib.Path) -> tuple[dict[str, float], float]:
         outputs["input"] = [images]
         for layer, rows in stored.items():
             name, _, call = layer.partition("@")
-            expected = readout(run["readout"], outputs[name][int(call) if call else -1])[:count].numpy()
+            expected = readout(run["readout"], outputs[name][int(call) if call else -1], list(rows.shape[1:]))[:count].numpy()
             found = rows[first:first + step].astype(np.float32)
             difference = float(np.abs(found - expected).max())
             # NaN where PyTorch has a number is as far off as can be.

@@ -5,6 +5,7 @@ and from the names and shapes of the published weights.
 """
 
 import math
+import re
 
 import torch
 import torchvision
@@ -93,6 +94,9 @@ def load_weights(model: nn.Module, path: str) -> None:
         state = torch.load(path, map_location="cpu", weights_only=False)
     state = state.get("state_dict", state)
     state = {key.removeprefix("module."): value for key, value in state.items()}
+    if hasattr(model, "features") and hasattr(model.features, "denseblock1"):
+        # As published, before names with dots were forbidden.
+        state = {re.sub(r"(norm|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
     wanted = state_dict(model)
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     assert not missing, missing

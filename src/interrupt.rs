@@ -43,3 +43,12 @@ pub fn signal(say: impl FnOnce(&'static str) + Send + 'static) -> Option<i32> {
 pub fn reason(say: impl FnOnce(&'static str) + Send + 'static) -> Option<&'static str> {
     signal(say).map(|signal| if signal == SIGINT { "stopped by Ctrl-C" } else { "stopped by SIGTERM" })
 }
+
+/// On Linux, lets this process stop as by SIGTERM when the program that reads what it says is killed from now on, so that no run
+/// goes on that nobody sees.
+pub fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    if crate::printer::is_for_program() {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).ok();
+    }
+}

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     commands::completions::answer();
     let cli = Cli::parse();
     fatal::report();
-    printer::end_with_parent();
+    interrupt::end_with_parent();
     let printer = Printer::new(cli.quiet);
     exit_code(run(&cli, printer), printer)
 }

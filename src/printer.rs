@@ -172,17 +172,8 @@ pub fn error(error: &anyhow::Error) {
 }
 
 /// Whether another program reads what is said, as the Python module does.
-fn is_for_program() -> bool {
+pub fn is_for_program() -> bool {
     std::env::var(PROGRESS).is_ok_and(|how| how == "lines")
-}
-
-/// On Linux, lets this process stop as by SIGTERM when the program that reads what it says is killed, so that no run goes on that
-/// nobody sees.
-pub fn end_with_parent() {
-    #[cfg(target_os = "linux")]
-    if is_for_program() {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).ok();
-    }
 }
 
 /// Rows of cells as aligned columns; the columns whose number is in `right` are set flush right.

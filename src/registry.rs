@@ -144,6 +144,11 @@ pub struct Choice<'a> {
 }
 
 impl Entry {
+    /// Whether `name` is this model's with a tag.
+    fn has_tagged(&self, name: &str) -> bool {
+        self.weights.iter().any(|weights| same_name(&format!("{}.{}", self.name, weights.tag), name))
+    }
+
     /// Its name and all others.
     fn names(&self) -> impl Iterator<Item = &str> {
         [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
@@ -238,6 +243,7 @@ impl Registry {
                     bail!("the name `{name}` is that of `{}`", other.name);
                 }
             }
+            self.check_tags(&entry)?;
             let is_exported = entry.architecture.is_exported();
             if !is_exported {
                 ensure!(!entry.default_layer.is_empty(), "model `{name}` has no default_layer");
@@ -246,11 +252,8 @@ impl Registry {
             for weights in &mut entry.weights {
                 if let Some(architecture) = &weights.architecture {
                     architecture.check().with_context(|| format!("model `{}`, weights `{}`", entry.name, weights.tag))?;
-                    ensure!(
-                        !is_exported && !architecture.is_exported(),
-                        "model `{}`: an exported network is its file",
-                        entry.name
-                    );
+                    let is_of_family = architecture.family_name() == entry.architecture.family_name() && !is_exported;
+                    ensure!(is_of_family, "model `{}`: the weights `{}` are of another family", entry.name, weights.tag);
                 }
                 check_file_name(&weights.tag)?;
                 let is_hash = |text: &String| (4..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -265,6 +268,23 @@ impl Registry {
                 weights.file = weights.file.take().map(|file| folder.join(file));
             }
             self.models.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Fails if two tags of `entry` are one name, or a name with a tag is that of another model, and the other way round.
+    fn check_tags(&self, entry: &Entry) -> Result<()> {
+        for (i, weights) in entry.weights.iter().enumerate() {
+            if let Some(other) = entry.weights[..i].iter().find(|other| same_name(&other.tag, &weights.tag)) {
+                bail!("model `{}`: the tags `{}` and `{}` are one name", entry.name, other.tag, weights.tag);
+            }
+        }
+        for other in &self.models {
+            let name =
+                entry.names().find(|name| other.has_tagged(name)).or_else(|| other.names().find(|name| entry.has_tagged(name)));
+            if let Some(name) = name {
+                bail!("the name `{name}` may be a model or a model with a tag, of `{}` and of `{}`", other.name, entry.name);
+            }
         }
         Ok(())
     }
@@ -339,7 +359,8 @@ impl Registry {
         self.preprocessing.get(name).ok_or_else(|| {
             let near = did_you_mean(name, self.preprocessing.keys().map(String::as_str));
             let hint =
-                format!("{near}there are `imagenet`, `clip`, `half` and others, which models.toml of the program's source lists");
+                format!("{near}there are `imagenet`, `imagenet-v2`, `clip`, `half`; others are called by the sizes that images are brought and cut to, as \
+                 `imagenet-342-299` and `imagenet-232-224-bicubic`");
             advise(format!("there is no preprocessing `{name}`"), hint)
         })
     }

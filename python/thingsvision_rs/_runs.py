@@ -206,7 +206,7 @@ def _flags(flags: Mapping[str, Any]) -> List[str]:
         flag = "--" + name.replace("_", "-")
         one_word = isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__")
         several = [value] if one_word else list(value)
-        if hasattr(value, "dtype") and not one_word:
+        if hasattr(value, "__array__") and not one_word:
             raise TypeError(f"{name}: an array is given where the program takes the name of a file; save it with numpy.save")
         for one in several:
             if one is True:

@@ -64,8 +64,8 @@ pub fn run(arguments: &Models, places: &Request, printer: Printer) -> Result<()>
     }
     printer.data(&columns(&rows, &[4, 5]))?;
     printer.note(&format!(
-        "\n{number} {}. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. Licences are of the code; \
-         its weights may be bound by further terms",
+        "\n{number} {}. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. A licence of weights \
+         stands after that of the code; weights may be bound by further terms",
         if number == 1 { "model" } else { "models" }
     ));
     Ok(())
@@ -159,6 +159,12 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
                 .map(|sha256| vec!["  sha256".to_owned(), if sha256.len() < 64 { format!("{sha256}…") } else { sha256.clone() }]),
         );
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
+        if let Some(architecture) = &weights.architecture {
+            let number = architecture.manifest()?.parameters();
+            if parameters(entry)? != Some(number) {
+                rows.push(vec!["  parameters".to_owned(), count(number)]);
+            }
+        }
         if weights.architecture.as_ref().is_some_and(Architecture::transforms_input) && !entry.architecture.transforms_input() {
             let note = "brings images to another mean and deviation itself (transform_input); with --weights random it does not";
             rows.push(vec!["  network".to_owned(), note.to_owned()]);

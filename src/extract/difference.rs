@@ -115,7 +115,7 @@ impl Record {
     /// What is different in the record at `folder`, which a run like this one would replace. Empty if its files hold what this
     /// run would write.
     ///
-    /// Of an unfinished run the size of batches counts too, as of a shard, and RDMs do not.
+    /// The size of batches counts in an unfinished run and in a shard; RDMs do not count in an unfinished run.
     pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<Difference>> {
         let was: Value = run::read(folder)?;
         let is = serde_json::to_value(self)?;
@@ -124,7 +124,7 @@ impl Record {
         let counts = |part: &str| !INCIDENTAL.contains(&part) || (unfinished || self.shard.is_some()) && part == "batch_size";
         for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
             // What it was before it was recorded.
-            let is_old = part == "activation" && was[part].is_null() && value == "quickgelu";
+            let is_old = was[part].is_null() && (part == "activation" && value == "quickgelu" || part == "architecture");
             if !is_old && without_path(value) != without_path(&was[part]) {
                 differences.push(of_part(part, described(part, value), described(part, &was[part])));
             }

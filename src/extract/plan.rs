@@ -166,6 +166,7 @@ impl<'a> Plan<'a> {
             shard: request.shard,
             model: run.choice.name(),
             weights,
+            architecture: (!run.choice.is_exported()).then(|| format!("{:?}", run.choice.architecture)),
             activation: run.choice.activation,
             preprocessing: run.preprocessing.clone(),
             readout: run.readout,

@@ -41,6 +41,9 @@ pub struct Record {
     pub model: String,
     /// Which weights.
     pub weights: Provenance,
+    /// The network that is built, some of whose numbers no checkpoint tells: its family and numbers as a text to compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// The activation function, where no checkpoint tells it; before it was recorded, `quickgelu`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,

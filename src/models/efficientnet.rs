@@ -3,7 +3,9 @@
 //!
 //! Names, order and constants are those of torchvision's `models/efficientnet.py`.
 
-use super::misc::{Block, conv_norm_activation, factors_in_bounds, initialise, make_divisible, no_factor, squeeze_excitation};
+use super::misc::{
+    Block, classifier, conv_norm_activation, factors_in_bounds, initialise, make_divisible, no_factor, squeeze_excitation,
+};
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
@@ -148,13 +150,6 @@ fn features(s: &Scope, config: &Config, lastconv: i64) -> Result<Sequential> {
     }
     features.push(s, |s| conv_norm_activation(&s, c_in, lastconv, silu))?;
     Ok(features)
-}
-
-fn classifier(s: &Scope, d: i64, classes: i64) -> Result<Sequential> {
-    let mut classifier = Sequential::new(s);
-    classifier.push(s, |s| Ok(dropout(s)))?;
-    classifier.push(s, |s| linear(s, d, classes))?;
-    Ok(classifier)
 }
 
 /// A block of either kind.

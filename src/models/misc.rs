@@ -84,6 +84,14 @@ pub(super) fn mlp(s: &Scope, d: i64, hidden: i64) -> Result<Sequential> {
     Ok(mlp)
 }
 
+/// A linear layer after a dropout: `[N, D]` to `[N, classes]`.
+pub(super) fn classifier(s: &Scope, d: i64, classes: i64) -> Result<Sequential> {
+    let mut classifier = Sequential::new(s);
+    classifier.push(s, |s| Ok(dropout(s)))?;
+    classifier.push(s, |s| linear(s, d, classes))?;
+    Ok(classifier)
+}
+
 /// torchvision's `_make_divisible` with a divisor of 8: the nearest multiple of 8, but not below 90 % of `value`.
 pub(super) fn make_divisible(value: f64) -> i64 {
     let rounded = (((value + 4.0) as i64) / 8 * 8).max(8);

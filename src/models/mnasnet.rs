@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/mnasnet.py`, version 2, whose first layers scale as well.
 
-use super::misc::{factors_in_bounds, initialise, make_divisible};
+use super::misc::{classifier, factors_in_bounds, initialise, make_divisible};
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -38,7 +38,7 @@ impl Family for Config {
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(s.register("MNASNet").of(MnasNet {
             layers: layers(&(&s / "layers"), DEPTHS.map(|depth| make_divisible(depth as f64 * self.alpha)))?,
-            classifier: classifier(&(&s / "classifier"), self.classes)?,
+            classifier: classifier(&(&s / "classifier"), LAST_CHANNEL, self.classes)?,
         })))
     }
 
@@ -78,13 +78,6 @@ fn layers(s: &Scope, depths: [i64; 8]) -> Result<Sequential> {
     layers.push(s, |s| batch_norm2d(s, LAST_CHANNEL))?;
     layers.push(s, |s| Ok(relu(s)))?;
     Ok(layers)
-}
-
-fn classifier(s: &Scope, classes: i64) -> Result<Sequential> {
-    let mut classifier = Sequential::new(s);
-    classifier.push(s, |s| Ok(dropout(s)))?;
-    classifier.push(s, |s| linear(s, LAST_CHANNEL, classes))?;
-    Ok(classifier)
 }
 
 fn stack(s: &Scope, [c_in, c_out]: [i64; 2], kernel: i64, stride: i64, expand: i64, repeats: usize) -> Result<Sequential> {

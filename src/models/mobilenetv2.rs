@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/mobilenetv2.py`.
 
-use super::misc::{Block, conv_norm_activation, factors_in_bounds, initialise, make_divisible, no_factor};
+use super::misc::{Block, classifier, conv_norm_activation, factors_in_bounds, initialise, make_divisible, no_factor};
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -75,13 +75,6 @@ fn features(s: &Scope, width: f64, last_channel: i64) -> Result<Sequential> {
     }
     features.push(s, |s| conv_norm_activation(&s, c_in, last_channel, Block { kernel: 1, ..RELU6 }))?;
     Ok(features)
-}
-
-fn classifier(s: &Scope, d: i64, classes: i64) -> Result<Sequential> {
-    let mut classifier = Sequential::new(s);
-    classifier.push(s, |s| Ok(dropout(s)))?;
-    classifier.push(s, |s| linear(s, d, classes))?;
-    Ok(classifier)
 }
 
 /// 1×1, 3×3 of each channel by itself, 1×1; more channels in between than come in and out.

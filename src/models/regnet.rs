@@ -58,6 +58,7 @@ impl Family for Config {
             let weight = format!("{}.weight", module.name);
             match module.class.as_str() {
                 "Conv2d" => {
+                    // As torchvision writes it; `kaiming_normal_` rounds otherwise.
                     let std = (2.0 / init.fans(&weight)?.1).sqrt();
                     init.normal(&weight, 0.0, std)?;
                 }

@@ -268,8 +268,10 @@ mod tests {
             for value in [f64::NAN, -1.0] {
                 let x = Tensor::ones(BATCH, device) * -1.0;
                 let _ = x.get(1).get(0).get(4).get(4).fill_(value);
-                let found = is_nan(convolution(&x, &weight, None, call, Epilogue::Relu).unwrap());
-                assert_eq!(found, if value.is_nan() { 9 * 16 } else { 0 }, "{threads} threads");
+                for epilogue in [Epilogue::Relu, Epilogue::Relu6] {
+                    let found = is_nan(convolution(&x, &weight, None, call, epilogue).unwrap());
+                    assert_eq!(found, if value.is_nan() { 9 * 16 } else { 0 }, "{threads} threads, {epilogue:?}");
+                }
                 let found = is_nan(linear(&x, &map, None, Epilogue::Relu).unwrap());
                 assert_eq!(found, if value.is_nan() { 16 } else { 0 }, "{threads} threads");
             }

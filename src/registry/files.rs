@@ -56,7 +56,7 @@ impl Registry {
         }
         let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         // A file may be called like a model that is known.
-        let taken = self.models.iter().any(|entry| entry.names().any(|name| same_name(name, &stem)));
+        let taken = self.models.iter().any(|entry| entry.has_tagged(&stem) || entry.names().any(|name| same_name(name, &stem)));
         let (url, sha256, found, preprocessing, preprocessing_in_file) = (None, None, None, None, None);
         let file = Some(path.to_owned());
         let (activation, architecture, licence) = (None, None, None);

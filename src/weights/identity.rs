@@ -31,7 +31,7 @@ pub fn identified<'a>(
     let choice = found.unwrap_or(choice);
     let is_published = path.is_none() && *weights != Weights::Random || choice.identified;
     let choice = if is_published || choice.tagged { choice } else { as_constructed(choice, path)? };
-    let by_registry = choice.entry.architecture.clone().activation().map(|activation| *activation);
+    let by_registry = choice.architecture.clone().activation().map(|activation| *activation);
     let Some(by_registry) = by_registry else {
         return match told {
             Some(_) => Err(advise(

@@ -258,9 +258,9 @@ fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) ->
             let fits = |(_, architecture): &(String, &Architecture)| fit_to(architecture).is_ok_and(|fit| fit.is_ok());
             let hint = match registry.architectures().find(fits) {
                 Some((name, _)) => format!("the file fits `{name}`"),
-                None => format!("it must hold the weights of `{}` ({})", choice.entry.name, choice.entry.source),
+                None => format!("it must hold the weights of `{}` ({})", choice.name(), choice.entry.source),
             };
-            let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.entry.name);
+            let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.name());
             return Err(advise(problem, hint));
         }
     };

@@ -22,7 +22,7 @@ fn a_file_without_preprocessing_asks_for_it() {
     assert_output!(lab.fail("extract --model nets/bare.pt --images images --preprocess imagnet"), @"
     error: there is no preprocessing `imagnet`
 
-    hint: did you mean `imagenet`, `imagenet-v2` or `imagenet-242`? there are `imagenet`, `clip`, `half` and others, which models.toml of the program's source lists
+    hint: did you mean `imagenet`, `imagenet-v2` or `imagenet-242`? there are `imagenet`, `imagenet-v2`, `clip`, `half`; others are called by the sizes that images are brought and cut to, as `imagenet-342-299` and `imagenet-232-224-bicubic`
     ");
     let told = "--squash --crop 32 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25";
     lab.succeed(&format!("extract --model nets/bare.pt --layer body --images images {told}"));

@@ -163,6 +163,7 @@ fn the_record_says_how_it_was_made() {
         "kind": "random",
         "seed": 3
       },
+      "architecture": "Alexnet(Config { classes: 1000 })",
       "preprocessing": {
         "resize": 256,
         "interpolation": "bilinear",

@@ -86,7 +86,7 @@ fn models_are_searched() {
     swin-v2-b   imagenet1k_v1   256 px   flatten           1,024       87.9 M   torchvision   BSD-3-Clause
     --- stderr
 
-    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. Licences are of the code; its weights may be bound by further terms
+    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. A licence of weights stands after that of the code; weights may be bound by further terms
     ");
     assert_output!(lab.succeed("models swag"), @"
     exit Some(0)
@@ -100,7 +100,7 @@ fn models_are_searched() {
     regnet-y-128gf   imagenet1k_swag_linear_v1 (imagenet1k_swag_e2e_v1)                                   224 px   avgpool           7,392      644.8 M   torchvision   BSD-3-Clause, CC-BY-NC-4.0
     --- stderr
 
-    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. Licences are of the code; its weights may be bound by further terms
+    6 models. `thingsvision models NAME` shows the sources, licence, citation and preprocessing of one. A licence of weights stands after that of the code; weights may be bound by further terms
     ");
     assert_output!(lab.succeed("models inception_v3"), @"
     exit Some(0)

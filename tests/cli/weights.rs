@@ -300,6 +300,65 @@ fn whether_a_network_rescales_images_is_told_by_its_name() {
 }
 
 #[test]
+fn numbers_that_no_checkpoint_tells_are_recorded_and_are_those_of_the_tag() {
+    let lab = Lab::new();
+    let registry = |model: &str| fs::write(lab.path("my.toml"), format!("[[model]]\n{model}")).unwrap();
+    let weights = |tag: &str| format!("[[model.weights]]\ntag = \"{tag}\"\npreprocessing = \"clip\"\n");
+    let extract = |model: &str| {
+        format!("--registry my.toml extract --model {model} --weights random --images images/a --rdm none --crop 32")
+    };
+    let record = |run: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(lab.path(&format!("activations/{run}/run.json"))).unwrap()).unwrap()
+    };
+    let clip = |activation: &str| {
+        let numbers = "family = \"clip\", tower = \"vit\", patch = 16, resolution = 32, depth = 1, width = 64, outputs = 8";
+        format!("architecture = {{ {numbers}, activation = \"{activation}\" }}\n")
+    };
+    let (quick, gelu) = (clip("quickgelu"), clip("gelu"));
+    registry(&format!("name = \"mine\"\ndefault_layer = \"visual\"\n{quick}{}{}{gelu}", weights("one"), weights("two")));
+    lab.succeed(&extract("mine.one"));
+    lab.succeed(&extract("mine.two"));
+    assert_eq!(record("mine.one.random-0")["activation"], "quickgelu");
+    assert_eq!(record("mine.two.random-0")["activation"], "gelu");
+    // The same name for a network of other numbers: what is there is not what is asked for.
+    let net = |eps: &str| {
+        let stages = "stages = [[\"separate\", 1, 3, 1, 8, 1]], stem = 8, classes = 2";
+        format!(
+            "name = \"net\"\ndefault_layer = \"avgpool\"\narchitecture = {{ family = \"efficientnet\", {stages}, eps = {eps} }}\n{}",
+            weights("one")
+        )
+    };
+    registry(&net("1e-3"));
+    lab.succeed(&extract("net"));
+    assert_eq!(lab.succeed(&extract("net")).stdout, "activations/net.random-0\n");
+    registry(&net("1e-5"));
+    assert!(
+        lab.fail(&extract("net")).contains("there is another run in `activations/net.random-0`: architecture: Efficientnet(")
+    );
+}
+
+#[test]
+fn a_name_that_may_be_that_of_weights_is_refused() {
+    let lab = Lab::new();
+    let entry = |name: &str, tags: &[&str]| {
+        let head =
+            format!("[[model]]\nname = \"{name}\"\narchitecture = {{ family = \"alexnet\" }}\ndefault_layer = \"avgpool\"\n");
+        head + &tags
+            .iter()
+            .map(|tag| format!("[[model.weights]]\ntag = \"{tag}\"\npreprocessing = \"clip\"\n"))
+            .collect::<String>()
+    };
+    for (registry, said) in [
+        (entry("resnet50-imagenet1k-v2", &["mine"]), "the name `resnet50-imagenet1k-v2` may be a model or a model with a tag"),
+        (entry("mine", &["lr0.1", "lr0-1"]), "the tags `lr0.1` and `lr0-1` are one name"),
+    ] {
+        fs::write(lab.path("my.toml"), registry).unwrap();
+        let error = lab.fail("--registry my.toml models");
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn an_activation_function_that_no_checkpoint_tells_is_told() {
     let lab = Lab::new();
     let registry = Registry::load(None).unwrap();

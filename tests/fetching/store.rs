@@ -164,7 +164,7 @@ fn the_command_line_lists_imports_verifies_and_refuses() {
     let offline = publisher.run("weights fetch mine --offline");
     assert_eq!(offline.status.code(), Some(1));
     let said = says(&offline);
-    assert!(said.contains("not on this machine, and --offline is set"), "{said}");
+    assert!(said.contains("not on this machine, and --offline or THINGSVISION_OFFLINE is set"), "{said}");
     assert!(said.contains(&format!("download {}", server.url("some/mine.pth"))), "{said}");
     assert!(said.contains("thingsvision weights import mine.pth --model mine"), "{said}");
     assert!(server.asked().is_empty());
@@ -260,7 +260,7 @@ fn an_exported_network_is_fetched_when_its_layers_are_asked_for() {
     let text = text.replace(architecture, r#"{ family = "exported" }"#);
     // The file says what the entry does not.
     fs::write(&registry, text.replace("default_layer = \"V1\"", "").replace("preprocessing = \"imagenet\"", "")).unwrap();
-    let models = publisher.run("models");
+    let models = publisher.run("models --long");
     assert!(String::from_utf8_lossy(&models.stdout).contains("in its file"), "{models:?}");
     let offline = publisher.run("layers --model mine --offline");
     assert!(String::from_utf8_lossy(&offline.stderr).contains("the weights of `mine` are not on this machine"), "{offline:?}");

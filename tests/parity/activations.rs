@@ -98,6 +98,15 @@ fn every_call_of_every_module_equals_pytorch() {
     }
 }
 
+#[test]
+fn a_network_of_every_family_is_compared() {
+    for entry in &Registry::load(None).unwrap().models {
+        let family = entry.architecture.family_name();
+        assert!(COMPARED.iter().any(|name| architecture(name).family_name() == family), "{family}");
+        assert!(FUSED.iter().any(|name| architecture(name).family_name() == family), "{family}, fused");
+    }
+}
+
 /// What the upstream constructor makes, or, of a name with a tag, what these weights are for.
 fn architecture(name: &str) -> Architecture {
     let registry = Registry::load(None).unwrap();

@@ -96,15 +96,19 @@ class Analyses(InAFolder):
         ranks = [values.argsort().argsort() for values in (behavior[pairs], run.rdm("classifier.5")[pairs])]
         self.assertAlmostEqual(table["score"][1], numpy.corrcoef(ranks)[0, 1], places=2)
         self.assertEqual(os.listdir("."), ["activations"], "tables that nobody asked for are left behind")
-        tv.rsa(behavior=[EXAMPLES / "behavior.npy"], runs=[run.directory], out="scores", quiet=True)
+        tv.rsa(behavior=[EXAMPLES / "behavior.npy"], runs=run.directory, out="scores", quiet=True)
         self.assertTrue(os.path.exists("scores.csv"))
 
     def test_rsa_without_pandas_gives_dictionaries(self):
         run = self.extract()
         with mock.patch("importlib.util.find_spec", lambda name: None if name == "pandas" else object()), \
                 mock.patch.object(program, "environment", lambda: dict(os.environ)):
-            rows = tv.rsa(behavior=EXAMPLES / "behavior.npy", runs=[run], quiet=True)
+            rows = tv.rsa(behavior=EXAMPLES / "behavior.npy", runs=run, quiet=True)
         self.assertEqual(rows[0]["layer"], "classifier.5")
+
+    def test_an_array_is_no_file(self):
+        with self.assertRaisesRegex(TypeError, "behavior: an array is given"):
+            tv.rsa(behavior=numpy.zeros((3, 3)), runs=[])
 
     def test_rdm_of_a_file(self):
         numpy.save("-x.npy", numpy.random.default_rng(0).normal(size=(5, 7)))
@@ -152,6 +156,21 @@ class Failures(InAFolder):
         self.assertIn("48 in 6 folders of 8", said.getvalue())
         self.assertIn("\r  extract", said.getvalue())
         self.assertIn("/48", said.getvalue())
+
+    @unittest.skipUnless(sys.platform == "linux", "elsewhere the program goes on")
+    def test_a_program_stops_when_its_python_is_killed(self):
+        script = f"import thingsvision_rs as tv; tv.extract('alexnet', {str(EXAMPLES / 'images')!r}, weights='random', batch_size=1, workers=1)"
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        unfinished = pathlib.Path("activations/alexnet.random-0.partial")
+        deadline = time.monotonic() + 120
+        while not unfinished.exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        # In this time it would end by itself.
+        time.sleep(20)
+        self.assertTrue(unfinished.exists())
+        self.assertEqual(self.extract(batch_size=1, workers=1)["classifier.5"].shape, (48, 4096))
 
     def test_an_interrupt_stops_the_program_and_the_run_goes_on_later(self):
         # What runs in the background of a shell ignores interrupts, and so does what it starts, if it does not say otherwise.
