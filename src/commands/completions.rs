@@ -5,7 +5,7 @@
 use crate::cli::{Cli, Completions, Shell};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 use std::ffi::OsStr;
@@ -38,7 +38,7 @@ pub fn run(arguments: &Completions, printer: Printer) -> Result<()> {
 /// The command line, with what only the registry and the networks know.
 fn command() -> clap::Command {
     let models = |command: clap::Command, id: &str| command.mut_arg(id, |arg| arg.add(ArgValueCompleter::new(models)));
-    Cli::command()
+    files_of(Cli::command())
         .mut_subcommand("extract", |command| {
             models(command, "models")
                 .mut_arg("layers", |arg| arg.add(ArgValueCompleter::new(layers)))
@@ -53,6 +53,23 @@ fn command() -> clap::Command {
                 .mut_subcommand("path", |command| models(command, "model"))
                 .mut_subcommand("import", |command| models(command, "model"))
         })
+}
+
+/// What is called after files takes them, also after a name (`NAME=RDM`) or others (`RDM,RDM`).
+fn files_of(command: clap::Command) -> clap::Command {
+    let is_file = |arg: &clap::Arg| {
+        let names = arg.get_value_names().unwrap_or_default();
+        let is_path = arg.get_value_hint() != ValueHint::Unknown;
+        !is_path && names.iter().any(|name| ["FILE", "RDM", "RUN", "DIR"].iter().any(|word| name.contains(word)))
+    };
+    let complete = |arg: clap::Arg| if is_file(&arg) { arg.add(ArgValueCompleter::new(files)) } else { arg };
+    command.mut_args(complete).mut_subcommands(files_of)
+}
+
+fn files(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let text = begun.to_string_lossy();
+    let (before, path) = text.split_at(text.rfind([',', '=']).map_or(0, |at| at + 1));
+    PathCompleter::any().complete(OsStr::new(path)).into_iter().map(|file| file.add_prefix(before)).collect()
 }
 
 /// The models that begin so, and files, which may be networks that PyTorch exported.

@@ -49,6 +49,12 @@ fn models_of_a_registry_and_files_are_offered_too() {
     .unwrap();
     assert!(offered(&lab, "thingsvision --registry own.toml extract --model my").contains(&"my-vgg".into()));
     assert!(offered(&lab, "thingsvision layers --model my").contains(&"my.pth".into()));
+    std::fs::write(lab.path("beh.npy"), "").unwrap();
+    for line in ["rsa --behavior be", "rsa --fmri V1 = be", "plot rdm be", "plot mds be", "plot rdm x.npy --cluster be", "rdm be"]
+    {
+        assert_eq!(offered(&lab, &format!("thingsvision {line}")), ["beh.npy"], "{line}");
+    }
+    assert_eq!(offered(&lab, "thingsvision rsa --behavior a.npy,be"), ["a.npy,beh.npy"]);
     let layers = offered(&lab, "thingsvision --registry own.toml extract --model my-vgg --layer classifier.6");
     assert_eq!(layers, ["classifier.6"]);
 }

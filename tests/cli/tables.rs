@@ -148,3 +148,11 @@ fn the_mark_of_a_comment_belongs_to_no_name() {
         assert_eq!(fs::read_to_string(lab.path("x.ids.txt")).unwrap(), "x\ny\nz\nw\n", "{file}");
     }
 }
+
+#[test]
+fn a_table_in_another_encoding_says_how_to_save_it() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("latin.csv"), b"name,x\n\xe4,1\n").unwrap();
+    let error = lab.fail("rdm latin.csv");
+    assert!(error.contains("`latin.csv` is no table") && error.contains("hint: save it as CSV in UTF-8"), "{error}");
+}

@@ -1,7 +1,7 @@
 //! The cells of a table in text, and the marks of editors, NumPy and R that belong to none.
 
 use crate::arrays::{bytes, kind};
-use crate::error::advise;
+use crate::error::{Advice, advise};
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -46,7 +46,10 @@ fn cells(text: &[u8], delimiter: u8, path: &Path) -> Result<Vec<Vec<String>>> {
     let mut reader = table.has_headers(false).flexible(true).delimiter(delimiter).from_reader(text);
     let mut lines = Vec::new();
     for record in reader.records() {
-        let record = record.with_context(|| advise(format!("`{}` is no table", path.display()), "save it as CSV in UTF-8"))?;
+        let record = record.with_context(|| Advice {
+            problem: format!("`{}` is no table", path.display()),
+            hint: "save it as CSV in UTF-8: Excel calls that `CSV UTF-8`".into(),
+        })?;
         lines.push(record.iter().map(|cell| cell.trim().to_owned()).collect());
     }
     Ok(lines)
