@@ -1,9 +1,9 @@
 //! `thingsvision layers`
 
+use super::models::readout_name;
 use crate::cli::Layers;
 use crate::printer::{Printer, columns};
 use anyhow::Result;
-use clap::ValueEnum;
 use serde_json::{Value, json};
 use thingsvision::error::{advise, text_of};
 use thingsvision::extract::{Description, Output, Request, Sources, describe, too_small_or_large};
@@ -97,8 +97,8 @@ fn remark(layer: &Description, default: Option<Readout>) -> String {
     if calls.len() > 1 {
         remarks.push(format!("{name}@0 … @{}", calls.len() - 1));
     } else if let Some(readout) = default {
-        let name = readout.to_possible_value().filter(|_| readout != Readout::None);
-        remarks.push(name.map_or_else(|| "default".into(), |name| format!("default, with --readout {}", name.get_name())));
+        let with = readout_name(readout).map(|name| format!(", with --readout {name}"));
+        remarks.push(format!("default{}", with.unwrap_or_default()));
     }
     if let [first, .., end] = last.elements.as_slice() {
         remarks.push(format!("{name}:{first} … :{end}"));

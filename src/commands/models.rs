@@ -174,13 +174,14 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
     Ok(columns(&rows, &[]))
 }
 
+/// As on the command line; `None` if a layer is kept as it is.
+pub fn readout_name(readout: Readout) -> Option<String> {
+    let value = readout.to_possible_value().filter(|_| readout != Readout::None);
+    value.map(|value| value.get_name().to_owned())
+}
+
 fn default_layer(entry: &Entry) -> String {
-    let readout = match entry.default_readout {
-        Readout::None => String::new(),
-        readout => {
-            format!(", readout {}", readout.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()))
-        }
-    };
+    let readout = readout_name(entry.default_readout).map(|name| format!(", readout {name}")).unwrap_or_default();
     let outputs = entry.outputs.map(|outputs| format!(" ({} values)", count(outputs))).unwrap_or_default();
     format!("{}{readout}{outputs}", default_layer_name(entry))
 }

@@ -2,6 +2,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/convnext.py`.
 
+use super::misc::draw_anew;
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -46,8 +47,7 @@ impl Family for Config {
             }
         }
         for module in modules.iter().filter(|module| matches!(module.class.as_str(), "Conv2d" | "Linear")) {
-            init.trunc_normal(&format!("{}.weight", module.name), 0.02)?;
-            init.fill(&format!("{}.bias", module.name), 0.0)?;
+            draw_anew(init, module, |init, weight| init.trunc_normal(weight, 0.02))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/googlenet.py`, with 3×3 kernels where the paper has 5×5.
 
-use super::inception::{BasicConv2d, basic_conv2d, same, transform_input};
+use super::inception::{BasicConv2d, basic_conv2d, same, transform_input, yes};
 use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -22,10 +22,6 @@ pub struct Config {
     /// Whether images come with the mean and deviation of ImageNet and are to have 0.5 and 0.5, as published weights need.
     #[serde(default)]
     pub transform_input: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Family for Config {

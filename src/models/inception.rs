@@ -23,7 +23,7 @@ pub struct Config {
     pub transform_input: bool,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -151,10 +151,13 @@ pub(super) struct BasicConv2d {
     bn: BatchNorm2d,
 }
 
-pub(super) fn basic_conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Result<Named<BasicConv2d>> {
+fn basic(s: Scope, c_out: i64, conv: impl FnOnce(Scope) -> Result<Conv2d>) -> Result<Named<BasicConv2d>> {
     let id = s.register("BasicConv2d");
-    let conv = conv2d(&s / "conv", c_in, c_out, kernel, options)?;
-    Ok(id.of(BasicConv2d { conv, bn: batch_norm2d_eps(&s / "bn", c_out, 1e-3)? }))
+    Ok(id.of(BasicConv2d { conv: conv(&s / "conv")?, bn: batch_norm2d_eps(&s / "bn", c_out, 1e-3)? }))
+}
+
+pub(super) fn basic_conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Result<Named<BasicConv2d>> {
+    basic(s, c_out, |s| conv2d(s, c_in, c_out, kernel, options))
 }
 
 /// Without padding.
@@ -164,9 +167,7 @@ fn valid(s: Scope, c_in: i64, c_out: i64, kernel: i64, stride: i64) -> Result<Na
 
 /// With a kernel of this height and width, so padded that the picture keeps its size.
 pub(super) fn same(s: Scope, c_in: i64, c_out: i64, kernel: [i64; 2]) -> Result<Named<BasicConv2d>> {
-    let id = s.register("BasicConv2d");
-    let conv = conv2d_same(&s / "conv", c_in, c_out, kernel, NO_BIAS)?;
-    Ok(id.of(BasicConv2d { conv, bn: batch_norm2d_eps(&s / "bn", c_out, 1e-3)? }))
+    basic(s, c_out, |s| conv2d_same(s, c_in, c_out, kernel, NO_BIAS))
 }
 
 impl Forward for BasicConv2d {

@@ -3,7 +3,8 @@
 //! Names, order and constants are those of torchvision's `models/maxvit.py`.
 
 use super::misc::{
-    Block, conv_norm_activation, factors_in_bounds, relative_position_bias, relative_position_index, squeeze_excitation,
+    Block, conv_norm_activation, draw_anew, factors_in_bounds, relative_position_bias, relative_position_index,
+    squeeze_excitation,
 };
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
@@ -98,11 +99,7 @@ impl Family for Config {
             }
         }
         for module in modules.iter().filter(|module| module.class == "Conv2d" || module.class == "Linear") {
-            init.normal(&format!("{}.weight", module.name), 0.0, 0.02)?;
-            let bias = format!("{}.bias", module.name);
-            if init.has(&bias) {
-                init.fill(&bias, 0.0)?;
-            }
+            draw_anew(init, module, |init, weight| init.normal(weight, 0.0, 0.02))?;
         }
         Ok(())
     }

@@ -111,19 +111,22 @@ pub(super) fn factors_in_bounds(factors: impl IntoIterator<Item = f64>) -> Resul
     }
 }
 
+/// A layer's weight by `draw`, and 0 for its bias if it has one.
+pub(super) fn draw_anew(init: &mut Init, layer: &ModuleEntry, draw: impl Fn(&mut Init, &str) -> Result<()>) -> Result<()> {
+    draw(init, &format!("{}.weight", layer.name))?;
+    let bias = format!("{}.bias", layer.name);
+    if init.has(&bias) { init.fill(&bias, 0.0) } else { Ok(()) }
+}
+
 /// Every layer's own default, in order; then all convolutions anew, and linear layers' weights by `draw`, with biases of 0.
 pub(super) fn initialise(init: &mut Init, draw: impl Fn(&mut Init, &str) -> Result<()>) -> Result<()> {
     let modules = init.modules();
     modules.iter().try_for_each(|module| init.reset(module))?;
     for module in modules {
-        let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
         match module.class.as_str() {
-            "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
-            "Linear" => draw(init, &weight)?,
-            _ => continue,
-        }
-        if init.has(&bias) {
-            init.fill(&bias, 0.0)?;
+            "Conv2d" => draw_anew(init, module, |init, weight| init.kaiming_normal_fan_out(weight))?,
+            "Linear" => draw_anew(init, module, &draw)?,
+            _ => {}
         }
     }
     Ok(())

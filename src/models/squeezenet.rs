@@ -3,6 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/squeezenet.py`.
 
+use super::misc::draw_anew;
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -39,12 +40,10 @@ impl Family for Config {
         let modules = init.modules();
         modules.iter().try_for_each(|module| init.reset(module))?;
         for module in modules.iter().filter(|module| module.class == "Conv2d") {
-            let weight = format!("{}.weight", module.name);
             match module.name.as_str() {
-                "classifier.1" => init.normal(&weight, 0.0, 0.01)?,
-                _ => init.kaiming_uniform_fan_in(&weight)?,
+                "classifier.1" => draw_anew(init, module, |init, weight| init.normal(weight, 0.0, 0.01))?,
+                _ => draw_anew(init, module, |init, weight| init.kaiming_uniform_fan_in(weight))?,
             }
-            init.fill(&format!("{}.bias", module.name), 0.0)?;
         }
         Ok(())
     }

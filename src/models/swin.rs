@@ -5,7 +5,7 @@
 //! Names, order and constants are those of torchvision's `models/swin_transformer.py`. From the patches to the last norm,
 //! pictures have their channels last: `[N, H, W, C]`.
 
-use super::misc::{mlp, relative_position_bias, relative_position_index};
+use super::misc::{draw_anew, mlp, relative_position_bias, relative_position_index};
 use super::vit::redraw;
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
@@ -80,11 +80,7 @@ impl Family for Config {
             }
         }
         for module in modules.iter().filter(|module| module.class == "Linear") {
-            init.trunc_normal(&format!("{}.weight", module.name), 0.02)?;
-            let bias = format!("{}.bias", module.name);
-            if init.has(&bias) {
-                init.fill(&bias, 0.0)?;
-            }
+            draw_anew(init, module, |init, weight| init.trunc_normal(weight, 0.02))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/vgg.py`.
 
+use super::misc::initialise;
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -38,18 +39,7 @@ impl Family for Config {
 
     /// Every layer's own default, in order; then all convolutions and linear layers anew.
     fn initialise(&self, init: &mut Init) -> Result<()> {
-        let modules = init.modules();
-        modules.iter().try_for_each(|module| init.reset(module))?;
-        for module in modules {
-            let (weight, bias) = (format!("{}.weight", module.name), format!("{}.bias", module.name));
-            match module.class.as_str() {
-                "Conv2d" => init.kaiming_normal_fan_out(&weight)?,
-                "Linear" => init.normal(&weight, 0.0, 0.01)?,
-                _ => continue,
-            }
-            init.fill(&bias, 0.0)?;
-        }
-        Ok(())
+        initialise(init, |init, weight| init.normal(weight, 0.0, 0.01))
     }
 
     fn rows_stand_alone(&self) -> bool {

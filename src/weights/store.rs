@@ -1,5 +1,6 @@
 //! Where published weights are kept on this machine: found, fetched, checked by their hash.
 
+use super::check_hash;
 use super::download::{Patience, Progress, download};
 use crate::atomic_file::{self, partial, with_ending};
 use crate::error::{Advice, advise};
@@ -176,10 +177,8 @@ impl Store {
 /// A file of the user's, with the hash that the registry expects.
 fn own(choice: &Choice, path: &Path) -> Result<Found> {
     let sha256 = sha256_of_file(path)?;
-    match is_expected(choice, None, &sha256) {
-        true => Ok(Found { path: path.to_owned(), sha256 }),
-        false => Err(unexpected(choice, &format!("`{}`", path.display()), &sha256)),
-    }
+    check_hash(path, &sha256, choice.weights.sha256.as_deref())?;
+    Ok(Found { path: path.to_owned(), sha256 })
 }
 
 fn url<'a>(choice: &Choice<'a>) -> Result<&'a str> {
