@@ -35,6 +35,22 @@ fn main() {
         .file("csrc/libtorch.cpp")
         .compile("thingsvision_torch");
 
+    // Vectors are passed between functions of one file alone.
+    let winograd = |name: &str, numbers: [u32; 3], flags: &[&str]| {
+        let mut build = cc::Build::new();
+        for (name, number) in ["LANES", "ROWS", "VECTORS"].iter().zip(numbers) {
+            build.define(name, number.to_string().as_str());
+        }
+        let name = format!("thingsvision_winograd_{name}");
+        build.define("RUN", name.as_str()).define("SCRATCH_BYTES", format!("{name}_scratch").as_str());
+        flags.iter().chain(&["-O3", "-ffp-contract=fast", "-fno-exceptions", "-Wno-psabi"]).for_each(|flag| _ = build.flag(flag));
+        build.cpp(true).std("c++17").file("csrc/winograd.cpp").compile(&name);
+    };
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
+        winograd("avx512", [16, 14, 2], &["-mavx512f", "-mavx512vl", "-mavx512dq", "-mfma"]);
+        winograd("avx2", [8, 6, 2], &["-mavx2", "-mfma"]);
+    }
+
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-env=THINGSVISION_LIBTORCH_VERSION={}", version::beside(&lib).as_deref().unwrap_or("unknown"));
 }

@@ -95,7 +95,7 @@ fn images_in_words(now: &str, was: &str) -> Option<String> {
 
 /// Parts of a record that do not decide what is in the files: where the images lie now, how they were divided, what
 /// happened on the way.
-const INCIDENTAL: [&str; 13] = [
+const INCIDENTAL: [&str; 14] = [
     "complete",
     "command",
     "request",
@@ -106,6 +106,7 @@ const INCIDENTAL: [&str; 13] = [
     "skip_unreadable",
     "damaged_images",
     "landlock",
+    "winograd",
     "other_files",
     "layers",
     "seconds",

@@ -74,6 +74,8 @@ pub struct PlannedRun<'a> {
     tokens: Option<Tokens>,
     /// What an image takes in a pass.
     bytes_per_image: usize,
+    /// The modules whose convolutions have a form with fewer multiplications, and the bytes of weights in it.
+    winograd: (Vec<String>, usize),
 }
 
 /// A network that is ready, and the beginning of the record of its run.
@@ -149,6 +151,11 @@ impl<'a> Plan<'a> {
         (rows * values * self.request.dtype.bytes() + rdm * run.shapes.len()) as u64
     }
 
+    /// Whether modules of a run are computed together.
+    fn has_kernels(&self, run: &PlannedRun) -> bool {
+        !run.is_exact(self.request) && self.device == Device::Cpu && self.kind == Kind::Float && nn::can_fuse()
+    }
+
     /// The beginning of the record of a run with weights of this provenance.
     pub(super) fn record(&self, run: &PlannedRun, weights: Provenance) -> Record {
         let Plan { request, stimuli, .. } = *self;
@@ -176,6 +183,7 @@ impl<'a> Plan<'a> {
             batch_size: self.resources.batch_size,
             precision: request.precision,
             exact: run.is_exact(request),
+            winograd: if self.has_kernels(run) { run.winograd.0.clone() } else { Vec::new() },
             landlock: run.choice.is_exported().then(Landlock::here),
             image_origin: stimuli.images.origin.clone(),
             exif_orientation: stimuli.images.reading.upright,
@@ -235,6 +243,7 @@ impl<'a> PlannedRun<'a> {
             multiplications: outline.manifest().multiplications(&trace.calls[..last]),
             calls: nn::Plan::new(&trace, &calls),
             bytes_per_image: per_image(&trace),
+            winograd: outline.manifest().winograd(&trace.calls[..last]),
             choice,
             folder,
             layers,
@@ -300,10 +309,11 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Resul
     let row = |run: &PlannedRun| run.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
     let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * runs.iter().map(row).sum::<usize>());
     let parameters = |run: &PlannedRun| run.outline.manifest().parameters() as usize;
+    let transformed = |run: &PlannedRun| if run.is_exact(request) { 0 } else { run.winograd.1 };
     let demand = Demand {
         images: stimuli.images.len(),
         per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),
-        beside: runs.iter().map(|run| parameters(run) * 4).sum::<usize>().saturating_add(sums),
+        beside: runs.iter().map(|run| parameters(run) * 4 + transformed(run)).sum::<usize>().saturating_add(sums),
         exact: request.exact,
         rows_stand_alone: runs.iter().all(|run| run.outline.rows_stand_alone() && !run.is_exact(request)),
         batch_size: request.batch_size.map(|size| size as usize),

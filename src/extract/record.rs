@@ -64,6 +64,9 @@ pub struct Record {
     pub batch_size: usize,
     /// Whether each module was computed by itself, in PyTorch's order of operations.
     pub exact: bool,
+    /// The modules whose convolutions were computed with fewer multiplications (Winograd's F(4 × 4, 3 × 3)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub winograd: Vec<String>,
     /// How far the kernel confined the code of an exported network; none of one that is built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landlock: Option<Landlock>,

@@ -1,7 +1,7 @@
 //! A network with weights on a device, built here or exported by PyTorch: the one thing that extraction sees of it.
 
 use super::{Architecture, Exported};
-use crate::nn::{self, Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace};
+use crate::nn::{self, Halt, Keep, Manifest, Module, ModuleId, Pass, Plan, Scope, StateDict, Trace, Way};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Clone)]
 pub struct Model {
     network: Arc<dyn Network>,
-    fused: bool,
+    way: Way,
     /// Where its weights are and its images go.
     pub device: Device,
     /// Of weights and activations.
@@ -43,12 +43,18 @@ impl Model {
     }
 
     fn of(network: impl Network + 'static, device: Device, kind: Kind) -> Model {
-        Model { fused: network.can_fuse(), network: Arc::new(network), device, kind }
+        let way = if network.can_fuse() { Way::Winograd } else { Way::Exact };
+        Model { way, network: Arc::new(network), device, kind }
     }
 
     /// The same network, each module computed by itself and in PyTorch's order of operations.
     pub fn exact(self) -> Model {
-        Model { fused: false, ..self }
+        Model { way: Way::Exact, ..self }
+    }
+
+    /// The same network, its convolutions computed in the order of their definition.
+    pub fn direct(self) -> Model {
+        Model { way: if self.is_fused() { Way::Direct } else { Way::Exact }, ..self }
     }
 
     /// Fails if the file of an exported network was changed since it was opened, so that a hash of it would be that of another.
@@ -68,7 +74,7 @@ impl Model {
 
     /// Whether modules may be computed together.
     pub fn is_fused(&self) -> bool {
-        self.fused
+        self.way != Way::Exact
     }
 
     /// Follows one image of this height and width through the whole network and records every call.
@@ -87,7 +93,7 @@ impl Model {
 
     /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
-        self.network.run(plan, images, self.fused, keep)
+        self.network.run(plan, images, self.way, keep)
     }
 }
 
@@ -99,9 +105,9 @@ pub(super) trait Network: Send + Sync {
     /// The calls of a pass of images of this height and width, each with the shape for one image.
     fn trace(&self, size: [usize; 2]) -> Result<Trace>;
 
-    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first. If
-    /// `fused`, modules may be computed together.
-    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()>;
+    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`, batch first;
+    /// computed so, if it is built here.
+    fn run(&self, plan: &Plan, images: &Tensor, way: Way, keep: &mut Keep) -> Result<()>;
 
     /// Whether modules can be computed together.
     fn can_fuse(&self) -> bool;
@@ -159,8 +165,8 @@ impl Network for BuiltIn {
         Ok(pass.into_trace())
     }
 
-    fn run(&self, plan: &Plan, images: &Tensor, fused: bool, keep: &mut Keep) -> Result<()> {
-        self.pass(&mut Pass::keeping(plan, keep).fusing(fused), images)
+    fn run(&self, plan: &Plan, images: &Tensor, way: Way, keep: &mut Keep) -> Result<()> {
+        self.pass(&mut Pass::keeping(plan, keep).computing(way), images)
     }
 
     fn can_fuse(&self) -> bool {

@@ -1,6 +1,6 @@
 //! `torch.nn.Conv2d`.
 
-use super::{Epilogue, Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope, fuse};
+use super::{Epilogue, Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope, fuse, winograd};
 use anyhow::Result;
 use std::sync::OnceLock;
 use tch::Tensor;
@@ -33,7 +33,9 @@ pub struct Conv2d {
     /// Above and below, left and right.
     pub(super) padding: [i64; 2],
     /// For a call that no batch norm is folded into.
-    pub(super) alone: OnceLock<Folded>,
+    pub(super) alone: Folded,
+    /// For [`winograd`], whatever follows.
+    pub(super) transformed: OnceLock<Parameter>,
 }
 
 pub fn conv2d(s: Scope, c_in: i64, c_out: i64, kernel: i64, options: Conv) -> Result<Conv2d> {
@@ -52,7 +54,8 @@ fn with_sides(s: &Scope, [c_in, c_out]: [i64; 2], kernel: [i64; 2], padding: [i6
         bias: options.bias.then(|| s.tensor("bias", &[c_out])).transpose()?,
         options,
         padding,
-        alone: OnceLock::new(),
+        alone: Folded::default(),
+        transformed: OnceLock::new(),
     })
 }
 
@@ -90,10 +93,11 @@ impl Module for Strided<'_> {
 
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         if pass.is_tracing() {
+            pass.has_winograd(winograd::takes(*self));
             return fuse::blank_convolution(*self, x);
         }
         if pass.is_fused() && self.stride == self.conv.options.stride {
-            return fuse::convolve(*self, None, x, Epilogue::None);
+            return fuse::convolve(pass, *self, None, x, Epilogue::None);
         }
         self.plain(x, &self.conv.weight, self.conv.bias.as_deref())
     }

@@ -17,8 +17,9 @@
 
 use super::activation::QUICK;
 use super::kernels::{self, Epilogue};
-use super::{Activation, Affine, BatchNorm2d, Conv2d, Flow, Function, Module, Parameter, Pass, Strided};
-use std::sync::OnceLock;
+use super::winograd::{self, Ending};
+use super::{Activation, Affine, BatchNorm2d, Conv2d, Flow, Function, Module, Parameter, Pass, Strided, Way};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tch::{Kind, Tensor};
 
 /// The number of images that weights are laid out for. Other batches use the same layout, so that their size makes no
@@ -50,12 +51,12 @@ fn run_all(pass: &mut Pass, x: &Tensor, modules: &[&dyn Module], function: Optio
     while let [first, others @ ..] = rest {
         if let Some((kernel, after)) = Kernel::of(pass, first.part(), others, function) {
             if after > others.len() {
-                y = kernel.compute(&y)?;
+                y = kernel.compute(pass, &y)?;
                 rest.iter().try_for_each(|module| pass.pass_over(module.id()))?;
                 return Ok(y);
             }
             let [inner @ .., last] = &rest[..=after] else { unreachable!("a kernel has a last module") };
-            y = kernel.compute(&y)?;
+            y = kernel.compute(pass, &y)?;
             inner.iter().try_for_each(|module| pass.pass_over(module.id()))?;
             pass.visit(last.id(), &y)?;
             rest = &others[after..];
@@ -135,9 +136,9 @@ impl<'a> Kernel<'a> {
         }
     }
 
-    fn compute(&self, x: &Tensor) -> Flow<Tensor> {
+    fn compute(&self, pass: &Pass, x: &Tensor) -> Flow<Tensor> {
         match *self {
-            Kernel::Convolution { conv, norm, epilogue } => convolve(conv, norm, x, epilogue),
+            Kernel::Convolution { conv, norm, epilogue } => convolve(pass, conv, norm, x, epilogue),
             Kernel::BatchNorm { norm, epilogue } => kernels::apply(epilogue, norm.of(x)?),
             Kernel::Affine { map, epilogue } => map.fused(x, epilogue),
             Kernel::QuickGelu { map } => quick_gelu(map.fused(x, Epilogue::None)?),
@@ -150,17 +151,24 @@ fn quick_gelu(mut x: Tensor) -> Flow<Tensor> {
     Ok(x.f_mul_scalar_(QUICK)?.f_silu_()?.f_mul_scalar_(1.0 / QUICK)?)
 }
 
-/// A convolution with what follows it folded in.
-#[derive(Debug)]
+/// A convolution with what follows it folded in, made when it is first computed.
+#[derive(Debug, Default)]
 pub(super) struct Folded {
+    direct: OnceLock<Direct>,
+    ending: OnceLock<Ending>,
+}
+
+/// For oneDNN's kernels.
+#[derive(Debug)]
+struct Direct {
     /// Laid out for the kernel, if it is channels-last.
     weight: Parameter,
     bias: Option<Parameter>,
     channels_last: bool,
 }
 
-impl Folded {
-    fn new(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor) -> Flow<Folded> {
+impl Direct {
+    fn new(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor) -> Flow<Direct> {
         let Strided { conv, stride } = call;
         let (weight, bias) = match norm {
             Some(norm) => fold(conv, norm).map(|(weight, bias)| (weight, Some(bias)))?,
@@ -168,22 +176,39 @@ impl Folded {
         };
         let bias = bias.map(Parameter::new);
         if !channels_last_wins(&weight.size(), stride) {
-            return Ok(Folded { weight: Parameter::new(weight), bias, channels_last: false });
+            return Ok(Direct { weight: Parameter::new(weight), bias, channels_last: false });
         }
         let (_, c, h, w) = x.size4()?;
         let weight = kernels::pack_convolution(&weight, call, [PACKED_FOR, c, h, w])?;
-        Ok(Folded { weight, bias, channels_last: true })
+        Ok(Direct { weight, bias, channels_last: true })
+    }
+}
+
+/// What is in `cell`, made if it is empty; of threads that come at once one makes it.
+fn once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Flow<T>) -> Flow<&T> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => {
+            let value = make()?;
+            Ok(cell.get_or_init(|| value))
+        }
     }
 }
 
 /// Large kernels over very many channels run in oneDNN's own layout, which it takes for contiguous images only: CORnet-S is
-/// made of them. With smaller batches and strides the gain is lost in rearranging.
+/// made of them. With smaller batches and strides the gain is lost in rearranging, but for the most channels.
 fn channels_last_wins(weight: &[i64], stride: i64) -> bool {
-    !matches!(*weight, [_, c_in, kernel, _] if c_in >= 1024 && kernel > 1 && stride == 1)
+    let wide = if stride == 1 { 1024 } else { 2048 };
+    !matches!(*weight, [_, c_in, kernel, _] if c_in >= wide && kernel > 1)
 }
 
-/// `W' = W γ / √(σ² + ε)` and `b' = β + (b − μ) γ / √(σ² + ε)`, in float64.
-fn fold(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
+/// `γ / √(σ² + ε)` and `b' = β + (b − μ) γ / √(σ² + ε)`, in float64.
+fn scale_and_bias(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
     let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
     let scale = double(&norm.weight)?.f_div(&double(&norm.running_var)?.f_add_scalar(norm.eps)?.f_sqrt()?)?;
     let centre = match conv.bias.as_deref() {
@@ -191,27 +216,60 @@ fn fold(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
         None => double(&norm.running_mean)?.f_neg()?,
     };
     let bias = double(&norm.bias)?.f_add(&centre.f_mul(&scale)?)?;
-    let weight = double(&conv.weight)?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+    Ok((scale, bias))
+}
+
+/// `W' = W γ / √(σ² + ε)` and `b'`, in float64.
+fn fold(conv: &Conv2d, norm: &BatchNorm2d) -> Flow<(Tensor, Tensor)> {
+    let (scale, bias) = scale_and_bias(conv, norm)?;
+    let weight = conv.weight.f_to_kind(Kind::Double)?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
     Ok((weight.f_to_kind(Kind::Float)?, bias.f_to_kind(Kind::Float)?))
 }
 
 /// The convolution of `x` `[N, C, H, W]`, and the batch norm and activation that follow it.
-pub(super) fn convolve(call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor, epilogue: Epilogue) -> Flow<Tensor> {
-    let cell: &OnceLock<Folded> = norm.map_or(&call.conv.alone, |norm| &norm.folded);
-    let folded = match cell.get() {
-        Some(folded) => folded,
-        // Two workers may come to this at once; what they make is the same.
-        None => {
-            let folded = Folded::new(call, norm, x)?;
-            cell.get_or_init(|| folded)
-        }
-    };
-    let Folded { weight, bias, channels_last } = folded;
+pub(super) fn convolve(pass: &Pass, call: Strided, norm: Option<&BatchNorm2d>, x: &Tensor, epilogue: Epilogue) -> Flow<Tensor> {
+    let folded = norm.map_or(&call.conv.alone, |norm| &norm.folded);
+    if pass.way() == Way::Winograd && winograd::takes(call) {
+        return by_winograd(call, norm, folded, x, epilogue);
+    }
+    directly(call, norm, folded, x, epilogue)
+}
+
+fn directly(call: Strided, norm: Option<&BatchNorm2d>, folded: &Folded, x: &Tensor, epilogue: Epilogue) -> Flow<Tensor> {
+    let Direct { weight, bias, channels_last } = once(&folded.direct, || Direct::new(call, norm, x))?;
     if *channels_last {
         return kernels::convolution(x, weight, bias.as_deref(), call, epilogue);
     }
     let y = call.plain(&x.f_contiguous()?, weight, bias.as_deref())?;
     kernels::channels_last(&kernels::apply(epilogue, y)?)
+}
+
+/// With fewer multiplications. An image with outputs that are not finite is computed directly: a number that is too large spoils all
+/// outputs of its tile, where the direct sums that do not look at it are finite.
+fn by_winograd(call: Strided, norm: Option<&BatchNorm2d>, folded: &Folded, x: &Tensor, epilogue: Epilogue) -> Flow<Tensor> {
+    let transformed = once(&call.conv.transformed, || winograd::transform(&call.conv.weight))?;
+    let ending = once(&folded.ending, || ending(call.conv, norm))?;
+    let relu = epilogue == Epilogue::Relu;
+    let (y, finite) = winograd::convolve(call, &kernels::channels_last(x)?, transformed, ending, relu)?;
+    let y = kernels::apply(if relu { Epilogue::None } else { epilogue }, y)?;
+    for image in (0..).zip(&finite).filter_map(|(image, finite)| (!finite).then_some(image)) {
+        let alone = directly(call, norm, folded, &x.f_narrow(0, image, 1)?, epilogue)?;
+        y.f_narrow(0, image, 1)?.f_copy_(&alone)?;
+    }
+    Ok(y)
+}
+
+/// What follows the sums over weights as they are.
+fn ending(conv: &Conv2d, norm: Option<&BatchNorm2d>) -> Flow<Ending> {
+    let (scale, bias) = match norm {
+        Some(norm) => scale_and_bias(conv, norm)?,
+        None => {
+            let like = conv.weight.f_new_ones([conv.weight.size()[0]], (Kind::Float, tch::Device::Cpu))?;
+            let bias = conv.bias.as_deref().map_or_else(|| like.f_zeros_like(), |bias| Ok(bias.shallow_clone()))?;
+            (like, bias)
+        }
+    };
+    Ending::new(&scale, &bias)
 }
 
 /// In a dry run: as [`convolve`], shape alone.
@@ -244,6 +302,8 @@ fn blank(like: &Tensor, size: &[i64]) -> Flow<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::winograd::tests::numbers;
+    use crate::nn::{Conv, Scope, conv2d};
     use tch::Device;
 
     fn tensor() -> Tensor {
@@ -263,6 +323,28 @@ mod tests {
         let alone = tensor();
         let memory = alone.data_ptr();
         assert_eq!(add(alone, &minus).unwrap().data_ptr(), memory);
+    }
+
+    /// An image with a number that is none, or too large for its tile, is what the definition gives, and the others stay.
+    #[test]
+    fn what_is_not_finite_is_where_the_definition_has_it() {
+        let cpu = (Kind::Float, Device::Cpu);
+        let options = Conv { padding: 1, ..Conv::default() };
+        let conv = |s: Scope| conv2d(s, 40, 48, 3, options);
+        let shapes = [("weight", vec![48, 40, 3, 3]), ("bias", vec![48])];
+        let weights = shapes.map(|(name, shape)| (name.to_owned(), numbers(1, &shape)));
+        let (conv, _) = Scope::build(Some(weights.into()), cpu, conv).unwrap();
+        let call = conv.with_stride(1);
+        let x = numbers(2, &[3, 40, 9, 9]);
+        let fast = |x: &Tensor| by_winograd(call, None, &conv.alone, x, Epilogue::Relu).unwrap();
+        let healthy = fast(&x);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2e38] {
+            let ill = x.copy();
+            let _ = ill.get(1).get(39).get(4).get(8).fill_(value);
+            let (y, expected) = (fast(&ill), call.plain(&ill, &conv.weight, conv.bias.as_deref()).unwrap().relu());
+            assert!(y.isnan().equal(&expected.isnan()) && y.isinf().equal(&expected.isinf()), "{value}");
+            assert!([0, 2].iter().all(|&image| y.get(image).equal(&healthy.get(image))), "{value}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a network consists of: its modules in the order of `named_modules()`, its tensors in that of `state_dict()`.
 
-use super::Call;
-use std::collections::{HashMap, HashSet};
+use super::{Call, winograd};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tch::{Kind, Tensor};
 
 /// Tensors by their key in PyTorch's `state_dict()`.
@@ -54,6 +54,17 @@ impl Manifest {
     pub fn parameters(&self) -> i64 {
         let parameters = self.tensors.iter().filter(|tensor| !is_buffer(&tensor.key));
         parameters.map(|tensor| tensor.shape.iter().product::<i64>()).sum()
+    }
+
+    /// The modules of `calls` whose convolutions are computed with fewer multiplications by default, and the bytes of weights that
+    /// this takes beside.
+    pub fn winograd(&self, calls: &[Call]) -> (Vec<String>, usize) {
+        let modules: BTreeSet<usize> = calls.iter().filter(|call| call.winograd).map(|call| call.module.0).collect();
+        let names: Vec<String> = modules.iter().map(|&module| self.modules[module].name.clone()).collect();
+        let keys: HashSet<String> = names.iter().map(|name| format!("{name}.weight")).collect();
+        let weights = self.tensors.iter().filter(|entry| keys.contains(&entry.key));
+        let bytes = weights.map(|entry| winograd::transformed_bytes(&entry.shape)).sum();
+        (names, bytes)
     }
 
     /// The number of multiplications by weights in `calls`: each matrix or filter once for every position of its output.

@@ -23,6 +23,7 @@ mod normal;
 mod parameter;
 mod pass;
 mod scope;
+mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{MultiheadAttention, attend, multihead_attention};
@@ -45,5 +46,5 @@ pub(crate) use norm::{
 };
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;
-pub use pass::{Call, Channels, Keep, Plan, Trace};
+pub use pass::{Call, Channels, Keep, Plan, Trace, Way};
 pub(crate) use scope::Scope;

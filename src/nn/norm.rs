@@ -2,7 +2,6 @@
 
 use super::{Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope};
 use anyhow::Result;
-use std::sync::OnceLock;
 use tch::Tensor;
 
 /// PyTorch's default, added to variances.
@@ -18,7 +17,7 @@ pub struct BatchNorm2d {
     pub(super) running_mean: Parameter,
     pub(super) running_var: Parameter,
     /// With the convolution that it follows.
-    pub(super) folded: OnceLock<Folded>,
+    pub(super) folded: Folded,
 }
 
 pub fn batch_norm2d(s: Scope, c: i64) -> Result<BatchNorm2d> {
@@ -34,7 +33,7 @@ pub fn batch_norm2d_eps(s: Scope, c: i64, eps: f64) -> Result<BatchNorm2d> {
         bias: s.tensor("bias", &[c])?,
         running_mean: s.tensor("running_mean", &[c])?,
         running_var: s.tensor("running_var", &[c])?,
-        folded: OnceLock::new(),
+        folded: Folded::default(),
     };
     s.counter("num_batches_tracked")?;
     Ok(norm)

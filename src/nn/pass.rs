@@ -23,6 +23,8 @@ pub struct Call {
     pub channels: Option<Channels>,
     /// Why it has no rows, one for each image, to give.
     pub unusable: Option<&'static str>,
+    /// Whether it is a convolution that [`Way::Winograd`] computes with fewer multiplications on this machine.
+    pub winograd: bool,
 }
 
 /// Where a picture has its channels.
@@ -38,7 +40,8 @@ pub enum Channels {
 impl Call {
     /// An execution that gives one tensor, batch first.
     pub fn new(module: ModuleId, shape: Vec<i64>) -> Call {
-        Call { module, begins: true, element: String::new(), shape, axis: 0, channels: Some(Channels::First), unusable: None }
+        let channels = Some(Channels::First);
+        Call { module, begins: true, element: String::new(), shape, axis: 0, channels, unusable: None, winograd: false }
     }
 }
 
@@ -95,14 +98,26 @@ impl Plan {
 /// Takes the kept outputs: the slot of [`Plan::new`], and the tensor `[N, …]`.
 pub type Keep<'a> = dyn FnMut(usize, &Tensor) -> anyhow::Result<()> + 'a;
 
+/// How a network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Each module by itself, in PyTorch's order of operations.
+    Exact,
+    /// Modules together where nobody wants an output in between.
+    Direct,
+    /// The same, and convolutions with fewer multiplications where they have such a form.
+    Winograd,
+}
+
 /// One pass through a network.
 pub struct Pass<'a> {
     mode: Mode<'a>,
     calls: usize,
-    fused: bool,
+    way: Way,
     /// Of the outputs that come now.
     channels: Option<Channels>,
     unusable: Option<&'static str>,
+    winograd: bool,
 }
 
 enum Mode<'a> {
@@ -122,7 +137,7 @@ impl<'a> Pass<'a> {
     }
 
     fn of(mode: Mode<'a>) -> Self {
-        Pass { mode, calls: 0, fused: false, channels: Some(Channels::First), unusable: None }
+        Pass { mode, calls: 0, way: Way::Exact, channels: Some(Channels::First), unusable: None, winograd: false }
     }
 
     /// From here on, outputs with four axes are pictures whose channels are there; or, if `None`, no pictures.
@@ -138,13 +153,23 @@ impl<'a> Pass<'a> {
         result
     }
 
-    /// Whether modules may be computed together where nobody wants an output in between.
-    pub fn fusing(self, fused: bool) -> Self {
-        Pass { fused, ..self }
+    /// The same pass, computed so.
+    pub fn computing(self, way: Way) -> Self {
+        Pass { way, ..self }
     }
 
+    /// Whether modules may be computed together where nobody wants an output in between.
     pub(crate) fn is_fused(&self) -> bool {
-        self.fused
+        self.way != Way::Exact
+    }
+
+    pub(super) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// In a dry run: the output that comes now is that of a convolution with a form of fewer multiplications, or not.
+    pub(super) fn has_winograd(&mut self, has: bool) {
+        self.winograd = has;
     }
 
     /// Whether shapes alone are wanted.
@@ -178,8 +203,8 @@ impl<'a> Pass<'a> {
         let call = self.count(module)?;
         match &mut self.mode {
             Mode::Tracing(trace) => {
-                let Pass { channels, unusable, .. } = *self;
-                trace.calls.push(Call { channels, unusable, ..Call::new(module, y.size()) });
+                let (channels, unusable, winograd) = (self.channels, self.unusable, std::mem::take(&mut self.winograd));
+                trace.calls.push(Call { channels, unusable, winograd, ..Call::new(module, y.size()) });
             }
             Mode::Keeping { plan, next, keep } => {
                 while let Some((_, slot)) = plan.taps.get(*next).filter(|(planned, _)| *planned == call) {

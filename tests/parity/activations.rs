@@ -87,12 +87,12 @@ fn lively_weights(architecture: &Architecture) -> StateDict {
     weights
 }
 
-/// All outputs wanted, so nothing is computed together: with PyTorch's operations, and with the fast kernels.
+/// All outputs wanted, so nothing is computed together: with PyTorch's operations, and with the fast kernels, of convolutions both.
 #[test]
 fn every_call_of_every_module_equals_pytorch() {
     for name in COMPARED {
         let expected = table(&format!("activations/{name}.tsv"));
-        for model in [network(name), network(name).exact()] {
+        for model in [network(name), network(name).direct(), network(name).exact()] {
             compare_every_call(name, &model, input_size(name), &expected);
         }
     }
@@ -176,7 +176,7 @@ const FUSED_TOLERANCE: f64 = 1e-5;
 fn fused_equals_plain() {
     for network_name in FUSED {
         let size = input_size(network_name);
-        let (fused, plain) = (network(network_name), network(network_name).exact());
+        let (fused, direct, plain) = (network(network_name), network(network_name).direct(), network(network_name).exact());
         let trace = plain.trace(size).unwrap();
         let images = test_input(size[0] as i64);
         let outputs = |model: &Model, calls: &[usize]| {
@@ -199,7 +199,7 @@ fn fused_equals_plain() {
         let sets = [(0, 1), (0, 3), (1, 3), (2, 3), (3, 7), (trace.calls.len() - 1, 1)];
         for (first, step) in sets {
             let calls: Vec<_> = (first..trace.calls.len()).step_by(step).collect();
-            for (call, y) in calls.iter().zip(outputs(&fused, &calls)) {
+            for (call, y) in calls.iter().zip(outputs(&fused, &calls)).chain(calls.iter().zip(outputs(&direct, &calls))) {
                 let name = plain.manifest().layer_name(trace.calls[*call].module);
                 let scale = expected[*call].abs().max().double_value(&[]);
                 let error = |other: &Tensor| (&y - other).abs().max().double_value(&[]);
@@ -209,6 +209,106 @@ fn fused_equals_plain() {
             }
         }
     }
+}
+
+/// Weights as training leaves them: batch norms know their inputs, whose channels differ by 1e4 in scale and have means beside 0;
+/// one in 16 is dead.
+fn trained_like(name: &str, images: &Tensor) -> StateDict {
+    let architecture = architecture(name);
+    let mut weights = architecture.seeded_weights(0).unwrap();
+    let double = |weights: &StateDict| {
+        let weights = weights.iter().map(|(key, tensor)| (key.clone(), tensor.shallow_clone())).collect();
+        Model::of_kind(&architecture, weights, Device::Cpu, Kind::Double).unwrap()
+    };
+    let model = double(&weights);
+    let size = [images.size()[2] as usize, images.size()[3] as usize];
+    let (trace, manifest) = (model.trace(size).unwrap(), architecture.manifest().unwrap());
+    let module = |call: usize| manifest.modules.get(trace.calls[call].module.0);
+    for call in 1..trace.calls.len() {
+        let Some(norm) = module(call).filter(|entry| entry.class == "BatchNorm2d") else { continue };
+        let conv = module(call - 1).unwrap();
+        assert_eq!(conv.class, "Conv2d");
+        let mut input = None;
+        let mut keep = |_, y: &Tensor| {
+            input = Some(y.copy());
+            Ok(())
+        };
+        let model = double(&weights);
+        model.run(&Plan::new(&trace, &[call - 1]), &model.take(images).unwrap(), &mut keep).unwrap();
+        let channels = input.unwrap().transpose(0, 1).flatten(1, -1);
+        let (c, float) = (channels.size()[0], |tensor: Tensor| tensor.to_kind(Kind::Float));
+        let mut seed = call as f64;
+        let mut drawn = |from: f64, to: f64| {
+            seed += 0.1;
+            chaos(seed, &[c]).abs() * (to - from) + from
+        };
+        let dead = Tensor::arange(c, (Kind::Int64, Device::Cpu)).remainder(16).eq(5).to_kind(Kind::Float);
+        let scale = Tensor::from(10.0f32).pow(&drawn(-2.0, 2.0)) * (1.0 - &dead);
+        let (mean, var) = (float(channels.mean_dim(1, false, Kind::Double)), float(channels.var_dim(1, false, false)));
+        let mut set = |key: String, tensor: Tensor| weights.insert(key, tensor);
+        let kernel = format!("{}.weight", conv.name);
+        set(format!("{}.running_mean", norm.name), mean * &scale);
+        set(format!("{}.running_var", norm.name), var * &scale * &scale);
+        set(format!("{}.weight", norm.name), drawn(0.1, 2.0));
+        set(format!("{}.bias", norm.name), drawn(-0.5, 0.5));
+        let scaled = &weights[&kernel] * scale.view([-1, 1, 1, 1]);
+        weights.insert(kernel, scaled);
+        let bias = format!("{}.bias", conv.name);
+        if let Some(tensor) = weights.get(&bias) {
+            let scaled = tensor * &scale;
+            weights.insert(bias, scaled);
+        }
+    }
+    weights
+}
+
+/// With such weights PyTorch's own float32 is far from float64; by default a network is at most twice as far.
+#[test]
+fn with_weights_as_training_leaves_them_float64_is_about_as_near_as_to_pytorch() {
+    for name in ["resnet18", "vgg11-bn", "resnet50"] {
+        let images = lively_images();
+        let size = [images.size()[2] as usize, images.size()[3] as usize];
+        let weights = trained_like(name, &images);
+        let outputs = |kind: Kind, way: usize| -> Vec<Tensor> {
+            let weights = weights.iter().map(|(key, tensor)| (key.clone(), tensor.shallow_clone())).collect();
+            let model = Model::of_kind(&architecture(name), weights, Device::Cpu, kind).unwrap();
+            let model = [Model::exact, Model::direct, |model| model][way](model);
+            let trace = model.trace(size).unwrap();
+            let all: Vec<_> = (1..trace.calls.len()).collect();
+            let mut kept = Vec::new();
+            let mut keep = |_, y: &Tensor| {
+                kept.push(y.to_kind(Kind::Double).contiguous());
+                Ok(())
+            };
+            model.run(&Plan::new(&trace, &all), &model.take(&images).unwrap(), &mut keep).unwrap();
+            kept
+        };
+        let expected = outputs(Kind::Double, 0);
+        let worst = |found: Vec<Tensor>| {
+            let error = |(y, expected): (&Tensor, &Tensor)| {
+                let scale = expected.abs().max().double_value(&[]);
+                (y - expected).abs().max().double_value(&[]) / scale
+            };
+            found.iter().zip(&expected).map(error).fold(0.0, f64::max)
+        };
+        let [pytorch, direct, default] = [0, 1, 2].map(|way| worst(outputs(Kind::Float, way)));
+        let said = format!("{name}: PyTorch's order {pytorch:e}, direct {direct:e}, default {default:e}");
+        assert!(pytorch > 0.0 && default <= 2.0 * pytorch && direct <= 2.0 * pytorch, "{said}");
+    }
+}
+
+/// Two pictures of smooth waves with a little noise.
+fn lively_images() -> Tensor {
+    let cpu = (Kind::Float, Device::Cpu);
+    let waves = |step: f64| (Tensor::arange(96, cpu) * step).sin();
+    let wave = waves(0.11).view([1, 1, 96, 1]) + waves(0.23).view([1, 1, 1, 96]);
+    wave * chaos(0.0, &[2, 3, 1, 1]) * 2.0 + chaos(1.0, &[2, 3, 96, 96]) * 0.5
+}
+
+/// Numbers from −1 to 1 without order.
+fn chaos(seed: f64, shape: &[i64]) -> Tensor {
+    let counts = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, Device::Cpu));
+    ((counts * 12.9898 + seed * 78.233).sin() * 43758.5453).frac().to_kind(Kind::Float).reshape(shape)
 }
 
 fn check(place: &str, module: &str, y: &Tensor, expected: &[String]) {

@@ -12,7 +12,7 @@ pub use card::Card;
 
 use super::model::Network;
 use crate::error::advise;
-use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace};
+use crate::nn::{Call, Keep, Manifest, ModuleEntry, ModuleId, Plan, TensorEntry, Trace, Way};
 use crate::torchscript::{Output, Script, ScriptTensor, on_large_stack};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::collections::{HashMap, HashSet};
@@ -123,7 +123,7 @@ impl Network for Exported {
         on_large_stack(&[], || dry_run::trace(self, size).map_err(|error| archive::explain(&self.path, error)))
     }
 
-    fn run(&self, plan: &Plan, images: &Tensor, _: bool, keep: &mut Keep) -> Result<()> {
+    fn run(&self, plan: &Plan, images: &Tensor, _: Way, keep: &mut Keep) -> Result<()> {
         let (inputs, taps): (Vec<_>, Vec<_>) = plan.taps().partition(|(call, ..)| call.module == ModuleId::INPUT);
         inputs.into_iter().try_for_each(|(_, _, slot)| keep(slot, images))?;
         if taps.is_empty() {
