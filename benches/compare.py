@@ -20,7 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = ["alexnet", "vgg16-bn", "vgg19-bn", "resnet50", "cornet-s", "clip-rn", "clip-vit"]
-WHOLE = {"alexnet": "classifier.5", "resnet50": "avgpool", "vgg16-bn": "classifier.4"}
+WHOLE = {"alexnet": "classifier.5", "resnet50": "avgpool", "vgg16-bn": "classifier.4", "cornet-s": "decoder.avgpool"}
 IMAGES = 128
 SECONDS = "6"
 

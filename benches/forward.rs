@@ -1,8 +1,9 @@
 //! How many images per second go through a network, forward alone:
-//! `cargo bench --bench forward -- MODEL [BATCH_SIZE] [WORKERS] [SECONDS] [all|exact]…`
+//! `cargo bench --bench forward -- MODEL [BATCH_SIZE] [WORKERS] [SECONDS] [all|exact|direct|bf16]…`
 //!
 //! A line of JSON. Each worker runs its own batches on one libtorch thread, as extraction does; what counts is the time
-//! from the first batch to the last after a first one that is not counted. `all` keeps the outputs of all modules.
+//! from the first batch to the last after a first one that is not counted. `all` keeps the outputs of all modules; `direct`
+//! computes convolutions in the order of their definition, `bf16` everything in bfloat16.
 //! `benches/forward.py` does the same with PyTorch.
 
 #![allow(clippy::print_stdout)]
@@ -23,7 +24,7 @@ use thingsvision::registry::Registry;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (flags, arguments): (Vec<_>, Vec<_>) =
-        arguments.into_iter().partition(|argument| argument == "all" || argument == "exact");
+        arguments.into_iter().partition(|argument| ["all", "exact", "direct", "bf16"].contains(&argument.as_str()));
     let Some(name) = arguments.first() else {
         println!("not run: it needs a model");
         return Ok(());
@@ -34,13 +35,21 @@ fn main() -> Result<()> {
 
     let registry = Registry::load(None)?;
     let choice = registry.choose(name)?;
-    let model = Model::new(&choice.entry.architecture, choice.entry.architecture.seeded_weights(0)?, Device::Cpu)?;
-    let model = if flags.iter().any(|flag| flag == "exact") { model.exact() } else { model };
+    let has = |name: &str| flags.iter().any(|flag| flag == name);
+    let (architecture, kind) = (&choice.entry.architecture, if has("bf16") { Kind::BFloat16 } else { Kind::Float });
+    let model = Model::of_kind(architecture, architecture.seeded_weights(0)?, Device::Cpu, kind)?;
+    let model = if has("exact") {
+        model.exact()
+    } else if has("direct") {
+        model.direct()
+    } else {
+        model
+    };
     let shown = choice.preprocessing.and_then(|preprocessing| preprocessing.shown_always());
     let [height, width] = shown.context("the weights of the registry have a crop")?;
-    let trace = model.trace([height, width])?;
+    let trace = Model::without_weights(architecture)?.trace([height, width])?;
     let last = trace.calls.len() - 1;
-    let wanted: Vec<usize> = if flags.iter().any(|flag| flag == "all") { (1..=last).collect() } else { vec![last] };
+    let wanted: Vec<usize> = if has("all") { (1..=last).collect() } else { vec![last] };
     let plan = Plan::new(&trace, &wanted);
 
     let barrier = Barrier::new(workers);
@@ -53,7 +62,7 @@ fn main() -> Result<()> {
                 let _ = y.f_contiguous()?;
                 Ok(())
             };
-            let mut pass = || model.run(&plan, &images, &mut keep);
+            let mut pass = || model.run(&plan, &model.take(&images)?, &mut keep);
             pass()?;
             barrier.wait();
             let (start, mut passes) = (Instant::now(), 0);

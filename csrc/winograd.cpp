@@ -1,5 +1,7 @@
-// 3 × 3 convolutions of stride 1 with up to four times fewer multiplications, for src/nn/winograd.rs, compiled once for each set of vector instructions: RUN and SCRATCH_BYTES are the names of its
-// functions, LANES the numbers in a vector, ROWS and VECTORS the size of the block of sums that stays in registers.
+// Convolutions of 3 × 3 and stride 1 with up to four times fewer multiplications, for src/nn/winograd.rs.
+//
+// Compiled once for each set of vector instructions: RUN and SCRATCH_BYTES are the names of its functions, LANES the numbers in a
+// vector, ROWS and VECTORS (of LANES) the size of the block of sums that stays in registers.
 //
 // An output y of a row of pixels d under weights g is a product of polynomials, known by its values at six points (Toom, Cook;
 // Winograd 1980; Lavin & Gray 2016, arXiv 1509.09308): Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)] A makes 4 × 4 outputs of 6 × 6 products, where
@@ -135,15 +137,17 @@ Block block_of(const Convolution &conv, void *scratch) {
   return block;
 }
 
-// The 16 numbers a pixel has from channel `c` on, or fewer and zeros, and zeros outside of the picture.
+// The LANES numbers that each pixel of a tile has from channel `c` on, zeros where there are fewer, and outside of the picture.
 void copy_pixels(const Convolution &conv, const float *x, const Tile &tile, int64_t c, float *pixels, int height, int width) {
   for (int i = 0; i < height; i++) {
     for (int j = 0; j < width; j++, pixels += LANES) {
       const int64_t y_at = tile.y - conv.padding + i, x_at = tile.x - conv.padding + j;
-      const float *from = x + ((tile.image * conv.h + y_at) * conv.w + x_at) * conv.c + c;
       if (y_at < 0 || x_at < 0 || y_at >= conv.h || x_at >= conv.w) {
         store(pixels, Vector{});
-      } else if (c + LANES <= conv.c) {
+        continue;
+      }
+      const float *from = x + ((tile.image * conv.h + y_at) * conv.w + x_at) * conv.c + c;
+      if (c + LANES <= conv.c) {
         store(pixels, load(from));
       } else {
         for (int lane = 0; lane < LANES; lane++) pixels[lane] = c + lane < conv.c ? from[lane] : 0;
@@ -154,10 +158,11 @@ void copy_pixels(const Convolution &conv, const float *x, const Tile &tile, int6
 
 // Calls `each(pixels, row, column, offset)` for all channels of a tile of some outputs: pixel i, j is at
 // `pixels + i * row + j * column`, the place of the channels in a plane's matrix at `offset`.
-template <typename Each> INLINE void for_channels(const Convolution &conv, const float *x, const Tile &tile, const Block &block, int rows, int columns, Each each) {
+template <typename Each>
+INLINE void for_channels(const Convolution &conv, const float *x, const Tile &tile, const Block &block, int rows, int columns, Each each) {
   const int64_t top = tile.y - conv.padding, left = tile.x - conv.padding;
   const bool inside = top >= 0 && left >= 0 && top + rows + 2 <= conv.h && left + columns + 2 <= conv.w;
-  const float *corner = x + ((tile.image * conv.h + top) * conv.w + left) * conv.c;
+  const float *corner = inside ? x + ((tile.image * conv.h + top) * conv.w + left) * conv.c : x;
   for (int64_t c = 0; c < block.channels; c += LANES) {
     alignas(64) float pixels[SIDE * SIDE * LANES];
     if (inside && c + LANES <= conv.c) {

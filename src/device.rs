@@ -72,15 +72,23 @@ pub enum Precision {
     Tf32,
     /// float16 throughout (CUDA)
     Fp16,
-    /// bfloat16 throughout (CUDA)
+    /// bfloat16 throughout (CUDA, and processors with AVX-512 BF16)
     Bf16,
 }
 
 impl Precision {
-    /// The kind of weights and activations on `device`, for which libtorch is set. Fails if the device has only float32.
+    /// The kind of weights and activations on `device`, for which libtorch is set. Fails if the device has no such numbers.
     pub fn prepare(self, device: Device) -> Result<Kind> {
-        if self != Precision::Fp32 && !matches!(device, Device::Cuda(_)) {
-            return Err(advise("on the CPU networks run in float32 only", "leave --precision out, or add --device cuda"));
+        let hint = "leave --precision out, or add --device cuda";
+        match self {
+            _ if matches!(device, Device::Cuda(_)) => {}
+            Precision::Tf32 | Precision::Fp16 => {
+                return Err(advise("on the CPU networks run in float32 or bfloat16 only", hint));
+            }
+            Precision::Bf16 if !has_bfloat16() => {
+                return Err(advise("this processor has no instructions for bfloat16 (AVX-512 BF16)", hint));
+            }
+            Precision::Fp32 | Precision::Bf16 => {}
         }
         allow_tf32(self == Precision::Tf32);
         Ok(match self {
@@ -89,6 +97,15 @@ impl Precision {
             Precision::Bf16 => Kind::BFloat16,
         })
     }
+}
+
+/// Whether products of bfloat16 are an instruction of the processor: without it they would be slower than float32.
+fn has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has
 }
 
 /// What a record calls a device: `cpu`, `cuda:0`.

@@ -116,8 +116,8 @@ impl<'a> Plan<'a> {
             .map(|(choice, folder)| PlannedRun::new(request, sources, stimuli, choice, folder))
             .collect::<Result<_>>()?;
         let (device, no_cuda) = device::open(request.device)?;
-        let resources = resources(request, &runs, stimuli)?;
         let kind = request.precision.prepare(device)?;
+        let resources = resources(request, &runs, stimuli, device == Device::Cpu && kind != Kind::Float)?;
         let mut plan = Plan { request, sources, stimuli, runs, device, no_cuda, kind, resources, part: 0..0 };
         plan.part = plan.rows().of_shard(request.shard)?;
         Ok(plan)
@@ -304,18 +304,19 @@ fn asked(choice: &Choice) -> String {
     file.map_or_else(|| choice.name(), |file| file.display().to_string())
 }
 
-/// How the work is divided.
-fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli) -> Result<Resources> {
+/// How the work is divided; `coarse` if in numbers of less than 32 bits, whose kernels look at the size of a batch.
+fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli, coarse: bool) -> Result<Resources> {
     let row = |run: &PlannedRun| run.shapes.iter().map(|shape| shape.iter().product::<usize>() * size_of::<f64>()).sum::<usize>();
     let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * runs.iter().map(row).sum::<usize>());
     let parameters = |run: &PlannedRun| run.outline.manifest().parameters() as usize;
     let transformed = |run: &PlannedRun| if run.is_exact(request) { 0 } else { run.winograd.1 };
+    let weights = |run: &PlannedRun| parameters(run).saturating_mul(4).saturating_add(transformed(run));
     let demand = Demand {
         images: stimuli.images.len(),
         per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),
-        beside: runs.iter().map(|run| parameters(run) * 4 + transformed(run)).sum::<usize>().saturating_add(sums),
-        exact: request.exact,
-        rows_stand_alone: runs.iter().all(|run| run.outline.rows_stand_alone() && !run.is_exact(request)),
+        beside: runs.iter().map(weights).fold(sums, usize::saturating_add),
+        exact: request.exact || coarse,
+        rows_stand_alone: !coarse && runs.iter().all(|run| run.outline.rows_stand_alone() && !run.is_exact(request)),
         batch_size: request.batch_size.map(|size| size as usize),
         workers: request.workers.map(|workers| workers as usize),
     };

@@ -63,7 +63,7 @@ impl Manifest {
         let names: Vec<String> = modules.iter().map(|&module| self.modules[module].name.clone()).collect();
         let keys: HashSet<String> = names.iter().map(|name| format!("{name}.weight")).collect();
         let weights = self.tensors.iter().filter(|entry| keys.contains(&entry.key));
-        let bytes = weights.map(|entry| winograd::transformed_bytes(&entry.shape)).sum();
+        let bytes = weights.map(|entry| winograd::transformed_bytes(&entry.shape)).fold(0, usize::saturating_add);
         (names, bytes)
     }
 

@@ -119,8 +119,8 @@ const LANES: i64 = 16;
 
 /// The bytes of transformed weights.
 pub(super) fn transformed_bytes(weight: &[i64]) -> usize {
-    let up = |size: i64, step: i64| (size as usize).next_multiple_of(step as usize);
-    36 * 4 * up(weight[0], PANEL) * up(weight[1], LANES)
+    let up = |size: i64, step: i64| (size as usize).div_ceil(step as usize).saturating_mul(step as usize);
+    up(weight[0], PANEL).saturating_mul(up(weight[1], LANES)).saturating_mul(36 * 4)
 }
 
 /// `G g Gᵀ` of `weight` `[K, C, 3, 3]`, as the kernel reads it: `[K / 32, 36, C, 32]`, with zeros where there are no channels.

@@ -167,8 +167,8 @@ fn a_module_that_is_never_called_is_refused() {
 
 #[test]
 fn the_cpu_has_float32_only() {
-    assert_output!(Lab::new().fail(&format!("{EXTRACT} --device cpu --precision bf16")), @"
-    error: on the CPU networks run in float32 only
+    assert_output!(Lab::new().fail(&format!("{EXTRACT} --device cpu --precision fp16")), @"
+    error: on the CPU networks run in float32 or bfloat16 only
 
     hint: leave --precision out, or add --device cuda
     ");

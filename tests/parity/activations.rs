@@ -297,6 +297,30 @@ fn with_weights_as_training_leaves_them_float64_is_about_as_near_as_to_pytorch()
     }
 }
 
+/// In bfloat16, which has three significant digits, networks give about what they give in float32, and nothing is left out of it.
+#[test]
+fn bfloat16_is_float32_to_two_digits() {
+    const NEAR: f64 = 0.05;
+    for name in ["alexnet", "resnet18", "clip-vit", "swin-t", "maxvit-t", "efficientnet-b0"] {
+        let size = input_size(name);
+        let (architecture, images) = (architecture(name), test_input(size[0] as i64));
+        let trace = Model::without_weights(&architecture).unwrap().trace(size).unwrap();
+        let [coarse, fine] = [Kind::BFloat16, Kind::Float].map(|kind| {
+            let model = Model::of_kind(&architecture, lively_weights(&architecture), Device::Cpu, kind).unwrap();
+            let mut kept = None;
+            let mut keep = |_, y: &Tensor| {
+                kept = Some(y.copy());
+                Ok(())
+            };
+            model.run(&Plan::new(&trace, &[trace.calls.len() - 1]), &model.take(&images).unwrap(), &mut keep).unwrap();
+            kept.unwrap()
+        });
+        assert_eq!(coarse.kind(), Kind::BFloat16);
+        let error = (coarse.to_kind(Kind::Float) - &fine).abs().max().double_value(&[]) / fine.abs().max().double_value(&[]);
+        assert!(error > 0.0 && error < NEAR, "{name}: {error}");
+    }
+}
+
 /// Two pictures of smooth waves with a little noise.
 fn lively_images() -> Tensor {
     let cpu = (Kind::Float, Device::Cpu);
