@@ -3,7 +3,7 @@
     venv/bin/python tests/parity/networks.py PROGRAM IMAGES_DIR [NAME …]     (with the packages of tests/fixtures/requirements.txt)
 
 Without names all networks of the registry. For seeds 0 and 1, computed by default, with nothing wanted between (so that modules are
-computed together), and with --exact: the largest difference of a layer, in units of its largest value. Prints a line a network, as the
+computed together), and with --exact: the largest difference of a layer, in units of its largest value. PyTorch runs on one thread. Prints a line a network, as the
 table of docs/numbers.md; fails above 1e-5.
 """
 
@@ -19,6 +19,9 @@ import compare_with_pytorch  # noqa: E402
 import numpy as np  # noqa: E402
 import pytorch_models  # noqa: E402
 import torch  # noqa: E402
+
+# As many as the program takes for a batch: on several, PyTorch may add up in another order.
+torch.set_num_threads(1)
 
 WAYS = {"one by one": ["--layer", "input", "--layer", "*"], "together": ["--layer", "output"], "--exact": ["--exact", "--layer", "*"]}
 
