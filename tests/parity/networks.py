@@ -3,8 +3,8 @@
     venv/bin/python tests/parity/networks.py PROGRAM IMAGES_DIR [NAME …]     (with the packages of tests/fixtures/requirements.txt)
 
 Without names all networks of the registry. For seeds 0 and 1, computed by default, with nothing wanted between (so that modules are
-computed together), and with --exact: the largest difference of a layer, in units of its largest value. PyTorch runs on one thread. Prints a line a network, as the
-table of docs/numbers.md; fails above 1e-5.
+computed together), and with --exact: the largest difference of a layer, in units of its largest value. PyTorch runs on one thread.
+Prints a line a network, as the table of docs/numbers.md; fails above 1e-5.
 """
 
 import json
