@@ -494,26 +494,36 @@ void block_by_rows(const Convolution &conv, const Block &block, int64_t tiles, c
 } // namespace
 } // namespace thingsvision
 
+// What the kernel is given, as `Task` of src/nn/winograd.rs.
+struct Task {
+  thingsvision::Convolution convolution;
+  const float *x, *weights, *scale, *bias;
+  bool relu;
+  int64_t first, end;
+  float *y;
+  void *scratch;
+  unsigned char *finite;
+};
+
 // Computes the tiles from `first` until `end`, four rows and columns of outputs each, counted along the rows of image after image:
 // of `x` and weights [K / 32][36][C][32] (C and K rounded up to multiples of 16 and 32, with zeros), `y` = sums · `scale` + `bias`
 // ([K], rounded up), and its ReLU if `relu`, which keeps NaN. `scratch` has room for SCRATCH_BYTES, aligned to 64 bytes. `finite` [n]
 // becomes 0 for an image of which a tile has an output that is infinite or no number before the ReLU.
-extern "C" void RUN(const thingsvision::Convolution *convolution, const float *x, const float *weights, const float *scale, const float *bias, bool relu,
-         int64_t first, int64_t end, float *y, void *scratch, unsigned char *finite) {
+extern "C" void RUN(const Task *task) {
   using namespace thingsvision;
-  const Convolution &conv = *convolution;
-  const Block block = block_of(conv, scratch);
-  const Ending ending = {scale, bias, relu};
+  const Convolution &conv = task->convolution;
+  const Block block = block_of(conv, task->scratch);
+  const Ending ending = {task->scale, task->bias, task->relu};
   Shares shares = {};
   fill_shares<1>(shares), fill_shares<2>(shares), fill_shares<3>(shares), fill_shares<4>(shares);
-  for (int64_t image = 0; image < conv.n; image++) finite[image] = 1;
-  while (first < end) {
+  for (int64_t image = 0; image < conv.n; image++) task->finite[image] = 1;
+  for (int64_t first = task->first; first < task->end;) {
     int64_t rows[PLANES];
-    const int64_t tiles = list_tiles(conv, block, first, end, rows);
+    const int64_t tiles = list_tiles(conv, block, first, task->end, rows);
     if (block.planes == PLANES) {
-      whole_block(conv, block, tiles, rows, x, weights, ending, y, finite);
+      whole_block(conv, block, tiles, rows, task->x, task->weights, ending, task->y, task->finite);
     } else {
-      block_by_rows(conv, block, tiles, rows, x, weights, ending, shares, y, finite);
+      block_by_rows(conv, block, tiles, rows, task->x, task->weights, ending, shares, task->y, task->finite);
     }
     first += tiles;
   }
