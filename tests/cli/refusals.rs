@@ -166,7 +166,7 @@ fn a_module_that_is_never_called_is_refused() {
 }
 
 #[test]
-fn the_cpu_has_float32_only() {
+fn the_cpu_has_no_float16() {
     assert_output!(Lab::new().fail(&format!("{EXTRACT} --device cpu --precision fp16")), @"
     error: on the CPU networks run in float32 or bfloat16 only
 

@@ -168,6 +168,7 @@ class Failures(InAFolder):
         deadline = time.monotonic() + 120
         while not unfinished.exists() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
+        self.assertIsNone(process.poll())
         process.kill()
         process.wait()
         # In this time it would end by itself. If no image was done, nothing is left of the run.
