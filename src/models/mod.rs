@@ -23,6 +23,7 @@ mod resnet;
 mod shufflenet;
 mod squeezenet;
 mod swin;
+mod timmvit;
 mod vgg;
 mod vit;
 
@@ -124,6 +125,7 @@ families! {
     Shufflenet: shufflenet,
     Squeezenet: squeezenet,
     Swin: swin,
+    Timmvit: timmvit,
     Vgg: vgg,
     Vit: vit,
 }

@@ -1,6 +1,6 @@
 //! `torch.nn.MultiheadAttention` as self-attention.
 
-use super::{Affine, Flow, Module, ModuleId, Pass, Scope};
+use super::{Affine, Channels, Flow, Function, Module, ModuleId, Pass, Scope, fuse};
 use anyhow::Result;
 use tch::Tensor;
 
@@ -42,8 +42,35 @@ pub fn attend(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor, heads: i64) -> Fl
     if pass.is_tracing() {
         return Ok(q.shallow_clone());
     }
-    let split = |x: &Tensor| x.f_unflatten(-1, [heads, -1])?.f_transpose(1, 2);
-    let (q, k, v) = (split(q)?, split(k)?, split(v)?);
+    let (q, k, v) = (split_heads(q, heads)?, split_heads(k, heads)?, split_heads(v, heads)?);
     let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, false, None, false)?;
     Ok(y.f_transpose(1, 2)?.f_flatten(-2, -1)?)
+}
+
+/// [`attend`] by separate operations, so that `dropout` is called on the weights `[N, H, Lq, L]`, `softmax(Qₕ Kₕᵀ / √d)`; where
+/// nobody wants them, and modules may be computed together, they are never made.
+pub fn attend_shown(pass: &mut Pass, [q, k, v]: [&Tensor; 3], heads: i64, dropout: &Function) -> Flow<Tensor> {
+    if pass.is_fused() && pass.wants_none_of_next(1) {
+        pass.pass_over(dropout.id())?;
+        return attend(pass, q, k, v, heads);
+    }
+    let (n, lq, d) = q.size3()?;
+    let weights = if pass.is_tracing() {
+        fuse::blank(q, &[n, heads, lq, k.size()[1]])?
+    } else {
+        let products = split_heads(q, heads)?.f_matmul(&split_heads(k, heads)?.f_transpose(-2, -1)?)?;
+        products.f_mul_scalar(((d / heads) as f64).powf(-0.5))?.f_softmax(-1, None::<tch::Kind>)?
+    };
+    pass.channels_are(None);
+    let weights = dropout.forward(pass, &weights)?;
+    pass.channels_are(Some(Channels::First));
+    if pass.is_tracing() {
+        return Ok(q.shallow_clone());
+    }
+    Ok(weights.f_matmul(&split_heads(v, heads)?)?.f_transpose(1, 2)?.f_flatten(-2, -1)?)
+}
+
+/// `[N, L, D]` to `[N, H, L, D / H]`.
+pub fn split_heads(x: &Tensor, heads: i64) -> Flow<Tensor> {
+    Ok(x.f_unflatten(-1, [heads, -1])?.f_transpose(1, 2)?)
 }

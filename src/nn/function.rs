@@ -4,7 +4,7 @@ use super::{Activation, Channels, Flow, Module, ModuleId, Part, Pass, Scope};
 use tch::Tensor;
 
 /// A module that computes something of its input alone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Function {
     id: ModuleId,
     operation: Operation,

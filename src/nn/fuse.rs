@@ -295,7 +295,7 @@ pub(super) fn blank_map(x: &Tensor, [d_out, d_in]: [i64; 2]) -> Flow<Tensor> {
 }
 
 /// Zeros that take no memory, of the kind and on the device of `like`.
-fn blank(like: &Tensor, size: &[i64]) -> Flow<Tensor> {
+pub(super) fn blank(like: &Tensor, size: &[i64]) -> Flow<Tensor> {
     Ok(Tensor::f_zeros([] as [i64; 0], (like.kind(), like.device()))?.f_expand(size, false)?)
 }
 

@@ -26,7 +26,7 @@ mod scope;
 mod winograd;
 
 pub(crate) use activation::Activation;
-pub(crate) use attention::{MultiheadAttention, attend, multihead_attention};
+pub(crate) use attention::{MultiheadAttention, attend, attend_shown, multihead_attention, split_heads};
 pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d, conv2d_same};
 pub(crate) use function::{
     Function, Permute, activation, adaptive_avg_pool2d, avg_pool2d, avg_pool2d_padded, dropout, flatten, flatten_module, gelu,
@@ -43,6 +43,7 @@ pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub(crate) use module::{Flow, Forward, Halt, Module, Named, Sequential};
 pub(crate) use norm::{
     BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, batch_norm2d_eps, group_norm, layer_norm, layer_norm2d,
+    layer_scale,
 };
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;

@@ -1,4 +1,4 @@
-//! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`, and the last over channels.
+//! `torch.nn.BatchNorm2d` in evaluation mode, `torch.nn.GroupNorm`, `torch.nn.LayerNorm`, the last over channels, and a scale alone.
 
 use super::{Flow, Folded, Module, ModuleId, Parameter, Part, Pass, Scope};
 use anyhow::Result;
@@ -132,5 +132,26 @@ impl Module for LayerNorm2d {
 
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         Ok(self.0.compute(pass, &x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?)
+    }
+}
+
+/// `x · gamma` along the last axis, timm's and DINOv2's `LayerScale`: `[…, D]` to the same.
+#[derive(Debug)]
+pub struct LayerScale {
+    id: ModuleId,
+    gamma: Parameter,
+}
+
+pub fn layer_scale(s: Scope, d: i64) -> Result<LayerScale> {
+    Ok(LayerScale { id: s.register("LayerScale"), gamma: s.tensor("gamma", &[d])? })
+}
+
+impl Module for LayerScale {
+    fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    fn compute(&self, _: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        Ok(x.f_mul(&self.gamma)?)
     }
 }

@@ -1,0 +1,386 @@
+//! Vision transformers in timm's layout: Dosovitskiy et al. 2020, "An image is worth 16×16 words",
+//! <https://arxiv.org/abs/2010.11929>, and what grew out of it: DeiT, DINO, MAE, DINOv2, SigLIP.
+//!
+//! Names, order and constants are those of timm's `models/vision_transformer.py` and `models/deit.py`; of DINO's and DINOv2's
+//! own `vision_transformer.py`, which differ in modules without weights, where the configuration says so ([`School`]). Numbers
+//! are called as the arguments of timm's constructor. Tokens are `[N, L, D]`, special ones first.
+
+mod block;
+mod pool;
+mod positions;
+
+use super::{Family, imagenet_classes, in_bounds};
+use crate::nn::*;
+use anyhow::{Result, ensure};
+use block::Block;
+use pool::AttentionPoolLatent;
+use positions::Positions;
+use serde::Deserialize;
+use tch::Tensor;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose modules and calls these are.
+    #[serde(default)]
+    school: School,
+    /// The side of a patch in pixels.
+    patch: i64,
+    /// The side of the images in pixels that the positions are for.
+    resolution: i64,
+    /// The number of blocks.
+    depth: usize,
+    /// The number of attention heads.
+    heads: i64,
+    /// The number of features of a token.
+    width: i64,
+    /// The number of features between the two layers of a block's perceptron.
+    mlp_width: i64,
+    /// Whether half of these gate the other half: `silu(x₁) · x₂`.
+    #[serde(default)]
+    swiglu: bool,
+    /// The number of classes of the last layer; 0 if `head` is the identity.
+    #[serde(default = "imagenet_classes")]
+    classes: i64,
+    /// How the tokens become one vector.
+    #[serde(default)]
+    global_pool: Pool,
+    /// Whether there is a class token.
+    #[serde(default = "yes")]
+    class_token: bool,
+    /// Whether there is a token for distillation, with a classifier of its own (DeiT).
+    #[serde(default)]
+    distilled: bool,
+    /// The number of registers.
+    #[serde(default)]
+    reg_tokens: i64,
+    /// Whether special tokens have no position.
+    #[serde(default)]
+    no_embed_class: bool,
+    /// Whether tokens are normalised before the blocks; then patches have no bias.
+    #[serde(default)]
+    pre_norm: bool,
+    /// Whether tokens are normalised after they are pooled instead of before. As upstream, if nobody says it, when their mean is taken.
+    fc_norm: Option<bool>,
+    /// Whether queries, keys and values have a bias.
+    #[serde(default = "yes")]
+    qkv_bias: bool,
+    /// What layer scales are before training; without it there are none.
+    init_values: Option<f64>,
+    /// What is added to variances.
+    #[serde(default = "eps")]
+    eps: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn eps() -> f64 {
+    1e-6
+}
+
+/// The code that names modules and calls them. Weights have the same names in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum School {
+    #[default]
+    Timm,
+    Dino,
+    DinoV2,
+}
+
+/// How the tokens become one vector.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Pool {
+    /// By the class token.
+    #[default]
+    Token,
+    /// By the mean of the patches.
+    Avg,
+    /// By the attention of a learnt query to the patches.
+    Map,
+}
+
+impl Config {
+    /// The number of patches along a side.
+    fn grid(&self) -> i64 {
+        self.resolution / self.patch
+    }
+
+    /// The number of tokens that stand for no part of the image.
+    fn prefix(&self) -> i64 {
+        i64::from(self.class_token) + i64::from(self.distilled) + self.reg_tokens
+    }
+
+    /// How many of these have a position: in DINOv2 registers come in after positions were added.
+    fn prefix_positions(&self) -> i64 {
+        match self.school {
+            _ if self.no_embed_class => 0,
+            School::DinoV2 => 1,
+            School::Timm | School::Dino => self.prefix(),
+        }
+    }
+
+    /// Whether tokens are normalised after they are pooled.
+    fn has_fc_norm(&self) -> bool {
+        self.fc_norm.unwrap_or(self.global_pool == Pool::Avg)
+    }
+}
+
+impl Family for Config {
+    fn check(&self) -> Result<()> {
+        let Config { patch, depth, heads, width, mlp_width, classes, reg_tokens, .. } = *self;
+        in_bounds([patch, self.resolution, self.grid(), depth as i64, heads, width, mlp_width, classes + 1, reg_tokens + 1])?;
+        ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
+        ensure!(!self.swiglu || mlp_width % 2 == 0, "{mlp_width} features have no halves, one to gate the other");
+        ensure!(self.eps > 0.0 && self.init_values.is_none_or(f64::is_finite), "`eps` must be positive, `init_values` finite");
+        let by_token = self.global_pool == Pool::Token;
+        ensure!(self.class_token || !(by_token || self.distilled), "there is no class token to go by: `global_pool` must be `avg` or `map`");
+        ensure!(by_token || !self.distilled, "with a token for distillation `global_pool` must be `token`");
+        let is_plain = by_token && !self.distilled && !self.no_embed_class && !self.pre_norm && !self.has_fc_norm() && classes == 0;
+        ensure!(
+            self.school == School::Timm || is_plain,
+            "the networks of DINO and DINOv2 have a class token with a position, no norm before the blocks and no classes"
+        );
+        ensure!(self.school != School::Dino || reg_tokens == 0 && !self.swiglu, "DINO's networks have no registers and no gates");
+        Ok(())
+    }
+
+    fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
+        Ok(Box::new(VisionTransformer::new(s, self)?))
+    }
+
+    /// Every layer's own default as it is made; then positions and special tokens, then linear layers anew.
+    fn initialise(&self, init: &mut Init) -> Result<()> {
+        let modules = init.modules();
+        for module in modules {
+            match module.class.as_str() {
+                "LayerScale" => init.fill(&format!("{}.gamma", module.name), self.init_values.unwrap_or_default())?,
+                _ => init.reset(module)?,
+            }
+            // The constructor of the pooling ends after that of its perceptron, which ends with this.
+            if module.name == "attn_pool.mlp.drop2" {
+                pool::draw_latent(init, self.width)?;
+            }
+        }
+        if self.distilled {
+            init.trunc_normal("dist_token", 0.02)?;
+        }
+        init.trunc_normal("pos_embed", 0.02)?;
+        match self.school {
+            School::Dino => init.trunc_normal("cls_token", 0.02)?,
+            _ if self.class_token => init.normal("cls_token", 0.0, 1e-6)?,
+            _ => {}
+        }
+        for registers in ["reg_token", "register_tokens"] {
+            if init.has(registers) {
+                init.normal(registers, 0.0, 1e-6)?;
+            }
+        }
+        if init.has("mask_token") {
+            init.fill("mask_token", 0.0)?;
+        }
+        for module in modules {
+            if module.class == "Linear" {
+                init.trunc_normal(&format!("{}.weight", module.name), 0.02)?;
+                let bias = format!("{}.bias", module.name);
+                if init.has(&bias) {
+                    init.fill(&bias, 0.0)?;
+                }
+            }
+            // A module draws anew after its parts have.
+            match module.name.strip_suffix(".mlp.drop2") {
+                Some("attn_pool") => pool::draw_latent(init, self.width)?,
+                Some(block) if self.swiglu => block::open_gates(init, &format!("{block}.mlp.fc1"), self.mlp_width)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_stand_alone(&self) -> bool {
+        true
+    }
+}
+
+struct VisionTransformer {
+    school: School,
+    global_pool: Pool,
+    no_embed_class: bool,
+    prefix: i64,
+    cls_token: Option<Parameter>,
+    /// After those with a position in DINOv2.
+    reg_token: Option<Parameter>,
+    dist_token: Option<Parameter>,
+    pos_embed: Positions,
+    patch_embed: Named<PatchEmbed>,
+    /// What stands between the patches and the blocks.
+    before: Vec<Box<dyn Module>>,
+    blocks: Vec<Named<Block>>,
+    /// Of the blocks, where upstream calls it.
+    sequential: Option<ModuleId>,
+    norm: Box<dyn Module>,
+    attn_pool: Option<Named<AttentionPoolLatent>>,
+    /// What is done to the pooled vector.
+    head: Vec<Box<dyn Module>>,
+    /// That of the token for distillation.
+    head_dist: Option<Box<dyn Module>>,
+}
+
+impl VisionTransformer {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
+        let Config { school, width: d, classes, reg_tokens, .. } = *config;
+        let is_timm = school == School::Timm;
+        let class = if school == School::DinoV2 { "DinoVisionTransformer" } else { "VisionTransformer" };
+        let id = s.register(if config.distilled { "VisionTransformerDistilled" } else { class });
+        let token = |there: bool, name: &str, shape: &[i64]| there.then(|| s.tensor(name, shape)).transpose();
+        let cls_token = token(config.class_token, "cls_token", &[1, 1, d])?;
+        let reg_token = token(is_timm && reg_tokens > 0, "reg_token", &[1, reg_tokens, d])?;
+        let pos_embed = Positions::new(&s, config)?;
+        let register_tokens = token(!is_timm && reg_tokens > 0, "register_tokens", &[1, reg_tokens, d])?;
+        let dist_token = token(config.distilled, "dist_token", &[1, 1, d])?;
+        // Of images whose patches are hidden, in training.
+        token(school == School::DinoV2, "mask_token", &[1, d])?;
+        let norm = |there: bool, name: &str| norm_or_identity(&s / name, there, config);
+        let patch_embed = PatchEmbed::new(&s / "patch_embed", config)?;
+        let mut before: Vec<Box<dyn Module>> = Vec::new();
+        if school != School::DinoV2 {
+            before.push(Box::new(dropout(&s / "pos_drop")));
+        }
+        if is_timm {
+            before.push(Box::new(identity(&s / "patch_drop")));
+            before.push(norm(config.pre_norm, "norm_pre")?);
+        }
+        let container = (&s / "blocks").register(if is_timm { "Sequential" } else { "ModuleList" });
+        let block = |i| Block::new(&(&s / "blocks") / i, config);
+        let blocks = (0..config.depth).map(block).collect::<Result<_>>()?;
+        let norm_last = norm(!config.has_fc_norm(), "norm")?;
+        let by_attention = config.global_pool == Pool::Map;
+        let attn_pool = by_attention.then(|| AttentionPoolLatent::new(&s / "attn_pool", config)).transpose()?;
+        let classifier = |name: &str| -> Result<Box<dyn Module>> {
+            Ok(match classes {
+                0 => Box::new(identity(&s / name)),
+                _ => Box::new(linear(&s / name, d, classes)?),
+            })
+        };
+        let mut head: Vec<Box<dyn Module>> = Vec::new();
+        if is_timm {
+            head.push(norm(config.has_fc_norm(), "fc_norm")?);
+            head.push(Box::new(dropout(&s / "head_drop")));
+        }
+        head.push(classifier("head")?);
+        let head_dist = config.distilled.then(|| classifier("head_dist")).transpose()?;
+        Ok(id.of(Self {
+            school,
+            global_pool: config.global_pool,
+            no_embed_class: config.no_embed_class,
+            prefix: config.prefix(),
+            cls_token,
+            reg_token: reg_token.or(register_tokens),
+            dist_token,
+            pos_embed,
+            patch_embed,
+            before,
+            blocks,
+            sequential: is_timm.then_some(container),
+            norm: norm_last,
+            attn_pool,
+            head,
+            head_dist,
+        }))
+    }
+
+    /// Patches with the special tokens before them and their positions added, each in its school's order.
+    fn tokens(&self, patches: &Tensor, size: [i64; 2]) -> Flow<Tensor> {
+        let n = patches.size()[0];
+        let expand = |token: &Parameter| token.f_expand([n, -1, -1], false);
+        let with_tokens = |tokens: [&Option<Parameter>; 3], x: &Tensor| -> Flow<Tensor> {
+            let mut parts = tokens.into_iter().flatten().map(expand).collect::<Result<Vec<_>, _>>()?;
+            parts.push(x.shallow_clone());
+            Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 1)? })
+        };
+        let positions = self.pos_embed.of(size)?;
+        let special = [&self.cls_token, &self.dist_token, &self.reg_token];
+        match self.school {
+            _ if self.no_embed_class => with_tokens(special, &patches.f_add(&positions)?),
+            School::DinoV2 => {
+                let x = with_tokens([&self.cls_token, &None, &None], patches)?.f_add(&positions)?;
+                let Some(registers) = &self.reg_token else { return Ok(x) };
+                Ok(Tensor::f_cat(&[x.f_narrow(1, 0, 1)?, expand(registers)?, x.f_slice(1, 1, None, 1)?], 1)?)
+            }
+            School::Timm | School::Dino => Ok(with_tokens(special, patches)?.f_add(&positions)?),
+        }
+    }
+
+    /// The one vector of the tokens `x` `[N, L, D]`.
+    fn pool(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let patches = || x.f_slice(1, self.prefix, None, 1);
+        Ok(match (self.global_pool, &self.attn_pool) {
+            (_, Some(attn_pool)) => attn_pool.forward(pass, &patches()?)?,
+            (Pool::Avg, None) => patches()?.f_mean_dim(1, false, None)?,
+            (Pool::Token | Pool::Map, None) => x.f_select(1, 0)?,
+        })
+    }
+}
+
+impl Forward for VisionTransformer {
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let (_, _, h, w) = x.size4()?;
+        let patches = self.patch_embed.forward(pass, x)?;
+        let x = run(pass, &self.tokens(&patches, [h, w])?, &all(&self.before))?;
+        let mut x = x;
+        for block in &self.blocks {
+            x = block.forward(pass, &x)?;
+        }
+        if let Some(sequential) = self.sequential {
+            pass.visit(sequential, &x)?;
+        }
+        let x = self.norm.forward(pass, &x)?;
+        let Some(head_dist) = &self.head_dist else {
+            let y = self.pool(pass, &x)?;
+            // DINO's own code has a head, and never calls it.
+            return if self.school == School::Dino { Ok(y) } else { run(pass, &y, &all(&self.head)) };
+        };
+        // Its head calls the dropout for both tokens before the classifiers; `fc_norm` it never calls.
+        let [_, drop, head] = &self.head[..] else { unreachable!("timm's head has three modules") };
+        let (class, distilled) = (drop.forward(pass, &x.f_select(1, 0)?)?, drop.forward(pass, &x.f_select(1, 1)?)?);
+        let (class, distilled) = (head.forward(pass, &class)?, head_dist.forward(pass, &distilled)?);
+        Ok(class.f_add(&distilled)?.f_div_scalar(2.0)?)
+    }
+}
+
+fn all(modules: &[Box<dyn Module>]) -> Vec<&dyn Module> {
+    modules.iter().map(|module| &**module).collect()
+}
+
+fn norm_or_identity(s: Scope, there: bool, config: &Config) -> Result<Box<dyn Module>> {
+    Ok(if there { Box::new(layer_norm(s, config.width, config.eps)?) } else { Box::new(identity(s)) })
+}
+
+/// Images `[N, 3, H, W]` to patches `[N, L, D]`.
+struct PatchEmbed {
+    proj: Conv2d,
+    norm: Option<Function>,
+}
+
+impl PatchEmbed {
+    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
+        let options = Conv { stride: config.patch, bias: !config.pre_norm, ..Conv::default() };
+        Ok(s.register("PatchEmbed").of(Self {
+            proj: conv2d(&s / "proj", 3, config.width, config.patch, options)?,
+            norm: (config.school != School::Dino).then(|| identity(&s / "norm")),
+        }))
+    }
+}
+
+impl Forward for PatchEmbed {
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let patches = self.proj.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        match &self.norm {
+            Some(norm) => norm.forward(pass, &patches),
+            None => Ok(patches),
+        }
+    }
+}
