@@ -9,6 +9,7 @@ mod convnext;
 mod cornet;
 mod densenet;
 mod efficientnet;
+mod eva;
 mod exported;
 mod googlenet;
 mod inception;
@@ -114,6 +115,7 @@ families! {
     Cornet: cornet,
     Densenet: densenet,
     Efficientnet: efficientnet,
+    Eva: eva,
     Googlenet: googlenet,
     Inception: inception,
     Maxvit: maxvit,

@@ -42,8 +42,16 @@ pub fn attend(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor, heads: i64) -> Fl
     if pass.is_tracing() {
         return Ok(q.shallow_clone());
     }
-    let (q, k, v) = (split_heads(q, heads)?, split_heads(k, heads)?, split_heads(v, heads)?);
-    let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<&Tensor>, 0.0, false, None, false)?;
+    attend_heads(pass, &split_heads(q, heads)?, &split_heads(k, heads)?, &split_heads(v, heads)?)
+}
+
+/// The same of what is split by heads, `[N, H, L, D / H]`: `[N, Lq, D]`.
+pub fn attend_heads(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor) -> Flow<Tensor> {
+    let y = if pass.is_tracing() {
+        q.shallow_clone()
+    } else {
+        Tensor::f_scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, false, None, false)?
+    };
     Ok(y.f_transpose(1, 2)?.f_flatten(-2, -1)?)
 }
 

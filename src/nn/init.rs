@@ -200,6 +200,18 @@ impl<'a> Init<'a> {
         Ok(())
     }
 
+    /// `tensor.mul_(factor)`.
+    pub fn scale(&mut self, key: &str, factor: f64) -> Result<()> {
+        let _ = self.tensor(key)?.f_mul_scalar_(factor)?;
+        Ok(())
+    }
+
+    /// `tensor.div_(divisor)`.
+    pub fn divide(&mut self, key: &str, divisor: f64) -> Result<()> {
+        let _ = self.tensor(key)?.f_div_scalar_(divisor)?;
+        Ok(())
+    }
+
     pub fn fill(&mut self, key: &str, value: f64) -> Result<()> {
         let _ = self.tensor(key)?.f_fill_(value)?;
         Ok(())

@@ -26,7 +26,7 @@ mod scope;
 mod winograd;
 
 pub(crate) use activation::Activation;
-pub(crate) use attention::{MultiheadAttention, attend, attend_shown, multihead_attention, split_heads};
+pub(crate) use attention::{MultiheadAttention, attend, attend_heads, attend_shown, multihead_attention, split_heads};
 pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d, conv2d_same};
 pub(crate) use function::{
     Function, Permute, activation, adaptive_avg_pool2d, avg_pool2d, avg_pool2d_padded, dropout, flatten, flatten_module, gelu,

@@ -117,7 +117,7 @@ impl Forward for Attention {
 fn perceptron(s: Scope, config: &Config) -> Result<Box<dyn Module>> {
     Ok(match (config.school, config.swiglu) {
         (School::Timm, false) => Box::new(mlp(&s, config.width, config.mlp_width)?),
-        (School::Timm, true) => Box::new(GluMlp::new(s, config)?),
+        (School::Timm, true) => Box::new(GluMlp::new(s, config.width, config.mlp_width)?),
         (School::Dino | School::DinoV2, false) => Box::new(mlp_of_dino(&s, config)?),
         (School::Dino | School::DinoV2, true) => Box::new(SwiGLUFFN::new(s, config)?),
     })
@@ -160,7 +160,7 @@ impl Forward for Mlp {
 }
 
 /// timm's `SwiGLUPacked`: `W₂ (silu(x₁) · x₂)`, `x₁` and `x₂` being the halves of `W₁ x`.
-struct GluMlp {
+pub struct GluMlp {
     fc1: Linear,
     act: Function,
     drop1: Function,
@@ -170,8 +170,7 @@ struct GluMlp {
 }
 
 impl GluMlp {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let (d, hidden) = (config.width, config.mlp_width);
+    pub fn new(s: Scope, d: i64, hidden: i64) -> Result<Named<Self>> {
         Ok(s.register("GluMlp").of(Self {
             fc1: linear(&s / "fc1", d, hidden)?,
             act: activation(&s / "act", Activation::Silu),

@@ -5,16 +5,16 @@
 //! own `vision_transformer.py`, which differ in modules without weights, where the configuration says so ([`School`]). Numbers
 //! are called as the arguments of timm's constructor. Tokens are `[N, L, D]`, special ones first.
 
-mod block;
+pub(super) mod block;
 mod pool;
-mod positions;
+pub(super) mod positions;
 
 use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use block::Block;
 use pool::AttentionPoolLatent;
-use positions::Positions;
+use positions::{Positions, Way};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -238,13 +238,14 @@ impl VisionTransformer {
         let token = |there: bool, name: &str, shape: &[i64]| there.then(|| s.tensor(name, shape)).transpose();
         let cls_token = token(config.class_token, "cls_token", &[1, 1, d])?;
         let reg_token = token(is_timm && reg_tokens > 0, "reg_token", &[1, reg_tokens, d])?;
-        let pos_embed = Positions::new(&s, config)?;
+        let pos_embed = positions(&s, config)?;
         let register_tokens = token(!is_timm && reg_tokens > 0, "register_tokens", &[1, reg_tokens, d])?;
         let dist_token = token(config.distilled, "dist_token", &[1, 1, d])?;
         // Of images whose patches are hidden, in training.
         token(school == School::DinoV2, "mask_token", &[1, d])?;
         let norm = |there: bool, name: &str| norm_or_identity(&s / name, there, config);
-        let patch_embed = PatchEmbed::new(&s / "patch_embed", config)?;
+        let embedding = Embedding { bias: !config.pre_norm, norm: school != School::Dino, picture: false };
+        let patch_embed = PatchEmbed::new(&s / "patch_embed", [config.patch, d], embedding)?;
         let mut before: Vec<Box<dyn Module>> = Vec::new();
         if school != School::DinoV2 {
             before.push(Box::new(dropout(&s / "pos_drop")));
@@ -351,7 +352,18 @@ impl Forward for VisionTransformer {
     }
 }
 
-fn all(modules: &[Box<dyn Module>]) -> Vec<&dyn Module> {
+fn positions(s: &Scope, config: &Config) -> Result<Positions> {
+    let way = match config.school {
+        School::Timm => Way::Antialiased,
+        School::DinoV2 if config.reg_tokens > 0 => Way::Antialiased,
+        School::Dino | School::DinoV2 => Way::Offset,
+    };
+    let sizes = [config.prefix_positions(), config.grid(), config.patch, config.width];
+    Positions::new(s, sizes, config.school == School::DinoV2, way)
+}
+
+/// As a list of modules to run.
+pub(super) fn all(modules: &[Box<dyn Module>]) -> Vec<&dyn Module> {
     modules.iter().map(|module| &**module).collect()
 }
 
@@ -359,25 +371,45 @@ fn norm_or_identity(s: Scope, there: bool, config: &Config) -> Result<Box<dyn Mo
     Ok(if there { Box::new(layer_norm(s, config.width, config.eps)?) } else { Box::new(identity(s)) })
 }
 
-/// Images `[N, 3, H, W]` to patches `[N, L, D]`.
-struct PatchEmbed {
+/// Images `[N, 3, H, W]` to patches `[N, L, D]`, or `[N, H, W, D]` if they stay a picture.
+pub(super) struct PatchEmbed {
     proj: Conv2d,
     norm: Option<Function>,
+    picture: bool,
+}
+
+/// What distinguishes one from another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Embedding {
+    /// Whether patches have a bias.
+    pub bias: bool,
+    /// Whether there is a module for a norm, which does nothing.
+    pub norm: bool,
+    /// Whether patches stay a picture, as upstream has it where images may have any size (`dynamic_img_size`).
+    pub picture: bool,
 }
 
 impl PatchEmbed {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let options = Conv { stride: config.patch, bias: !config.pre_norm, ..Conv::default() };
+    pub(super) fn new(s: Scope, [patch, d]: [i64; 2], embedding: Embedding) -> Result<Named<Self>> {
+        let Embedding { bias, norm, picture } = embedding;
+        let options = Conv { stride: patch, bias, ..Conv::default() };
         Ok(s.register("PatchEmbed").of(Self {
-            proj: conv2d(&s / "proj", 3, config.width, config.patch, options)?,
-            norm: (config.school != School::Dino).then(|| identity(&s / "norm")),
+            proj: conv2d(&s / "proj", 3, d, patch, options)?,
+            norm: norm.then(|| identity(&s / "norm")),
+            picture,
         }))
     }
 }
 
 impl Forward for PatchEmbed {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let patches = self.proj.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        let patches = self.proj.forward(pass, x)?;
+        let patches = if self.picture {
+            pass.channels_are(Some(Channels::Last));
+            patches.f_permute([0, 2, 3, 1])?
+        } else {
+            patches.f_flatten(2, -1)?.f_transpose(1, 2)?
+        };
         match &self.norm {
             Some(norm) => norm.forward(pass, &patches),
             None => Ok(patches),

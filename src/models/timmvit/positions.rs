@@ -1,6 +1,5 @@
 //! The learnt positions of tokens, for images of the size that they were learnt for and interpolated for others.
 
-use super::{Config, School};
 use crate::nn::{Flow, Halt, Parameter, Scope};
 use anyhow::{Result, anyhow};
 use std::collections::HashMap;
@@ -23,7 +22,7 @@ pub struct Positions {
 
 /// How upstream interpolates; all by bicubic splines, corners not aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub enum Way {
     /// Smoothed first where they become fewer.
     Antialiased,
     /// As for a grid that is larger by 0.1, which upstream added against rounding.
@@ -31,16 +30,11 @@ enum Way {
 }
 
 impl Positions {
-    pub fn new(s: &Scope, config: &Config) -> Result<Positions> {
-        let (prefix, grid) = (config.prefix_positions(), config.grid());
-        let way = match config.school {
-            School::Timm => Way::Antialiased,
-            School::DinoV2 if config.reg_tokens > 0 => Way::Antialiased,
-            School::Dino | School::DinoV2 => Way::Offset,
-        };
-        let table = s.tensor("pos_embed", &[1, prefix + grid * grid, config.width])?;
-        let whole = config.school == School::DinoV2;
-        Ok(Positions { table, prefix, grid, patch: config.patch, whole, way, made: Mutex::default() })
+    /// The parameter `pos_embed` at `s` for `grid × grid` patches of `patch × patch` pixels and, before them, `prefix` special
+    /// tokens, each with `d` features.
+    pub fn new(s: &Scope, [prefix, grid, patch, d]: [i64; 4], whole: bool, way: Way) -> Result<Positions> {
+        let table = s.tensor("pos_embed", &[1, prefix + grid * grid, d])?;
+        Ok(Positions { table, prefix, grid, patch, whole, way, made: Mutex::default() })
     }
 
     /// For images of this height and width in pixels.
