@@ -4,9 +4,9 @@
 //! Names, order and constants are those of timm's `models/eva.py`, numbers are called as the arguments of its constructor.
 //! Tokens are `[N, L, D]`, special ones first.
 
-use super::timmvit::block::{GluMlp, mlp};
+use super::timmvit::block::mlp;
 use super::timmvit::positions::{Positions, Way};
-use super::timmvit::{Embedding, PatchEmbed, all};
+use super::timmvit::{Act, Embedding, PatchEmbed, all};
 use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
@@ -213,7 +213,7 @@ impl Eva {
         let norm = |there: bool, name: &str| -> Result<Box<dyn Module>> {
             Ok(if there { Box::new(layer_norm(&s / name, d, config.eps)?) } else { Box::new(identity(&s / name)) })
         };
-        let embedding = Embedding { bias: true, norm: true, picture: config.rope_type == Rope::DinoV3 };
+        let embedding = Embedding { norm: true, picture: config.rope_type == Rope::DinoV3 };
         let patch_embed = PatchEmbed::new(&s / "patch_embed", [patch, d], embedding)?;
         let mut before: Vec<Box<dyn Module>> = vec![Box::new(dropout(&s / "pos_drop"))];
         let rope = RotaryEmbedding::new(&s / "rope", config);
@@ -379,7 +379,7 @@ impl EvaBlock {
             drop_path1: identity(&s / "drop_path1"),
             norm2: layer_norm(&s / "norm2", d, config.eps)?,
             mlp: match config.mlp {
-                Perceptron::Mlp => Box::new(mlp(&(&s / "mlp"), d, hidden)?),
+                Perceptron::Mlp => Box::new(mlp(&(&s / "mlp"), d, hidden, Act::Gelu)?),
                 Perceptron::Packed => Box::new(GluMlp::new(&s / "mlp", d, 2 * hidden)?),
                 Perceptron::Swiglu | Perceptron::Scaled => Box::new(SwiGLU::new(&s / "mlp", config)?),
             },
@@ -477,6 +477,37 @@ impl EvaAttention {
         let y = run(pass, &y, &[&self.norm, &self.proj, &self.proj_drop])?;
         pass.visit(self.id, &y)?;
         Ok(y)
+    }
+}
+
+/// timm's `SwiGLUPacked`: `W₂ (silu(x₁) · x₂)`, `x₁` and `x₂` being the halves of `W₁ x`.
+struct GluMlp {
+    fc1: Linear,
+    act: Function,
+    drop1: Function,
+    norm: Function,
+    fc2: Linear,
+    drop2: Function,
+}
+
+impl GluMlp {
+    fn new(s: Scope, d: i64, hidden: i64) -> Result<Named<Self>> {
+        Ok(s.register("GluMlp").of(Self {
+            fc1: linear(&s / "fc1", d, hidden)?,
+            act: activation(&s / "act", Activation::Silu),
+            drop1: dropout(&s / "drop1"),
+            norm: identity(&s / "norm"),
+            fc2: linear(&s / "fc2", hidden / 2, d)?,
+            drop2: dropout(&s / "drop2"),
+        }))
+    }
+}
+
+impl Forward for GluMlp {
+    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
+        let halves = self.fc1.forward(pass, x)?.f_chunk(2, -1)?;
+        let y = self.act.forward(pass, &halves[0])?.f_mul(&halves[1])?;
+        run(pass, &y, &[&self.drop1, &self.norm, &self.fc2, &self.drop2])
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Activation {
     Relu6,
     /// `x · Φ(x)`
     Gelu,
+    /// `x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`, nearly the same
+    GeluTanh,
     /// `x · sigmoid(1.702 x)`
     QuickGelu,
     /// `x · sigmoid(x)`
@@ -33,6 +35,7 @@ impl Activation {
             Activation::Relu => "ReLU",
             Activation::Relu6 => "ReLU6",
             Activation::Gelu => "GELU",
+            Activation::GeluTanh => "GELUTanh",
             Activation::QuickGelu => "QuickGELU",
             Activation::Silu => "SiLU",
             Activation::Hardswish => "Hardswish",
@@ -47,6 +50,7 @@ impl Activation {
             Activation::Relu => x.f_relu()?,
             Activation::Relu6 => x.f_relu6()?,
             Activation::Gelu => x.f_gelu("none")?,
+            Activation::GeluTanh => x.f_gelu("tanh")?,
             Activation::QuickGelu => x.f_mul(&x.f_mul_scalar(QUICK)?.f_sigmoid()?)?,
             Activation::Silu => x.f_silu()?,
             Activation::Hardswish => x.f_hardswish()?,

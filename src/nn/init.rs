@@ -132,25 +132,6 @@ impl<'a> Init<'a> {
         Ok(())
     }
 
-    /// `normal_(tensor[first:], mean, std)`.
-    pub fn normal_rows(&mut self, key: &str, first: i64, mean: f64, std: f64) -> Result<()> {
-        let rows = self.tensor(key)?.f_slice(0, first, None, 1)?;
-        let mut drawn = rows.f_empty_like()?;
-        if normal::is_libtorchs() {
-            let _ = drawn.f_normal_(mean, std)?;
-        } else {
-            normal::fill(&mut drawn, mean, std)?;
-        }
-        { rows }.f_copy_(&drawn)?;
-        Ok(())
-    }
-
-    /// `constant_(tensor[first:], value)`.
-    pub fn fill_rows(&mut self, key: &str, first: i64, value: f64) -> Result<()> {
-        let _ = self.tensor(key)?.f_slice(0, first, None, 1)?.f_fill_(value)?;
-        Ok(())
-    }
-
     /// `trunc_normal_(tensor, 0, std)`: a normal distribution cut off at ±2, by the inverse of its integral.
     pub fn trunc_normal(&mut self, key: &str, std: f64) -> Result<()> {
         let integral = |x: f64| (1.0 + libm::erf(x / 2f64.sqrt())) / 2.0;

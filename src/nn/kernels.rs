@@ -71,7 +71,7 @@ impl Epilogue {
             Activation::Gelu => Some(Epilogue::Gelu),
             Activation::Silu => Some(Epilogue::Silu),
             Activation::Hardswish => Some(Epilogue::Hardswish),
-            Activation::QuickGelu | Activation::Sigmoid | Activation::Hardsigmoid => None,
+            Activation::GeluTanh | Activation::QuickGelu | Activation::Sigmoid | Activation::Hardsigmoid => None,
         }
     }
 

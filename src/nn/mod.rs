@@ -42,8 +42,7 @@ pub(crate) use linear::{Affine, Linear, linear, linear_no_bias};
 pub use manifest::{Manifest, ModuleEntry, ModuleId, StateDict, TensorEntry};
 pub(crate) use module::{Flow, Forward, Halt, Module, Named, Sequential};
 pub(crate) use norm::{
-    BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, batch_norm2d_eps, group_norm, layer_norm, layer_norm2d,
-    layer_scale,
+    BatchNorm2d, EPS, GroupNorm, LayerNorm, batch_norm2d, batch_norm2d_eps, group_norm, layer_norm, layer_norm2d, layer_scale,
 };
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;

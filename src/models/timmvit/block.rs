@@ -1,6 +1,6 @@
 //! A block of attention and perceptron, each added to what it was given.
 
-use super::{Config, School, all};
+use super::{Act, Config, EPS, School, all};
 use crate::nn::*;
 use anyhow::Result;
 use tch::Tensor;
@@ -18,7 +18,7 @@ pub struct Block {
 impl Block {
     pub fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let id = s.register(if config.school == School::DinoV2 { "NestedTensorBlock" } else { "Block" });
-        let norm1 = layer_norm(&s / "norm1", config.width, config.eps)?;
+        let norm1 = layer_norm(&s / "norm1", config.width, EPS)?;
         let attn = Attention::new(&s / "attn", config)?;
         let (mut after_attn, mut after_mlp): (Vec<Box<dyn Module>>, Vec<Box<dyn Module>>) = Default::default();
         match config.school {
@@ -29,7 +29,7 @@ impl Block {
             }
             _ => after_attn.extend(scale_and_drop(&s, "1", config)?),
         }
-        let norm2 = layer_norm(&s / "norm2", config.width, config.eps)?;
+        let norm2 = layer_norm(&s / "norm2", config.width, EPS)?;
         let mlp = perceptron(&s / "mlp", config)?;
         if config.school != School::Dino {
             after_mlp.extend(scale_and_drop(&s, "2", config)?);
@@ -80,7 +80,7 @@ impl Attention {
     fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let (school, d) = (config.school, config.width);
         let id = s.register(if school == School::DinoV2 { "MemEffAttention" } else { "Attention" });
-        let qkv = if config.qkv_bias { linear(&s / "qkv", d, 3 * d) } else { linear_no_bias(&s / "qkv", d, 3 * d) }?;
+        let qkv = linear(&s / "qkv", d, 3 * d)?;
         let is_timm = school == School::Timm;
         let norms = is_timm.then(|| ["q_norm", "k_norm"].map(|name| identity(&s / name)));
         let attn_drop = (school != School::DinoV2).then(|| dropout(&s / "attn_drop"));
@@ -116,18 +116,17 @@ impl Forward for Attention {
 /// Two linear layers with a non-linearity between them: each token `[N, L, D]` to the same.
 fn perceptron(s: Scope, config: &Config) -> Result<Box<dyn Module>> {
     Ok(match (config.school, config.swiglu) {
-        (School::Timm, false) => Box::new(mlp(&s, config.width, config.mlp_width)?),
-        (School::Timm, true) => Box::new(GluMlp::new(s, config.width, config.mlp_width)?),
+        (School::Timm, _) => Box::new(mlp(&s, config.width, config.mlp_width, config.act)?),
         (School::Dino | School::DinoV2, false) => Box::new(mlp_of_dino(&s, config)?),
         (School::Dino | School::DinoV2, true) => Box::new(SwiGLUFFN::new(s, config)?),
     })
 }
 
 /// timm's.
-pub fn mlp(s: &Scope, d: i64, hidden: i64) -> Result<Sequential> {
+pub fn mlp(s: &Scope, d: i64, hidden: i64, act: Act) -> Result<Sequential> {
     let mut mlp = Sequential::of_class(s, "Mlp");
     mlp.push_named(s, "fc1", |s| linear(s, d, hidden))?;
-    mlp.push_named(s, "act", |s| Ok(gelu(s)))?;
+    mlp.push_named(s, "act", |s| Ok(act.module(s)))?;
     mlp.push_named(s, "drop1", |s| Ok(dropout(s)))?;
     mlp.push_named(s, "norm", |s| Ok(identity(s)))?;
     mlp.push_named(s, "fc2", |s| linear(s, hidden, d))?;
@@ -140,7 +139,7 @@ fn mlp_of_dino(s: &Scope, config: &Config) -> Result<Named<Mlp>> {
     let (d, hidden) = (config.width, config.mlp_width);
     Ok(s.register("Mlp").of(Mlp {
         fc1: linear(s / "fc1", d, hidden)?,
-        act: gelu(s / "act"),
+        act: config.act.module(s / "act"),
         fc2: linear(s / "fc2", hidden, d)?,
         drop: dropout(s / "drop"),
     }))
@@ -159,44 +158,7 @@ impl Forward for Mlp {
     }
 }
 
-/// timm's `SwiGLUPacked`: `W₂ (silu(x₁) · x₂)`, `x₁` and `x₂` being the halves of `W₁ x`.
-pub struct GluMlp {
-    fc1: Linear,
-    act: Function,
-    drop1: Function,
-    norm: Function,
-    fc2: Linear,
-    drop2: Function,
-}
-
-impl GluMlp {
-    pub fn new(s: Scope, d: i64, hidden: i64) -> Result<Named<Self>> {
-        Ok(s.register("GluMlp").of(Self {
-            fc1: linear(&s / "fc1", d, hidden)?,
-            act: activation(&s / "act", Activation::Silu),
-            drop1: dropout(&s / "drop1"),
-            norm: identity(&s / "norm"),
-            fc2: linear(&s / "fc2", hidden / 2, d)?,
-            drop2: dropout(&s / "drop2"),
-        }))
-    }
-}
-
-impl Forward for GluMlp {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let halves = self.fc1.forward(pass, x)?.f_chunk(2, -1)?;
-        let y = self.act.forward(pass, &halves[0])?.f_mul(&halves[1])?;
-        run(pass, &y, &[&self.drop1, &self.norm, &self.fc2, &self.drop2])
-    }
-}
-
-/// As the perceptron with gates begins: the second half of its first layer nearly lets everything pass.
-pub fn open_gates(init: &mut Init, fc1: &str, hidden: i64) -> Result<()> {
-    init.fill_rows(&format!("{fc1}.bias"), hidden / 2, 1.0)?;
-    init.normal_rows(&format!("{fc1}.weight"), hidden / 2, 0.0, 1e-6)
-}
-
-/// DINOv2's: the same, the non-linearity being no module.
+/// DINOv2's perceptron with gates: `W₂ (silu(x₁) · x₂)`, `x₁` and `x₂` being the halves of `W₁ x`.
 struct SwiGLUFFN {
     w12: Linear,
     w3: Linear,

@@ -36,49 +36,33 @@ pub struct Config {
     width: i64,
     /// The number of features between the two layers of a block's perceptron.
     mlp_width: i64,
-    /// Whether half of these gate the other half: `silu(x₁) · x₂`.
+    /// Whether half of these gate the other half, `silu(x₁) · x₂` (DINOv2).
     #[serde(default)]
     swiglu: bool,
+    /// The non-linearity, where there are no gates.
+    #[serde(default)]
+    act: Act,
     /// The number of classes of the last layer; 0 if `head` is the identity.
     #[serde(default = "imagenet_classes")]
     classes: i64,
     /// How the tokens become one vector.
     #[serde(default)]
     global_pool: Pool,
-    /// Whether there is a class token.
-    #[serde(default = "yes")]
-    class_token: bool,
     /// Whether there is a token for distillation, with a classifier of its own (DeiT).
     #[serde(default)]
     distilled: bool,
-    /// The number of registers.
+    /// The number of registers (DINOv2).
     #[serde(default)]
     reg_tokens: i64,
     /// Whether special tokens have no position.
     #[serde(default)]
     no_embed_class: bool,
-    /// Whether tokens are normalised before the blocks; then patches have no bias.
-    #[serde(default)]
-    pre_norm: bool,
-    /// Whether tokens are normalised after they are pooled instead of before. As upstream, if nobody says it, when their mean is taken.
-    fc_norm: Option<bool>,
-    /// Whether queries, keys and values have a bias.
-    #[serde(default = "yes")]
-    qkv_bias: bool,
     /// What layer scales are before training; without it there are none.
     init_values: Option<f64>,
-    /// What is added to variances.
-    #[serde(default = "eps")]
-    eps: f64,
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn eps() -> f64 {
-    1e-6
-}
+/// timm's and DINO's, not PyTorch's default.
+pub(super) const EPS: f64 = 1e-6;
 
 /// The code that names modules and calls them. Weights have the same names in all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -90,6 +74,27 @@ enum School {
     DinoV2,
 }
 
+/// The non-linearity of perceptrons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Act {
+    #[default]
+    Gelu,
+    GeluTanh,
+}
+
+impl Act {
+    fn module(self, s: Scope) -> Function {
+        activation(
+            s,
+            match self {
+                Act::Gelu => Activation::Gelu,
+                Act::GeluTanh => Activation::GeluTanh,
+            },
+        )
+    }
+}
+
 /// How the tokens become one vector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,9 +102,7 @@ enum Pool {
     /// By the class token.
     #[default]
     Token,
-    /// By the mean of the patches.
-    Avg,
-    /// By the attention of a learnt query to the patches.
+    /// By the attention of a learnt query to the patches; then there is no class token.
     Map,
 }
 
@@ -111,7 +114,11 @@ impl Config {
 
     /// The number of tokens that stand for no part of the image.
     fn prefix(&self) -> i64 {
-        i64::from(self.class_token) + i64::from(self.distilled) + self.reg_tokens
+        i64::from(self.has_class_token()) + i64::from(self.distilled) + self.reg_tokens
+    }
+
+    fn has_class_token(&self) -> bool {
+        self.global_pool == Pool::Token
     }
 
     /// How many of these have a position: in DINOv2 registers come in after positions were added.
@@ -122,11 +129,6 @@ impl Config {
             School::Timm | School::Dino => self.prefix(),
         }
     }
-
-    /// Whether tokens are normalised after they are pooled.
-    fn has_fc_norm(&self) -> bool {
-        self.fc_norm.unwrap_or(self.global_pool == Pool::Avg)
-    }
 }
 
 impl Family for Config {
@@ -135,16 +137,15 @@ impl Family for Config {
         in_bounds([patch, self.resolution, self.grid(), depth as i64, heads, width, mlp_width, classes + 1, reg_tokens + 1])?;
         ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
         ensure!(!self.swiglu || mlp_width % 2 == 0, "{mlp_width} features have no halves, one to gate the other");
-        ensure!(self.eps > 0.0 && self.init_values.is_none_or(f64::is_finite), "`eps` must be positive, `init_values` finite");
-        let by_token = self.global_pool == Pool::Token;
-        ensure!(self.class_token || !(by_token || self.distilled), "there is no class token to go by: `global_pool` must be `avg` or `map`");
-        ensure!(by_token || !self.distilled, "with a token for distillation `global_pool` must be `token`");
-        let is_plain = by_token && !self.distilled && !self.no_embed_class && !self.pre_norm && !self.has_fc_norm() && classes == 0;
+        ensure!(self.init_values.is_none_or(f64::is_finite), "`init_values` must be finite");
+        ensure!(self.has_class_token() || !self.distilled, "with a token for distillation `global_pool` must be `token`");
+        let is_plain = self.has_class_token() && !self.distilled && !self.no_embed_class && classes == 0;
         ensure!(
             self.school == School::Timm || is_plain,
-            "the networks of DINO and DINOv2 have a class token with a position, no norm before the blocks and no classes"
+            "the networks of DINO and DINOv2 have a class token with a position and no classes"
         );
-        ensure!(self.school != School::Dino || reg_tokens == 0 && !self.swiglu, "DINO's networks have no registers and no gates");
+        let is_dinov2 = self.school == School::DinoV2;
+        ensure!(is_dinov2 || reg_tokens == 0 && !self.swiglu, "only networks of DINOv2 have registers or gates");
         Ok(())
     }
 
@@ -171,30 +172,23 @@ impl Family for Config {
         init.trunc_normal("pos_embed", 0.02)?;
         match self.school {
             School::Dino => init.trunc_normal("cls_token", 0.02)?,
-            _ if self.class_token => init.normal("cls_token", 0.0, 1e-6)?,
+            _ if self.has_class_token() => init.normal("cls_token", 0.0, 1e-6)?,
             _ => {}
         }
-        for registers in ["reg_token", "register_tokens"] {
-            if init.has(registers) {
-                init.normal(registers, 0.0, 1e-6)?;
-            }
+        if self.reg_tokens > 0 {
+            init.normal("register_tokens", 0.0, 1e-6)?;
         }
-        if init.has("mask_token") {
+        if self.school == School::DinoV2 {
             init.fill("mask_token", 0.0)?;
         }
         for module in modules {
             if module.class == "Linear" {
                 init.trunc_normal(&format!("{}.weight", module.name), 0.02)?;
-                let bias = format!("{}.bias", module.name);
-                if init.has(&bias) {
-                    init.fill(&bias, 0.0)?;
-                }
+                init.fill(&format!("{}.bias", module.name), 0.0)?;
             }
-            // A module draws anew after its parts have.
-            match module.name.strip_suffix(".mlp.drop2") {
-                Some("attn_pool") => pool::draw_latent(init, self.width)?,
-                Some(block) if self.swiglu => block::open_gates(init, &format!("{block}.mlp.fc1"), self.mlp_width)?,
-                _ => {}
+            // Anew, too, after its parts.
+            if module.name == "attn_pool.mlp.drop2" {
+                pool::draw_latent(init, self.width)?;
             }
         }
         Ok(())
@@ -207,13 +201,11 @@ impl Family for Config {
 
 struct VisionTransformer {
     school: School,
-    global_pool: Pool,
     no_embed_class: bool,
-    prefix: i64,
     cls_token: Option<Parameter>,
-    /// After those with a position in DINOv2.
-    reg_token: Option<Parameter>,
     dist_token: Option<Parameter>,
+    /// Between the class token and the patches, without positions.
+    register_tokens: Option<Parameter>,
     pos_embed: Positions,
     patch_embed: Named<PatchEmbed>,
     /// What stands between the patches and the blocks.
@@ -221,7 +213,7 @@ struct VisionTransformer {
     blocks: Vec<Named<Block>>,
     /// Of the blocks, where upstream calls it.
     sequential: Option<ModuleId>,
-    norm: Box<dyn Module>,
+    norm: LayerNorm,
     attn_pool: Option<Named<AttentionPoolLatent>>,
     /// What is done to the pooled vector.
     head: Vec<Box<dyn Module>>,
@@ -236,15 +228,13 @@ impl VisionTransformer {
         let class = if school == School::DinoV2 { "DinoVisionTransformer" } else { "VisionTransformer" };
         let id = s.register(if config.distilled { "VisionTransformerDistilled" } else { class });
         let token = |there: bool, name: &str, shape: &[i64]| there.then(|| s.tensor(name, shape)).transpose();
-        let cls_token = token(config.class_token, "cls_token", &[1, 1, d])?;
-        let reg_token = token(is_timm && reg_tokens > 0, "reg_token", &[1, reg_tokens, d])?;
+        let cls_token = token(config.has_class_token(), "cls_token", &[1, 1, d])?;
         let pos_embed = positions(&s, config)?;
-        let register_tokens = token(!is_timm && reg_tokens > 0, "register_tokens", &[1, reg_tokens, d])?;
+        let register_tokens = token(reg_tokens > 0, "register_tokens", &[1, reg_tokens, d])?;
         let dist_token = token(config.distilled, "dist_token", &[1, 1, d])?;
         // Of images whose patches are hidden, in training.
         token(school == School::DinoV2, "mask_token", &[1, d])?;
-        let norm = |there: bool, name: &str| norm_or_identity(&s / name, there, config);
-        let embedding = Embedding { bias: !config.pre_norm, norm: school != School::Dino, picture: false };
+        let embedding = Embedding { norm: school != School::Dino, picture: false };
         let patch_embed = PatchEmbed::new(&s / "patch_embed", [config.patch, d], embedding)?;
         let mut before: Vec<Box<dyn Module>> = Vec::new();
         if school != School::DinoV2 {
@@ -252,14 +242,13 @@ impl VisionTransformer {
         }
         if is_timm {
             before.push(Box::new(identity(&s / "patch_drop")));
-            before.push(norm(config.pre_norm, "norm_pre")?);
+            before.push(Box::new(identity(&s / "norm_pre")));
         }
         let container = (&s / "blocks").register(if is_timm { "Sequential" } else { "ModuleList" });
         let block = |i| Block::new(&(&s / "blocks") / i, config);
         let blocks = (0..config.depth).map(block).collect::<Result<_>>()?;
-        let norm_last = norm(!config.has_fc_norm(), "norm")?;
-        let by_attention = config.global_pool == Pool::Map;
-        let attn_pool = by_attention.then(|| AttentionPoolLatent::new(&s / "attn_pool", config)).transpose()?;
+        let norm = layer_norm(&s / "norm", d, EPS)?;
+        let attn_pool = (!config.has_class_token()).then(|| AttentionPoolLatent::new(&s / "attn_pool", config)).transpose()?;
         let classifier = |name: &str| -> Result<Box<dyn Module>> {
             Ok(match classes {
                 0 => Box::new(identity(&s / name)),
@@ -268,61 +257,46 @@ impl VisionTransformer {
         };
         let mut head: Vec<Box<dyn Module>> = Vec::new();
         if is_timm {
-            head.push(norm(config.has_fc_norm(), "fc_norm")?);
+            head.push(Box::new(identity(&s / "fc_norm")));
             head.push(Box::new(dropout(&s / "head_drop")));
         }
         head.push(classifier("head")?);
         let head_dist = config.distilled.then(|| classifier("head_dist")).transpose()?;
         Ok(id.of(Self {
             school,
-            global_pool: config.global_pool,
             no_embed_class: config.no_embed_class,
-            prefix: config.prefix(),
             cls_token,
-            reg_token: reg_token.or(register_tokens),
             dist_token,
+            register_tokens,
             pos_embed,
             patch_embed,
             before,
             blocks,
             sequential: is_timm.then_some(container),
-            norm: norm_last,
+            norm,
             attn_pool,
             head,
             head_dist,
         }))
     }
 
-    /// Patches with the special tokens before them and their positions added, each in its school's order.
+    /// Patches with the special tokens before them and their positions added.
     fn tokens(&self, patches: &Tensor, size: [i64; 2]) -> Flow<Tensor> {
         let n = patches.size()[0];
         let expand = |token: &Parameter| token.f_expand([n, -1, -1], false);
-        let with_tokens = |tokens: [&Option<Parameter>; 3], x: &Tensor| -> Flow<Tensor> {
-            let mut parts = tokens.into_iter().flatten().map(expand).collect::<Result<Vec<_>, _>>()?;
+        let with_tokens = |x: &Tensor| -> Flow<Tensor> {
+            let special = [&self.cls_token, &self.dist_token].into_iter().flatten();
+            let mut parts = special.map(expand).collect::<Result<Vec<_>, _>>()?;
             parts.push(x.shallow_clone());
             Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 1)? })
         };
         let positions = self.pos_embed.of(size)?;
-        let special = [&self.cls_token, &self.dist_token, &self.reg_token];
-        match self.school {
-            _ if self.no_embed_class => with_tokens(special, &patches.f_add(&positions)?),
-            School::DinoV2 => {
-                let x = with_tokens([&self.cls_token, &None, &None], patches)?.f_add(&positions)?;
-                let Some(registers) = &self.reg_token else { return Ok(x) };
-                Ok(Tensor::f_cat(&[x.f_narrow(1, 0, 1)?, expand(registers)?, x.f_slice(1, 1, None, 1)?], 1)?)
-            }
-            School::Timm | School::Dino => Ok(with_tokens(special, patches)?.f_add(&positions)?),
+        if self.no_embed_class {
+            return with_tokens(&patches.f_add(&positions)?);
         }
-    }
-
-    /// The one vector of the tokens `x` `[N, L, D]`.
-    fn pool(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let patches = || x.f_slice(1, self.prefix, None, 1);
-        Ok(match (self.global_pool, &self.attn_pool) {
-            (_, Some(attn_pool)) => attn_pool.forward(pass, &patches()?)?,
-            (Pool::Avg, None) => patches()?.f_mean_dim(1, false, None)?,
-            (Pool::Token | Pool::Map, None) => x.f_select(1, 0)?,
-        })
+        let x = with_tokens(patches)?.f_add(&positions)?;
+        let Some(registers) = &self.register_tokens else { return Ok(x) };
+        Ok(Tensor::f_cat(&[x.f_narrow(1, 0, 1)?, expand(registers)?, x.f_slice(1, 1, None, 1)?], 1)?)
     }
 }
 
@@ -340,7 +314,10 @@ impl Forward for VisionTransformer {
         }
         let x = self.norm.forward(pass, &x)?;
         let Some(head_dist) = &self.head_dist else {
-            let y = self.pool(pass, &x)?;
+            let y = match &self.attn_pool {
+                Some(attn_pool) => attn_pool.forward(pass, &x)?,
+                None => x.f_select(1, 0)?,
+            };
             // DINO's own code has a head, and never calls it.
             return if self.school == School::Dino { Ok(y) } else { run(pass, &y, &all(&self.head)) };
         };
@@ -367,10 +344,6 @@ pub(super) fn all(modules: &[Box<dyn Module>]) -> Vec<&dyn Module> {
     modules.iter().map(|module| &**module).collect()
 }
 
-fn norm_or_identity(s: Scope, there: bool, config: &Config) -> Result<Box<dyn Module>> {
-    Ok(if there { Box::new(layer_norm(s, config.width, config.eps)?) } else { Box::new(identity(s)) })
-}
-
 /// Images `[N, 3, H, W]` to patches `[N, L, D]`, or `[N, H, W, D]` if they stay a picture.
 pub(super) struct PatchEmbed {
     proj: Conv2d,
@@ -381,8 +354,6 @@ pub(super) struct PatchEmbed {
 /// What distinguishes one from another.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Embedding {
-    /// Whether patches have a bias.
-    pub bias: bool,
     /// Whether there is a module for a norm, which does nothing.
     pub norm: bool,
     /// Whether patches stay a picture, as upstream has it where images may have any size (`dynamic_img_size`).
@@ -391,8 +362,8 @@ pub(super) struct Embedding {
 
 impl PatchEmbed {
     pub(super) fn new(s: Scope, [patch, d]: [i64; 2], embedding: Embedding) -> Result<Named<Self>> {
-        let Embedding { bias, norm, picture } = embedding;
-        let options = Conv { stride: patch, bias, ..Conv::default() };
+        let Embedding { norm, picture } = embedding;
+        let options = Conv { stride: patch, ..Conv::default() };
         Ok(s.register("PatchEmbed").of(Self {
             proj: conv2d(&s / "proj", 3, d, patch, options)?,
             norm: norm.then(|| identity(&s / "norm")),

@@ -1,7 +1,7 @@
 //! timm's `AttentionPoolLatent`, SigLIP's way from tokens to one vector.
 
 use super::block::mlp;
-use super::Config;
+use super::{Config, EPS};
 use crate::nn::*;
 use anyhow::Result;
 use tch::Tensor;
@@ -30,8 +30,8 @@ impl AttentionPoolLatent {
             norms: ["q_norm", "k_norm"].map(|name| identity(&s / name)),
             proj: linear(&s / "proj", d, d)?,
             proj_drop: dropout(&s / "proj_drop"),
-            norm: layer_norm(&s / "norm", d, config.eps)?,
-            mlp: mlp(&(&s / "mlp"), d, config.mlp_width)?,
+            norm: layer_norm(&s / "norm", d, EPS)?,
+            mlp: mlp(&(&s / "mlp"), d, config.mlp_width, config.act)?,
         }))
     }
 }
