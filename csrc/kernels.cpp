@@ -111,6 +111,24 @@ extern "C" int thingsvision_is_unique(const at::Tensor *x) {
     return x->use_count() == 1 && x->has_storage() && x->storage().use_count() == 1 && x->is_non_overlapping_and_dense();
 }
 
+// Writes `relu(x + y)` over `x`, in one pass over memory; NaN and infinities stay. Whether it could: both must be float32 on the CPU
+// and lie in memory alike, without gaps.
+extern "C" int thingsvision_add_relu(const at::Tensor *x, const at::Tensor *y) {
+    const bool alike = x->is_cpu() && y->is_cpu() && x->scalar_type() == at::kFloat && y->scalar_type() == at::kFloat &&
+        x->sizes() == y->sizes() && x->strides() == y->strides() && x->is_non_overlapping_and_dense();
+    if (!alike) {
+        return 0;
+    }
+    float *sum = x->data_ptr<float>();
+    const float *other = y->const_data_ptr<float>();
+    const int64_t count = x->numel();
+    for (int64_t i = 0; i < count; i++) {
+        const float value = sum[i] + other[i];
+        sum[i] = value < 0 ? 0 : value;
+    }
+    return 1;
+}
+
 // For this thread, and for those that libtorch starts from it later.
 extern "C" void thingsvision_flush_denormals() {
     at::globalContext().setFlushDenormal(true);

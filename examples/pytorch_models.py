@@ -1,7 +1,7 @@
 """The networks of thingsvision in PyTorch, as their authors' code makes them, for comparison.
 
 torchvision and OpenAI's CLIP (the package clip-anytorch) are used as they are. CORnet is written here anew, from the papers
-and from the names and shapes of the published weights.
+and from the names and shapes of the published weights. Vision transformers beside torchvision's are in vision_transformers.py.
 """
 
 import math
@@ -10,6 +10,8 @@ import re
 import torch
 import torchvision
 from torch import nn
+
+import vision_transformers
 
 CLIP_RESNETS = {
     "clip-rn": dict(embed_dim=1024, image_resolution=224, vision_layers=(3, 4, 6, 3), vision_width=64, text_width=512),
@@ -36,6 +38,8 @@ def build(name: str, seed: int) -> nn.Module:
         model = cornet(name.removeprefix("cornet-"))
     elif name.startswith("clip-"):
         model = clip(**(CLIP_RESNETS | CLIP_VITS)[name])
+    elif name in vision_transformers.NAMES:
+        model = vision_transformers.build(name)
     else:
         model = torchvision.models.get_model(name.replace("-", "_"), weights=None, **options(name, tag))
     return model.eval()

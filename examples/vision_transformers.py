@@ -86,7 +86,64 @@ def _is_of(name: str, tag: str) -> bool:
         return tag.startswith("v2_")
     if name.startswith("siglip-"):
         return tag in ("webli", "webli_i18n")
-    return tag not in ("mae", "dino")
+    return tag not in ("mae", "dino", "bamboo")
+
+
+def published(name: str) -> dict[str, list]:
+    """For each tag that timm hosts the address, the side of its images, the numbers of classes and parameters, the side that images
+    are brought to (or both, as `224x224`), the interpolation, mean and deviation.
+
+    SigLIP's images are prepared as OpenCLIP says, which its authors did, too; timm's settings cut their edges off."""
+    import math
+
+    import timm
+
+    if name not in _FAMILIES or name.startswith("mae-"):
+        return {}
+    found = {}
+    for tag, weights in timm_weights(name).items():
+        settings = timm.get_pretrained_cfg(weights)
+        recipe = timm.data.resolve_data_config(pretrained_cfg=settings.to_dict())
+        side = recipe["input_size"][1]
+        resize = math.floor(side / recipe["crop_pct"])
+        if name.startswith("siglip") or recipe["crop_mode"] == "squash":
+            resize = f"{side}x{side}"
+        else:
+            assert recipe["crop_mode"] == "center", weights
+        interpolation, mean, std = (recipe[key] for key in ("interpolation", "mean", "std"))
+        if name.startswith("siglip"):
+            interpolation, mean, std = _of_open_clip(name, side)
+        hub = settings.hf_hub_id if settings.hf_hub_id != "timm/" else f"timm/{weights}"
+        address = f"https://huggingface.co/{hub}/resolve/main/model.safetensors"
+        with torch.device("meta"):
+            model = timm.create_model(weights)
+        parameters = sum(value.numel() for value in model.parameters())
+        found[tag] = [address, side, model.num_classes, parameters, resize, interpolation, *mean, *std]
+    return found
+
+
+def _of_open_clip(name: str, side: int) -> tuple:
+    """Interpolation, mean and deviation of OpenCLIP's model of this school for images of this side."""
+    import open_clip
+
+    school = "SigLIP2" if name.startswith("siglip2-") else "SigLIP"
+    patch = name.rsplit("patch", 1)[1]
+    size = {"base": "B", "large": "L", "so400m": "SO400M", "giantopt": "gopt"}[name.split("-")[1]]
+    known = [model for model in open_clip.list_models() if model.startswith(f"ViT-{size}-{patch}-{school}")]
+    settings = [open_clip.get_pretrained_cfg(model, "webli") for model in known if open_clip.get_model_config(model)["vision_cfg"]["image_size"] == side]
+    assert settings and all(recipe["resize_mode"] == "squash" for recipe in settings), (name, side)
+    recipes = {(recipe["interpolation"], tuple(recipe["mean"]), tuple(recipe["std"])) for recipe in settings}
+    assert len(recipes) == 1, (name, side)
+    return recipes.pop()
+
+
+def side(name: str) -> int:
+    """Of the images that a model is shown."""
+    import timm
+
+    if name not in _FAMILIES or name.startswith("mae-"):
+        return 224
+    return timm.get_pretrained_cfg(next(iter(timm_weights(name).values()))).input_size[1]
 
 
 def build(name: str, side: int | None = None) -> nn.Module:

@@ -16,8 +16,8 @@ use crate::error::advise;
 use crate::hash::sha256;
 use crate::images::Preprocessing;
 use crate::libtorch;
-use crate::models::Model;
-use crate::nn::{self, Trace};
+use crate::models::{Model, UnfitSize};
+use crate::nn::{self, Interpolation, Trace};
 use crate::numbers::bytes;
 use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
@@ -74,6 +74,8 @@ pub struct PlannedRun<'a> {
     tokens: Option<Tokens>,
     /// What an image takes in a pass.
     bytes_per_image: usize,
+    /// Of learnt positions.
+    interpolation: Option<Interpolation>,
     /// The modules whose convolutions have a form with fewer multiplications, and the bytes of weights in it.
     winograd: (Vec<String>, usize),
 }
@@ -176,6 +178,7 @@ impl<'a> Plan<'a> {
             architecture: (!run.choice.is_exported()).then(|| format!("{:?}", run.choice.architecture)),
             activation: run.choice.activation,
             preprocessing: run.preprocessing.clone(),
+            positions: run.interpolation,
             readout: run.readout,
             tokens: run.tokens,
             dtype: request.dtype,
@@ -243,6 +246,7 @@ impl<'a> PlannedRun<'a> {
             multiplications: outline.manifest().multiplications(&trace.calls[..last]),
             calls: nn::Plan::new(&trace, &calls),
             bytes_per_image: per_image(&trace),
+            interpolation: trace.interpolation,
             winograd: outline.manifest().winograd(&trace.calls[..last]),
             choice,
             folder,
@@ -292,9 +296,13 @@ fn check_tokens(layers: &[Layer], trace: &Trace) -> Result<()> {
 pub fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: anyhow::Error) -> anyhow::Error {
     let Some(own) = choice.preprocessing.filter(|own| own.shown_always() != Some([height, width])) else { return error };
     let own = own.describe();
+    let sizes = match error.downcast_ref::<UnfitSize>() {
+        Some(sizes) => sizes.to_string(),
+        None => "many networks take this size only".to_owned(),
+    };
     advise(
         format!("`{}` cannot take images of {width} × {height} pixels", choice.entry.name),
-        format!("its own preprocessing is: {own}; many networks take this size only"),
+        format!("its own preprocessing is: {own}; {sizes}"),
     )
 }
 

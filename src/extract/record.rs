@@ -8,6 +8,7 @@ use crate::device::Precision;
 use crate::error::advise;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::models::Activation;
+use crate::nn::Interpolation;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
@@ -49,6 +50,9 @@ pub struct Record {
     pub activation: Option<Activation>,
     /// What the network was shown of each image; pixels as Pillow 13 and torchvision make them.
     pub preprocessing: Preprocessing,
+    /// How learnt positions of patches were interpolated to images of another size than they were learnt for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Interpolation>,
     /// What was kept of each activation.
     pub readout: Readout,
     /// Which tokens were taken for special, if that was known.

@@ -5,7 +5,7 @@
 //! Tokens are `[N, L, D]`, special ones first.
 
 use super::timmvit::block::mlp;
-use super::timmvit::positions::{Positions, Way};
+use super::timmvit::positions::{Positions, Way, check_sides};
 use super::timmvit::{Act, Embedding, PatchEmbed, all};
 use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
@@ -235,6 +235,7 @@ impl Eva {
 impl Forward for Eva {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let (n, _, h, w) = x.size4()?;
+        check_sides([h, w], self.patch, self.rope.rope == Rope::DinoV3)?;
         let patches = self.patch_embed.forward(pass, x)?;
         let patches = if patches.dim() == 4 { patches.f_flatten(1, 2)? } else { patches };
         pass.channels_are(Some(Channels::First));
@@ -244,7 +245,7 @@ impl Forward for Eva {
         parts.push(patches);
         let mut x = Tensor::f_cat(&parts, 1)?;
         if let Some(positions) = &self.pos_embed {
-            x = x.f_add(&positions.of([h, w])?)?;
+            x = x.f_add(&positions.of(pass, [h, w])?)?;
         }
         let mut x = run(pass, &x, &all(&self.before))?;
         let turn = self.rope.of([h / self.patch, w / self.patch], &x)?;

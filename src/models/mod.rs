@@ -31,6 +31,7 @@ mod vit;
 pub use clip::Activation;
 pub use exported::{Card, Exported};
 pub use model::Model;
+pub use timmvit::positions::UnfitSize;
 
 use crate::nn::{self, Init, Manifest, Module, Scope, StateDict};
 use anyhow::{Result, bail};

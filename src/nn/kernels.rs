@@ -43,6 +43,7 @@ unsafe extern "C" {
         capacity: usize,
     ) -> *mut C_tensor;
     fn thingsvision_channels_last(x: *const C_tensor, message: *mut c_char, capacity: usize) -> *mut C_tensor;
+    fn thingsvision_add_relu(x: *const C_tensor, y: *const C_tensor) -> c_int;
     fn thingsvision_is_unique(x: *const C_tensor) -> c_int;
     fn thingsvision_met_nan() -> c_int;
     fn thingsvision_flush_denormals();
@@ -178,14 +179,12 @@ pub(super) fn apply(epilogue: Epilogue, mut x: Tensor) -> Flow<Tensor> {
     })
 }
 
-/// `relu(x + y)`, in one pass over memory where it keeps NaN, as [`with_nan`].
+/// `relu(x + y)` in the memory of `x`, which nobody else holds. (libtorch's `_add_relu` makes the largest number of what is
+/// infinite, and 0 of NaN.)
 pub(super) fn add_relu(mut x: Tensor, y: &Tensor) -> Flow<Tensor> {
-    if NAN_IS_FLAGGED && tch::get_num_threads() == 1 {
-        met_nan();
-        let sum = x.f_internal_add_relu(y)?;
-        if !met_nan() {
-            return Ok(sum);
-        }
+    // SAFETY: both live during the call, which writes into the memory of `x` as far as it reaches, and nobody else reads that.
+    if unsafe { thingsvision_add_relu(x.as_ptr(), y.as_ptr()) } != 0 {
+        return Ok(x);
     }
     Ok(x.f_add_(y)?.f_relu_()?)
 }
@@ -284,6 +283,13 @@ mod tests {
         let sum = |x: &[f32]| add_relu(Tensor::from_slice(x), &Tensor::from_slice(&[1.0f32, -2.0])).unwrap();
         assert_eq!(is_nan(sum(&[f32::NAN, 1.0])), 1);
         assert!(sum(&[1.0, 1.0]).equal(&Tensor::from_slice(&[2.0f32, 0.0])));
+        assert!(sum(&[f32::INFINITY, f32::NEG_INFINITY]).equal(&Tensor::from_slice(&[f32::INFINITY, 0.0])));
+        let large = |x: f32| Tensor::from_slice(&[x]);
+        assert!(add_relu(large(3e38), &large(3e38)).unwrap().equal(&large(f32::INFINITY)));
+        // Laid out in another way.
+        let other = Tensor::from_slice(&[1.0f32, f32::INFINITY, -9.0, 4.0]).view([2, 2]).tr();
+        let expected = Tensor::from_slice(&[2.0f32, 0.0, f32::INFINITY, 5.0]).view([2, 2]);
+        assert!(add_relu(Tensor::ones([2, 2], (Kind::Float, tch::Device::Cpu)), &other).unwrap().equal(&expected));
     }
 
     #[test]

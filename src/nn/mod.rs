@@ -46,5 +46,5 @@ pub(crate) use norm::{
 };
 pub(crate) use parameter::Parameter;
 pub(crate) use pass::Pass;
-pub use pass::{Call, Channels, Keep, Plan, Trace, Way};
+pub use pass::{Call, Channels, Interpolation, Keep, Plan, Trace, Way};
 pub(crate) use scope::Scope;

@@ -2,6 +2,7 @@
 
 use super::{Flow, Halt, Manifest, ModuleId};
 use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use tch::Tensor;
 
@@ -50,6 +51,17 @@ impl Call {
 pub struct Trace {
     /// Every call.
     pub calls: Vec<Call>,
+    /// What was done to learnt positions, if images are not of the size that they were learnt for.
+    pub interpolation: Option<Interpolation>,
+}
+
+/// Learnt positions of patches, interpolated from one grid to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interpolation {
+    /// Rows and columns of patches that positions were learnt for.
+    pub from: [i64; 2],
+    /// Rows and columns of patches of the images.
+    pub to: [i64; 2],
 }
 
 impl Trace {
@@ -170,6 +182,13 @@ impl<'a> Pass<'a> {
     /// In a dry run: the output that comes now is that of a convolution with a form of fewer multiplications, or not.
     pub(super) fn has_winograd(&mut self, has: bool) {
         self.winograd = has;
+    }
+
+    /// In a dry run: positions are interpolated so.
+    pub(crate) fn interpolates(&mut self, interpolation: Interpolation) {
+        if let Mode::Tracing(trace) = &mut self.mode {
+            trace.interpolation = Some(interpolation);
+        }
     }
 
     /// Whether shapes alone are wanted.

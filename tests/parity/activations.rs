@@ -27,7 +27,7 @@ fn test_input(side: i64) -> Tensor {
 }
 
 /// As `COMPARED` of make_fixtures.py: the others differ from one of these in numbers only.
-const COMPARED: [&str; 41] = [
+const COMPARED: [&str; 53] = [
     "alexnet",
     "vgg11",
     "vgg13-bn",
@@ -69,6 +69,18 @@ const COMPARED: [&str; 41] = [
     "swin-t",
     "swin-v2-t",
     "maxvit-t",
+    "vit-tiny-patch16",
+    "deit-tiny-distilled",
+    "deit3-small",
+    "dino-vits16",
+    "dinov2-vits14",
+    "dinov2-vits14-reg",
+    "siglip-base-patch16",
+    "siglip2-so400m-patch16",
+    "dinov3-vits16",
+    "dinov3-vits16plus",
+    "eva02-tiny",
+    "eva02-base",
 ];
 
 /// Seeded weights with `enliven` of make_fixtures.py.
@@ -138,7 +150,7 @@ fn compare_every_call(name: &str, model: &Model, size: [usize; 2], expected: &[V
 }
 
 /// One of each family and kind of block.
-const FUSED: [&str; 26] = [
+const FUSED: [&str; 30] = [
     "alexnet",
     "vgg11",
     "vgg16-bn",
@@ -165,6 +177,10 @@ const FUSED: [&str; 26] = [
     "swin-t",
     "swin-v2-t",
     "maxvit-t",
+    "vit-tiny-patch16",
+    "dino-vits16",
+    "dinov2-vits14",
+    "dinov3-vits16plus",
 ];
 
 /// Of the layer's scale.

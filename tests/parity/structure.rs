@@ -71,6 +71,35 @@ fn published_weights_of_torchvision_are_as_it_says() {
     assert_eq!(known, rows.len() - LEFT_OUT.len());
 }
 
+/// Addresses, classes, numbers of parameters and preprocessing are timm's; of SigLIP the preprocessing is OpenCLIP's.
+#[test]
+fn published_weights_of_timm_are_as_it_says() {
+    let registry = Registry::load(None).unwrap();
+    let rows = table("published_by_timm.tsv");
+    for row in &rows {
+        let [name, tag, url, side, classes, parameters, numbers @ ..] = &row[..] else { panic!("{row:?}") };
+        let name = format!("{name}.{tag}");
+        let choice = registry.choose(&name).unwrap();
+        assert_eq!(choice.weights.url.as_ref(), Some(url), "{name}");
+        let manifest = choice.architecture().manifest().unwrap();
+        assert_eq!(manifest.parameters().to_string(), *parameters, "{name}");
+        let head = manifest.tensors.iter().find(|tensor| tensor.key == "head.weight");
+        assert_eq!(head.map_or(0, |tensor| tensor.shape[0]).to_string(), *classes, "{name}");
+        let recipe = serde_json::to_value(choice.preprocessing.unwrap()).unwrap();
+        assert_eq!(recipe["crop"].to_string(), *side, "{name}");
+        let resize = match &recipe["resize"] {
+            serde_json::Value::Array(sides) => format!("{}x{}", sides[0], sides[1]),
+            side => side.to_string(),
+        };
+        let numbers_of = |key: &str| recipe[key].as_array().unwrap().iter().map(|value| value.to_string()).collect::<Vec<_>>();
+        let interpolation = recipe["interpolation"].as_str().unwrap().to_owned();
+        let found = [vec![resize, interpolation], numbers_of("mean"), numbers_of("std")].concat();
+        assert_eq!(found, numbers, "{name}");
+    }
+    let known: usize = registry.models.iter().filter(|entry| entry.source == "timm").map(|entry| entry.weights.len()).sum();
+    assert_eq!(known, rows.len());
+}
+
 #[test]
 fn every_default_layer_is_there_and_has_the_size_that_the_registry_says() {
     every_model(|entry| {

@@ -84,7 +84,7 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
     if calls.iter().any(|call| call.module == ModuleId(0) && call.unusable == Some(MIXED)) {
         bail!("its output for an image changes with the images beside it or from run to run, as in training");
     }
-    Ok(Trace { calls })
+    Ok(Trace { calls, interpolation: None })
 }
 
 /// The call of which `seen` was seen for the image that is the second of the two of `output`.

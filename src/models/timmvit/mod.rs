@@ -281,7 +281,7 @@ impl VisionTransformer {
     }
 
     /// Patches with the special tokens before them and their positions added.
-    fn tokens(&self, patches: &Tensor, size: [i64; 2]) -> Flow<Tensor> {
+    fn tokens(&self, pass: &mut Pass, patches: &Tensor, size: [i64; 2]) -> Flow<Tensor> {
         let n = patches.size()[0];
         let expand = |token: &Parameter| token.f_expand([n, -1, -1], false);
         let with_tokens = |x: &Tensor| -> Flow<Tensor> {
@@ -290,7 +290,7 @@ impl VisionTransformer {
             parts.push(x.shallow_clone());
             Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 1)? })
         };
-        let positions = self.pos_embed.of(size)?;
+        let positions = self.pos_embed.of(pass, size)?;
         if self.no_embed_class {
             return with_tokens(&patches.f_add(&positions)?);
         }
@@ -304,8 +304,8 @@ impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let (_, _, h, w) = x.size4()?;
         let patches = self.patch_embed.forward(pass, x)?;
-        let x = run(pass, &self.tokens(&patches, [h, w])?, &all(&self.before))?;
-        let mut x = x;
+        let x = self.tokens(pass, &patches, [h, w])?;
+        let mut x = run(pass, &x, &all(&self.before))?;
         for block in &self.blocks {
             x = block.forward(pass, &x)?;
         }

@@ -1,7 +1,7 @@
 //! The learnt positions of tokens, for images of the size that they were learnt for and interpolated for others.
 
-use crate::nn::{Flow, Halt, Parameter, Scope};
-use anyhow::{Result, anyhow};
+use crate::nn::{Flow, Halt, Interpolation, Parameter, Pass, Scope};
+use anyhow::Result;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::Tensor;
@@ -38,15 +38,14 @@ impl Positions {
     }
 
     /// For images of this height and width in pixels.
-    pub fn of(&self, [h, w]: [i64; 2]) -> Flow<Tensor> {
+    pub fn of(&self, pass: &mut Pass, [h, w]: [i64; 2]) -> Flow<Tensor> {
         let grid = [h / self.patch, w / self.patch];
-        if self.whole && [h, w].iter().any(|side| side % self.patch != 0) {
-            return Err(Halt::Failed(anyhow!("both sides must be multiples of {} pixels", self.patch)));
-        }
+        check_sides([h, w], self.patch, self.whole)?;
         // Upstream looks at the sides in pixels, too, where it adds 0.1.
         if grid == [self.grid; 2] && (h == w || self.way == Way::Antialiased) {
             return Ok(self.table.shallow_clone());
         }
+        pass.interpolates(Interpolation { from: [self.grid; 2], to: grid });
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(positions) = made.get(&grid) {
             return Ok(positions.shallow_clone());
@@ -57,9 +56,6 @@ impl Positions {
     }
 
     fn interpolated(&self, [h, w]: [i64; 2]) -> Flow<Tensor> {
-        if h < 1 || w < 1 {
-            return Err(Halt::Failed(anyhow!("there must be at least one patch of {0} × {0} pixels", self.patch)));
-        }
         let (grid, d) = (self.grid, self.table.size()[2]);
         let kind = self.table.kind();
         let patches = self.table.f_slice(1, self.prefix, None, 1)?.f_to_kind(tch::Kind::Float)?;
@@ -74,4 +70,21 @@ impl Positions {
         let patches = picture.f_permute([0, 2, 3, 1])?.f_reshape([1, h * w, d])?.f_to_kind(kind)?;
         Ok(Tensor::f_cat(&[self.table.f_narrow(1, 0, self.prefix)?, patches], 1)?)
     }
+}
+
+/// Images are not of a size that a network can take; says which are.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnfitSize(String);
+
+/// Fails if images of this height and width have no patch or, if patches must cover them whole, something left at an edge.
+pub fn check_sides(sides: [i64; 2], patch: i64, whole: bool) -> Flow<()> {
+    let fits = |side: &i64| *side >= patch && !(whole && side % patch != 0);
+    let Some(side) = sides.iter().find(|side| !fits(side)) else { return Ok(()) };
+    let below = (side / patch * patch).max(patch);
+    let sizes = match whole {
+        true => format!("both sides must be multiples of {patch} pixels, as {below} and {} are", below + patch),
+        false => format!("both sides must have {patch} pixels or more"),
+    };
+    Err(Halt::Failed(UnfitSize(sizes).into()))
 }
