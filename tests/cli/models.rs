@@ -134,13 +134,13 @@ fn models_are_searched() {
         assert!(found.starts_with(&format!("model               {name}\n")), "{written}: {found}");
     }
     // OpenCLIP's name, and no torchvision.
-    assert_output!(lab.fail("layers --model ViT-H-14"), @"
-    error: `ViT-H-14` is how OpenCLIP writes a network of its own, which is not here
+    assert_output!(lab.fail("layers --model ViT-L-16"), @"
+    error: `ViT-L-16` is how OpenCLIP writes a network of its own, which is not here
 
-    hint: of torchvision there is --model vit-h-14; examples/export_model.py exports OpenCLIP's
+    hint: of torchvision there is --model vit-l-16; examples/export_model.py exports OpenCLIP's
     ");
     let long = lab.succeed("models --long").stdout;
-    assert_eq!(long.lines().count(), 94);
+    assert_eq!(long.lines().count(), 133);
 }
 
 #[test]
@@ -247,13 +247,23 @@ fn the_help_of_every_command_names_its_flags() {
 fn a_name_of_two_schools_is_refused_with_both() {
     let lab = Lab::new();
     assert_output!(lab.fail("extract --model ViT-B-32 --weights random --images images"), @"
-    error: `ViT-B-32` may be `clip-vit` (OpenAI CLIP) or `vit-b-32` (torchvision)
+    error: `ViT-B-32` may be `clip-vit` (OpenAI CLIP), `openclip-vit-b-32` (OpenCLIP) or `vit-b-32` (torchvision)
 
-    hint: say which: --model clip-vit or --model vit-b-32
+    hint: say which: --model clip-vit, --model openclip-vit-b-32 or --model vit-b-32
     ");
-    for (name, model) in
-        [("vit_b_32", "vit-b-32"), ("vit-b-32", "vit-b-32"), ("ViT-B/32", "clip-vit"), ("ViT-L-14", "clip-vit-l-14")]
-    {
+    assert_output!(lab.fail("layers --model ViT-L-14"), @"
+    error: `ViT-L-14` may be `clip-vit-l-14` (OpenAI CLIP) or `openclip-vit-l-14` (OpenCLIP)
+
+    hint: say which: --model clip-vit-l-14 or --model openclip-vit-l-14
+    ");
+    for (name, model) in [
+        ("vit_b_32", "vit-b-32"),
+        ("vit-b-32", "vit-b-32"),
+        ("ViT-B/32", "clip-vit"),
+        ("ViT-L/14", "clip-vit-l-14"),
+        ("vit-l-14", "clip-vit-l-14"),
+        ("ViT-g-14", "openclip-vit-g-14"),
+    ] {
         let said = lab.succeed(&format!("models {name}")).stdout;
         assert!(said.lines().next().unwrap().ends_with(&format!(" {model}")), "{name}: {said}");
     }
