@@ -67,6 +67,7 @@ def build(run: dict) -> torch.nn.Module:
         pytorch_models.load_weights(model, run["weights"]["path"])
     elif run["weights"]["kind"] != "random":
         sys.exit("compare a run of --weights random, or of a weights file that is named by its path")
+    pytorch_models.set_activation(model, run.get("activation"))
     return model
 
 
@@ -96,7 +97,7 @@ def compare(folder: pathlib.Path) -> tuple[dict[str, float], float]:
 
     def keep(name: str):
         # Cloned: PyTorch's ReLUs work in place and would change what was kept.
-        return lambda module, inputs, output: outputs.setdefault(name, []).append(pytorch_models.activation(name, output).clone())
+        return lambda module, inputs, output: outputs.setdefault(name, []).append(pytorch_models.activation(model, name, output).clone())
 
     for name, module in pytorch_models.modules(model):
         module.register_forward_hook(keep(name))

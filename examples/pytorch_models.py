@@ -1,7 +1,8 @@
 """The networks of thingsvision in PyTorch, as their authors' code makes them, for comparison.
 
-torchvision and OpenAI's CLIP (the package clip-anytorch) are used as they are. CORnet is written here anew, from the papers
-and from the names and shapes of the published weights. Vision transformers beside torchvision's are in vision_transformers.py.
+torchvision, OpenAI's CLIP (the package clip-anytorch) and OpenCLIP (open_clip_torch) are used as they are. CORnet is written here
+anew, from the papers and from the names and shapes of the published weights. Vision transformers beside torchvision's are in
+vision_transformers.py.
 """
 
 import math
@@ -26,6 +27,48 @@ CLIP_VITS = {
     "clip-vit-l-14": dict(embed_dim=768, image_resolution=224, vision_layers=24, vision_width=1024, patch=14, text_width=768),
     "clip-vit-l-14-336px": dict(embed_dim=768, image_resolution=336, vision_layers=24, vision_width=1024, patch=14, text_width=768),
 }
+# By OpenCLIP's names.
+OPENCLIP = {
+    "openclip-rn50": "RN50",
+    "openclip-rn101": "RN101",
+    "openclip-rn50x4": "RN50x4",
+    "openclip-rn50x16": "RN50x16",
+    "openclip-rn50x64": "RN50x64",
+    "openclip-vit-b-32": "ViT-B-32",
+    "openclip-vit-b-32-256": "ViT-B-32-256",
+    "openclip-vit-b-16": "ViT-B-16",
+    "openclip-vit-b-16-plus-240": "ViT-B-16-plus-240",
+    "openclip-vit-l-14": "ViT-L-14",
+    "openclip-vit-l-14-336": "ViT-L-14-336",
+    "openclip-vit-h-14": "ViT-H-14",
+    "openclip-vit-h-14-378": "ViT-H-14-378",
+    "openclip-vit-g-14": "ViT-g-14",
+    "openclip-vit-bigg-14": "ViT-bigG-14",
+}
+# OpenCLIP's ViT-g-14 and RN50, of which little is left (tests/fixtures/small.toml).
+SMALL = {
+    "small-openclip-vit": dict(
+        embed_dim=48,
+        vision_cfg=dict(image_size=70, layers=3, width=88, head_width=22, mlp_ratio=4.3637, patch_size=14),
+        text_cfg=dict(context_length=7, vocab_size=50, width=32, heads=2, layers=1),
+    ),
+    "small-openclip-rn": dict(
+        embed_dim=48,
+        vision_cfg=dict(image_size=64, layers=[1, 2, 1, 1], width=16, patch_size=None),
+        text_cfg=dict(context_length=7, vocab_size=50, width=32, heads=2, layers=1),
+    ),
+}
+# torchvision's networks with other weights: whose network, and for how many classes (0: `fc` is the identity).
+SELF_SUPERVISED = ["simclr", "mocov2", "swav", "pirl", "jigsaw", "rotnet", "barlowtwins", "vicreg", "dino"]
+OTHERS = {
+    **{f"{method}-rn50": ("resnet50", 0) for method in SELF_SUPERVISED},
+    **{f"robust-{network}": (network, 1000) for network in ["resnet18", "resnet50", "wide-resnet50-2"]},
+    **{f"{network}-sin": (network, 1000) for network in ["resnet50", "alexnet", "vgg16"]},
+    **{f"{network}-ecoset": (network, 565) for network in ["alexnet", "vgg16", "resnet50"]},
+    "vgg16bn-ecoset": ("vgg16-bn", 565),
+    "inception-ecoset": ("inception-v3", 565),
+    **{f"{network}-places365": (network, 365) for network in ["alexnet", "resnet18", "resnet50", "densenet161"]},
+}
 
 
 def build(name: str, seed: int) -> nn.Module:
@@ -40,6 +83,13 @@ def build(name: str, seed: int) -> nn.Module:
         model = clip(**(CLIP_RESNETS | CLIP_VITS)[name])
     elif name in vision_transformers.NAMES:
         model = vision_transformers.build(name)
+    elif name in OPENCLIP or name in SMALL:
+        model = openclip(name, tag)
+    elif name in OTHERS:
+        network, classes = OTHERS[name]
+        model = torchvision.models.get_model(network.replace("-", "_"), weights=None, num_classes=classes or 1000, **options(network, ""))
+        if classes == 0:
+            model.fc = nn.Identity()
     else:
         model = torchvision.models.get_model(name.replace("-", "_"), weights=None, **options(name, tag))
     return model.eval()
@@ -64,6 +114,16 @@ def clip(text_width: int, patch: int | None = None, **options) -> nn.Module:
     return clip.model.CLIP(vision_patch_size=patch, transformer_layers=12, **options, **text)
 
 
+def openclip(name: str, tag: str) -> nn.Module:
+    """The whole model as OpenCLIP makes it; of a name with a tag with the activation function of these weights."""
+    import open_clip
+
+    if name in SMALL:
+        return open_clip.CLIP(**SMALL[name])
+    quick_gelu = bool(tag) and open_clip.get_pretrained_cfg(OPENCLIP[name], tag).get("quick_gelu", False)
+    return open_clip.create_model(OPENCLIP[name], force_quick_gelu=quick_gelu)
+
+
 def run(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """The forward pass; of CLIP only the image tower."""
     return model.visual(images) if hasattr(model, "visual") else model(images)
@@ -83,25 +143,49 @@ def state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     return {key: value for key, value in model.state_dict().items() if in_image_tower(model, key)}
 
 
-def activation(name: str, output) -> torch.Tensor:
+def activation(model: nn.Module, name: str, output) -> torch.Tensor:
     """What thingsvision stores of a module's output: of attention the first of a tuple, and always batch first."""
     output = output[0] if isinstance(output, tuple) else output
-    # CLIP's transformer works on [tokens, images, features].
-    return output.transpose(0, 1) if name.startswith("visual.transformer") else output
+    # The transformer of OpenAI's CLIP works on [tokens, images, features].
+    is_tokens_first = type(model).__module__ == "clip.model" and name.startswith("visual.transformer")
+    return output.transpose(0, 1) if is_tokens_first else output
+
+
+class QuickGELU(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(1.702 * x)
+
+
+def set_activation(model: nn.Module, function: str | None) -> None:
+    """Gives the blocks of CLIP's vision transformer the function that a run recorded: no state dict tells it."""
+    for name, module in modules(model):
+        if function and name.endswith(".mlp"):
+            module.gelu = {"gelu": nn.GELU, "quickgelu": QuickGELU}[function]()
 
 
 def load_weights(model: nn.Module, path: str) -> None:
-    """Weights from a state dict, a checkpoint that nests one, or a TorchScript archive; of CLIP only the image tower."""
-    try:
-        state = torch.jit.load(path, map_location="cpu").state_dict()
-    except RuntimeError:
-        state = torch.load(path, map_location="cpu", weights_only=False)
+    """Weights from a state dict, a checkpoint that nests one, a TorchScript archive or safetensors; of CLIP only the image tower."""
+    if path.endswith(".safetensors"):
+        import safetensors.torch
+
+        state = safetensors.torch.load_file(path)
+    else:
+        try:
+            state = torch.jit.load(path, map_location="cpu").state_dict()
+        except RuntimeError:
+            state = torch.load(path, map_location="cpu", weights_only=False)
+    if "classy_state_dict" in state:
+        state = state["classy_state_dict"]["base_model"]["model"]["trunk"]
     state = state.get("state_dict", state)
-    state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = state.get("model", state)
+    wanted = state_dict(model)
+    prefixes = ["module.model.", "module.", "_feature_blocks.", ""]
+    prefix = next(prefix for prefix in prefixes if any(key.startswith(prefix) for key in state))
+    state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    state = {key.replace("features.module.", "features."): value for key, value in state.items()}
     if hasattr(model, "features") and hasattr(model.features, "denseblock1"):
         # As published, before names with dots were forbidden.
         state = {re.sub(r"(norm|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
-    wanted = state_dict(model)
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     assert not missing, missing
     model.load_state_dict({key: state[key].float() for key in wanted if key in state}, strict=False)

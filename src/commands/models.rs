@@ -96,12 +96,18 @@ fn by_family(models: &[&Entry]) -> Vec<Vec<String>> {
     rows
 }
 
+/// More weights beside the first are counted in a table's line, and not named.
+const MOST_SHOWN: usize = 3;
+
 fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
     let (first, others) = entry.weights.split_first().expect("the registry has checked it");
-    let others: Vec<_> = others.iter().map(|weights| format!(" ({})", weights.tag)).collect();
+    let others = match others.len() {
+        ..=MOST_SHOWN => others.iter().map(|weights| format!(" ({})", weights.tag)).collect(),
+        number => format!(" (and {number} others)"),
+    };
     Ok(vec![
         entry.name.clone(),
-        format!("{}{}", first.tag, others.concat()),
+        format!("{}{others}", first.tag),
         shown(&registry.choose(&entry.name)?).map(|side| format!("{side} px")).unwrap_or_default(),
         default_layer_name(entry).to_owned(),
         entry.outputs.map(count).unwrap_or_default(),
@@ -115,9 +121,9 @@ fn row(registry: &Registry, entry: &Entry) -> Result<Vec<String>> {
 fn licences(entry: &Entry) -> String {
     let short = |text: &str| text.split([';', '(']).next().unwrap_or_default().trim().to_owned();
     let others = entry.weights.iter().filter_map(|weights| weights.licence.as_deref()).map(short);
-    let mut licences: Vec<String> = [short(&entry.licence)].into_iter().chain(others).collect();
-    licences.dedup();
-    licences.join(", ")
+    let mut met = HashSet::new();
+    let licences = [short(&entry.licence)].into_iter().chain(others).filter(|licence| met.insert(licence.clone()));
+    licences.collect::<Vec<_>>().join(", ")
 }
 
 /// The side of what a network is shown, if that is known.

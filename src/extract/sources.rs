@@ -48,7 +48,11 @@ impl Sources {
                     "leave --weights out; examples/export_model.py exports networks with other weights (--random, --checkpoint)",
                 ));
             }
-            let choice = identified(&self.registry, choice, &request.weights, request.activation)?;
+            let mut choice = identified(&self.registry, choice, &request.weights, request.activation)?;
+            if request.weights == Weights::Random && request.activation.is_none() {
+                // OpenCLIP's constructor makes another than OpenAI's.
+                choice.activation = choice.architecture.constructed_activation();
+            }
             let folder = folder(request, &choice);
             if choices.iter().any(|(_, other)| *other == folder) {
                 return Err(advise(format!("`{}` is asked for twice", choice.name()), "name each model once"));

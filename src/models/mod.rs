@@ -162,6 +162,14 @@ impl Architecture {
         }
     }
 
+    /// The activation function that the upstream constructor gives such a network.
+    pub fn constructed_activation(&self) -> Option<Activation> {
+        match self {
+            Architecture::Clip(config) => config.constructed_activation(),
+            _ => None,
+        }
+    }
+
     /// Fails if no network can have these numbers.
     pub fn check(&self) -> Result<()> {
         if self.is_exported() { Ok(()) } else { self.family()?.check() }

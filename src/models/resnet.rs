@@ -67,7 +67,8 @@ impl Family for Config {
     }
 
     /// Every layer's own default, but a block's `downsample` is made before the block that it is handed to; then all
-    /// convolutions anew, in the order of `modules()`.
+    /// convolutions anew, in the order of `modules()`. Where `fc` is the identity it has taken the place of a classifier of ImageNet
+    /// that was drawn.
     fn initialise(&self, init: &mut Init) -> Result<()> {
         let modules = init.modules();
         for module in modules {
@@ -76,6 +77,10 @@ impl Family for Config {
             if !module.name.contains(".downsample.") {
                 init.reset(module)?;
             }
+        }
+        if self.classes == 0 {
+            init.skip_uniform(512 * self.block.expansion() * imagenet_classes())?;
+            init.skip_uniform(imagenet_classes())?;
         }
         for module in modules.iter().filter(|module| module.class == "Conv2d") {
             init.kaiming_normal_fan_out(&format!("{}.weight", module.name))?;

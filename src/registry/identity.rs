@@ -5,12 +5,13 @@ use crate::error::advise;
 use anyhow::Result;
 
 impl Registry {
-    /// The published weights whose file has this SHA-256; of several those of `wanted`.
+    /// The published weights whose file has this SHA-256; of several those of `wanted`, and none of others if the file is known to fit
+    /// further networks.
     pub fn published(&self, sha256: &str, wanted: &Entry) -> Option<Choice<'_>> {
         let is_it = |weights: &&PublishedWeights| weights.sha256.as_deref().is_some_and(|own| is_of(own, sha256));
         let found = || self.models.iter().filter_map(|entry| Some((entry, entry.weights.iter().find(is_it)?)));
         let own = found().find(|(entry, _)| entry.name == wanted.name);
-        own.or_else(|| found().next())
+        own.or_else(|| found().next().filter(|_| self.known_file(sha256).is_none()))
             .map(|(entry, weights)| Choice { identified: true, ..self.with_weights(entry, weights, true) })
     }
 
@@ -31,23 +32,38 @@ impl Registry {
         if name.contains(['/', '_']) || self.models.iter().any(|entry| entry.names().any(is_written_so)) {
             return Ok(());
         }
-        let alike: Vec<&Entry> = self.models.iter().filter(|entry| entry.names().any(|known| same_name(known, name))).collect();
-        if let [one] = alike[..]
-            && one.source == "torchvision"
-            && name.starts_with("ViT-")
-        {
-            return Err(advise(
+        let is_openclips = name.starts_with("ViT-");
+        let is_alike = |entry: &&Entry| {
+            let is_known = entry.names().any(|known| same_name(known, name));
+            is_known || is_openclips && same_name(&entry.name, &format!("{OPENCLIP}{name}"))
+        };
+        let alike: Vec<&Entry> = self.models.iter().filter(is_alike).collect();
+        match alike[..] {
+            [one] if one.source == "torchvision" && is_openclips => Err(advise(
                 format!("`{name}` is how OpenCLIP writes a network of its own, which is not here"),
                 format!("of {} there is --model {}; examples/export_model.py exports OpenCLIP's", one.source, one.name),
-            ));
+            )),
+            // Of OpenCLIP's names that are nobody else's it is clear what they mean.
+            [] | [_] => Ok(()),
+            _ => {
+                let of = |entry: &&Entry| format!("`{}` ({})", entry.name, entry.source);
+                Err(advise(
+                    format!("`{name}` may be {}", alternatives(alike.iter().map(of))),
+                    format!("say which: {}", alternatives(alike.iter().map(|entry| format!("--model {}", entry.name)))),
+                ))
+            }
         }
-        let [one, other, ..] = alike[..] else { return Ok(()) };
-        let of = |entry: &Entry| format!("`{}` ({})", entry.name, entry.source);
-        Err(advise(
-            format!("`{name}` may be {} or {}", of(one), of(other)),
-            format!("say which: --model {} or --model {}", one.name, other.name),
-        ))
     }
+}
+
+/// What the names of OpenCLIP's networks begin with here.
+pub(super) const OPENCLIP: &str = "openclip-";
+
+/// `a, b or c`.
+fn alternatives(all: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = all.collect();
+    let (last, others) = all.split_last().expect("at least one");
+    if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) }
 }
 
 /// Whether a SHA-256 begins with `known`, which is long enough to tell files apart.

@@ -18,6 +18,13 @@ fn models_are_listed() {
     cornet         cornet-s cornet-z cornet-r cornet-rt                       the published CORnet
     clip           clip-rn clip-rn101 clip-rn50x4 clip-rn50x16 clip-rn50x64   OpenAI CLIP
                    clip-vit clip-vit-b-16 clip-vit-l-14 clip-vit-l-14-336px
+    clip           openclip-rn50 openclip-rn101 openclip-rn50x4               OpenCLIP
+                   openclip-rn50x16 openclip-rn50x64 openclip-vit-b-32
+                   openclip-vit-b-32-256 openclip-vit-b-16
+                   openclip-vit-b-16-plus-240 openclip-vit-l-14
+                   openclip-vit-l-14-336 openclip-vit-h-14
+                   openclip-vit-h-14-378 openclip-vit-g-14
+                   openclip-vit-bigg-14
     vit            vit-b-16 vit-b-32 vit-l-16 vit-l-32 vit-h-14               torchvision
     densenet       densenet121 densenet161 densenet169 densenet201            torchvision
     inception      inception-v3                                               torchvision
@@ -41,9 +48,25 @@ fn models_are_listed() {
                    convnext-large
     swin           swin-t swin-s swin-b swin-v2-t swin-v2-s swin-v2-b         torchvision
     maxvit         maxvit-t                                                   torchvision
+    resnet         simclr-rn50 mocov2-rn50 swav-rn50 pirl-rn50 jigsaw-rn50    torchvision (weights: VISSL)
+                   rotnet-rn50
+    resnet         barlowtwins-rn50                                           torchvision (weights: Barlow Twins)
+    resnet         vicreg-rn50                                                torchvision (weights: VICReg)
+    resnet         dino-rn50                                                  torchvision (weights: DINO)
+    resnet         robust-resnet50 robust-resnet18 robust-wide-resnet50-2     torchvision (weights: robust-models-transfer)
+    resnet         resnet50-sin                                               torchvision (weights: texture-vs-shape)
+    alexnet        alexnet-sin                                                torchvision (weights: texture-vs-shape)
+    vgg            vgg16-sin                                                  torchvision (weights: texture-vs-shape)
+    alexnet        alexnet-ecoset                                             torchvision (weights: ecoset)
+    vgg            vgg16-ecoset vgg16bn-ecoset                                torchvision (weights: ecoset)
+    resnet         resnet50-ecoset                                            torchvision (weights: ecoset)
+    inception      inception-ecoset                                           torchvision (weights: ecoset)
+    alexnet        alexnet-places365                                          torchvision (weights: Places365)
+    resnet         resnet18-places365 resnet50-places365                      torchvision (weights: Places365)
+    densenet       densenet161-places365                                      torchvision (weights: Places365)
     --- stderr
 
-    93 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
+    132 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
     ");
 }
 
@@ -134,13 +157,13 @@ fn models_are_searched() {
         assert!(found.starts_with(&format!("model               {name}\n")), "{written}: {found}");
     }
     // OpenCLIP's name, and no torchvision.
-    assert_output!(lab.fail("layers --model ViT-H-14"), @"
-    error: `ViT-H-14` is how OpenCLIP writes a network of its own, which is not here
+    assert_output!(lab.fail("layers --model ViT-L-16"), @"
+    error: `ViT-L-16` is how OpenCLIP writes a network of its own, which is not here
 
-    hint: of torchvision there is --model vit-h-14; examples/export_model.py exports OpenCLIP's
+    hint: of torchvision there is --model vit-l-16; examples/export_model.py exports OpenCLIP's
     ");
     let long = lab.succeed("models --long").stdout;
-    assert_eq!(long.lines().count(), 94);
+    assert_eq!(long.lines().count(), 133);
 }
 
 #[test]
@@ -247,13 +270,23 @@ fn the_help_of_every_command_names_its_flags() {
 fn a_name_of_two_schools_is_refused_with_both() {
     let lab = Lab::new();
     assert_output!(lab.fail("extract --model ViT-B-32 --weights random --images images"), @"
-    error: `ViT-B-32` may be `clip-vit` (OpenAI CLIP) or `vit-b-32` (torchvision)
+    error: `ViT-B-32` may be `clip-vit` (OpenAI CLIP), `openclip-vit-b-32` (OpenCLIP) or `vit-b-32` (torchvision)
 
-    hint: say which: --model clip-vit or --model vit-b-32
+    hint: say which: --model clip-vit, --model openclip-vit-b-32 or --model vit-b-32
     ");
-    for (name, model) in
-        [("vit_b_32", "vit-b-32"), ("vit-b-32", "vit-b-32"), ("ViT-B/32", "clip-vit"), ("ViT-L-14", "clip-vit-l-14")]
-    {
+    assert_output!(lab.fail("layers --model ViT-L-14"), @"
+    error: `ViT-L-14` may be `clip-vit-l-14` (OpenAI CLIP) or `openclip-vit-l-14` (OpenCLIP)
+
+    hint: say which: --model clip-vit-l-14 or --model openclip-vit-l-14
+    ");
+    for (name, model) in [
+        ("vit_b_32", "vit-b-32"),
+        ("vit-b-32", "vit-b-32"),
+        ("ViT-B/32", "clip-vit"),
+        ("ViT-L/14", "clip-vit-l-14"),
+        ("vit-l-14", "clip-vit-l-14"),
+        ("ViT-g-14", "openclip-vit-g-14"),
+    ] {
         let said = lab.succeed(&format!("models {name}")).stdout;
         assert!(said.lines().next().unwrap().ends_with(&format!(" {model}")), "{name}: {said}");
     }

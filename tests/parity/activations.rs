@@ -1,11 +1,11 @@
 //! The output of every call of every module, for seeded weights and a closed-form input.
 
-use crate::{input_size, table};
+use crate::{input_size, registry, table};
 use std::cell::LazyCell;
 use tch::{Device, Kind, Tensor};
 use thingsvision::models::{Architecture, Model};
 use thingsvision::nn::{Plan, StateDict};
-use thingsvision::registry::Registry;
+use thingsvision::registry::{Choice, Registry};
 
 /// Of the layer's scale, its largest absolute value.
 const TOLERANCE: f64 = 1e-4;
@@ -27,7 +27,7 @@ fn test_input(side: i64) -> Tensor {
 }
 
 /// As `COMPARED` of make_fixtures.py: the others differ from one of these in numbers only.
-const COMPARED: [&str; 53] = [
+const COMPARED: [&str; 58] = [
     "alexnet",
     "vgg11",
     "vgg13-bn",
@@ -49,6 +49,11 @@ const COMPARED: [&str; 53] = [
     "clip-vit",
     "clip-vit-b-16",
     "clip-vit-l-14",
+    "openclip-rn50",
+    "openclip-vit-b-32",
+    "openclip-vit-b-32.laion400m_e32",
+    "small-openclip-vit",
+    "small-openclip-rn",
     "vit-b-16",
     "vit-b-32",
     "densenet121",
@@ -121,9 +126,10 @@ fn a_network_of_every_family_is_compared() {
 
 /// What the upstream constructor makes, or, of a name with a tag, what these weights are for.
 fn architecture(name: &str) -> Architecture {
-    let registry = Registry::load(None).unwrap();
+    let registry = registry();
     let choice = registry.choose(name).unwrap();
-    if choice.tagged { choice.architecture() } else { choice.entry.architecture.clone() }
+    let as_trained = Choice { activation: choice.weights.activation, ..choice };
+    if choice.tagged { as_trained.architecture() } else { choice.entry.architecture.clone() }
 }
 
 fn network(name: &str) -> Model {
@@ -150,7 +156,7 @@ fn compare_every_call(name: &str, model: &Model, size: [usize; 2], expected: &[V
 }
 
 /// One of each family and kind of block.
-const FUSED: [&str; 30] = [
+const FUSED: [&str; 32] = [
     "alexnet",
     "vgg11",
     "vgg16-bn",
@@ -162,6 +168,8 @@ const FUSED: [&str; 30] = [
     "cornet-rt",
     "clip-rn",
     "clip-vit",
+    "small-openclip-rn",
+    "small-openclip-vit",
     "vit-b-32",
     "densenet121",
     "squeezenet1-0",

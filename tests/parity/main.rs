@@ -36,13 +36,18 @@ fn table(path: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
+/// The models of the program, and small ones of kinds of which it has large ones alone.
+fn registry() -> Registry {
+    Registry::load(Some(&fixtures().join("small.toml"))).unwrap()
+}
+
 /// Height and width of the images that a model takes.
 fn input_size(model: &str) -> [usize; 2] {
-    Registry::load(None).unwrap().choose(model).unwrap().preprocessing.unwrap().shown_always().unwrap()
+    registry().choose(model).unwrap().preprocessing.unwrap().shown_always().unwrap()
 }
 
 fn every_model(check: impl Fn(&Entry)) {
-    for entry in &Registry::load(None).unwrap().models {
+    for entry in &registry().models {
         check(entry);
     }
 }

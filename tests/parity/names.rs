@@ -23,6 +23,30 @@ fn names_forgive_case_and_hyphens() {
         ("ViT-L/16", "vit-l-16"),
         ("clip-ViT-L/14@336px", "clip-vit-l-14-336px"),
         ("vgg16_bn", "vgg16-bn"),
+        // OpenCLIP's names that are nobody else's, and its whole name.
+        ("ViT-g-14", "openclip-vit-g-14"),
+        ("ViT-bigG-14", "openclip-vit-bigg-14"),
+        ("ViT-L-14-336", "openclip-vit-l-14-336"),
+        ("OpenCLIP_ViT-B-32", "openclip-vit-b-32"),
+        // THINGSvision's.
+        ("simclr-rn50", "simclr-rn50"),
+        ("mocov2-rn50", "mocov2-rn50"),
+        ("swav-rn50", "swav-rn50"),
+        ("pirl-rn50", "pirl-rn50"),
+        ("jigsaw-rn50", "jigsaw-rn50"),
+        ("rotnet-rn50", "rotnet-rn50"),
+        ("barlowtwins-rn50", "barlowtwins-rn50"),
+        ("vicreg-rn50", "vicreg-rn50"),
+        ("dino-rn50", "dino-rn50"),
+        ("Alexnet_ecoset", "alexnet-ecoset"),
+        ("VGG16_ecoset", "vgg16-ecoset"),
+        ("VGG16bn_ecoset", "vgg16bn-ecoset"),
+        ("Resnet50_ecoset", "resnet50-ecoset"),
+        ("Inception_ecoset", "inception-ecoset"),
+        // texture-vs-shape's, robust-models-transfer's and Places365's.
+        ("resnet50_trained_on_SIN", "resnet50-sin"),
+        ("robust-resnet50.l2_eps0.01", "robust-resnet50.l2_eps0.01"),
+        ("alexnet_places365", "alexnet-places365"),
     ] {
         assert_eq!(registry.choose(name).unwrap().name(), model, "{name}");
     }
@@ -33,6 +57,45 @@ fn preprocessing_belongs_to_the_weights() {
     let registry = Registry::load(None).unwrap();
     assert_eq!(registry.choose("resnet50").unwrap().preprocessing.unwrap().resize, Size::Shorter(256));
     assert_eq!(registry.choose("resnet50.imagenet1k_v2").unwrap().preprocessing.unwrap().resize, Size::Shorter(232));
+}
+
+/// In the table of the guide, of which each network has a row, and its number of weights if that is not one.
+#[test]
+fn the_guide_lists_every_network_and_counts_its_weights() {
+    let page = include_str!("../../docs/models.md");
+    let (_, section) = page.split_once("### What they learnt from\n").unwrap();
+    let table = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).skip(2);
+    let mut listed: Vec<String> = Vec::new();
+    for row in table {
+        let names = row.split('|').nth(2).unwrap().trim();
+        // A number in brackets belongs to the name before it.
+        listed.extend(names.replace("` (", "`(").split(' ').map(str::to_owned));
+    }
+    let mut expected: Vec<String> = Vec::new();
+    for entry in &Registry::load(None).unwrap().models {
+        let weights = entry.weights.len();
+        expected.push(if weights == 1 { format!("`{}`", entry.name) } else { format!("`{}`({weights})", entry.name) });
+    }
+    listed.sort();
+    expected.sort();
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn a_file_of_openclip_may_be_that_of_openais_network() {
+    let registry = Registry::load(None).unwrap();
+    let entry = |name: &str| registry.choose(name).unwrap().entry;
+    // LAION-400M's B/32.
+    let sha256 = format!("46683a32{}", "0".repeat(56));
+    let name = |model: &str| registry.published(&sha256, entry(model)).map(|found| found.name());
+    assert_eq!(name("openclip-vit-b-32").as_deref(), Some("openclip-vit-b-32.laion400m_e32"));
+    assert_eq!(name("clip-vit"), None);
+    assert!(registry.known_file(&sha256).is_some());
+    // OpenAI's own is both's.
+    let sha256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af";
+    let name = |model: &str| registry.published(sha256, entry(model)).map(|found| found.name());
+    assert_eq!(name("openclip-vit-b-32").as_deref(), Some("openclip-vit-b-32.openai"));
+    assert_eq!(name("clip-vit").as_deref(), Some("clip-vit.openai"));
 }
 
 fn resolve_in(model: &str, wanted: &[&str]) -> Result<Vec<(String, usize)>> {

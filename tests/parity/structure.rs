@@ -86,11 +86,11 @@ fn published_weights_of_timm_are_as_it_says() {
         let head = manifest.tensors.iter().find(|tensor| tensor.key == "head.weight");
         assert_eq!(head.map_or(0, |tensor| tensor.shape[0]).to_string(), *classes, "{name}");
         let recipe = serde_json::to_value(choice.preprocessing.unwrap()).unwrap();
-        assert_eq!(recipe["crop"].to_string(), *side, "{name}");
-        let resize = match &recipe["resize"] {
-            serde_json::Value::Array(sides) => format!("{}x{}", sides[0], sides[1]),
-            side => side.to_string(),
+        let (resize, shown) = match &recipe["resize"] {
+            serde_json::Value::Array(sides) => (format!("{}x{}", sides[0], sides[1]), &sides[0]),
+            side => (side.to_string(), &recipe["crop"]),
         };
+        assert_eq!(shown.to_string(), *side, "{name}");
         let numbers_of = |key: &str| recipe[key].as_array().unwrap().iter().map(|value| value.to_string()).collect::<Vec<_>>();
         let interpolation = recipe["interpolation"].as_str().unwrap().to_owned();
         let found = [vec![resize, interpolation], numbers_of("mean"), numbers_of("std")].concat();
@@ -98,6 +98,54 @@ fn published_weights_of_timm_are_as_it_says() {
     }
     let known: usize = registry.models.iter().filter(|entry| entry.source == "timm").map(|entry| entry.weights.len()).sum();
     assert_eq!(known, rows.len());
+}
+
+/// Addresses, activation functions and preprocessing are those of OpenCLIP's own configuration.
+#[test]
+fn published_weights_of_openclip_are_as_it_says() {
+    let registry = Registry::load(None).unwrap();
+    let rows = table("openclip.tsv");
+    for row in &rows {
+        let [name, tag, url, activation, mode, side, interpolation, numbers @ ..] = &row[..] else { panic!("{row:?}") };
+        let name = format!("{name}.{tag}");
+        let choice = registry.choose(&name).unwrap();
+        assert_eq!(choice.weights.url.as_ref(), Some(url), "{name}");
+        // OpenAI's addresses have the whole hash, OpenCLIP's releases its beginning.
+        let sha256 = choice.weights.sha256.as_deref();
+        let is_released = ["openaipublic", "mlfoundations"].iter().any(|publisher| url.contains(publisher));
+        assert_eq!(sha256.is_some(), is_released, "{name}");
+        assert!(
+            sha256.is_none_or(|sha256| url.contains(&format!("/{sha256}/")) || url.contains(&format!("-{sha256}."))),
+            "{name}"
+        );
+        let has_function = choice.entry.architecture.constructed_activation().is_some();
+        let said = choice.weights.activation.map(|function| serde_json::to_value(function).unwrap());
+        assert_eq!(said, has_function.then(|| activation.as_str().into()), "{name}");
+        let recipe = serde_json::to_value(choice.preprocessing.unwrap()).unwrap();
+        let side: usize = side.parse().unwrap();
+        let [resize, crop] = match mode.as_str() {
+            "shortest" => [side.into(), side.into()],
+            "squash" => [vec![side, side].into(), serde_json::Value::Null],
+            _ => panic!("{mode}"),
+        };
+        assert_eq!([&recipe["resize"], &recipe["crop"]], [&resize, &crop], "{name}");
+        assert_eq!(recipe["interpolation"], interpolation.as_str(), "{name}");
+        let values: Vec<f64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
+        assert_eq!(serde_json::json!([recipe["mean"], recipe["std"]]), serde_json::json!([values[..3], values[3..]]), "{name}");
+    }
+    let known: usize = registry.models.iter().filter(|entry| entry.source == "OpenCLIP").map(|entry| entry.weights.len()).sum();
+    assert_eq!(known, rows.len());
+}
+
+/// Without a tag those are meant with which OpenCLIP began, and OpenAI's where it has no other.
+#[test]
+fn a_name_of_openclip_without_a_tag_means_its_own_weights() {
+    for entry in Registry::load(None).unwrap().models.iter().filter(|entry| entry.source == "OpenCLIP") {
+        let first = entry.weights[0].tag.as_str();
+        let has = |tag: &str| entry.weights.iter().any(|weights| weights.tag == tag);
+        assert!(first == "laion400m_e32" || !has("laion400m_e32"), "{}: {first}", entry.name);
+        assert!(first != "openai" || entry.weights.len() == 1, "{}: {first}", entry.name);
+    }
 }
 
 #[test]

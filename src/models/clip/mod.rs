@@ -1,9 +1,10 @@
 //! The image towers of CLIP: Radford et al. 2021, "Learning transferable visual models from natural language
 //! supervision", <https://arxiv.org/abs/2103.00020>.
 //!
-//! Names are those of the whole model in OpenAI's `clip/model.py`, so everything begins with `visual`; its output is the
-//! projected embedding, not normalised. Tokens are `[N, L, D]`, where OpenAI's own hooks would show `[L, N, D]`.
+//! Names are those of the whole model in OpenAI's `clip/model.py`, or in OpenCLIP's `open_clip`, so everything begins with `visual`;
+//! its output is the projected embedding, not normalised. Tokens are `[N, L, D]`, where OpenAI's own hooks would show `[L, N, D]`.
 
+mod openclip;
 mod resnet;
 mod vit;
 
@@ -17,10 +18,12 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "tower", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Config {
-    /// A ResNet with attention pooling.
+    /// A ResNet with attention pooling, OpenAI's or OpenCLIP's.
     Resnet(resnet::Config),
-    /// A vision transformer.
+    /// OpenAI's vision transformer.
     Vit(vit::Config),
+    /// OpenCLIP's vision transformer.
+    Openclip(openclip::Config),
 }
 
 impl Config {
@@ -28,6 +31,7 @@ impl Config {
         match self {
             Config::Resnet(config) => config,
             Config::Vit(config) => config,
+            Config::Openclip(config) => config,
         }
     }
 }
@@ -38,6 +42,16 @@ impl Config {
         match self {
             Config::Resnet(_) => None,
             Config::Vit(config) => Some(&mut config.activation),
+            Config::Openclip(config) => Some(&mut config.activation),
+        }
+    }
+
+    /// That of the network as it is constructed.
+    pub fn constructed_activation(&self) -> Option<Activation> {
+        match self {
+            Config::Resnet(_) => None,
+            Config::Vit(config) => Some(config.activation.unwrap_or_default()),
+            Config::Openclip(config) => Some(config.activation()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! CLIP's ResNet: a stem of three convolutions, anti-aliased strides (average pooling), attention instead of the last
-//! pooling.
+//! pooling. OpenCLIP's is the same network, whose activations have other names and whose weights are drawn without the text tower.
 
 use crate::models::resnet::shortcut;
 use crate::models::{Family, in_bounds};
 use crate::nn::*;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -19,8 +19,31 @@ pub struct Config {
     pub resolution: i64,
     /// The length of the embedding.
     pub outputs: i64,
-    /// The width of the text tower, whose random draws come between those of this one.
-    pub text_width: i64,
+    /// Whose network it is.
+    #[serde(default)]
+    pub style: Style,
+    /// The width of OpenAI's text tower, whose random draws come between those of this one.
+    pub text_width: Option<i64>,
+}
+
+/// The two writers of this network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// `clip/model.py`: activations are `relu1` to `relu3`.
+    #[default]
+    OpenAi,
+    /// `open_clip/modified_resnet.py`: `act1` to `act3`.
+    OpenClip,
+}
+
+impl Style {
+    fn activations(self) -> [&'static str; 3] {
+        match self {
+            Style::OpenAi => ["relu1", "relu2", "relu3"],
+            Style::OpenClip => ["act1", "act2", "act3"],
+        }
+    }
 }
 
 impl Config {
@@ -32,8 +55,12 @@ impl Config {
 
 impl Family for Config {
     fn check(&self) -> Result<()> {
-        let Config { depths, width, resolution, outputs, text_width } = *self;
-        in_bounds([width / 2, resolution / 32, outputs, text_width])?;
+        let Config { depths, width, resolution, outputs, style, text_width } = *self;
+        ensure!(
+            text_width.is_some() == (style == Style::OpenAi),
+            "`text_width` is to be said of OpenAI's network, and of no other"
+        );
+        in_bounds([width / 2, resolution / 32, outputs, text_width.unwrap_or(1)])?;
         in_bounds(depths.map(|depth| depth as i64))
     }
 
@@ -41,7 +68,7 @@ impl Family for Config {
         Ok(Box::new(ModifiedResNet::new(s, self)?))
     }
 
-    /// Every layer's own default, the text tower, then the attention pooling anew; each block begins as the identity.
+    /// Every layer's own default, OpenAI's text tower, then the attention pooling anew; each block begins as the identity.
     fn initialise(&self, init: &mut Init) -> Result<()> {
         let modules = init.modules();
         let d = self.embedding() as f64;
@@ -51,7 +78,9 @@ impl Family for Config {
             }
             init.reset(module)?;
         }
-        skip_text_tower(init, self.text_width)?;
+        if let Some(width) = self.text_width {
+            skip_text_tower(init, width)?;
+        }
         for projection in ["q_proj", "k_proj", "v_proj", "c_proj"] {
             init.normal(&format!("visual.attnpool.{projection}.weight"), 0.0, d.powf(-0.5))?;
         }
@@ -86,21 +115,22 @@ impl ModifiedResNet {
     fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
         let w = config.width;
         let [depth1, depth2, depth3, depth4] = config.depths;
+        let [act1, act2, act3] = config.style.activations();
         Ok(s.register("ModifiedResNet").of(Self {
             conv1: conv2d(&s / "conv1", 3, w / 2, 3, Conv { stride: 2, padding: 1, ..NO_BIAS })?,
             bn1: batch_norm2d(&s / "bn1", w / 2)?,
-            relu1: relu(&s / "relu1"),
+            relu1: relu(&s / act1),
             conv2: conv2d(&s / "conv2", w / 2, w / 2, 3, Conv { padding: 1, ..NO_BIAS })?,
             bn2: batch_norm2d(&s / "bn2", w / 2)?,
-            relu2: relu(&s / "relu2"),
+            relu2: relu(&s / act2),
             conv3: conv2d(&s / "conv3", w / 2, w, 3, Conv { padding: 1, ..NO_BIAS })?,
             bn3: batch_norm2d(&s / "bn3", w)?,
-            relu3: relu(&s / "relu3"),
+            relu3: relu(&s / act3),
             avgpool: avg_pool2d(&s / "avgpool", 2),
-            layer1: layer(&(&s / "layer1"), w, w, depth1, 1)?,
-            layer2: layer(&(&s / "layer2"), w * EXPANSION, w * 2, depth2, 2)?,
-            layer3: layer(&(&s / "layer3"), w * 2 * EXPANSION, w * 4, depth3, 2)?,
-            layer4: layer(&(&s / "layer4"), w * 4 * EXPANSION, w * 8, depth4, 2)?,
+            layer1: layer(&(&s / "layer1"), config.style, w, w, depth1, 1)?,
+            layer2: layer(&(&s / "layer2"), config.style, w * EXPANSION, w * 2, depth2, 2)?,
+            layer3: layer(&(&s / "layer3"), config.style, w * 2 * EXPANSION, w * 4, depth3, 2)?,
+            layer4: layer(&(&s / "layer4"), config.style, w * 4 * EXPANSION, w * 8, depth4, 2)?,
             attnpool: AttentionPool2d::new(&s / "attnpool", config)?,
         }))
     }
@@ -115,11 +145,11 @@ impl Forward for ModifiedResNet {
     }
 }
 
-fn layer(s: &Scope, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
+fn layer(s: &Scope, style: Style, c_in: i64, planes: i64, depth: usize, stride: i64) -> Result<Sequential> {
     let mut layer = Sequential::new(s);
-    layer.push(s, |s| Bottleneck::new(s, c_in, planes, stride))?;
+    layer.push(s, |s| Bottleneck::new(s, style, c_in, planes, stride))?;
     for _ in 1..depth {
-        layer.push(s, |s| Bottleneck::new(s, planes * EXPANSION, planes, 1))?;
+        layer.push(s, |s| Bottleneck::new(s, style, planes * EXPANSION, planes, 1))?;
     }
     Ok(layer)
 }
@@ -140,22 +170,23 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    fn new(s: Scope, c_in: i64, planes: i64, stride: i64) -> Result<Named<Self>> {
+    fn new(s: Scope, style: Style, c_in: i64, planes: i64, stride: i64) -> Result<Named<Self>> {
         let c_out = planes * EXPANSION;
+        let [act1, act2, act3] = style.activations();
         Ok(s.register("Bottleneck").of(Self {
             conv1: conv2d(&s / "conv1", c_in, planes, 1, NO_BIAS)?,
             bn1: batch_norm2d(&s / "bn1", planes)?,
-            relu1: relu(&s / "relu1"),
+            relu1: relu(&s / act1),
             conv2: conv2d(&s / "conv2", planes, planes, 3, Conv { padding: 1, ..NO_BIAS })?,
             bn2: batch_norm2d(&s / "bn2", planes)?,
-            relu2: relu(&s / "relu2"),
+            relu2: relu(&s / act2),
             avgpool: match stride {
                 1 => identity(&s / "avgpool"),
                 _ => avg_pool2d(&s / "avgpool", stride),
             },
             conv3: conv2d(&s / "conv3", planes, c_out, 1, NO_BIAS)?,
             bn3: batch_norm2d(&s / "bn3", c_out)?,
-            relu3: relu(&s / "relu3"),
+            relu3: relu(&s / act3),
             downsample: downsample(&s, c_in, c_out, stride)?,
         }))
     }

@@ -28,7 +28,7 @@ pub struct Config {
     pub activation: Option<Activation>,
 }
 
-fn sixty_four() -> i64 {
+pub(super) fn sixty_four() -> i64 {
     64
 }
 
@@ -56,19 +56,23 @@ impl Family for Config {
         Ok(Box::new(VisionTransformer::new(s, self)?))
     }
 
-    /// In the order of the constructor; the text tower comes after and changes nothing here.
     fn initialise(&self, init: &mut Init) -> Result<()> {
-        let scale = (self.width as f64).powf(-0.5);
-        let scaled = |randn: &Tensor| randn.f_mul_scalar(scale);
-        for module in init.modules() {
-            init.reset(module)?;
-            if module.name == "visual.conv1" {
-                init.randn("visual.class_embedding", scaled)?;
-                init.randn("visual.positional_embedding", scaled)?;
-            }
-        }
-        init.randn("visual.proj", scaled)
+        initialise(init, self.width)
     }
+}
+
+/// In the order of the constructor; the text tower comes after and changes nothing here.
+pub(super) fn initialise(init: &mut Init, width: i64) -> Result<()> {
+    let scale = (width as f64).powf(-0.5);
+    let scaled = |randn: &Tensor| randn.f_mul_scalar(scale);
+    for module in init.modules() {
+        init.reset(module)?;
+        if module.name == "visual.conv1" {
+            init.randn("visual.class_embedding", scaled)?;
+            init.randn("visual.positional_embedding", scaled)?;
+        }
+    }
+    init.randn("visual.proj", scaled)
 }
 
 struct VisionTransformer {
@@ -97,11 +101,16 @@ impl VisionTransformer {
     }
 }
 
+/// The class token and the patches that `conv1` gives, `[N, D, H, W]`, with their positions: `[N, L, D]`.
+pub(super) fn tokens(patches: &Tensor, class: &Parameter, positions: &Parameter) -> Flow<Tensor> {
+    let class = class.f_expand([patches.size()[0], 1, -1], false)?;
+    let patches = patches.f_flatten(2, -1)?.f_transpose(1, 2)?;
+    Ok(Tensor::f_cat(&[&class, &patches], 1)?.f_add(positions)?)
+}
+
 impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let tokens = self.conv1.forward(pass, x)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
-        let class = self.class_embedding.f_expand([x.size()[0], 1, -1], false)?;
-        let tokens = Tensor::f_cat(&[&class, &tokens], 1)?.f_add(&self.positional_embedding)?;
+        let tokens = tokens(&self.conv1.forward(pass, x)?, &self.class_embedding, &self.positional_embedding)?;
         let y = run(pass, &tokens, &[&self.ln_pre, &self.transformer])?;
         let y = self.ln_post.forward(pass, &y.f_select(1, 0)?)?;
         self.proj.apply(pass, &y)
@@ -132,21 +141,21 @@ impl ResidualAttentionBlock {
         Ok(s.register("ResidualAttentionBlock").of(Self {
             attn: multihead_attention(&s / "attn", d, d / config.head_width)?,
             ln_1: layer_norm(&s / "ln_1", d, EPS)?,
-            mlp: mlp(&(&s / "mlp"), config)?,
+            mlp: mlp(&(&s / "mlp"), [d, 4 * d], config.activation.unwrap_or_default())?,
             ln_2: layer_norm(&s / "ln_2", d, EPS)?,
         }))
     }
 }
 
-fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
-    let d = config.width;
+/// A block's perceptron of `d` features and as many as `hidden` between its layers.
+pub(super) fn mlp(s: &Scope, [d, hidden]: [i64; 2], activation: Activation) -> Result<Sequential> {
     let mut mlp = Sequential::new(s);
-    mlp.push_named(s, "c_fc", |s| linear(s, d, 4 * d))?;
-    match config.activation.unwrap_or_default() {
+    mlp.push_named(s, "c_fc", |s| linear(s, d, hidden))?;
+    match activation {
         Activation::QuickGelu => mlp.push_named(s, "gelu", |s| Ok(quick_gelu(s)))?,
         Activation::Gelu => mlp.push_named(s, "gelu", |s| Ok(gelu(s)))?,
     }
-    mlp.push_named(s, "c_proj", |s| linear(s, 4 * d, d))?;
+    mlp.push_named(s, "c_proj", |s| linear(s, hidden, d))?;
     Ok(mlp)
 }
 
