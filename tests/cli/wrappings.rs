@@ -69,7 +69,7 @@ fn check(lab: &Lab, run: &str, golden: &Value, layers: &str) {
         let scale = expected.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
         assert_eq!(found.len(), expected.len(), "{run} {layer}");
         for (found, expected) in found.iter().zip(&expected) {
-            assert!((f64::from(*found) - expected).abs() <= 1e-4 * scale, "{run} {layer}: {found} is not {expected}");
+            assert!((found - expected).abs() <= 1e-4 * scale, "{run} {layer}: {found} is not {expected}");
         }
     }
 }
