@@ -82,6 +82,8 @@ pub struct Layout {
     pub renames: Vec<[&'static str; 2]>,
     /// What keys of the file begin with that are among the network's and of no use.
     pub ignored: &'static [&'static str],
+    /// What keys begin with in networks that compute something else with the same keys beside.
+    pub refused: &'static [&'static str],
     /// Whether nothing else may stand beside the network, whose parts are those of a larger one.
     pub alone: bool,
 }

@@ -71,7 +71,7 @@ impl Family for Config {
     fn layouts(&self) -> Vec<Layout> {
         vec![
             Layout::of("torchvision 0.12", OLDER),
-            Layout::of("timm", TIMM),
+            Layout { refused: OTHERS, ..Layout::of("timm", TIMM) },
             Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat()),
             Layout::of("transformers, without its classifier", TRANSFORMERS),
         ]
@@ -97,6 +97,9 @@ const TIMM: [[&str; 2]; 12] = [
     [".mlp.0.", ".mlp.fc1."],
     [".mlp.3.", ".mlp.fc2."],
 ];
+
+/// Parts of timm's other vision transformers.
+const OTHERS: &[&str] = &["pre_logits.", "fc_norm.", "norm_pre.", "attn_pool.", "head_dist.", "dist_token", "reg_token"];
 
 /// Of `ViTModel`, in `modeling_vit.py` of transformers.
 const TRANSFORMERS: [[&str; 2]; 12] = [

@@ -192,8 +192,10 @@ struct Search<'i, 'a, 'm> {
     tops: HashSet<String>,
 }
 
+/// Names without their beginning, with shapes.
+type Below<'a> = HashMap<&'a str, &'a Vec<i64>>;
+
 /// What is below one beginning.
-#[derive(Default)]
 struct Found {
     /// Missing or of another shape; unexpected.
     faults: [usize; 2],
@@ -256,32 +258,22 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
 
     /// What is below `prefix`, compared with the network.
     fn look(&self, prefix: &'a str) -> Found {
-        let below: HashMap<&str, &Vec<i64>> =
-            self.index.below(prefix).map(|(name, shape)| (&name[prefix.len()..], shape)).collect();
+        let below: Below = self.index.below(prefix).map(|(name, shape)| (&name[prefix.len()..], shape)).collect();
         let (mut missing, mut misshapen, mut absent) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let (mut used, mut head) = (HashSet::new(), Vec::new());
         for Wanted { entry, parts, .. } in &self.wanted {
             for (key, shape) in parts {
-                used.insert(key.as_str());
-                let fault = match below.get(key.as_str()) {
-                    Some(there) if *there == shape => continue,
-                    Some(there) => format!("{key} is {there:?} instead of {shape:?}"),
-                    None if !is_needed(entry) => continue,
-                    None => key.clone(),
-                };
-                let there = below.get(key.as_str());
-                if self.classifier.contains(&entry.key) {
-                    let name = shortened(&format!("{prefix}{key}"));
-                    let why = match there {
-                        Some(there) => format!("`{name}` is {there:?} instead of {shape:?}"),
-                        None => format!("the file has no `{name}`"),
-                    };
-                    absent.entry(entry.key.clone()).or_insert(why);
-                    head.push(fault);
-                } else if there.is_some() {
-                    misshapen.push(fault);
-                } else {
-                    missing.push(fault);
+                let is_classifier = self.classifier.contains(&entry.key);
+                let name = shortened(&format!("{prefix}{key}"));
+                match below.get(key.as_str()) {
+                    Some(there) if *there == shape => {}
+                    Some(there) if is_classifier => {
+                        let why = format!("`{name}` is {there:?} instead of {shape:?}");
+                        absent.entry(entry.key.clone()).or_insert(why);
+                    }
+                    Some(there) => misshapen.push(format!("{key} is {there:?} instead of {shape:?}")),
+                    None if is_classifier => _ = absent.entry(entry.key.clone()).or_insert(format!("the file has no `{name}`")),
+                    None if is_needed(entry) => missing.push(key.clone()),
+                    None => {}
                 }
             }
         }
@@ -289,39 +281,46 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
         if classes.is_some() {
             absent.clear();
         }
-        let mut unexpected: Vec<&str> = Vec::new();
-        let mut parts: BTreeMap<&str, Vec<(&str, &Vec<i64>)>> = BTreeMap::new();
-        for (key, shape) in below.iter().filter(|(key, _)| !used.contains(*key)) {
-            let top = key.split('.').next().unwrap_or(key);
-            let is_head = self.heads.iter().any(|head| key.starts_with(head.as_str()));
-            if self.layout.ignored.iter().any(|ignored| key.starts_with(ignored)) || is_head && !absent.is_empty() {
-            } else if is_head || self.tops.contains(top) {
-                unexpected.push(key);
-            } else {
-                parts.entry(top).or_default().push((key, shape));
-            }
-        }
-        // Beside a network of several parts, what has no matrix may be one more of them, as a norm between two.
-        let is_more = |tensors: &Vec<(&str, &Vec<i64>)>| {
-            let is_number = |shape: &[i64]| shape.iter().product::<i64>() <= 1;
-            let has_matrix = tensors.iter().any(|(key, shape)| shape.len() > 1 && key.contains('.'));
-            !has_matrix && !tensors.iter().all(|(_, shape)| is_number(shape))
-        };
-        let is_empty = missing.len() + misshapen.len() + head.len() == self.wanted.len();
-        let is_fault = |tensors: &Vec<_>| is_empty || self.layout.alone || self.tops.len() > 1 && is_more(tensors);
-        for tensors in parts.into_values().filter(is_fault) {
-            unexpected.extend(tensors.into_iter().map(|(key, _)| key));
-        }
-        unexpected.sort_unstable();
-        if missing.len() + misshapen.len() > 0 {
-            // Then the classifier is one thing more that does not fit.
-            for fault in head {
-                if fault.contains(' ') { misshapen.push(fault) } else { missing.push(fault) }
-            }
+        let is_empty = missing.len() + misshapen.len() + self.classifier.len() >= self.number_needed();
+        let unexpected = self.unexpected(&below, !absent.is_empty(), is_empty);
+        if !missing.is_empty() || !misshapen.is_empty() {
+            // Then the classifier is one thing more that is missing.
+            missing.extend(absent.keys().cloned());
         }
         let faults = [missing.len() + misshapen.len(), unexpected.len()];
         let description = self.describe(prefix, &missing, &misshapen, &unexpected);
         Found { faults, description, absent, classes }
+    }
+
+    /// How many tensors must be there.
+    fn number_needed(&self) -> usize {
+        self.wanted.iter().filter(|wanted| is_needed(wanted.entry)).map(|wanted| wanted.parts.len()).sum()
+    }
+
+    /// What is below the beginning and not the network's, but may be part of one like it. If the classifier is absent, another may
+    /// be in its place; if nothing is there of the network, everything is unexpected.
+    fn unexpected<'b>(&self, below: &Below<'b>, is_headless: bool, is_empty: bool) -> Vec<&'b str> {
+        let used: HashSet<&str> = self.wanted.iter().flat_map(|wanted| &wanted.parts).map(|(key, _)| key.as_str()).collect();
+        let begins = |key: &str, with: &[&str]| with.iter().any(|with| key.starts_with(with));
+        let (mut unexpected, mut beside) = (Vec::new(), BTreeMap::<&str, Vec<(&'b str, &Vec<i64>)>>::new());
+        for (key, shape) in below.iter().filter(|(key, _)| !used.contains(*key) && !begins(key, self.layout.ignored)) {
+            let top = key.split('.').next().unwrap_or(key);
+            let is_head = self.heads.iter().any(|head| key.starts_with(head.as_str()));
+            if !is_head && !self.tops.contains(top) && !begins(key, self.layout.refused) {
+                beside.entry(top).or_default().push((key, shape));
+            } else if !is_head || !is_headless {
+                unexpected.push(*key);
+            }
+        }
+        // Beside a network of several parts, what has no matrix may be one more of them, as a norm between two.
+        let is_one_more = |tensors: &Vec<(&str, &Vec<i64>)>| {
+            let has_matrix = tensors.iter().any(|(key, shape)| shape.len() > 1 && key.contains('.'));
+            !has_matrix && tensors.iter().any(|(_, shape)| shape.iter().any(|size| *size > 1))
+        };
+        let is_fault = |tensors: &Vec<_>| is_empty || self.layout.alone || self.tops.len() > 1 && is_one_more(tensors);
+        unexpected.extend(beside.into_values().filter(is_fault).flatten().map(|(key, _)| key));
+        unexpected.sort_unstable();
+        unexpected
     }
 
     fn describe(&self, prefix: &str, missing: &[String], misshapen: &[String], unexpected: &[&str]) -> String {
@@ -337,7 +336,7 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
     }
 
     /// The number of classes of a whole classifier of another size.
-    fn classes(&self, below: &HashMap<&str, &Vec<i64>>) -> Option<i64> {
+    fn classes(&self, below: &Below) -> Option<i64> {
         let mut found = None;
         for Wanted { entry, parts, transposed } in &self.wanted {
             if !self.classifier.contains(&entry.key) {
@@ -499,6 +498,19 @@ mod tests {
             let group = name.split('.').next().unwrap();
             assert_eq!((fits.len(), fits[0].aside[group]), (1, 1), "{name}");
         }
+    }
+
+    #[test]
+    fn parts_of_other_transformers_are_faults() {
+        let registry = Registry::load(None).unwrap();
+        let entry = registry.choose("vit-b-32").unwrap().entry;
+        let layout = entry.architecture.layouts().into_iter().find(|layout| layout.name == "timm").unwrap();
+        let mut tensors = file(entry, |key| layout.keys(key).0.remove(0));
+        assert_eq!(fits_to(&registry, "vit-b-32", &tensors).unwrap()[0].layout, "timm");
+        tensors.push(("pre_logits.fc.weight".into(), vec![768, 768]));
+        assert!(
+            fits_to(&registry, "vit-b-32", &tensors).is_err_and(|faults| faults.ends_with("1 unexpected (pre_logits.fc.weight)"))
+        );
     }
 
     #[test]

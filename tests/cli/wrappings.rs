@@ -121,7 +121,7 @@ fn without_a_classifier_all_before_it_is_there() {
         ("moco.pth.tar", "state_dict.module.encoder_q", "the file has no `state_dict.module.encoder_q.fc.weight`"),
         ("swav.pth.tar", "module", "the file has no `module.fc.weight`"),
         ("backbone.pth", "", "the file has no `fc.weight`"),
-        ("other-head.pth", "", "the file has no `fc.weight`"),
+        ("other-head.pth", "", "the file has no `fc.bias`"),
     ] {
         let weights = accepted(&lab, "net", file, "net", TRUNK);
         assert_eq!(weights["key"], key, "{file}");
@@ -218,7 +218,7 @@ fn what_does_not_fit_says_why() {
     hint: the file fits `net`
     ");
     assert_output!(lab.fail(&extract("net", "vit-timm.pth", "avgpool")), @"
-    error: the weights in `vit-timm.pth` do not fit `net`: of 104 tensors: 87 missing (stem.0.weight, stem.1.weight, stem.1.bias, …)
+    error: the weights in `vit-timm.pth` do not fit `net`: of 104 tensors: 87 missing (stem.0.weight, stem.1.weight, stem.1.bias, …), 32 unexpected (model.blocks.0.attn.proj.bias, model.blocks.0.attn.proj.weight, model.blocks.0.attn.qkv.bias, …)
 
     hint: the file fits `tokens`
     ");
