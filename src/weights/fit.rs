@@ -454,12 +454,14 @@ mod tests {
                 _ => rename(key),
             };
             let mut tensors = file(entry, rename);
-            tensors.push(("optimizer.state.0.momentum_buffer".into(), vec![3, 3]));
+            // Beside a tower by itself nothing may stand.
+            let aside = usize::from(model != "clip-rn");
+            tensors.extend((aside == 1).then(|| ("optimizer.state.0.momentum_buffer".into(), vec![3, 3])));
             let fits = fits_to(&registry, model, &tensors).unwrap_or_else(|faults| panic!("{model} {key}: {faults}"));
             let [fit] = &fits[..] else { panic!("{model} {key}: {} fit", fits.len()) };
             assert_eq!((fit.sources.len(), fit.key()), (entry.architecture.manifest().unwrap().tensors.len(), key), "{model}");
             assert!(fit.sources.iter().all(|(key, source)| source.names == [rename(key)]), "{model} {key}");
-            assert_eq!((fit.absent.len(), fit.aside["optimizer"]), (0, 1), "{model}");
+            assert_eq!((fit.absent.len(), fit.aside.values().sum::<usize>()), (0, aside), "{model}");
         }
     }
 
@@ -545,19 +547,15 @@ mod tests {
         let registry = Registry::load(None).unwrap();
         let mut tensors: Vec<(String, Vec<i64>)> = Vec::new();
         let keys = file(registry.choose("resnet18").unwrap().entry, str::to_owned);
-        for set in 0.. {
-            // The first lacks one tensor, so that none fits.
+        for set in 0..1000 {
+            // Each lacks one tensor, so that none fits.
             tensors.extend(keys[1..].iter().map(|(key, shape)| (format!("sets.{set}.{key}"), shape.clone())));
-            if tensors.len() > 100_000 {
-                break;
-            }
         }
         let start = std::time::Instant::now();
         let index = Index::new(&tensors);
-        let (name, _) =
-            (registry.choose("resnet18").unwrap(), index.fits(&registry.choose("resnet18").unwrap().entry.architecture, None));
-        let fitting = registry.architectures().filter(|(_, architecture)| index.may_fit(architecture).unwrap()).count();
-        eprintln!("{} {:?} {fitting}", name.name(), start.elapsed());
-        assert!(start.elapsed().as_secs_f64() < 10.0);
+        assert!(index.fits(&registry.choose("resnet18").unwrap().entry.architecture, None).unwrap().is_err());
+        assert!(registry.architectures().all(|(_, architecture)| !index.may_fit(architecture).unwrap()));
+        // It takes less than a second; were it quadratic, minutes.
+        assert!(start.elapsed().as_secs() < 20);
     }
 }
