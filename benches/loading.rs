@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..6 {
         let start = Instant::now();
-        let (weights, _) = Located::find(&store, choice, &source, 0)?.load(&registry)?;
+        let (weights, _) = Located::find(&registry, &store, choice, &source, 0)?.load(&registry)?;
         Model::new(&choice.entry.architecture, weights, Device::Cpu)?;
         seconds.push(start.elapsed().as_secs_f64());
     }

@@ -19,8 +19,6 @@ use std::path::{Path, PathBuf};
 pub struct Registry {
     /// In the order of the files.
     pub models: Vec<Entry>,
-    /// How checkpoints are built.
-    pub checkpoints: Checkpoints,
     preprocessing: BTreeMap<String, Preprocessing>,
     files: Vec<KnownFile>,
 }
@@ -35,27 +33,6 @@ pub struct KnownFile {
     sha256: String,
     /// The function that its weights were trained with.
     pub activation: Activation,
-}
-
-/// The ways in which checkpoints nest and rename the tensors of a state dict.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoints {
-    /// Where in a checkpoint the state dict may be: keys of nested dictionaries, joined by dots.
-    containers: Vec<String>,
-    /// What its keys may begin with.
-    key_prefixes: Vec<String>,
-    /// Parts of keys that stand for others.
-    pub renames: Vec<[String; 2]>,
-}
-
-impl Checkpoints {
-    /// Everything that may stand before a network's key in a file.
-    pub fn prefixes(&self) -> impl Iterator<Item = String> {
-        let in_container = |container: &String| if container.is_empty() { String::new() } else { format!("{container}.") };
-        let containers = self.containers.iter().map(in_container);
-        containers.flat_map(|container| self.key_prefixes.iter().map(move |prefix| format!("{container}{prefix}")))
-    }
 }
 
 /// A model: an architecture and the weights published for it.
@@ -106,6 +83,8 @@ pub struct PublishedWeights {
     pub url: Option<String>,
     /// A file on this machine, relative to the registry that names it.
     pub file: Option<PathBuf>,
+    /// Which of several sets of weights in the file is meant: what stands before its keys, as behind the `#` of `--weights FILE#KEY`.
+    pub key: Option<String>,
     /// The SHA-256 of the file, or the prefix of it that is published.
     pub sha256: Option<String>,
     /// The name of the preprocessing that the weights were trained with.
@@ -141,6 +120,8 @@ pub struct Choice<'a> {
     pub identified: bool,
     /// The activation function, where no checkpoint tells it.
     pub activation: Option<Activation>,
+    /// The number of classes that the weights in a file have, if it is not the network's.
+    pub classes: Option<i64>,
 }
 
 impl Entry {
@@ -161,9 +142,15 @@ impl<'a> Choice<'a> {
         self.entry.architecture.is_exported()
     }
 
-    /// The network that is built, with the activation function that was told.
+    /// The network with as many classes as its weights have.
+    pub fn with_classes(&self) -> Architecture {
+        let other = self.classes.and_then(|classes| self.architecture.with_classes(classes));
+        other.unwrap_or_else(|| self.architecture.clone())
+    }
+
+    /// The network that is built: the same, with the activation function that was told.
     pub fn architecture(&self) -> Architecture {
-        let mut architecture = self.architecture.clone();
+        let mut architecture = self.with_classes();
         if let (Some(activation), Some(place)) = (self.activation, architecture.activation()) {
             *place = Some(activation);
         }
@@ -213,19 +200,14 @@ impl Registry {
         #[serde(deny_unknown_fields)]
         struct File {
             #[serde(default)]
-            checkpoints: Checkpoints,
-            #[serde(default)]
             preprocessing: BTreeMap<String, Preprocessing>,
             #[serde(default)]
             file: Vec<KnownFile>,
             #[serde(default)]
             model: Vec<Entry>,
         }
-        let File { checkpoints, preprocessing, file, model: models } = toml::from_str(text)?;
+        let File { preprocessing, file, model: models } = toml::from_str(text)?;
         self.files.extend(file);
-        self.checkpoints.containers.extend(checkpoints.containers);
-        self.checkpoints.key_prefixes.extend(checkpoints.key_prefixes);
-        self.checkpoints.renames.extend(checkpoints.renames);
         for (name, preprocessing) in preprocessing {
             preprocessing.check().with_context(|| format!("preprocessing `{name}`"))?;
             ensure!(preprocessing.shown_always().is_some(), "preprocessing `{name}` must say `crop`, or both sides in `resize`");
@@ -324,7 +306,7 @@ impl Registry {
         let preprocessing = weights.preprocessing.as_ref().map(|name| &self.preprocessing[name]);
         let preprocessing = preprocessing.or(weights.preprocessing_in_file.as_ref());
         let architecture = weights.architecture.as_ref().unwrap_or(&entry.architecture);
-        Choice { entry, weights, architecture, preprocessing, tagged, identified: false, activation: None }
+        Choice { entry, weights, architecture, preprocessing, tagged, identified: false, activation: None, classes: None }
     }
 
     /// All networks, each with the name by which it is asked for.

@@ -76,7 +76,7 @@ fn as_json(layer: &Description, default: &str) -> Value {
         "shapes": of_calls(|output| json!(output.shape)),
         "elements": of_calls(|output| json!(output.elements)),
         "channels_last": last.is_some_and(|output| output.channels == Some(Channels::Last)),
-        "unusable": last.and_then(|output| output.unusable),
+        "unusable": last.and_then(|output| output.unusable.as_deref()),
         "default": layer.name == default,
     })
 }
@@ -105,6 +105,6 @@ fn remark(layer: &Description, default: Option<Readout>) -> String {
     }
     let is_last = last.channels == Some(Channels::Last) && last.unusable.is_none();
     remarks.extend(is_last.then(|| "channels last".into()));
-    remarks.extend(last.unusable.map(|reason| format!("not to be extracted: {reason}")));
+    remarks.extend(last.unusable.as_ref().map(|reason| format!("not to be extracted: {reason}")));
     remarks.join(", ")
 }

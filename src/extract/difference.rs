@@ -126,7 +126,10 @@ impl Record {
         for (part, value) in is.as_object().into_iter().flatten().filter(|(part, _)| counts(part)) {
             // What it was before it was recorded.
             let is_old = was[part].is_null() && (part == "activation" && value == "quickgelu" || part == "architecture");
-            if !is_old && without_path(value) != without_path(&was[part]) {
+            let old = &was[part];
+            // As before it was recorded where in a file weights were.
+            let has_place = old["key"].is_string();
+            if !is_old && without_path(value, has_place) != without_path(old, has_place) {
                 differences.push(of_part(part, described(part, value), described(part, &was[part])));
             }
         }
@@ -170,10 +173,14 @@ fn of_files(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: 
 }
 
 /// What matters of a part of a record: weights are the same wherever their file is, and whatever is known of it.
-fn without_path(part: &Value) -> Value {
+fn without_path(part: &Value, has_place: bool) -> Value {
     let mut part = part.clone();
     if let Some(fields) = part.as_object_mut() {
-        ["path", "tag", "licence", "citation"].iter().for_each(|name| _ = fields.remove(*name));
+        let place = if has_place { None } else { Some("key") };
+        ["path", "tag", "licence", "citation", "layout", "left_aside"]
+            .iter()
+            .chain(&place)
+            .for_each(|name| _ = fields.remove(*name));
     }
     part
 }

@@ -5,6 +5,7 @@ use crate::nn::{Call, Channels, Manifest, ModuleId, Trace};
 use crate::readout::Places;
 use anyhow::Result;
 use glob::Pattern;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A layer as a user asks for it: one call of one module.
@@ -48,7 +49,7 @@ pub struct Output {
     /// Where the channels of a picture are, if that is known.
     pub channels: Option<Channels>,
     /// Why nothing of it can be extracted, if so.
-    pub unusable: Option<&'static str>,
+    pub unusable: Option<Cow<'static, str>>,
 }
 
 /// Every layer between `input` and `output`, in the order in which the network begins them: a container stands before what
@@ -98,7 +99,7 @@ fn principal(trace: &Trace, first: usize) -> usize {
 
 fn output(trace: &Trace, first: usize) -> Output {
     let at = principal(trace, first);
-    let Call { channels, unusable, .. } = trace.calls[at];
+    let Call { channels, unusable, .. } = trace.calls[at].clone();
     let tensors = trace.calls[trace.tensors_of(first)].iter().filter(|tensor| tensor.unusable.is_none());
     let elements = tensors.map(|tensor| tensor.element.clone()).collect();
     Output { shape: shape(trace, at), elements, channels, unusable }
@@ -185,7 +186,7 @@ fn resolve_one(model: &str, manifest: &Manifest, trace: &Trace, wanted: &str) ->
         })?,
     };
     let at = tensor(trace, first, element).ok_or_else(|| no_element(trace, first, name, wanted))?;
-    match trace.calls[at].unusable {
+    match &trace.calls[at].unusable {
         Some(reason) => Err(advise(format!("`{wanted}` cannot be extracted: {reason}"), others(trace, first, rest))),
         None => Ok(vec![Layer::new(full(name), trace, at)]),
     }

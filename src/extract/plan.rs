@@ -55,6 +55,8 @@ pub struct PlannedRun<'a> {
     pub choice: Choice<'a>,
     /// Its weights.
     pub weights: Located<'a>,
+    /// The layers that are not there because the weights have no classifier, and why.
+    pub(super) absent: Option<(Vec<String>, String)>,
     /// Where the run goes.
     pub folder: PathBuf,
     /// What is kept, in the order in which the network computes it.
@@ -175,7 +177,7 @@ impl<'a> Plan<'a> {
             shard: request.shard,
             model: run.choice.name(),
             weights,
-            architecture: (!run.choice.is_exported()).then(|| format!("{:?}", run.choice.architecture)),
+            architecture: (!run.choice.is_exported()).then(|| format!("{:?}", run.choice.with_classes())),
             activation: run.choice.activation,
             preprocessing: run.preprocessing.clone(),
             positions: run.interpolation,
@@ -216,8 +218,12 @@ impl<'a> PlannedRun<'a> {
     ) -> Result<PlannedRun<'a>> {
         let preprocessing = request.pixels.preprocessing(&sources.registry, &choice)?;
         let shown = stimuli.images.shown(&preprocessing)?;
+        let weights = Located::find(&sources.registry, &sources.store, choice, &request.weights, request.seed)?;
+        let choice = weights.choice();
         let outline = outline(&choice)?;
-        let trace = outline.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        let mut trace = outline.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        weights.mark(outline.manifest(), &mut trace);
+        let absent = weights.absent(outline.manifest(), &trace);
         let default = [choice.entry.default_layer.clone()];
         let (names, readout) = match request.layers.as_slice() {
             [] => (&default[..], choice.entry.default_readout),
@@ -242,7 +248,8 @@ impl<'a> PlannedRun<'a> {
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let last = calls.iter().max().map_or(0, |last| last + 1);
         Ok(PlannedRun {
-            weights: Located::find(&sources.store, choice, &request.weights, request.seed)?,
+            weights,
+            absent,
             multiplications: outline.manifest().multiplications(&trace.calls[..last]),
             calls: nn::Plan::new(&trace, &calls),
             bytes_per_image: per_image(&trace),

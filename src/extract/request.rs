@@ -30,8 +30,9 @@ pub struct Request {
     #[arg(long = "layer", value_name = "NAME|GLOB")]
     pub layers: Vec<String>,
 
-    /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch state dict or safetensors
-    #[arg(long, value_name = "pretrained|random|FILE", default_value = "pretrained")]
+    /// `pretrained`, `random` (untrained, as PyTorch initialises it), or a file: a PyTorch checkpoint or safetensors; FILE#KEY is
+    /// one of several sets of weights in it, as checkpoint.pth#teacher
+    #[arg(long, value_name = "pretrained|random|FILE[#KEY]", default_value = "pretrained")]
     pub weights: Weights,
 
     /// The activation function that the weights in a file were trained with, for vision transformers of CLIP, whose checkpoints do not

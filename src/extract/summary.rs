@@ -12,6 +12,7 @@ use crate::observer::Observer;
 use crate::readout::Readout;
 use crate::run::Shard;
 use crate::weights::Provenance;
+use std::collections::BTreeMap;
 
 /// The facts that change results, what is written, and how the work is divided.
 pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Observer) {
@@ -28,6 +29,9 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
             let others: String = others.iter().map(|other| format!(" and {other}")).collect();
             observer
                 .fact("", &format!("keys and shapes are those of {first}{others} too: nothing in the file tells which it is"));
+        }
+        if let Provenance::File { classes, absent, left_aside, .. } = &run.record.weights {
+            of_file(run, *classes, absent, left_aside).iter().for_each(|note| observer.fact("", note));
         }
         observer.fact("pixels", &run.record.preprocessing.describe());
         observer.fact("layers", &layers(run));
@@ -55,6 +59,21 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
     if let Some(reason) = &plan.no_cuda {
         observer.fact("", &format!("not on CUDA: {reason}"));
     }
+}
+
+/// What of a file of weights is not as in the model.
+fn of_file(run: &Loaded, classes: Option<i64>, absent: &[String], left_aside: &BTreeMap<String, usize>) -> Vec<String> {
+    let classes = classes.map(|classes| format!("with the {classes} classes of the file's classifier"));
+    let absent = run.planned.absent.as_ref().filter(|_| !absent.is_empty()).map(|(layers, why)| {
+        let first = layers[..layers.len().min(3)].join("`, `");
+        format!("without `{first}`{}: {why}", if layers.len() > 3 { " and what comes after" } else { "" })
+    });
+    let number: usize = left_aside.values().sum();
+    let groups: Vec<_> = left_aside.keys().take(3).map(|group| format!("`{group}`")).collect();
+    let more = if left_aside.len() > groups.len() { ", …" } else { "" };
+    let aside =
+        (number > 0).then(|| format!("{} of other parts left aside: {}{more}", count_of(number, "tensor"), groups.join(", ")));
+    [classes, absent, aside].into_iter().flatten().collect()
 }
 
 fn layers(run: &Loaded) -> String {

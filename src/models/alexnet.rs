@@ -4,7 +4,7 @@
 //! Names, order and constants are those of torchvision's `models/alexnet.py`.
 
 use super::vgg::Vgg;
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -23,6 +23,15 @@ impl Family for Config {
     }
 
     /// Five convolutions, three fully connected layers.
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
+    /// Trained in parallel without its classifier.
+    fn layouts(&self) -> Vec<Layout> {
+        vec![Layout::of("features in DataParallel", [["^features.", "features.module."]])]
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(s.register("AlexNet").of(Vgg {
             features: features(&(&s / "features"))?,

@@ -29,6 +29,10 @@ impl Family for Config {
         in_bounds(self.widths.into_iter().chain(self.depths.map(|depth| depth as i64)).chain([self.classes]))
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(s.register("ConvNeXt").of(ConvNext {
             features: features(&(&s / "features"), self)?,

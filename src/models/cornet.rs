@@ -39,6 +39,10 @@ impl Family for Config {
         in_bounds([self.classes])
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(match self.variant {
             Variant::S => Box::new(cornet_s(&s, self.classes)?),

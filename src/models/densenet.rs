@@ -31,6 +31,10 @@ impl Family for Config {
         in_bounds(self.depths.map(|depth| depth as i64))
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(DenseNet::new(s, self)?))
     }
@@ -46,10 +50,9 @@ impl Family for Config {
     }
 
     /// In published files a layer's modules are called `norm.1` and so on, which PyTorch no longer allows.
-    fn layout(&self) -> Layout {
-        const RENAMES: &[[&str; 2]] =
-            &[[".norm.1.", ".norm1."], [".norm.2.", ".norm2."], [".conv.1.", ".conv1."], [".conv.2.", ".conv2."]];
-        Layout { renames: RENAMES, ..Layout::default() }
+    fn layouts(&self) -> Vec<Layout> {
+        let renames = [[".norm1.", ".norm.1."], [".norm2.", ".norm.2."], [".conv1.", ".conv.1."], [".conv2.", ".conv.2."]];
+        vec![Layout::of("PyTorch 0.3", renames)]
     }
 }
 

@@ -96,6 +96,10 @@ impl Family for Config {
         factors_in_bounds(self.stages.iter().map(|stage| stage.expand).chain([self.width, self.depth]))
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         let c = self.stages.last().map_or(self.stem, |stage| stage.c_out);
         let lastconv = self.last_channel.unwrap_or(4 * make_divisible(c as f64 * self.width));

@@ -7,7 +7,7 @@
 use super::timmvit::block::mlp;
 use super::timmvit::positions::{Positions, Way, check_sides};
 use super::timmvit::{Act, Embedding, PatchEmbed, all};
-use super::{Family, Layout, imagenet_classes, in_bounds};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
@@ -157,22 +157,8 @@ impl Family for Config {
         Ok(())
     }
 
-    /// The keys of DINOv3's own code, and of EVA-02's.
-    fn layout(&self) -> Layout {
-        Layout {
-            renames: &[
-                ["storage_tokens", "reg_token"],
-                [".ls1.gamma", ".gamma_1"],
-                [".ls2.gamma", ".gamma_2"],
-                [".mlp.w12.", ".mlp.fc1."],
-                [".mlp.w1.", ".mlp.fc1_g."],
-                [".mlp.w2.", ".mlp.fc1_x."],
-                [".mlp.w3.", ".mlp.fc2."],
-                [".mlp.ffn_ln.", ".mlp.norm."],
-            ],
-            ignored: &["mask_token", "rope", "rope_embed."],
-            ..Layout::default()
-        }
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
     }
 
     fn rows_stand_alone(&self) -> bool {

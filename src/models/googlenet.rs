@@ -4,7 +4,7 @@
 //! Names, order and constants are those of torchvision's `models/googlenet.py`, with 3×3 kernels where the paper has 5×5.
 
 use super::inception::{BasicConv2d, basic_conv2d, same, transform_input, yes};
-use super::{Family, Layout, imagenet_classes, in_bounds};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -29,6 +29,10 @@ impl Family for Config {
         in_bounds([self.classes])
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(GoogLeNet::new(s, self)?))
     }
@@ -41,11 +45,6 @@ impl Family for Config {
             init.trunc_normal(&format!("{}.weight", module.name), 0.01)?;
         }
         Ok(())
-    }
-
-    fn layout(&self) -> Layout {
-        let ignored: &[&str] = if self.aux_logits { &[] } else { &["aux1.", "aux2."] };
-        Layout { ignored, ..Layout::default() }
     }
 
     fn transforms_input(&self) -> bool {

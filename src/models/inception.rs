@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/inception.py`.
 
-use super::{Family, Layout, imagenet_classes, in_bounds};
+use super::{Family, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -32,6 +32,10 @@ impl Family for Config {
         in_bounds([self.classes])
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(Inception3::new(s, self)?))
     }
@@ -46,11 +50,6 @@ impl Family for Config {
             init.trunc_normal(&format!("{}.weight", module.name), std)?;
         }
         Ok(())
-    }
-
-    fn layout(&self) -> Layout {
-        let ignored: &[&str] = if self.aux_logits { &[] } else { &["AuxLogits."] };
-        Layout { ignored, ..Layout::default() }
     }
 
     fn transforms_input(&self) -> bool {

@@ -35,6 +35,10 @@ impl Family for Config {
         factors_in_bounds([self.alpha])
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(s.register("MNASNet").of(MnasNet {
             layers: layers(&(&s / "layers"), DEPTHS.map(|depth| make_divisible(depth as f64 * self.alpha)))?,

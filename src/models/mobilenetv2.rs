@@ -34,6 +34,10 @@ impl Family for Config {
         factors_in_bounds([self.width])
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         let last_channel = make_divisible(1280.0 * self.width.max(1.0));
         Ok(Box::new(s.register("MobileNetV2").of(MobileNetV2 {

@@ -66,6 +66,10 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         let lastconv = 6 * self.blocks.last().map_or(STEM, |block| block.c_out);
         Ok(Box::new(s.register("MobileNetV3").of(MobileNetV3 {

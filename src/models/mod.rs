@@ -36,6 +36,7 @@ pub use timmvit::positions::UnfitSize;
 use crate::nn::{self, Init, Manifest, Module, Scope, StateDict};
 use anyhow::{Result, bail};
 use serde::Deserialize;
+use std::collections::HashMap;
 use tch::{Device, Kind};
 
 /// What the networks of a family have in common; implemented by the numbers that single one out.
@@ -49,9 +50,14 @@ trait Family {
     /// Draws all weights in the order of the upstream constructor.
     fn initialise(&self, init: &mut Init) -> Result<()>;
 
-    /// What is particular to the keys of its checkpoints.
-    fn layout(&self) -> Layout {
-        Layout::default()
+    /// How else files hold its tensors than under the network's own keys, each way by itself.
+    fn layouts(&self) -> Vec<Layout> {
+        Vec::new()
+    }
+
+    /// The number of classes that its classifier tells apart, if it has one.
+    fn classes(&mut self) -> Option<&mut i64> {
+        None
     }
 
     /// Whether an image's outputs are to the bit the same in a batch of any size from 2 on, in fused passes and where that is so of
@@ -67,15 +73,44 @@ trait Family {
     }
 }
 
-/// How checkpoints hold the tensors of a network, beside the ways in which they hold those of all (`[checkpoints]` in `models.toml`).
-#[derive(Debug, Clone, Copy, Default)]
+/// How files hold the tensors of a network. What stands before all keys is found by itself.
+#[derive(Debug, Clone, Default)]
 pub struct Layout {
-    /// What the keys begin with that belong to this network: of CLIP only the image tower does.
-    pub prefix: &'static str,
-    /// What keys begin with that may be there and are of no use.
+    /// Whose it is; empty for the network's own keys.
+    pub name: &'static str,
+    /// Parts of the network's keys, and what files have instead; replaced in this order.
+    ///
+    /// `^` is the beginning of a key. What a file holds apart and the network joined along the first axis stands in braces:
+    /// `.attn.{q,k,v}.`; and what it holds transposed ends with `ᵀ`.
+    pub renames: Vec<[&'static str; 2]>,
+    /// What keys of the file begin with that are among the network's and of no use.
     pub ignored: &'static [&'static str],
-    /// Parts of keys that stand for others.
-    pub renames: &'static [[&'static str; 2]],
+    /// What keys begin with in networks that compute something else with the same keys beside.
+    pub refused: &'static [&'static str],
+    /// Whether nothing else may stand beside the network, whose parts are those of a larger one.
+    pub alone: bool,
+}
+
+impl Layout {
+    /// Other keys than the network's own.
+    fn of(name: &'static str, renames: impl Into<Vec<[&'static str; 2]>>) -> Layout {
+        Layout { name, renames: renames.into(), ..Layout::default() }
+    }
+
+    /// The keys of the file that make the network's `key`, joined in this order; and whether each is transposed.
+    pub fn keys(&self, key: &str) -> (Vec<String>, bool) {
+        let key = self.renames.iter().fold(key.to_owned(), |key, [from, to]| match from.strip_prefix('^') {
+            Some(from) => key.strip_prefix(from).map_or(key.clone(), |rest| format!("{to}{rest}")),
+            None => key.replace(from, to),
+        });
+        let (key, is_transposed) = key.strip_suffix('ᵀ').map_or((key.as_str(), false), |key| (key, true));
+        let apart = key.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+        let keys = match apart {
+            Some((before, (parts, after))) => parts.split(',').map(|part| format!("{before}{part}{after}")).collect(),
+            None => vec![key.to_owned()],
+        };
+        (keys, is_transposed)
+    }
 }
 
 /// Declares the families by their files; in `models.toml` they are called so.
@@ -91,6 +126,13 @@ macro_rules! families {
         }
 
         impl Architecture {
+            fn family_mut(&mut self) -> Option<&mut dyn Family> {
+                match self {
+                    $(Architecture::$name(config) => Some(config),)*
+                    Architecture::Exported => None,
+                }
+            }
+
             fn family(&self) -> Result<&dyn Family> {
                 match self {
                     $(Architecture::$name(config) => Ok(config),)*
@@ -181,9 +223,28 @@ impl Architecture {
         Ok(manifest)
     }
 
-    /// What is particular to the keys of its checkpoints.
-    pub fn layout(&self) -> Layout {
-        self.family().map_or_else(|_| Layout::default(), Family::layout)
+    /// How files hold its tensors: first under the network's own keys.
+    pub fn layouts(&self) -> Vec<Layout> {
+        let others = self.family().map_or_else(|_| Vec::new(), Family::layouts);
+        [Layout::default()].into_iter().chain(others).collect()
+    }
+
+    /// The same network with a classifier of this number of classes, if it has one.
+    pub fn with_classes(&self, classes: i64) -> Option<Architecture> {
+        let mut architecture = self.clone();
+        *architecture.family_mut()?.classes()? = classes;
+        architecture.check().is_ok().then_some(architecture)
+    }
+
+    /// The keys of the classifier: of the tensors whose shape follows from the number of classes.
+    pub fn classifier(&self) -> Result<Vec<String>> {
+        let mut other = self.clone();
+        let Some(classes) = other.family_mut().and_then(Family::classes) else { return Ok(Vec::new()) };
+        *classes += 1;
+        let shapes: HashMap<String, Vec<i64>> =
+            other.manifest()?.tensors.into_iter().map(|entry| (entry.key, entry.shape)).collect();
+        let tensors = self.manifest()?.tensors.into_iter();
+        Ok(tensors.filter(|entry| shapes.get(&entry.key) != Some(&entry.shape)).map(|entry| entry.key).collect())
     }
 
     /// Whether an image's outputs do not depend on the size of its batch, in fused passes.

@@ -41,6 +41,10 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(s.register("RegNet").of(RegNet {
             stem: conv_norm_activation_of_class(&(&s / "stem"), "SimpleStemIN", 3, STEM, Block { kernel: 3, stride: 2, ..RELU })?,

@@ -62,6 +62,10 @@ impl Family for Config {
         in_bounds(self.depths.map(|depth| depth as i64))
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(ResNet::new(s, self)?))
     }

@@ -34,6 +34,10 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         let (c, repeats) = (self.stages_out_channels, self.stages_repeats);
         Ok(Box::new(s.register("ShuffleNetV2").of(ShuffleNetV2 {

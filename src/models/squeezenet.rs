@@ -31,6 +31,10 @@ impl Family for Config {
         in_bounds(self.stages.iter().flatten().copied())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(SqueezeNet::new(s, self)?))
     }

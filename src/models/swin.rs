@@ -57,6 +57,10 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(SwinTransformer::new(s, self)?))
     }

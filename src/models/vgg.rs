@@ -4,7 +4,7 @@
 //! Names, order and constants are those of torchvision's `models/vgg.py`.
 
 use super::misc::initialise;
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -27,6 +27,15 @@ impl Family for Config {
     fn check(&self) -> Result<()> {
         in_bounds(self.depths.map(|depth| depth as i64))?;
         in_bounds([self.classes])
+    }
+
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
+    /// Trained in parallel without its classifier.
+    fn layouts(&self) -> Vec<Layout> {
+        vec![Layout::of("features in DataParallel", [["^features.", "features.module."]])]
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

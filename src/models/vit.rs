@@ -3,7 +3,7 @@
 //! Names, order and constants are those of torchvision's `models/vision_transformer.py`. Tokens are `[N, L, D]`, the class
 //! token first.
 
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
@@ -40,6 +40,10 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {
         Ok(Box::new(VisionTransformer::new(s, self)?))
     }
@@ -64,10 +68,60 @@ impl Family for Config {
         init.fill("heads.head.bias", 0.0)
     }
 
+    fn layouts(&self) -> Vec<Layout> {
+        vec![
+            Layout::of("torchvision 0.12", OLDER),
+            Layout { refused: OTHERS, ..Layout::of("timm", TIMM) },
+            Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat()),
+            Layout::of("transformers, without its classifier", TRANSFORMERS),
+        ]
+    }
+
     fn rows_stand_alone(&self) -> bool {
         true
     }
 }
+
+/// Of timm's `vision_transformer.py`, of DINO and of MAE.
+const TIMM: [[&str; 2]; 12] = [
+    ["^class_token", "cls_token"],
+    ["^encoder.pos_embedding", "pos_embed"],
+    ["^conv_proj.", "patch_embed.proj."],
+    ["^encoder.ln.", "norm."],
+    ["^heads.head.", "head."],
+    ["^encoder.layers.encoder_layer_", "blocks."],
+    [".ln_1.", ".norm1."],
+    [".ln_2.", ".norm2."],
+    [".self_attention.in_proj_", ".attn.qkv."],
+    [".self_attention.out_proj.", ".attn.proj."],
+    [".mlp.0.", ".mlp.fc1."],
+    [".mlp.3.", ".mlp.fc2."],
+];
+
+/// Parts of timm's other vision transformers.
+const OTHERS: &[&str] = &["pre_logits.", "fc_norm.", "norm_pre.", "attn_pool.", "head_dist.", "dist_token", "reg_token"];
+
+/// Of `ViTModel`, in `modeling_vit.py` of transformers.
+const TRANSFORMERS: [[&str; 2]; 12] = [
+    ["^class_token", "embeddings.cls_token"],
+    ["^encoder.pos_embedding", "embeddings.position_embeddings"],
+    ["^conv_proj.", "embeddings.patch_embeddings.projection."],
+    ["^encoder.ln.", "layernorm."],
+    ["^heads.head.", "classifier."],
+    ["^encoder.layers.encoder_layer_", "encoder.layer."],
+    [".ln_1.", ".layernorm_before."],
+    [".ln_2.", ".layernorm_after."],
+    [".self_attention.in_proj_", ".attention.attention.{query,key,value}."],
+    [".self_attention.out_proj.", ".attention.output.dense."],
+    [".mlp.0.", ".intermediate.dense."],
+    [".mlp.3.", ".output.dense."],
+];
+
+/// Of `ViTForImageClassification`, whose classifier stands beside the others.
+const WITH_CLASSIFIER: [[&str; 2]; 2] = [["^", "vit."], ["^vit.classifier.", "classifier."]];
+
+/// Of torchvision before 0.13.
+const OLDER: [[&str; 2]; 2] = [[".mlp.0.", ".mlp.linear_1."], [".mlp.3.", ".mlp.linear_2."]];
 
 /// Patches to tokens, an encoder, a classifier of the class token.
 struct VisionTransformer {

@@ -94,39 +94,9 @@ impl Manifest {
         };
         calls.iter().map(of_call).sum()
     }
-
-    /// How many of the network's tensors are missing or of another shape in `tensors` (shapes by key), how many there are
-    /// too many, and a description of these faults.
-    ///
-    /// `num_batches_tracked` may be absent, as in files of PyTorch before 0.4.1: evaluation does not use it.
-    pub fn faults(&self, tensors: &HashMap<&str, &[i64]>) -> ([usize; 2], String) {
-        let mut missing = Vec::new();
-        let mut misshapen = Vec::new();
-        for entry in &self.tensors {
-            match tensors.get(entry.key.as_str()) {
-                Some(shape) if *shape == entry.shape => {}
-                Some(shape) => misshapen.push(format!("{} is {shape:?} instead of {:?}", entry.key, entry.shape)),
-                None if entry.key.ends_with("num_batches_tracked") => {}
-                None => missing.push(entry.key.clone()),
-            }
-        }
-        let known: HashSet<_> = self.tensors.iter().map(|entry| entry.key.as_str()).collect();
-        let mut unexpected: Vec<_> = tensors.keys().filter(|key| !known.contains(*key)).map(|key| key.to_string()).collect();
-        unexpected.sort();
-        let all = [("missing", missing), ("of another shape", misshapen), ("unexpected", unexpected)];
-        let faults = all.iter().filter(|(_, keys)| !keys.is_empty());
-        let faults = faults.map(|(fault, keys)| format!("{} {fault} ({})", keys.len(), examples(keys)));
-        let description = format!("of {} tensors: {}", self.tensors.len(), faults.collect::<Vec<_>>().join(", "));
-        ([all[0].1.len() + all[1].1.len(), all[2].1.len()], description)
-    }
 }
 
 fn is_buffer(key: &str) -> bool {
     let buffers = ["running_mean", "running_var", "num_batches_tracked", "relative_coords_table", "relative_position_index"];
     buffers.iter().any(|buffer| key.ends_with(buffer))
-}
-
-fn examples(keys: &[String]) -> String {
-    let shown = keys[..keys.len().min(3)].join(", ");
-    if keys.len() > 3 { format!("{shown}, …") } else { shown }
 }

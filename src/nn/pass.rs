@@ -3,6 +3,7 @@
 use super::{Flow, Halt, Manifest, ModuleId};
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::Range;
 use tch::Tensor;
 
@@ -23,7 +24,7 @@ pub struct Call {
     /// Where the channels of a picture are; `None` if three axes are no picture, or nobody knows.
     pub channels: Option<Channels>,
     /// Why it has no rows, one for each image, to give.
-    pub unusable: Option<&'static str>,
+    pub unusable: Option<Cow<'static, str>>,
     /// Whether it is a convolution that [`Way::Winograd`] computes with fewer multiplications on this machine.
     pub winograd: bool,
 }
@@ -222,7 +223,8 @@ impl<'a> Pass<'a> {
         let call = self.count(module)?;
         match &mut self.mode {
             Mode::Tracing(trace) => {
-                let (channels, unusable, winograd) = (self.channels, self.unusable, std::mem::take(&mut self.winograd));
+                let (channels, unusable, winograd) =
+                    (self.channels, self.unusable.map(Cow::from), std::mem::take(&mut self.winograd));
                 trace.calls.push(Call { channels, unusable, winograd, ..Call::new(module, y.size()) });
             }
             Mode::Keeping { plan, next, keep } => {

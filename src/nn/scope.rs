@@ -67,6 +67,11 @@ impl Scope<'_> {
         self.enter(name, &[], Kind::Int64).map(drop)
     }
 
+    /// A float tensor that only training uses but a state dict has.
+    pub fn unused(&self, name: &str, shape: &[i64]) -> Result<()> {
+        self.enter(name, shape, Kind::Float).map(drop)
+    }
+
     /// A tensor of integers that a state dict has, but evaluation makes anew: positions in a table, which must be those of `make`.
     pub fn integers(&self, name: &str, shape: &[i64], make: impl FnOnce() -> Result<Tensor, TchError>) -> Result<()> {
         let key = self.enter(name, shape, Kind::Int64)?;

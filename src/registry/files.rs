@@ -61,6 +61,7 @@ impl Registry {
         let file = Some(path.to_owned());
         let (activation, architecture, licence) = (None, None, None);
         let weights = PublishedWeights {
+            key: None,
             tag: "file".into(),
             url,
             file,

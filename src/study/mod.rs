@@ -70,7 +70,7 @@ impl Plan<'_> {
             if *weights == Weights::Random || choice.is_exported() || looked_at.contains(&(models, weights)) {
                 continue;
             }
-            let mut located = Located::find(&self.sources.store, choice, weights, *seed)?;
+            let mut located = Located::find(&self.sources.registry, &self.sources.store, choice, weights, *seed)?;
             located.fetch(&self.sources.store, observer)?;
             located.load(&self.sources.registry)?;
             looked_at.push((models, weights));

@@ -1,6 +1,6 @@
 //! Whose weights a file has that is given by its path: known by its hash, or told where it does not tell it itself.
 
-use super::Weights;
+use super::{Weights, file_and_key};
 use crate::error::advise;
 use crate::hash::sha256_of_file;
 use crate::models::{Activation, Architecture};
@@ -16,7 +16,8 @@ pub fn identified<'a>(
     weights: &Weights,
     told: Option<Activation>,
 ) -> Result<Choice<'a>> {
-    let path = if let Weights::File(path) = weights { Some(path) } else { None };
+    let path = if let Weights::File(given) = weights { Some(file_and_key(given).0) } else { None };
+    let path = path.as_ref();
     if let Some(path) = path.filter(|path| !path.exists())
         && let Some(tag) = registry.tag_called(choice.entry, &path.to_string_lossy())
     {

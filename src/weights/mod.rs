@@ -4,11 +4,15 @@ mod checkpoint;
 mod download;
 mod fit;
 mod identity;
+mod pickle;
+mod place;
 mod provenance;
 mod store;
+mod torch_file;
 
 pub use checkpoint::Checkpoint;
 pub use download::{Patience, Progress, download};
+pub use fit::Fit;
 pub use provenance::Provenance;
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
@@ -16,12 +20,13 @@ pub(crate) use identity::identified;
 
 use crate::error::advise;
 use crate::hash::sha256_of_file;
-use crate::models::{Architecture, Card, Model};
-use crate::nn::StateDict;
+use crate::models::{Card, Model};
+use crate::nn::{Manifest, ModuleId, StateDict, Trace};
 use crate::observer::{Observer, Stage};
 use crate::registry::{Choice, Registry};
 use anyhow::{Context, Result, bail};
-use fit::fit;
+use checkpoint::sha256_of_weights;
+use place::{fitting, read};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -34,7 +39,7 @@ pub enum Weights {
     Pretrained,
     /// Untrained: as PyTorch initialises the network.
     Random,
-    /// A user's own file.
+    /// A user's own file; `FILE#KEY` for one of several sets of weights in it.
     File(PathBuf),
 }
 
@@ -45,13 +50,30 @@ impl Weights {
         match self {
             Weights::Pretrained => None,
             Weights::Random => Some(format!("random-{seed}")),
-            Weights::File(path) => {
+            Weights::File(given) => {
+                let (path, key) = file_and_key(given);
                 let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+                let key: String = key
+                    .unwrap_or_default()
+                    .chars()
+                    .map(|c| if c.is_alphanumeric() || "._".contains(c) { c } else { '-' })
+                    .collect();
+                let stem = if key.is_empty() { stem } else { format!("{stem}-{key}").into() };
                 // A file may be called like what other runs are called after.
                 let taken = stem.starts_with("random-") || tags.contains(&stem.as_ref());
                 Some(if taken { format!("file-{stem}") } else { stem.into_owned() })
             }
         }
+    }
+}
+
+/// The file that `FILE#KEY` names, and the key; a file may be called so itself.
+pub fn file_and_key(given: &Path) -> (PathBuf, Option<String>) {
+    let text = given.to_str().filter(|_| !given.exists()).unwrap_or_default();
+    let hashes = text.rmatch_indices('#').map(|(hash, _)| (Path::new(&text[..hash]), &text[hash + 1..]));
+    match hashes.into_iter().find(|(file, _)| file.is_file()) {
+        Some((file, key)) => (file.to_owned(), Some(key.to_owned())),
+        None => (given.to_owned(), None),
     }
 }
 
@@ -104,10 +126,12 @@ enum Place<'a> {
     Random {
         seed: u64,
     },
-    /// Of the registry's own, the beginning of its SHA-256 is expected, if it is known.
+    /// Of the registry's own, the beginning of its SHA-256 is expected, if it is known. What fits was looked for in it.
     File {
         path: PathBuf,
         expected: Option<&'a str>,
+        key: Option<String>,
+        fit: Box<Fit>,
     },
     /// None if they have to be fetched.
     Published(Option<Found>),
@@ -115,16 +139,55 @@ enum Place<'a> {
 }
 
 impl<'a> Located<'a> {
-    /// Looks where `source` says; for published ones in `store`.
-    pub fn find(store: &Store, choice: Choice<'a>, source: &Weights, seed: u64) -> Result<Located<'a>> {
-        let place = match (source, &choice.weights.file) {
-            _ if choice.is_exported() => Place::Exported,
-            (Weights::Random, _) => Place::Random { seed },
-            (Weights::File(path), _) => Place::File { path: path.clone(), expected: None },
-            (Weights::Pretrained, Some(path)) => Place::File { path: path.clone(), expected: choice.weights.sha256.as_deref() },
-            (Weights::Pretrained, None) => Place::Published(store.find(&choice)?),
+    /// Looks where `source` says; for published ones in `store`. In a file it is looked which tensors are the network's.
+    pub fn find(registry: &Registry, store: &Store, mut choice: Choice<'a>, source: &Weights, seed: u64) -> Result<Located<'a>> {
+        let (path, expected, key) = match (source, &choice.weights.file) {
+            _ if choice.is_exported() => return Ok(Located { choice, place: Place::Exported }),
+            (Weights::Random, _) => return Ok(Located { choice, place: Place::Random { seed } }),
+            (Weights::Pretrained, None) => return Ok(Located { choice, place: Place::Published(store.find(&choice)?) }),
+            (Weights::File(given), _) => {
+                let (path, key) = file_and_key(given);
+                (path, None, key)
+            }
+            (Weights::Pretrained, Some(path)) => (path.clone(), choice.weights.sha256.as_deref(), choice.weights.key.clone()),
         };
-        Ok(Located { choice, place })
+        if let Some(expected) = expected.filter(|_| path.exists()) {
+            check_hash(&path, &sha256_of_weights(&path)?, Some(expected))?;
+        }
+        let fit = fitting(registry, &choice, &path, &Checkpoint::open(&path)?, key.as_deref())?;
+        choice.classes = fit.classes;
+        Ok(Located { choice, place: Place::File { path, expected, key, fit: Box::new(fit) } })
+    }
+
+    /// The model, with a classifier of as many classes as the weights have.
+    pub fn choice(&self) -> Choice<'a> {
+        self.choice
+    }
+
+    /// Says in a trace which calls give nothing because the weights have no classifier: the classifier's, and all that come after.
+    pub fn mark(&self, manifest: &Manifest, trace: &mut Trace) {
+        let Some((first, why)) = self.first_absent(manifest, trace) else { return };
+        trace.calls[first..].iter_mut().for_each(|call| call.unusable = Some(why.clone().into()));
+    }
+
+    /// The first call that needs an absent tensor, and why that is absent.
+    fn first_absent(&self, manifest: &Manifest, trace: &Trace) -> Option<(usize, String)> {
+        let Place::File { fit, .. } = &self.place else { return None };
+        let owners = fit.absent.iter().filter_map(|(key, why)| {
+            // The module itself, or the first around it that is called: of one that evaluation leaves out there is none.
+            let ends = key.rmatch_indices('.').map(|(dot, _)| &key[..dot]);
+            let calls = ends.filter_map(|name| manifest.module(name)).map(|module| trace.calls_of(module));
+            let first = *calls.into_iter().find(|calls| !calls.is_empty())?.first()?;
+            Some(((first, !key.ends_with("weight")), why.clone()))
+        });
+        owners.min_by_key(|(place, _)| *place).map(|((first, _), why)| (first, why))
+    }
+
+    /// The layers that are not there because the weights have no classifier, and why: for a note.
+    pub fn absent(&self, manifest: &Manifest, trace: &Trace) -> Option<(Vec<String>, String)> {
+        let (first, why) = self.first_absent(manifest, trace)?;
+        let modules: Vec<ModuleId> = trace.calls[first..].iter().map(|call| call.module).collect();
+        Some((modules.into_iter().map(|module| manifest.layer_name(module).to_owned()).collect(), why))
     }
 
     /// Fetches them if they are not on this machine.
@@ -139,7 +202,7 @@ impl<'a> Located<'a> {
     pub fn provenance(&self) -> Result<Option<Provenance>> {
         Ok(match &self.place {
             Place::Random { seed } => Some(Provenance::Random { seed: *seed }),
-            Place::File { path, .. } => Some(of_file(&self.choice, path, sha256_of_file(path)?)?),
+            Place::File { path, fit, .. } => Some(of_file(&self.choice, path, sha256_of_weights(path)?, fit)?),
             Place::Published(found) => found.as_ref().map(|found| published(&self.choice, &found.sha256)),
             Place::Exported => Some(exported(&self.choice)?),
         })
@@ -150,10 +213,29 @@ impl<'a> Located<'a> {
         let choice = &self.choice;
         match &self.place {
             Place::Random { seed } => Ok((choice.architecture().seeded_weights(*seed)?, Provenance::Random { seed: *seed })),
-            Place::File { path, expected } => load_file(registry, choice, path, *expected),
+            Place::File { path, expected, key, fit } => {
+                let file = Checkpoint::open(path)?;
+                // Hashed while the tensors are read.
+                let (weights, sha256) = std::thread::scope(|scope| {
+                    let sha256 = scope.spawn(|| sha256_of_weights(path));
+                    let weights = fitting(registry, choice, path, &file, key.as_deref()).and_then(|now| match now == **fit {
+                        true => read(choice, path, &file, fit),
+                        false => bail!("`{}` was changed while it was looked at", path.display()),
+                    });
+                    (weights, sha256.join().expect("hashing does not panic"))
+                });
+                let sha256 = sha256?;
+                check_hash(path, &sha256, *expected)?;
+                Ok((weights?, of_file(choice, path, sha256, fit)?))
+            }
             Place::Published(found) => {
                 let Found { path, sha256 } = found.as_ref().context("weights are fetched before they are loaded")?;
-                Ok((read(registry, choice, path, &Checkpoint::open(path)?)?, published(choice, sha256)))
+                let file = Checkpoint::open(path)?;
+                let fit = fitting(registry, choice, path, &file, choice.weights.key.as_deref())?;
+                if let Some(why) = fit.absent.values().next() {
+                    bail!("the weights in `{}` do not fit `{}`: {why}", path.display(), choice.name());
+                }
+                Ok((read(choice, path, &file, &fit)?, published(choice, sha256)))
             }
             Place::Exported => bail!("an exported network has its weights in its file"),
         }
@@ -211,21 +293,8 @@ fn published(choice: &Choice, sha256: &str) -> Provenance {
     }
 }
 
-/// `expected` is the beginning of the file's SHA-256, if it is known.
-fn load_file(registry: &Registry, choice: &Choice, path: &Path, expected: Option<&str>) -> Result<(StateDict, Provenance)> {
-    let file = Checkpoint::open(path)?;
-    // Hashed while the tensors are read.
-    let (weights, sha256) = std::thread::scope(|scope| {
-        let sha256 = scope.spawn(|| sha256_of_file(path));
-        (read(registry, choice, path, &file), sha256.join().expect("hashing does not panic"))
-    });
-    let sha256 = sha256?;
-    check_hash(path, &sha256, expected)?;
-    Ok((weights?, of_file(choice, path, sha256)?))
-}
-
 /// The provenance of a user's file, which may be that of published weights.
-fn of_file(choice: &Choice, path: &Path, sha256: String) -> Result<Provenance> {
+fn of_file(choice: &Choice, path: &Path, sha256: String, fit: &Fit) -> Result<Provenance> {
     let known = |text: &str| choice.identified.then(|| text.to_owned());
     Ok(Provenance::File {
         path: std::path::absolute(path)?,
@@ -233,6 +302,11 @@ fn of_file(choice: &Choice, path: &Path, sha256: String) -> Result<Provenance> {
         tag: known(&choice.weights.tag),
         licence: known(choice.licence()),
         citation: known(&choice.entry.citation),
+        key: Some(fit.key().to_owned()),
+        layout: (!fit.layout.is_empty()).then(|| fit.layout.to_owned()),
+        classes: fit.classes,
+        absent: fit.absent.keys().cloned().collect(),
+        left_aside: fit.aside.clone(),
     })
 }
 
@@ -245,33 +319,4 @@ fn check_hash(path: &Path, sha256: &str, expected: Option<&str>) -> Result<()> {
         )),
         None => Ok(()),
     }
-}
-
-fn read(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint) -> Result<StateDict> {
-    let tensors = file.tensors()?;
-    let fit_to = |architecture: &Architecture| -> Result<_> {
-        Ok(fit(&architecture.manifest()?, &architecture.layout(), &tensors, &registry.checkpoints))
-    };
-    let names = match fit_to(choice.architecture)? {
-        Ok(names) => names,
-        Err(faults) => {
-            let fits = |(_, architecture): &(String, &Architecture)| fit_to(architecture).is_ok_and(|fit| fit.is_ok());
-            let hint = match registry.architectures().find(fits) {
-                Some((name, _)) => format!("the file fits `{name}`"),
-                None => format!("it must hold the weights of `{}` ({})", choice.name(), choice.entry.source),
-            };
-            let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.name());
-            return Err(advise(problem, hint));
-        }
-    };
-    let mut weights = StateDict::new();
-    for (key, name) in names {
-        let tensor = file.read(&name).with_context(|| format!("cannot read weights from `{}`", path.display()))?;
-        if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
-            let problem = format!("`{name}` in `{}` has values that are not finite", path.display());
-            return Err(advise(problem, "the file is damaged, or the training that made it failed"));
-        }
-        weights.insert(key, tensor);
-    }
-    Ok(weights)
 }

@@ -38,3 +38,4 @@ mod threads;
 mod triplets;
 mod weights;
 mod which_images;
+mod wrappings;

@@ -90,6 +90,11 @@ fn archive(pickle: &[u8], script: bool) -> Vec<u8> {
 #[test]
 fn hostile_files_are_errors() {
     let nested = |depth: usize| [&b"\x80\x02N"[..], &vec![0x85; depth], b"."].concat();
+    // Each list holds the one before it twice; and one holds itself.
+    let doubled = |depth: u8| {
+        let double = |i: u8| [&b"](h"[..], &[i], b"h", &[i], b"eq", &[i + 1]].concat();
+        [b"\x80\x02]q\x00".to_vec(), (0..depth).flat_map(double).collect(), b".".to_vec()].concat()
+    };
     let huge_string = b"\x80\x02X\xff\xff\xff\x7fabc.";
     let huge_header = [&(1u64 << 40).to_le_bytes()[..], b"{\"a\":"].concat();
     let deep_header = [&1_000_006u64.to_le_bytes()[..], b"{\"a\":", &[b'['; 1_000_000]].concat();
@@ -98,6 +103,10 @@ fn hostile_files_are_errors() {
         ("deep archive", archive(&nested(2_000_000), false)),
         ("deep TorchScript", archive(&nested(1_000_000), true)),
         ("deeper TorchScript", archive(&nested(2_000_000), true)),
+        ("doubled lists", archive(&doubled(60), false)),
+        ("circle", archive(b"\x80\x02]q\x00h\x00a.", false)),
+        ("huge table", archive(b"\x80\x02}r\xff\xff\xff\xff.", false)),
+        ("marks", archive(&[&b"\x80\x02"[..], &vec![b'('; 1_000_000]].concat(), false)),
         ("huge string", huge_string.to_vec()),
         ("huge header", huge_header),
         ("deep header", deep_header),

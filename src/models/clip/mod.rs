@@ -70,8 +70,9 @@ impl Family for Config {
         self.tower().initialise(init)
     }
 
-    fn layout(&self) -> Layout {
-        Layout { prefix: "visual.", ..Layout::default() }
+    fn layouts(&self) -> Vec<Layout> {
+        let alone = Layout { alone: true, ..Layout::of("the tower alone", [["^visual.", ""]]) };
+        self.tower().layouts().into_iter().chain([alone]).collect()
     }
 
     fn rows_stand_alone(&self) -> bool {

@@ -1,6 +1,6 @@
 //! CLIP's vision transformer.
 
-use crate::models::{Family, in_bounds};
+use crate::models::{Family, Layout, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,11 @@ impl Family for Config {
     fn initialise(&self, init: &mut Init) -> Result<()> {
         initialise(init, self.width)
     }
+
+    fn layouts(&self) -> Vec<Layout> {
+        let ignored = &["vision_model.embeddings.position_ids"];
+        vec![Layout { ignored, ..Layout::of("transformers", TRANSFORMERS) }]
+    }
 }
 
 /// In the order of the constructor; the text tower comes after and changes nothing here.
@@ -74,6 +79,23 @@ pub(super) fn initialise(init: &mut Init, width: i64) -> Result<()> {
     }
     init.randn("visual.proj", scaled)
 }
+
+/// Of `CLIPModel` and `CLIPVisionModelWithProjection`, in `modeling_clip.py`.
+const TRANSFORMERS: [[&str; 2]; 13] = [
+    ["^visual.class_embedding", "vision_model.embeddings.class_embedding"],
+    ["^visual.positional_embedding", "vision_model.embeddings.position_embedding.weight"],
+    ["^visual.conv1.", "vision_model.embeddings.patch_embedding."],
+    ["^visual.ln_pre.", "vision_model.pre_layrnorm."],
+    ["^visual.ln_post.", "vision_model.post_layernorm."],
+    ["^visual.proj", "visual_projection.weightᵀ"],
+    ["^visual.transformer.resblocks.", "vision_model.encoder.layers."],
+    [".attn.in_proj_", ".self_attn.{q_proj,k_proj,v_proj}."],
+    [".attn.out_proj.", ".self_attn.out_proj."],
+    [".ln_1.", ".layer_norm1."],
+    [".ln_2.", ".layer_norm2."],
+    [".mlp.c_fc.", ".mlp.fc1."],
+    [".mlp.c_proj.", ".mlp.fc2."],
+];
 
 struct VisionTransformer {
     class_embedding: Parameter,

@@ -7,6 +7,7 @@ use super::Exported;
 use crate::nn::{Call, Channels, ModuleId, Trace};
 use crate::torchscript::Output;
 use anyhow::{Context, Result, bail, ensure};
+use std::borrow::Cow;
 use tch::{Device, Kind, Tensor};
 
 /// So many values of an activation are compared.
@@ -81,7 +82,7 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
         return Err(fault);
     }
     ensure!(calls.len() == alone.len() + 1, "fewer modules are called for two images than for one");
-    if calls.iter().any(|call| call.module == ModuleId(0) && call.unusable == Some(MIXED)) {
+    if calls.iter().any(|call| call.module == ModuleId(0) && call.unusable.as_deref() == Some(MIXED)) {
         bail!("its output for an image changes with the images beside it or from run to run, as in training");
     }
     Ok(Trace { calls, interpolation: None })
@@ -89,7 +90,7 @@ pub fn trace(network: &Exported, [height, width]: [usize; 2]) -> Result<Trace> {
 
 /// The call of which `seen` was seen for the image that is the second of the two of `output`.
 fn call(seen: &Seen, output: &Output, tolerance: f64) -> Result<Call> {
-    let unusable = |why| Call { unusable: Some(why), ..describe(seen, 0, vec![1]) };
+    let unusable = |why: &'static str| Call { unusable: Some(Cow::Borrowed(why)), ..describe(seen, 0, vec![1]) };
     let (Some(one), Some(tensor)) = (&seen.shape, &output.tensor) else { return Ok(unusable(NOTHING)) };
     let Some(expected) = &seen.sample else { return Ok(unusable(NO_NUMBERS)) };
     let Some((axis, shape)) = axis_of_images(one, &tensor.size()) else {

@@ -9,7 +9,7 @@ pub(super) mod block;
 mod pool;
 pub(super) mod positions;
 
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use block::Block;
@@ -194,10 +194,70 @@ impl Family for Config {
         Ok(())
     }
 
+    fn classes(&mut self) -> Option<&mut i64> {
+        Some(&mut self.classes)
+    }
+
+    fn layouts(&self) -> Vec<Layout> {
+        match self.school {
+            School::DinoV2 => vec![
+                Layout { refused: OTHERS, ..Layout::of("timm", TIMM_OF_DINOV2) },
+                Layout::of("transformers", TRANSFORMERS_OF_DINOV2),
+            ],
+            School::Timm | School::Dino => vec![
+                // In pretraining a decoder follows the encoder.
+                Layout { ignored: &["mask_token", "decoder_"], ..Layout::of("MAE", []) },
+                Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat()),
+                Layout::of("transformers, without its classifier", TRANSFORMERS),
+            ],
+        }
+    }
+
     fn rows_stand_alone(&self) -> bool {
         true
     }
 }
+
+/// Of timm's networks with the weights of DINOv2.
+const TIMM_OF_DINOV2: [[&str; 2]; 2] = [[".mlp.w12.", ".mlp.fc1."], [".mlp.w3.", ".mlp.fc2."]];
+
+/// Parts of timm's other vision transformers. With registers timm's have other positions.
+const OTHERS: &[&str] = &["reg_token", "norm_pre.", "attn_pool.", "fc_norm."];
+
+/// Of `ViTModel`, in `modeling_vit.py` of transformers.
+const TRANSFORMERS: [[&str; 2]; 11] = [
+    ["^cls_token", "embeddings.cls_token"],
+    ["^pos_embed", "embeddings.position_embeddings"],
+    ["^patch_embed.proj.", "embeddings.patch_embeddings.projection."],
+    ["^norm.", "layernorm."],
+    ["^blocks.", "encoder.layer."],
+    [".norm1.", ".layernorm_before."],
+    [".norm2.", ".layernorm_after."],
+    [".attn.qkv.", ".attention.attention.{query,key,value}."],
+    [".attn.proj.", ".attention.output.dense."],
+    [".mlp.fc1.", ".intermediate.dense."],
+    [".mlp.fc2.", ".output.dense."],
+];
+
+/// Of `ViTForImageClassification`: the classifier stands beside the rest.
+const WITH_CLASSIFIER: [[&str; 2]; 2] = [["^", "vit."], ["^vit.head.", "classifier."]];
+
+/// Of `Dinov2Model` and `Dinov2WithRegistersModel`.
+const TRANSFORMERS_OF_DINOV2: [[&str; 2]; 13] = [
+    ["^cls_token", "embeddings.cls_token"],
+    ["^mask_token", "embeddings.mask_token"],
+    ["^register_tokens", "embeddings.register_tokens"],
+    ["^pos_embed", "embeddings.position_embeddings"],
+    ["^patch_embed.proj.", "embeddings.patch_embeddings.projection."],
+    ["^norm.", "layernorm."],
+    ["^blocks.", "encoder.layer."],
+    [".attn.qkv.", ".attention.attention.{query,key,value}."],
+    [".attn.proj.", ".attention.output.dense."],
+    [".ls1.gamma", ".layer_scale1.lambda1"],
+    [".ls2.gamma", ".layer_scale2.lambda1"],
+    [".mlp.w12.", ".mlp.weights_in."],
+    [".mlp.w3.", ".mlp.weights_out."],
+];
 
 struct VisionTransformer {
     school: School,
@@ -232,8 +292,10 @@ impl VisionTransformer {
         let pos_embed = positions(&s, config)?;
         let register_tokens = token(reg_tokens > 0, "register_tokens", &[1, reg_tokens, d])?;
         let dist_token = token(config.distilled, "dist_token", &[1, 1, d])?;
-        // Of images whose patches are hidden, in training.
-        token(school == School::DinoV2, "mask_token", &[1, d])?;
+        // Of images whose patches are hidden.
+        if school == School::DinoV2 {
+            s.unused("mask_token", &[1, d])?;
+        }
         let embedding = Embedding { norm: school != School::Dino, picture: false };
         let patch_embed = PatchEmbed::new(&s / "patch_embed", [config.patch, d], embedding)?;
         let mut before: Vec<Box<dyn Module>> = Vec::new();

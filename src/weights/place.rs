@@ -1,0 +1,139 @@
+//! The tensors of a file that are a network's: which set of them, and their values.
+
+use super::Checkpoint;
+use super::fit::{Fit, Index, Source, matches, shortened};
+use crate::error::advise;
+use crate::nn::StateDict;
+use crate::registry::{Choice, Registry};
+use anyhow::{Context, Result};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Sets that an error names.
+const MOST_NAMED: usize = 8;
+
+/// The one set of tensors in a file that fits `choice`, or of several the one that `key` picks.
+pub(super) fn fitting(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint, key: Option<&str>) -> Result<Fit> {
+    let tensors = file.tensors()?;
+    let index = Index::new(&tensors);
+    let fits = match index.fits(choice.architecture, None)? {
+        Ok(fits) => fits,
+        Err(faults) => {
+            // What is under the key comes first, if there is something.
+            let faults = match key {
+                Some(key) => index.fits(choice.architecture, Some(key))?.err().unwrap_or(faults),
+                None => faults,
+            };
+            let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.name());
+            return Err(advise(problem, what_fits(registry, &index, choice)?));
+        }
+    };
+    let fits = distinct(file, path, fits)?;
+    let picked = match key {
+        None => fits,
+        Some(key) => picked(fits, key, path, choice)?,
+    };
+    match <[Fit; 1]>::try_from(picked) {
+        Ok([fit]) => Ok(fit),
+        Err(several) => Err(advise(
+            format!(
+                "`{}` holds {} sets of weights that fit `{}`: {}",
+                path.display(),
+                several.len(),
+                choice.name(),
+                named(&several)
+            ),
+            format!("say which: --weights '{}#{}'", path.display(), shortened(several[0].key())),
+        )),
+    }
+}
+
+/// Those that `key` means best.
+fn picked(fits: Vec<Fit>, key: &str, path: &Path, choice: &Choice) -> Result<Vec<Fit>> {
+    let best = fits.iter().map(|fit| matches(key, fit.key())).max().unwrap_or(0);
+    if best == 0 {
+        return Err(advise(
+            format!("nothing under `{}` in `{}` fits `{}`", shortened(key), path.display(), choice.name()),
+            format!("what fits is {}", named(&fits)),
+        ));
+    }
+    Ok(fits.into_iter().filter(|fit| matches(key, fit.key()) == best).collect())
+}
+
+/// `` `#model`, `#model_ema` ``
+fn named(fits: &[Fit]) -> String {
+    let name = |fit: &Fit| match fit.key() {
+        "" => "`#` (not below anything)".to_owned(),
+        key => format!("`#{}`", shortened(key)),
+    };
+    let more = if fits.len() > MOST_NAMED { ", …" } else { "" };
+    fits.iter().take(MOST_NAMED).map(name).collect::<Vec<_>>().join(", ") + more
+}
+
+/// `fits` without those that are others under a second name.
+fn distinct(file: &Checkpoint, path: &Path, fits: Vec<Fit>) -> Result<Vec<Fit>> {
+    let mut kept: Vec<Fit> = Vec::new();
+    for fit in fits {
+        let mut is_new = true;
+        for other in &kept {
+            is_new &= !are_same(file, &fit, other).with_context(|| format!("cannot read weights from `{}`", path.display()))?;
+        }
+        if is_new {
+            kept.push(fit);
+        }
+    }
+    Ok(kept)
+}
+
+fn are_same(file: &Checkpoint, fit: &Fit, other: &Fit) -> Result<bool> {
+    if fit.sources.len() != other.sources.len() {
+        return Ok(false);
+    }
+    for (key, source) in &fit.sources {
+        let Some(same) = other.sources.get(key).filter(|same| same.names.len() == source.names.len()) else { return Ok(false) };
+        for (one, other) in source.names.iter().zip(&same.names) {
+            if one != other && !file.are_same(one, other)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn what_fits(registry: &Registry, index: &Index, choice: &Choice) -> Result<String> {
+    for (name, architecture) in registry.architectures() {
+        if index.may_fit(architecture)? && index.fits(architecture, None)?.is_ok() {
+            return Ok(format!("the file fits `{name}`"));
+        }
+    }
+    let source = if choice.entry.source.is_empty() { String::new() } else { format!(" ({})", choice.entry.source) };
+    Ok(format!("it must hold the weights of `{}`{source}", choice.name()))
+}
+
+/// The tensors of `fit`, and for absent ones, which nothing may compute with, such without a value.
+pub(super) fn read(choice: &Choice, path: &Path, file: &Checkpoint, fit: &Fit) -> Result<StateDict> {
+    let mut weights = StateDict::new();
+    for (key, Source { names, transposed }) in &fit.sources {
+        let mut parts = Vec::new();
+        for name in names {
+            let tensor = file.read(name).with_context(|| format!("cannot read weights from `{}`", path.display()))?;
+            if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+                let problem = format!("`{}` in `{}` has values that are not finite", shortened(name), path.display());
+                return Err(advise(problem, "the file is damaged, or the training that made it failed"));
+            }
+            parts.push(if *transposed { tensor.f_tr()?.f_contiguous()? } else { tensor });
+        }
+        let tensor = match <[Tensor; 1]>::try_from(parts) {
+            Ok([tensor]) => tensor,
+            Err(parts) => Tensor::f_cat(&parts, 0)?,
+        };
+        weights.insert(key.clone(), tensor);
+    }
+    if !fit.absent.is_empty() {
+        for entry in choice.architecture.manifest()?.tensors.iter().filter(|entry| fit.absent.contains_key(&entry.key)) {
+            let nothing = Tensor::f_full([] as [i64; 0], f64::NAN, (Kind::Float, Device::Cpu))?;
+            weights.insert(entry.key.clone(), nothing.f_expand(&entry.shape, false)?);
+        }
+    }
+    Ok(weights)
+}
