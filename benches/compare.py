@@ -19,7 +19,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-MODELS = ["alexnet", "vgg16-bn", "vgg19-bn", "resnet50", "cornet-s", "clip-rn", "clip-vit"]
+MODELS = ["alexnet", "vgg16-bn", "vgg19-bn", "resnet50", "cornet-s", "clip-rn", "clip-vit", "vit-base-patch16", "dinov2-vits14"]
 WHOLE = {"alexnet": "classifier.5", "resnet50": "avgpool", "vgg16-bn": "classifier.4", "cornet-s": "decoder.avgpool"}
 IMAGES = 128
 SECONDS = "6"

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "examples"))
 import pytorch_models  # noqa: E402
+import vision_transformers  # noqa: E402
 
 
 def rate(seconds: float, work) -> float:
@@ -35,6 +36,8 @@ def side_of(name: str) -> int:
         return (pytorch_models.CLIP_RESNETS | pytorch_models.CLIP_VITS)[name]["image_resolution"]
     if name.startswith("cornet-"):
         return 224
+    if name in vision_transformers.NAMES:
+        return vision_transformers.side(name)
     return list(torchvision.models.get_model_weights(name.replace("-", "_")))[0].transforms().crop_size[0]
 
 

@@ -56,6 +56,7 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
                 "weights": choice.name(),
                 "url": choice.weights.url,
                 "sha256": choice.weights.sha256,
+                "recorded_sha256": store.recorded(choice),
                 "file": store.place(choice).ok(),
                 "here": here(choice),
                 "licence": choice.licence(),
@@ -68,7 +69,10 @@ fn list(registry: &Registry, store: &Store, json: bool, printer: Printer) -> Res
     for choice in &choices {
         rows.push(vec![
             choice.name(),
-            if here(choice) { "yes" } else { "no" }.to_owned(),
+            match store.recorded(choice).filter(|_| choice.weights.sha256.is_none()) {
+                Some(sha256) if here(choice) => format!("yes, sha256 {}…", sha256.get(..8).unwrap_or_default()),
+                _ => if here(choice) { "yes" } else { "no" }.to_owned(),
+            },
             choice.licence().split([' ', ';']).next().unwrap_or_default().to_owned(),
             choice.entry.citation.split(',').next().unwrap_or_default().to_owned(),
             choice.weights.url.clone().unwrap_or_default(),

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub const CACHE: &str = "THINGSVISION_CACHE";
 /// If set to anything but nothing, `0`, `false` and `no`, as `--offline`.
 pub const OFFLINE: &str = "THINGSVISION_OFFLINE";
-/// The address of a mirror: file names are appended to it instead of asking the publisher.
+/// The address of a mirror: file names are appended to it instead of asking the publisher, and whole paths where no hash is published.
 pub const MIRROR: &str = "THINGSVISION_MIRROR";
 
 /// The weights on this machine.
@@ -71,6 +71,11 @@ impl Store {
             None => format!("url-{}", sha256(url))[..20].to_owned(),
         };
         Ok(self.folder.join(key).join(file_name(url)))
+    }
+
+    /// The SHA-256 of the file of `choice` as it was first fetched, which is all that is known where none is published.
+    pub fn recorded(&self, choice: &Choice) -> Option<String> {
+        recorded(&self.place(choice).ok()?)
     }
 
     /// The file of `choice` if it is on this machine and whole: the user's that the registry names, or in this store, or where
@@ -128,7 +133,7 @@ impl Store {
             return self.check(choice, &place);
         }
         let source = match &self.mirror {
-            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), file_name(url)),
+            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), name_on_mirror(choice, url)),
             None => url.to_owned(),
         };
         download(&source, &partial(&place), self.patience, progress).map_err(|error| {
@@ -188,6 +193,15 @@ fn url<'a>(choice: &Choice<'a>) -> Result<&'a str> {
 fn file_name(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     path.rsplit('/').find(|part| !part.is_empty() && !part.starts_with('.')).unwrap_or("weights")
+}
+
+/// What a mirror calls the file at `url`: by its name, or, if no hash would tell it from others that are called so, by its whole path.
+fn name_on_mirror<'a>(choice: &Choice, url: &'a str) -> &'a str {
+    let path = url.split_once("://").and_then(|(_, rest)| Some(rest.split_once('/')?.1));
+    match (&choice.weights.sha256, path) {
+        (None, Some(path)) => path,
+        _ => file_name(url),
+    }
 }
 
 /// Where torch.hub and CLIP's own package keep what they download.

@@ -26,6 +26,25 @@ fn models_are_listed() {
                    openclip-vit-h-14-378 openclip-vit-g-14
                    openclip-vit-bigg-14
     vit            vit-b-16 vit-b-32 vit-l-16 vit-l-32 vit-h-14               torchvision
+    timmvit        vit-tiny-patch16 vit-small-patch16 vit-small-patch32       timm
+                   vit-base-patch8 vit-base-patch16 vit-base-patch32
+                   vit-large-patch16 vit-large-patch32 vit-huge-patch14
+                   deit-tiny deit-tiny-distilled deit-small
+                   deit-small-distilled deit-base deit-base-distilled
+                   deit3-small deit3-medium deit3-base deit3-large
+                   deit3-huge siglip-base-patch16 siglip-large-patch16
+                   siglip-so400m-patch14 siglip-so400m-patch16
+                   siglip2-base-patch32 siglip2-base-patch16
+                   siglip2-large-patch16 siglip2-so400m-patch14
+                   siglip2-so400m-patch16 siglip2-giantopt-patch16
+    eva            dinov3-vits16 dinov3-vits16plus dinov3-vitb16              timm
+                   dinov3-vitl16 dinov3-vith16plus dinov3-vit7b16
+                   eva02-tiny eva02-small eva02-base eva02-large
+    timmvit        dino-vits16 dino-vits8 dino-vitb16 dino-vitb8              DINO
+    timmvit        dinov2-vits14 dinov2-vits14-reg dinov2-vitb14              DINOv2
+                   dinov2-vitb14-reg dinov2-vitl14 dinov2-vitl14-reg
+                   dinov2-vitg14 dinov2-vitg14-reg
+    timmvit        mae-vitb16 mae-vitl16 mae-vith14                           timm (weights: MAE)
     densenet       densenet121 densenet161 densenet169 densenet201            torchvision
     inception      inception-v3                                               torchvision
     googlenet      googlenet                                                  torchvision
@@ -66,7 +85,7 @@ fn models_are_listed() {
     densenet       densenet161-places365                                      torchvision (weights: Places365)
     --- stderr
 
-    132 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
+    187 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
     ");
 }
 
@@ -163,7 +182,7 @@ fn models_are_searched() {
     hint: of torchvision there is --model vit-l-16; examples/export_model.py exports OpenCLIP's
     ");
     let long = lab.succeed("models --long").stdout;
-    assert_eq!(long.lines().count(), 133);
+    assert_eq!(long.lines().count(), 188);
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn mistakes_are_found_before_anything_runs() {
     assert_output!(problem("\"alexnet\"", "\"alexnett\""), @"
     error: there is no model `alexnett`
 
-    hint: did you mean `alexnet` or `googlenet`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
+    hint: did you mean `alexnet`, `alexnet-sin` or `googlenet`? `thingsvision models` lists all; examples/export_model.py exports others of PyTorch's libraries
     ");
     assert_output!(problem("behavior.npy", "behaviour.npy"), @r#"
     error: dataset `pictures`: cannot read `behaviour.npy`: No such file or directory (os error 2)

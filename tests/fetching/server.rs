@@ -27,10 +27,10 @@ pub enum Answer {
     Status(u16),
 }
 
-/// The server, and what it was asked for: the value of `Range` of each request, or nothing.
+/// The server, and what it was asked for: of each request the path, and the value of `Range` or nothing.
 pub struct Server {
     address: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<[String; 2]>>>,
 }
 
 impl Server {
@@ -57,11 +57,15 @@ impl Server {
     }
 
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().unwrap().iter().map(|[_, range]| range.clone()).collect()
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|[path, _]| path.clone()).collect()
     }
 }
 
-fn answer(mut stream: TcpStream, file: &[u8], log: &Mutex<Vec<String>>, answers: &[Answer]) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, file: &[u8], log: &Mutex<Vec<[String; 2]>>, answers: &[Answer]) -> std::io::Result<()> {
     let mut path = String::new();
     let mut range = String::new();
     for (i, line) in BufReader::new(stream.try_clone()?).lines().enumerate() {
@@ -76,7 +80,7 @@ fn answer(mut stream: TcpStream, file: &[u8], log: &Mutex<Vec<String>>, answers:
     }
     let mut asked = log.lock().unwrap();
     let answer = if path == "/moved" { Answer::Content } else { answers[asked.len().min(answers.len() - 1)] };
-    asked.push(range.clone());
+    asked.push([path.clone(), range.clone()]);
     drop(asked);
 
     let start: usize = range.trim_end_matches('-').parse().unwrap_or(0);

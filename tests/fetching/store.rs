@@ -202,6 +202,23 @@ fn a_mirror_is_asked_by_file_name() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(elsewhere.asked().is_empty());
+    assert_eq!(server.paths(), ["/mirror/mine.pth"]);
+}
+
+/// Many files on the Hub are called `model.safetensors`: only a hash would tell a wrong one.
+#[test]
+fn without_a_published_hash_a_mirror_is_asked_by_the_whole_path() {
+    let server = Server::start(content(), &[Answer::Content]);
+    let elsewhere = Server::start(Vec::new(), &[Answer::Status(404)]);
+    let publisher = Publisher::new(&elsewhere, None);
+    let output = publisher.command("weights fetch mine").env("THINGSVISION_MIRROR", server.url("mirror/")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.paths(), ["/mirror/some/mine.pth"]);
+    let list: serde_json::Value = serde_json::from_slice(&publisher.run("weights list --json").stdout).unwrap();
+    let mine = list.as_array().unwrap().iter().find(|row| row["weights"] == "mine.published").unwrap();
+    assert_eq!(mine["recorded_sha256"], hash(&content()));
+    let shown = String::from_utf8(publisher.run("weights list").stdout).unwrap();
+    assert!(shown.contains(&format!("yes, sha256 {}…", &hash(&content())[..8])), "{shown}");
 }
 
 #[test]

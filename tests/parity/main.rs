@@ -24,6 +24,7 @@ mod tables;
 mod variants;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use thingsvision::registry::{Entry, Registry};
 
 fn fixtures() -> PathBuf {
@@ -37,8 +38,9 @@ fn table(path: &str) -> Vec<Vec<String>> {
 }
 
 /// The models of the program, and small ones of kinds of which it has large ones alone.
-fn registry() -> Registry {
-    Registry::load(Some(&fixtures().join("small.toml"))).unwrap()
+fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::load(Some(&fixtures().join("small.toml"))).unwrap());
+    &REGISTRY
 }
 
 /// Height and width of the images that a model takes.

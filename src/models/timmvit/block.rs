@@ -20,20 +20,16 @@ impl Block {
         let id = s.register(if config.school == School::DinoV2 { "NestedTensorBlock" } else { "Block" });
         let norm1 = layer_norm(&s / "norm1", config.width, EPS)?;
         let attn = Attention::new(&s / "attn", config)?;
-        let (mut after_attn, mut after_mlp): (Vec<Box<dyn Module>>, Vec<Box<dyn Module>>) = Default::default();
-        match config.school {
-            School::Dino => {
-                let drop_path = identity(&s / "drop_path");
-                after_attn.push(Box::new(drop_path.clone()));
-                after_mlp.push(Box::new(drop_path));
-            }
-            _ => after_attn.extend(scale_and_drop(&s, "1", config)?),
-        }
+        // One module for both in DINO's code, of their own in the others'.
+        let drop_path = (config.school == School::Dino).then(|| identity(&s / "drop_path"));
+        let after = |number| match &drop_path {
+            Some(drop_path) => Ok(vec![Box::new(drop_path.clone()) as Box<dyn Module>]),
+            None => scale_and_drop(&s, number, config),
+        };
+        let after_attn = after("1")?;
         let norm2 = layer_norm(&s / "norm2", config.width, EPS)?;
         let mlp = perceptron(&s / "mlp", config)?;
-        if config.school != School::Dino {
-            after_mlp.extend(scale_and_drop(&s, "2", config)?);
-        }
+        let after_mlp = after("2")?;
         Ok(id.of(Self { norm1, attn, after_attn, norm2, mlp, after_mlp }))
     }
 }

@@ -449,3 +449,76 @@ impl Forward for PatchEmbed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let sizes = "resolution = 28\npatch = 14\ndepth = 2\nwidth = 8\nmlp_width = 32\n";
+        let heads = if text.contains("heads") { "" } else { "heads = 2\n" };
+        toml::from_str(&format!("{sizes}{heads}{text}")).unwrap()
+    }
+
+    /// What a file of this layout has for a key of the network; joined by `+`.
+    fn key(config: &Config, layout: &str, key: &str) -> String {
+        let layouts = config.layouts();
+        let (keys, is_transposed) = layouts.iter().find(|other| other.name == layout).unwrap().keys(key);
+        assert!(!is_transposed);
+        keys.join("+")
+    }
+
+    /// The keys of transformers' `ViTModel`, `ViTForImageClassification` and `Dinov2Model`, and of timm's DINOv2.
+    #[test]
+    fn files_of_others_have_other_keys() {
+        let (vit, dinov2) = (config(""), config("school = 'dinov2'\nclasses = 0\ninit_values = 1.0\nswiglu = true"));
+        let query = |layer: &str| {
+            let parts = ["query", "key", "value"];
+            parts.map(|part| format!("{layer}.attention.attention.{part}.weight")).join("+")
+        };
+        let without = "transformers, without its classifier";
+        assert_eq!(key(&vit, without, "blocks.1.attn.qkv.weight"), query("encoder.layer.1"));
+        assert_eq!(key(&vit, without, "norm.bias"), "layernorm.bias");
+        assert_eq!(key(&vit, "transformers", "blocks.0.attn.qkv.weight"), query("vit.encoder.layer.0"));
+        assert_eq!(key(&vit, "transformers", "blocks.0.norm2.bias"), "vit.encoder.layer.0.layernorm_after.bias");
+        assert_eq!(key(&vit, "transformers", "blocks.0.mlp.fc2.bias"), "vit.encoder.layer.0.output.dense.bias");
+        assert_eq!(key(&vit, "transformers", "blocks.0.attn.proj.bias"), "vit.encoder.layer.0.attention.output.dense.bias");
+        assert_eq!(key(&vit, "transformers", "pos_embed"), "vit.embeddings.position_embeddings");
+        assert_eq!(key(&vit, "transformers", "head.weight"), "classifier.weight");
+        assert_eq!(key(&dinov2, "transformers", "blocks.0.norm1.weight"), "encoder.layer.0.norm1.weight");
+        assert_eq!(key(&dinov2, "transformers", "blocks.0.ls2.gamma"), "encoder.layer.0.layer_scale2.lambda1");
+        assert_eq!(key(&dinov2, "transformers", "blocks.0.mlp.w12.weight"), "encoder.layer.0.mlp.weights_in.weight");
+        assert_eq!(key(&dinov2, "timm", "blocks.0.mlp.w3.bias"), "blocks.0.mlp.fc2.bias");
+    }
+
+    #[test]
+    fn networks_that_no_school_has_are_refused() {
+        for text in [
+            "school = 'dino'",
+            "school = 'dino'\nclasses = 0\nreg_tokens = 4",
+            "school = 'dinov2'\nclasses = 0\nno_embed_class = true",
+            "swiglu = true",
+            "reg_tokens = 1",
+            "distilled = true\nglobal_pool = 'map'",
+            "heads = 3",
+            "init_values = nan",
+        ] {
+            assert!(config(text).check().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sides_that_leave_something_are_named() {
+        let said = |sides, whole| {
+            positions::check_sides(sides, 14, whole).err().map(|error| match error {
+                Halt::Failed(error) => error.to_string(),
+                Halt::Done => unreachable!(),
+            })
+        };
+        assert_eq!(said([28, 42], true), None);
+        assert_eq!(said([28, 43], false), None);
+        assert_eq!(said([28, 300], true).unwrap(), "both sides must be multiples of 14 pixels, as 294 and 308 are");
+        assert_eq!(said([13, 28], false).unwrap(), "both sides must have 14 pixels or more");
+        assert_eq!(said([5, 28], true).unwrap(), "both sides must be multiples of 14 pixels, as 14 and 28 are");
+    }
+}
