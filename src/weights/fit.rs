@@ -264,15 +264,17 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
         for Wanted { entry, parts, .. } in &self.wanted {
             for (key, shape) in parts {
                 let is_classifier = self.classifier.contains(&entry.key);
-                let name = shortened(&format!("{prefix}{key}"));
+                let name = || shortened(&format!("{prefix}{key}"));
                 match below.get(key.as_str()) {
                     Some(there) if *there == shape => {}
                     Some(there) if is_classifier => {
-                        let why = format!("`{name}` is {there:?} instead of {shape:?}");
-                        absent.entry(entry.key.clone()).or_insert(why);
+                        let why = || format!("`{}` is {there:?} instead of {shape:?}", name());
+                        absent.entry(entry.key.clone()).or_insert_with(why);
                     }
                     Some(there) => misshapen.push(format!("{key} is {there:?} instead of {shape:?}")),
-                    None if is_classifier => _ = absent.entry(entry.key.clone()).or_insert(format!("the file has no `{name}`")),
+                    None if is_classifier => {
+                        absent.entry(entry.key.clone()).or_insert_with(|| format!("the file has no `{}`", name()));
+                    }
                     None if is_needed(entry) => missing.push(key.clone()),
                     None => {}
                 }

@@ -234,29 +234,13 @@ impl<'a> Reader<'a> {
                 let top = self.top()?;
                 self.push(top);
             }
-            b'p' => {
-                let place = self.place_in_line()?;
-                self.put(place)?;
-            }
-            b'q' => {
-                let place = self.number(1)? as u32;
-                self.put(place)?;
-            }
-            b'r' => {
-                let place = self.number(4)? as u32;
+            code @ (b'p' | b'q' | b'r') => {
+                let place = self.place(code)?;
                 self.put(place)?;
             }
             0x94 => self.put(self.memo.len() as u32)?,
-            b'g' => {
-                let place = self.place_in_line()?;
-                self.get(place)?;
-            }
-            b'h' => {
-                let place = self.number(1)? as u32;
-                self.get(place)?;
-            }
-            b'j' => {
-                let place = self.number(4)? as u32;
+            code @ (b'g' | b'h' | b'j') => {
+                let place = self.place(code)?;
                 self.get(place)?;
             }
             // Classes, and what is made by them.
@@ -508,9 +492,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn place_in_line(&mut self) -> Result<u32> {
-        let (start, end) = self.line()?;
-        Ok(std::str::from_utf8(&self.bytes[start..end])?.parse()?)
+    /// Where in the table of values the opcode `code` puts or gets one: in a line of digits, in one byte or in four.
+    fn place(&mut self, code: u8) -> Result<u32> {
+        match code {
+            b'p' | b'g' => {
+                let (start, end) = self.line()?;
+                Ok(std::str::from_utf8(&self.bytes[start..end])?.parse()?)
+            }
+            b'q' | b'h' => Ok(self.number(1)? as u32),
+            _ => Ok(self.number(4)? as u32),
+        }
     }
 
     fn top(&self) -> Result<Value> {

@@ -92,11 +92,7 @@ impl Forward for Attention {
         let qkv = self.qkv.forward(pass, x)?.f_chunk(3, -1)?;
         let [q, k, v] = &qkv[..] else { unreachable!("chunk gives as many parts as asked for") };
         if let Some(norms) = &self.norms {
-            pass.channels_are(None);
-            for (norm, x) in norms.iter().zip([q, k]) {
-                let _ = norm.forward(pass, &split_heads(x, self.heads)?)?;
-            }
-            pass.channels_are(Some(Channels::First));
+            show_heads(pass, norms, [q, k], self.heads)?;
         }
         let y = match &self.attn_drop {
             Some(dropout) => attend_shown(pass, [q, k, v], self.heads, dropout)?,
@@ -107,6 +103,16 @@ impl Forward for Attention {
             None => run(pass, &y, &[&self.proj, &self.proj_drop]),
         }
     }
+}
+
+/// Queries and keys `[N, L, D]` head by head to timm's modules for their norms, which do nothing.
+pub fn show_heads(pass: &mut Pass, norms: &[Function; 2], [q, k]: [&Tensor; 2], heads: i64) -> Flow<()> {
+    pass.channels_are(None);
+    for (norm, x) in norms.iter().zip([q, k]) {
+        let _ = norm.forward(pass, &split_heads(x, heads)?)?;
+    }
+    pass.channels_are(Some(Channels::First));
+    Ok(())
 }
 
 /// Two linear layers with a non-linearity between them: each token `[N, L, D]` to the same.

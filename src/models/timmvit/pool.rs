@@ -1,6 +1,6 @@
 //! timm's `AttentionPoolLatent`, SigLIP's way from tokens to one vector.
 
-use super::block::mlp;
+use super::block::{mlp, show_heads};
 use super::{Config, EPS};
 use crate::nn::*;
 use anyhow::Result;
@@ -42,11 +42,7 @@ impl Forward for AttentionPoolLatent {
         let q = self.q.forward(pass, &latent)?;
         let kv = self.kv.forward(pass, x)?.f_chunk(2, -1)?;
         let [k, v] = &kv[..] else { unreachable!("chunk gives as many parts as asked for") };
-        pass.channels_are(None);
-        for (norm, x) in self.norms.iter().zip([&q, k]) {
-            let _ = norm.forward(pass, &split_heads(x, self.heads)?)?;
-        }
-        pass.channels_are(Some(Channels::First));
+        show_heads(pass, &self.norms, [&q, k], self.heads)?;
         let y = attend(pass, &q, k, v, self.heads)?;
         let y = run(pass, &y, &[&self.proj, &self.proj_drop])?;
         let added = run(pass, &y, &[&self.norm, &self.mlp])?;
