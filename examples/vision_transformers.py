@@ -1,4 +1,4 @@
-"""The vision transformers of thingsvision in PyTorch, for comparison.
+"""The vision transformers and the ConvNeXts of timm's layout of thingsvision in PyTorch, for comparison.
 
 Those of timm are used as they are. Those of DINO and DINOv2 are written here anew, from the names and shapes of the published
 weights and what the papers say; they are the networks of the authors' code, module for module and draw for draw.
@@ -53,6 +53,8 @@ _FAMILIES = {
     "mae-vitb16": ["vit_base_patch16_224"],
     "mae-vitl16": ["vit_large_patch16_224"],
     "mae-vith14": ["vit_huge_patch14_224"],
+    **{f"dinov3-convnext-{size}": [f"convnext_{size}"] for size in ("tiny", "small", "base", "large")},
+    **{f"convnext-v2-{size}": [f"convnextv2_{size}"] for size in ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")},
 }
 
 # Width, depth and number of heads.
@@ -74,7 +76,7 @@ def timm_weights(name: str) -> dict[str, str]:
         for weights, settings in known.items():
             tag = weights.partition(".")[2]
             if settings.has_weights and _is_of(name, tag):
-                wanted[tag + side] = weights
+                wanted[tag.removeprefix("dinov3_") + side] = weights
     return wanted
 
 
@@ -86,7 +88,10 @@ def _is_of(name: str, tag: str) -> bool:
         return tag.startswith("v2_")
     if name.startswith("siglip-"):
         return tag in ("webli", "webli_i18n")
-    return tag not in ("mae", "dino", "bamboo")
+    if name.startswith("dinov3-convnext-"):
+        return tag.startswith("dinov3_")
+    # FCMAE's by itself has no numbers for the last norm.
+    return tag not in ("mae", "dino", "bamboo", "fcmae")
 
 
 def published(name: str) -> dict[str, list]:

@@ -3,7 +3,8 @@
 //! Names, order and constants are those of torchvision's `models/convnext.py`.
 
 use super::misc::draw_anew;
-use super::{Family, imagenet_classes, in_bounds};
+use super::timmconvnext::{AUTHORS, TRANSFORMERS};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -55,7 +56,42 @@ impl Family for Config {
         }
         Ok(())
     }
+
+    fn layouts(&self) -> Vec<Layout> {
+        // First as timm's, whose names the others' follow from.
+        let layout = |name, after: &[&[[&'static str; 2]]]| {
+            let renames = [&[&TIMM[..]], after].concat().concat();
+            Layout { ones: true, refused: &["norm_pre."], ignored: &["norms."], ..Layout::of(name, renames) }
+        };
+        vec![
+            layout("timm", &[]),
+            layout("its authors' own", &[&AUTHORS]),
+            layout("transformers", &[&TRANSFORMERS, &LAYER_SCALE, &[["^", "convnext."], ["^convnext.head.fc.", "classifier."]]]),
+            layout("transformers, without its classifier", &[&TRANSFORMERS, &LAYER_SCALE]),
+        ]
+    }
 }
+
+const TIMM: [[&str; 2]; 15] = [
+    ["^features.0.", "stem."],
+    ["^features.1.", "stages.0.blocks."],
+    ["^features.2.", "stages.1.downsample."],
+    ["^features.3.", "stages.1.blocks."],
+    ["^features.4.", "stages.2.downsample."],
+    ["^features.5.", "stages.2.blocks."],
+    ["^features.6.", "stages.3.downsample."],
+    ["^features.7.", "stages.3.blocks."],
+    [".layer_scale", ".gamma"],
+    [".block.0.", ".conv_dw."],
+    [".block.2.", ".norm."],
+    [".block.3.", ".mlp.fc1."],
+    [".block.5.", ".mlp.fc2."],
+    ["^classifier.0.", "head.norm."],
+    ["^classifier.2.", "head.fc."],
+];
+
+/// As transformers' `ConvNextModel` calls it.
+const LAYER_SCALE: [[&str; 2]; 1] = [[".gamma", ".layer_scale_parameter"]];
 
 /// Four stages of blocks with convolutions of stride 2 between them, means over places, a classifier.
 struct ConvNext {

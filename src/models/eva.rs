@@ -7,7 +7,7 @@
 use super::timmvit::block::mlp;
 use super::timmvit::positions::{Positions, Way, check_sides};
 use super::timmvit::{Act, Embedding, PatchEmbed, all};
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
@@ -161,10 +161,47 @@ impl Family for Config {
         Some(&mut self.classes)
     }
 
+    fn layouts(&self) -> Vec<Layout> {
+        if self.rope_type != Rope::DinoV3 {
+            return Vec::new();
+        }
+        // Both hold biases of queries and values, which are 0 in what was published; timm's networks have none.
+        let gates = if self.mlp == Perceptron::Swiglu { &GATES_OF_AUTHORS[..] } else { &[] };
+        let own = Layout {
+            ignored: &["mask_token", "rope_embed.", "local_cls_norm.", ".attn.qkv.bias_mask"],
+            zeros: &[".attn.qkv.bias"],
+            ..Layout::of("DINOv3", [&AUTHORS[..], gates].concat())
+        };
+        let zeros = &[".attention.q_proj.bias", ".attention.v_proj.bias"];
+        vec![own, Layout { ignored: &["embeddings.mask_token"], zeros, ..Layout::of("transformers", TRANSFORMERS) }]
+    }
+
     fn rows_stand_alone(&self) -> bool {
         true
     }
 }
+
+/// Of DINOv3's own `vision_transformer.py`.
+const AUTHORS: [[&str; 2]; 3] = [["^reg_token", "storage_tokens"], [".gamma_1", ".ls1.gamma"], [".gamma_2", ".ls2.gamma"]];
+
+/// Of its perceptrons with gates.
+const GATES_OF_AUTHORS: [[&str; 2]; 3] = [[".mlp.fc1_g.", ".mlp.w1."], [".mlp.fc1_x.", ".mlp.w2."], [".mlp.fc2.", ".mlp.w3."]];
+
+/// Of `DINOv3ViTModel`, in `modeling_dinov3_vit.py` of transformers.
+const TRANSFORMERS: [[&str; 2]; 12] = [
+    ["^cls_token", "embeddings.cls_token"],
+    ["^reg_token", "embeddings.register_tokens"],
+    ["^patch_embed.proj.", "embeddings.patch_embeddings."],
+    ["^blocks.", "layer."],
+    [".attn.qkv.", ".attention.{q_proj,k_proj,v_proj}."],
+    [".attn.proj.", ".attention.o_proj."],
+    [".gamma_1", ".layer_scale1.lambda1"],
+    [".gamma_2", ".layer_scale2.lambda1"],
+    [".mlp.fc1.", ".mlp.up_proj."],
+    [".mlp.fc1_g.", ".mlp.gate_proj."],
+    [".mlp.fc1_x.", ".mlp.up_proj."],
+    [".mlp.fc2.", ".mlp.down_proj."],
+];
 
 impl Config {
     fn gammas(&self) -> impl Iterator<Item = (&'static str, f64)> {

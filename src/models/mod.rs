@@ -24,6 +24,7 @@ mod resnet;
 mod shufflenet;
 mod squeezenet;
 mod swin;
+mod timmconvnext;
 mod timmvit;
 mod vgg;
 mod vit;
@@ -83,12 +84,16 @@ pub struct Layout {
     /// `^` is the beginning of a key. What a file holds apart and the network joined along the first axis stands in braces:
     /// `.attn.{q,k,v}.`; and what it holds transposed ends with `ᵀ`.
     pub renames: Vec<[&'static str; 2]>,
-    /// What keys of the file begin with that are among the network's and of no use.
+    /// What keys of the file begin with, or end with if it begins with a dot, that are among the network's and of no use.
     pub ignored: &'static [&'static str],
     /// What keys begin with in networks that compute something else with the same keys beside.
     pub refused: &'static [&'static str],
     /// Whether nothing else may stand beside the network, whose parts are those of a larger one.
     pub alone: bool,
+    /// Whether shapes may differ in axes of size 1: a matrix may be a convolution of single places.
+    pub ones: bool,
+    /// What keys of the file end with whose tensors must be 0 throughout, for the network has nothing like them.
+    pub zeros: &'static [&'static str],
 }
 
 impl Layout {
@@ -170,6 +175,7 @@ families! {
     Shufflenet: shufflenet,
     Squeezenet: squeezenet,
     Swin: swin,
+    Timmconvnext: timmconvnext,
     Timmvit: timmvit,
     Vgg: vgg,
     Vit: vit,

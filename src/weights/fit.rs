@@ -38,6 +38,8 @@ pub struct Index<'a> {
 pub struct Source {
     /// The names in the file, joined along the first axis.
     pub names: Vec<String>,
+    /// The shape that each is to get, where the file's may differ in axes of size 1.
+    pub shape: Option<Vec<i64>>,
     /// Whether each has its axes the other way round.
     pub transposed: bool,
 }
@@ -55,6 +57,8 @@ pub struct Fit {
     pub absent: BTreeMap<String, String>,
     /// The number of classes, if it is not the network's.
     pub classes: Option<i64>,
+    /// The names of tensors that must be 0 throughout.
+    pub zeros: Vec<String>,
     /// How many tensors stand beside the network, by the first part of their names that parts them from it.
     pub aside: BTreeMap<String, usize>,
 }
@@ -110,7 +114,9 @@ impl<'a> Index<'a> {
         let mut classifier = None;
         'layouts: for layout in architecture.layouts() {
             for entry in manifest.tensors.iter().filter(|entry| is_needed(entry)) {
-                if wanted(entry, &layout).is_some_and(|wanted| wanted.parts.iter().all(|(key, shape)| self.has(key, shape))) {
+                if wanted(entry, &layout)
+                    .is_some_and(|wanted| wanted.parts.iter().all(|(key, shape)| self.has(key, shape, &layout)))
+                {
                     continue;
                 }
                 if classifier.is_none() {
@@ -125,8 +131,9 @@ impl<'a> Index<'a> {
         Ok(false)
     }
 
-    fn has(&self, end: &str, shape: &[i64]) -> bool {
-        self.ends.get(end).is_some_and(|numbers| numbers.iter().any(|&number| self.tensors[number].1 == shape))
+    fn has(&self, end: &str, shape: &[i64], layout: &Layout) -> bool {
+        let numbers = self.ends.get(end);
+        numbers.is_some_and(|numbers| numbers.iter().any(|&number| is_shape(&self.tensors[number].1, shape, layout)))
     }
 
     /// The tensors whose names begin so.
@@ -157,6 +164,12 @@ fn each_once(mut fits: Vec<Fit>) -> Vec<Fit> {
 /// neither.
 fn is_needed(entry: &TensorEntry) -> bool {
     !entry.key.ends_with("num_batches_tracked") && entry.key != "mask_token"
+}
+
+/// Whether a tensor of the shape `there` can be one of `shape`.
+fn is_shape(there: &[i64], shape: &[i64], layout: &Layout) -> bool {
+    let long = |shape: &'_ [i64]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
+    there == shape || layout.ones && long(there) == long(shape)
 }
 
 /// A tensor of the network and what makes it.
@@ -240,7 +253,7 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
                 needed += usize::from(!is_classifier);
                 let numbers = self.index.ends.get(key.as_str()).into_iter().flatten();
                 for (name, there) in numbers.map(|&number| &self.index.tensors[number]) {
-                    if !is_classifier && there == shape {
+                    if !is_classifier && is_shape(there, shape, self.layout) {
                         *scores.entry(&name[..name.len() - key.len()]).or_default() += 1;
                     }
                 }
@@ -266,7 +279,7 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
                 let is_classifier = self.classifier.contains(&entry.key);
                 let name = || shortened(&format!("{prefix}{key}"));
                 match below.get(key.as_str()) {
-                    Some(there) if *there == shape => {}
+                    Some(there) if there == &shape || !is_classifier && is_shape(there, shape, self.layout) => {}
                     Some(there) if is_classifier => {
                         let why = || format!("`{}` is {there:?} instead of {shape:?}", name());
                         absent.entry(entry.key.clone()).or_insert_with(why);
@@ -305,8 +318,9 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
     fn unexpected<'b>(&self, below: &Below<'b>, is_headless: bool, is_empty: bool) -> Vec<&'b str> {
         let used: HashSet<&str> = self.wanted.iter().flat_map(|wanted| &wanted.parts).map(|(key, _)| key.as_str()).collect();
         let begins = |key: &str, with: &[&str]| with.iter().any(|with| key.starts_with(with));
+        let is_known = |key: &str| used.contains(key) || self.is_ignored(key) || self.is_zero(key);
         let (mut unexpected, mut beside) = (Vec::new(), BTreeMap::<&str, Vec<(&'b str, &Vec<i64>)>>::new());
-        for (key, shape) in below.iter().filter(|(key, _)| !used.contains(*key) && !begins(key, self.layout.ignored)) {
+        for (key, shape) in below.iter().filter(|(key, _)| !is_known(key)) {
             let top = key.split('.').next().unwrap_or(key);
             let is_head = self.heads.iter().any(|head| key.starts_with(head.as_str()));
             if !is_head && !self.tops.contains(top) && !begins(key, self.layout.refused) {
@@ -324,6 +338,15 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
         unexpected.extend(beside.into_values().filter(is_fault).flatten().map(|(key, _)| key));
         unexpected.sort_unstable();
         unexpected
+    }
+
+    fn is_ignored(&self, key: &str) -> bool {
+        self.layout.ignored.iter().any(|part| if part.starts_with('.') { key.ends_with(part) } else { key.starts_with(part) })
+    }
+
+    /// Whether the tensor with this key must be 0 throughout.
+    fn is_zero(&self, key: &str) -> bool {
+        self.layout.zeros.iter().any(|end| key.ends_with(end))
     }
 
     fn describe(&self, prefix: &str, missing: &[String], misshapen: &[String], unexpected: &[&str]) -> String {
@@ -363,15 +386,21 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
         let mut sources = BTreeMap::new();
         let mut used = HashSet::new();
         for Wanted { entry, parts, transposed } in self.wanted.iter().filter(is_there) {
-            let source = Source { names: parts.iter().map(|(key, _)| full(key)).collect(), transposed: *transposed };
+            // A classifier may have another number of classes.
+            let may_differ = self.layout.ones && !self.classifier.contains(&entry.key);
+            let shape = parts.first().filter(|_| may_differ).map(|(_, shape)| shape.clone());
+            let source = Source { names: parts.iter().map(|(key, _)| full(key)).collect(), shape, transposed: *transposed };
             if source.names.iter().all(|name| names.contains(name.as_str())) {
                 used.extend(source.names.clone());
                 sources.insert(entry.key.clone(), source);
             }
         }
+        let below = self.index.below(prefix).map(|(name, _)| name);
+        let zeros: Vec<String> = below.filter(|name| self.is_zero(&name[prefix.len()..])).cloned().collect();
+        used.extend(zeros.clone());
         let beside = self.index.tensors.iter().map(|(name, _)| name.as_str()).filter(|name| !used.contains(*name));
         let (layout, absent, classes) = (self.layout.name, found.absent.clone(), found.classes);
-        Fit { prefix: prefix.to_owned(), layout, sources, absent, classes, aside: grouped(prefix, beside) }
+        Fit { prefix: prefix.to_owned(), layout, sources, absent, classes, zeros, aside: grouped(prefix, beside) }
     }
 }
 

@@ -112,15 +112,29 @@ fn what_fits(registry: &Registry, index: &Index, choice: &Choice) -> Result<Stri
 
 /// The tensors of `fit`, and for absent ones, which nothing may compute with, such without a value.
 pub(super) fn read(choice: &Choice, path: &Path, file: &Checkpoint, fit: &Fit) -> Result<StateDict> {
+    let read = |name: &str| file.read(name).with_context(|| format!("cannot read weights from `{}`", path.display()));
+    for name in &fit.zeros {
+        if read(name)?.f_any()?.f_int64_value(&[])? != 0 {
+            let problem = format!("`{}` in `{}` is not 0 throughout", shortened(name), path.display());
+            return Err(advise(
+                problem,
+                format!("`{}` has nothing that could hold it: export the network instead", choice.name()),
+            ));
+        }
+    }
     let mut weights = StateDict::new();
-    for (key, Source { names, transposed }) in &fit.sources {
+    for (key, Source { names, shape, transposed }) in &fit.sources {
         let mut parts = Vec::new();
         for name in names {
-            let tensor = file.read(name).with_context(|| format!("cannot read weights from `{}`", path.display()))?;
+            let tensor = read(name)?;
             if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
                 let problem = format!("`{}` in `{}` has values that are not finite", shortened(name), path.display());
                 return Err(advise(problem, "the file is damaged, or the training that made it failed"));
             }
+            let tensor = match shape {
+                Some(shape) if tensor.size() != *shape => tensor.f_reshape(shape)?,
+                _ => tensor,
+            };
             parts.push(if *transposed { tensor.f_tr()?.f_contiguous()? } else { tensor });
         }
         let tensor = match <[Tensor; 1]>::try_from(parts) {

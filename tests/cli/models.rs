@@ -40,6 +40,11 @@ fn models_are_listed() {
     eva            dinov3-vits16 dinov3-vits16plus dinov3-vitb16              timm
                    dinov3-vitl16 dinov3-vith16plus dinov3-vit7b16
                    eva02-tiny eva02-small eva02-base eva02-large
+    timmconvnext   dinov3-convnext-tiny dinov3-convnext-small                 timm
+                   dinov3-convnext-base dinov3-convnext-large
+                   convnext-v2-atto convnext-v2-femto convnext-v2-pico
+                   convnext-v2-nano convnext-v2-tiny convnext-v2-base
+                   convnext-v2-large convnext-v2-huge
     timmvit        dino-vits16 dino-vits8 dino-vitb16 dino-vitb8              DINO
     timmvit        dinov2-vits14 dinov2-vits14-reg dinov2-vitb14              DINOv2
                    dinov2-vitb14-reg dinov2-vitl14 dinov2-vitl14-reg
@@ -85,7 +90,7 @@ fn models_are_listed() {
     densenet       densenet161-places365                                      torchvision (weights: Places365)
     --- stderr
 
-    187 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
+    199 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
     ");
 }
 
@@ -182,7 +187,7 @@ fn models_are_searched() {
     hint: of torchvision there is --model vit-l-16; examples/export_model.py exports OpenCLIP's
     ");
     let long = lab.succeed("models --long").stdout;
-    assert_eq!(long.lines().count(), 188);
+    assert_eq!(long.lines().count(), 200);
 }
 
 #[test]

@@ -39,6 +39,38 @@ default_layer = "visual"
 [[model.weights]]
 tag = "own"
 preprocessing = "plain"
+
+[[model]]
+name = "rotary"
+architecture = { family = "eva", patch = 8, resolution = 32, depth = 2, heads = 2, width = 16, mlp_width = 24, mlp = "swiglu", rope_type = "dinov3", qkv_bias = false, init_values = 1e-05, num_reg_tokens = 4, use_fc_norm = false, classes = 0, eps = 1e-05 }
+default_layer = "norm"
+[[model.weights]]
+tag = "own"
+preprocessing = "plain"
+
+[[model]]
+name = "convnext"
+architecture = { family = "timmconvnext", depths = [1, 2, 1, 1], dims = [4, 4, 8, 8], ls_init_value = 1e-6, classes = 5 }
+default_layer = "head.flatten"
+[[model.weights]]
+tag = "own"
+preprocessing = "plain"
+
+[[model]]
+name = "convnextv2"
+architecture = { family = "timmconvnext", depths = [1, 2, 1, 1], dims = [4, 4, 8, 8], use_grn = true, conv_mlp = true, classes = 5 }
+default_layer = "head.flatten"
+[[model.weights]]
+tag = "own"
+preprocessing = "plain"
+
+[[model]]
+name = "torchvision"
+architecture = { family = "convnext", depths = [1, 2, 1, 1], widths = [4, 4, 8, 8], classes = 5 }
+default_layer = "classifier.1"
+[[model.weights]]
+tag = "own"
+preprocessing = "plain"
 "#;
 
 /// A folder with all wrappings, an image and a registry.
@@ -236,6 +268,52 @@ fn a_transformer_is_read_in_the_keys_of_others() {
     let weights = accepted(&lab, "tokens", "vit-transformers-model.pth", "vit", layers);
     assert_eq!(weights["layout"], "transformers, without its classifier");
     assert!(lab.fail(&extract("tokens", "vit-transformers-model.pth", "heads")).contains("the file has no `classifier.weight`"));
+}
+
+#[test]
+fn dinov3_is_read_in_the_keys_of_its_authors_and_of_transformers() {
+    let lab = lab();
+    let aside = serde_json::json!({ "blocks": 2, "mask_token": 1, "rope_embed": 1 });
+    for (file, layout, aside) in
+        [("dinov3.pth", "DINOv3", aside), ("dinov3-transformers.pth", "transformers", serde_json::json!({ "embeddings": 1 }))]
+    {
+        let weights = accepted(&lab, "rotary", file, "dinov3", "blocks.0 blocks.1.mlp norm");
+        assert_eq!((&weights["layout"], &weights["left_aside"]), (&layout.into(), &aside), "{file}");
+    }
+    assert_output!(lab.fail(&extract("rotary", "dinov3-biased.pth", "norm")), @"
+    error: `blocks.0.attn.qkv.bias` in `dinov3-biased.pth` is not 0 throughout
+
+    hint: `rotary` has nothing that could hold it: export the network instead
+    ");
+}
+
+#[test]
+fn convnexts_are_read_in_the_keys_of_others() {
+    let lab = lab();
+    let layers = "stages.1.downsample.1 stages.3 head.flatten";
+    for model in ["convnext", "convnextv2"] {
+        let all = format!("{layers} head.fc");
+        let files = [("-timm", Value::Null), ("", "its authors' own".into()), ("-transformers", "transformers".into())];
+        for (file, layout) in files {
+            // The first version is in transformers as torchvision's network alone.
+            if (model, file) != ("convnext", "-transformers") {
+                assert_eq!(accepted(&lab, model, &format!("{model}{file}.pth"), model, &all)["layout"], layout, "{model}{file}");
+            }
+        }
+    }
+    assert_eq!(accepted(&lab, "convnext", "convnext-dinov3.pth", "convnext", layers)["layout"], "transformers, of DINOv3");
+    // The same in torchvision's modules.
+    let golden = golden(&lab);
+    for (file, layout) in [("-timm", "timm"), ("", "its authors' own"), ("-transformers", "transformers")] {
+        let layers = ["features.2.1", "features.7", "classifier.1", "classifier.2"];
+        let theirs = ["stages.1.downsample.1", "stages.3", "head.flatten", "head.fc"];
+        let run =
+            lab.succeed(&extract("torchvision", &format!("convnext{file}.pth"), &layers.join(" "))).stdout.trim().to_owned();
+        let expected = layers.iter().zip(theirs).map(|(layer, theirs)| (layer.to_string(), golden["convnext"][theirs].clone()));
+        check(&lab, &run, &Value::Object(expected.collect()), &layers.join(" "));
+        let record: Value = serde_json::from_slice(&lab.bytes(&format!("{run}/run.json"))).unwrap();
+        assert_eq!(record["weights"]["layout"], layout);
+    }
 }
 
 #[test]

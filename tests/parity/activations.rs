@@ -27,7 +27,7 @@ fn test_input(side: i64) -> Tensor {
 }
 
 /// As `COMPARED` of make_fixtures.py: the others differ from one of these in numbers only.
-const COMPARED: [&str; 57] = [
+const COMPARED: [&str; 60] = [
     "alexnet",
     "vgg11",
     "vgg13-bn",
@@ -85,6 +85,9 @@ const COMPARED: [&str; 57] = [
     "dinov3-vits16plus",
     "eva02-tiny",
     "eva02-base",
+    "dinov3-convnext-tiny",
+    "convnext-v2-atto",
+    "convnext-v2-tiny",
 ];
 
 /// Seeded weights with `enliven` of make_fixtures.py.
@@ -181,7 +184,7 @@ fn compare_every_call(name: &str, model: &Model, size: [usize; 2], expected: &[V
 }
 
 /// One of each family and kind of block.
-const FUSED: [&str; 32] = [
+const FUSED: [&str; 34] = [
     "alexnet",
     "vgg11",
     "vgg16-bn",
@@ -214,6 +217,8 @@ const FUSED: [&str; 32] = [
     "dino-vits16",
     "dinov2-vits14",
     "dinov3-vits16plus",
+    "convnext-v2-atto",
+    "convnext-v2-tiny",
 ];
 
 /// Of the layer's scale.

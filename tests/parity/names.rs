@@ -79,6 +79,8 @@ fn the_guide_lists_every_network_and_counts_its_weights() {
     listed.sort();
     expected.sort();
     assert_eq!(listed, expected);
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&format!("\n| {} networks: ", expected.len())), "{} networks", expected.len());
 }
 
 #[test]

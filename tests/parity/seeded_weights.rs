@@ -61,7 +61,7 @@ fn seeded_weights_equal_pytorch_to_the_bit() {
 
 /// Whether nearly all weights are drawn by `erfinv`.
 fn is_drawn_anew(architecture: &Architecture) -> bool {
-    matches!(architecture.family_name(), "timmvit" | "eva")
+    matches!(architecture.family_name(), "timmvit" | "eva" | "timmconvnext")
 }
 
 /// As `is_truncated` of make_fixtures.py.

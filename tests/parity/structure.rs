@@ -83,7 +83,7 @@ fn published_weights_of_timm_are_as_it_says() {
         assert_eq!(choice.weights.url.as_ref(), Some(url), "{name}");
         let manifest = choice.architecture().manifest().unwrap();
         assert_eq!(manifest.parameters().to_string(), *parameters, "{name}");
-        let head = manifest.tensors.iter().find(|tensor| tensor.key == "head.weight");
+        let head = manifest.tensors.iter().find(|tensor| ["head.weight", "head.fc.weight"].contains(&&*tensor.key));
         assert_eq!(head.map_or(0, |tensor| tensor.shape[0]).to_string(), *classes, "{name}");
         let recipe = serde_json::to_value(choice.preprocessing.unwrap()).unwrap();
         let (resize, shown) = match &recipe["resize"] {
