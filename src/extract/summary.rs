@@ -30,6 +30,11 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
             observer
                 .fact("", &format!("keys and shapes are those of {first}{others} too: nothing in the file tells which it is"));
         }
+        if let Provenance::File { layout: Some(layout), .. } = &run.record.weights {
+            let layouts = run.planned.choice.architecture().layouts().into_iter();
+            let note = layouts.filter(|known| known.name == layout).find_map(|known| known.note);
+            note.iter().for_each(|note| observer.fact("", note));
+        }
         if let Provenance::File { classes, absent, left_aside, .. } = &run.record.weights {
             of_file(run, *classes, absent, left_aside).iter().for_each(|note| observer.fact("", note));
         }

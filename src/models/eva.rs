@@ -161,6 +161,10 @@ impl Family for Config {
         Some(&mut self.classes)
     }
 
+    fn own_layout(&self) -> Layout {
+        Layout { refused: &["norm.", "fc_norm.", "norm_pre.", "attn_pool.", "pos_embed", "reg_token"], ..Layout::default() }
+    }
+
     fn layouts(&self) -> Vec<Layout> {
         if self.rope_type != Rope::DinoV3 {
             return Vec::new();

@@ -4,7 +4,7 @@
 //! Names, order and constants are those of torchvision's `models/googlenet.py`, with 3×3 kernels where the paper has 5×5.
 
 use super::inception::{BasicConv2d, basic_conv2d, same, transform_input, yes};
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -31,6 +31,11 @@ impl Family for Config {
 
     fn classes(&mut self) -> Option<&mut i64> {
         Some(&mut self.classes)
+    }
+
+    /// torchvision's own files have the auxiliary classifiers, and its pretrained network has not.
+    fn own_layout(&self) -> Layout {
+        Layout { ignored: &["aux1.", "aux2."], ..Layout::default() }
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

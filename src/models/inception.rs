@@ -3,7 +3,7 @@
 //!
 //! Names, order and constants are those of torchvision's `models/inception.py`.
 
-use super::{Family, imagenet_classes, in_bounds};
+use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
 use serde::Deserialize;
@@ -34,6 +34,11 @@ impl Family for Config {
 
     fn classes(&mut self) -> Option<&mut i64> {
         Some(&mut self.classes)
+    }
+
+    /// Files of networks with the auxiliary classifier fit those without.
+    fn own_layout(&self) -> Layout {
+        Layout { ignored: &["AuxLogits."], ..Layout::default() }
     }
 
     fn construct(&self, s: Scope) -> Result<Box<dyn Module>> {

@@ -51,12 +51,17 @@ trait Family {
     /// Draws all weights in the order of the upstream constructor.
     fn initialise(&self, init: &mut Init) -> Result<()>;
 
+    /// What of other networks may stand beside its own keys.
+    fn own_layout(&self) -> Layout {
+        Layout::default()
+    }
+
     /// How else files hold its tensors than under the network's own keys, each way by itself.
     fn layouts(&self) -> Vec<Layout> {
         Vec::new()
     }
 
-    /// The number of classes that its classifier tells apart, if it has one.
+    /// The number of classes that its classifier tells apart, if it can have one; 0 without.
     fn classes(&mut self) -> Option<&mut i64> {
         None
     }
@@ -94,6 +99,8 @@ pub struct Layout {
     pub ones: bool,
     /// What keys of the file end with whose tensors must be 0 throughout, for the network has nothing like them.
     pub zeros: &'static [&'static str],
+    /// What a user must know of files in it.
+    pub note: Option<&'static str>,
 }
 
 impl Layout {
@@ -231,8 +238,7 @@ impl Architecture {
 
     /// How files hold its tensors: first under the network's own keys.
     pub fn layouts(&self) -> Vec<Layout> {
-        let others = self.family().map_or_else(|_| Vec::new(), Family::layouts);
-        [Layout::default()].into_iter().chain(others).collect()
+        self.family().map_or_else(|_| Vec::new(), |family| [vec![family.own_layout()], family.layouts()].concat())
     }
 
     /// The same network with a classifier of this number of classes, if it has one.
@@ -240,6 +246,11 @@ impl Architecture {
         let mut architecture = self.clone();
         *architecture.family_mut()?.classes()? = classes;
         architecture.check().is_ok().then_some(architecture)
+    }
+
+    /// The number of classes that it tells apart, if it can have a classifier; 0 without.
+    pub fn classes(&self) -> Option<i64> {
+        self.clone().family_mut()?.classes().copied()
     }
 
     /// The keys of the classifier: of the tensors whose shape follows from the number of classes.

@@ -3,6 +3,7 @@
 //! Names, order and constants are those of torchvision's `models/vision_transformer.py`. Tokens are `[N, L, D]`, the class
 //! token first.
 
+use super::timmvit::{EPS_OF_TRANSFORMERS, OTHERS};
 use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
@@ -72,8 +73,11 @@ impl Family for Config {
         vec![
             Layout::of("torchvision 0.12", OLDER),
             Layout { refused: OTHERS, ..Layout::of("timm", TIMM) },
-            Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat()),
-            Layout::of("transformers, without its classifier", TRANSFORMERS),
+            Layout {
+                note: Some(EPS_OF_TRANSFORMERS),
+                ..Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat())
+            },
+            Layout { note: Some(EPS_OF_TRANSFORMERS), ..Layout::of("transformers, without its classifier", TRANSFORMERS) },
         ]
     }
 
@@ -97,9 +101,6 @@ const TIMM: [[&str; 2]; 12] = [
     [".mlp.0.", ".mlp.fc1."],
     [".mlp.3.", ".mlp.fc2."],
 ];
-
-/// Parts of timm's other vision transformers.
-const OTHERS: &[&str] = &["pre_logits.", "fc_norm.", "norm_pre.", "attn_pool.", "head_dist.", "dist_token", "reg_token"];
 
 /// Of `ViTModel`, in `modeling_vit.py` of transformers.
 const TRANSFORMERS: [[&str; 2]; 12] = [

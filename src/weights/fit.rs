@@ -9,7 +9,7 @@ use crate::models::{Architecture, Layout};
 use crate::nn::{Manifest, TensorEntry};
 use crate::text::shown;
 use anyhow::Result;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Names and shapes in a file.
 pub type Tensors = [(String, Vec<i64>)];
@@ -22,6 +22,8 @@ const MOST_PARTS: usize = 16;
 const MOST_NEAR: usize = 8;
 /// Sets that fit; of more no error need name all.
 const MOST_FITS: usize = 64;
+/// The classifier of timm's, DINO's and DINOv2's vision transformers.
+const HEAD: &str = "head.weight";
 /// Groups of tensors that are recorded by name.
 const MOST_GROUPS: usize = 50;
 
@@ -88,8 +90,15 @@ impl<'a> Index<'a> {
     /// The sets that fit `architecture`, those with a classifier before the same without; or what is wrong with the set that
     /// comes nearest, `key` being a part of what stands before it.
     pub fn fits(&self, architecture: &Architecture, key: Option<&str>) -> Result<Result<Vec<Fit>, String>> {
-        let manifest = architecture.manifest()?;
         let mut fits: Vec<Fit> = Vec::new();
+        for classes in self.numbers_of_classes(architecture)? {
+            // The network is without a classifier, and the file with one: as it was trained further.
+            let Some(with) = architecture.with_classes(classes) else { continue };
+            let found = self.fits(&with, key)?.unwrap_or_default().into_iter();
+            let is_whole = |fit: &Fit| fit.absent.is_empty() && fit.classes.is_none();
+            fits.extend(found.filter(is_whole).map(|fit| Fit { classes: Some(classes), ..fit }));
+        }
+        let manifest = architecture.manifest()?;
         let mut nearest: Option<([usize; 2], String)> = None;
         for layout in architecture.layouts() {
             let Some(search) = Search::new(self, architecture, &manifest, &layout)? else { continue };
@@ -106,6 +115,24 @@ impl<'a> Index<'a> {
             return Ok(Err(nearest.map(|(_, description)| description).unwrap_or_default()));
         }
         Ok(Ok(each_once(fits)))
+    }
+
+    /// The sizes of classifiers in the file that `architecture`, being without one, can have.
+    fn numbers_of_classes(&self, architecture: &Architecture) -> Result<BTreeSet<i64>> {
+        let mut numbers = BTreeSet::new();
+        let Some(with) = (architecture.classes() == Some(0)).then(|| architecture.with_classes(1)).flatten() else {
+            return Ok(numbers);
+        };
+        let (manifest, classifier) = (with.manifest()?, with.classifier()?);
+        let weight = manifest.tensors.iter().find(|entry| classifier.contains(&entry.key) && entry.shape.len() > 1);
+        for (layout, entry) in with.layouts().iter().zip(weight.into_iter().cycle()) {
+            let (keys, _) = layout.keys(&entry.key);
+            let ends = keys.first().and_then(|key| self.ends.get(key.as_str())).into_iter().flatten();
+            let shapes = ends.map(|&number| &self.tensors[number].1);
+            numbers.extend(shapes.filter(|shape| shape.get(1..) == Some(&entry.shape[1..])).map(|shape| shape[0]));
+        }
+        numbers.retain(|number| *number > 0);
+        Ok(numbers.into_iter().take(MOST_NEAR).collect())
     }
 
     /// Whether `architecture` may fit: whether no tensor but those of a classifier is absent everywhere.
@@ -329,10 +356,11 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
                 unexpected.push(*key);
             }
         }
-        // Beside a network of several parts, what has no matrix may be one more of them, as a norm between two.
+        // Beside a network of several parts, what has no matrix may be one more of them, as a norm between two; and what has a
+        // convolution, as attention between two stages.
         let is_one_more = |tensors: &Vec<(&str, &Vec<i64>)>| {
-            let has_matrix = tensors.iter().any(|(key, shape)| shape.len() > 1 && key.contains('.'));
-            !has_matrix && tensors.iter().any(|(_, shape)| shape.iter().any(|size| *size > 1))
+            let has = |axes: usize| tensors.iter().any(|(key, shape)| shape.len() >= axes && key.contains('.'));
+            has(4) || !has(2) && tensors.iter().any(|(_, shape)| shape.iter().any(|size| *size > 1))
         };
         let is_fault = |tensors: &Vec<_>| is_empty || self.layout.alone || self.tops.len() > 1 && is_one_more(tensors);
         unexpected.extend(beside.into_values().filter(is_fault).flatten().map(|(key, _)| key));
@@ -399,7 +427,14 @@ impl<'i, 'a, 'm> Search<'i, 'a, 'm> {
         let zeros: Vec<String> = below.filter(|name| self.is_zero(&name[prefix.len()..])).cloned().collect();
         used.extend(zeros.clone());
         let beside = self.index.tensors.iter().map(|(name, _)| name.as_str()).filter(|name| !used.contains(*name));
-        let (layout, absent, classes) = (self.layout.name, found.absent.clone(), found.classes);
+        let (layout, mut absent, classes) = (self.layout.name, found.absent.clone(), found.classes);
+        // A network whose code has no classifier, in a file of one that was trained further with one.
+        let has_none = self.architecture.classes() == Some(0) && self.architecture.with_classes(1).is_none();
+        let head = format!("{prefix}{HEAD}");
+        if has_none && names.contains(head.as_str()) {
+            absent
+                .insert(HEAD.to_owned(), format!("the file has a classifier, `{}`, and the network has none", shortened(&head)));
+        }
         Fit { prefix: prefix.to_owned(), layout, sources, absent, classes, zeros, aside: grouped(prefix, beside) }
     }
 }
@@ -545,6 +580,48 @@ mod tests {
         assert!(
             fits_to(&registry, "vit-b-32", &tensors).is_err_and(|faults| faults.ends_with("1 unexpected (pre_logits.fc.weight)"))
         );
+    }
+
+    #[test]
+    fn parts_of_timms_other_networks_are_faults_in_its_own_keys() {
+        let registry = Registry::load(None).unwrap();
+        for (model, name, shape) in [
+            ("vit-tiny-patch16", "attn_pool.kv.weight", &[384, 192][..]),
+            ("vit-tiny-patch16", "pre_logits.fc.weight", &[192, 192]),
+            ("deit-tiny", "dist_token", &[1, 1, 192]),
+            ("mae-vitb16", "fc_norm.weight", &[768]),
+            ("dinov3-vits16", "pos_embed", &[1, 257, 384]),
+            ("resnet18", "ca.fc1.weight", &[4, 64, 1, 1]),
+        ] {
+            let mut tensors = file(registry.choose(model).unwrap().entry, str::to_owned);
+            assert!(fits_to(&registry, model, &tensors).is_ok(), "{model}");
+            tensors.push((name.into(), shape.to_vec()));
+            let faults = fits_to(&registry, model, &tensors).unwrap_err();
+            assert!(faults.ends_with(&format!("1 unexpected ({name})")), "{model}: {faults}");
+        }
+    }
+
+    /// Where the code has a classifier, the network gets that of the file; where it has none, nothing after it is there.
+    #[test]
+    fn a_classifier_that_a_network_has_not_is_taken_or_said() {
+        let registry = Registry::load(None).unwrap();
+        for (model, key, width, taken) in [
+            ("dinov3-vits16", "head", 384, true),
+            ("siglip2-base-patch32", "head", 768, true),
+            ("mocov2-rn50", "fc", 2048, true),
+            ("dinov3-convnext-tiny", "head.fc", 768, true),
+            ("dinov2-vits14", "head", 384, false),
+            ("dino-vits16", "head", 384, false),
+        ] {
+            let mut tensors = file(registry.choose(model).unwrap().entry, |key| format!("state_dict.model.{key}"));
+            tensors.push((format!("state_dict.model.{key}.weight"), vec![10, width]));
+            tensors.push((format!("state_dict.model.{key}.bias"), vec![10]));
+            let fits = fits_to(&registry, model, &tensors).unwrap();
+            let [fit] = &fits[..] else { panic!("{model}: {} fit", fits.len()) };
+            assert_eq!((fit.classes, fit.aside.is_empty()), (taken.then_some(10), taken), "{model}");
+            assert_eq!(fit.sources.contains_key(&format!("{key}.weight")), taken, "{model}");
+            assert_eq!(fit.absent.keys().collect::<Vec<_>>().is_empty(), taken, "{model}");
+        }
     }
 
     #[test]

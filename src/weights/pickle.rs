@@ -16,6 +16,8 @@ const MOST_PARTS: usize = 4_000_000;
 const MOST_STEPS: usize = 20_000_000;
 const MOST_TENSORS: usize = 1_000_000;
 const LONGEST_NAME: usize = 4096;
+/// Of all names together, in bytes.
+const MOST_OF_NAMES: usize = 256 << 20;
 const DEEPEST: usize = 100;
 
 /// A tensor's numbers in a storage.
@@ -23,7 +25,7 @@ const DEEPEST: usize = 100;
 pub struct Stored {
     /// The key of the storage.
     pub storage: String,
-    /// The type of the numbers, or its name if it is none that is read.
+    /// The type of the numbers, or what it is if that is not read: `of type int8`.
     pub kind: Result<Kind, String>,
     /// Where it begins in the storage, in numbers.
     pub offset: usize,
@@ -45,6 +47,13 @@ enum Value {
     Object(usize),
     Storage(usize),
     Tensor(usize),
+}
+
+impl Value {
+    /// Whether it is a tensor, or may have some.
+    fn may_lead(self) -> bool {
+        matches!(self, Value::Object(_) | Value::Tensor(_))
+    }
 }
 
 /// A list, tuple, dictionary, or something else with items or attributes.
@@ -140,10 +149,11 @@ impl<'a> Pickle<'a> {
 
     /// All tensors, by the keys, places and attributes that lead to them, joined by dots.
     pub fn tensors(&self) -> Result<Vec<(String, Stored)>> {
-        let mut walk = Walk { reader: &self.reader, found: Vec::new(), names: HashSet::new(), seen: HashSet::new(), steps: 0 };
+        let reader = &self.reader;
+        let (found, names, seen) = (Vec::new(), HashMap::new(), HashSet::new());
+        let mut walk = Walk { reader, found, names, seen, bytes: 0, steps: 0 };
         walk.visit(self.root, &mut String::new(), &mut Vec::new())?;
-        let Walk { found, .. } = walk;
-        Ok(found.into_iter().map(|(name, tensor)| (name, self.reader.tensors[tensor].clone())).collect())
+        Ok(walk.found)
     }
 }
 
@@ -306,8 +316,8 @@ impl<'a> Reader<'a> {
         let fields = self.list(arguments).to_vec();
         let [module, name] = names.map(|(start, end)| String::from_utf8_lossy(&self.bytes[start..end]).into_owned());
         match (module.as_str(), name.as_str()) {
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => self.tensor(&fields, None),
-            ("torch._utils", "_rebuild_tensor_v3") => self.tensor(&fields, fields.get(6).copied()),
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => self.tensor(&fields, None, fields.get(6)),
+            ("torch._utils", "_rebuild_tensor_v3") => self.tensor(&fields, fields.get(6).copied(), fields.get(7)),
             ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
                 fields.first().copied().context("a parameter has no tensor")
             }
@@ -372,8 +382,8 @@ impl<'a> Reader<'a> {
         Ok(Value::Storage(self.storages.len() - 1))
     }
 
-    /// `(storage, offset, sizes, strides, …)`
-    fn tensor(&mut self, fields: &[Value], kind: Option<Value>) -> Result<Value> {
+    /// `(storage, offset, sizes, strides, …)`; `flags` say whether the numbers are to be negated or conjugated.
+    fn tensor(&mut self, fields: &[Value], kind: Option<Value>, flags: Option<&Value>) -> Result<Value> {
         let [storage, offset, sizes, strides, ..] = fields else { bail!("a tensor lacks its sizes") };
         // One that is in no storage, as of numbers that are packed.
         let Value::Storage(storage) = storage else { return Ok(Value::Nothing) };
@@ -389,7 +399,12 @@ impl<'a> Reader<'a> {
             Some(Value::Class([_, (start, end)])) => Some(kind_called(&String::from_utf8_lossy(&self.bytes[start..end]))),
             _ => None,
         };
-        let kind = stored.clone().or(named).unwrap_or_else(|| Err("unknown".into()));
+        let mut kind = stored.clone().or(named).unwrap_or_else(|| Err("of an unknown type".into()));
+        if let Some(Value::Object(flags)) = flags
+            && self.objects[*flags].pairs.iter().any(|(_, flag)| !matches!(flag, Value::Int(0)))
+        {
+            kind = Err("a view that is negated or conjugated as it is read: save what `resolve_neg().resolve_conj()` gives".into());
+        }
         let offset = whole(offset)?.checked_add(*begin).context("a tensor begins nowhere")?;
         let tensor = Stored { storage: key.clone(), kind, offset, shape, strides };
         ensure!(self.tensors.len() < MOST_TENSORS, "it has more than {MOST_TENSORS} tensors");
@@ -561,16 +576,16 @@ fn storage_kind(class: &str) -> (Option<Result<Kind, String>>, usize) {
         "HalfStorage" => (Ok(Kind::Half), 2),
         "BFloat16Storage" => (Ok(Kind::BFloat16), 2),
         "LongStorage" => (Ok(Kind::Int64), 8),
-        "IntStorage" => (Err("int32".into()), 4),
-        "ShortStorage" => (Err("int16".into()), 2),
-        "CharStorage" => (Err("int8".into()), 1),
-        "ByteStorage" => (Err("uint8".into()), 1),
-        "BoolStorage" => (Err("bool".into()), 1),
-        "ComplexFloatStorage" => (Err("complex64".into()), 8),
-        "ComplexDoubleStorage" => (Err("complex128".into()), 16),
-        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => (Err("quantized numbers".into()), 1),
-        "QInt32Storage" => (Err("quantized numbers".into()), 4),
-        other => (Err(other.to_owned()), 0),
+        "IntStorage" => (Err("of type int32".into()), 4),
+        "ShortStorage" => (Err("of type int16".into()), 2),
+        "CharStorage" => (Err("of type int8".into()), 1),
+        "ByteStorage" => (Err("of type uint8".into()), 1),
+        "BoolStorage" => (Err("of type bool".into()), 1),
+        "ComplexFloatStorage" => (Err("of type complex64".into()), 8),
+        "ComplexDoubleStorage" => (Err("of type complex128".into()), 16),
+        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => (Err("of quantized numbers".into()), 1),
+        "QInt32Storage" => (Err("of quantized numbers".into()), 4),
+        other => (Err(format!("of type {other}")), 0),
     };
     (Some(kind), item)
 }
@@ -583,15 +598,18 @@ fn kind_called(name: &str) -> Result<Kind, String> {
         "float16" | "half" => Ok(Kind::Half),
         "bfloat16" => Ok(Kind::BFloat16),
         "int64" | "long" => Ok(Kind::Int64),
-        other => Err(other.to_owned()),
+        other => Err(format!("of type {other}")),
     }
 }
 
 /// Looks for tensors.
 struct Walk<'r, 'a> {
     reader: &'r Reader<'a>,
-    found: Vec<(String, usize)>,
-    names: HashSet<String>,
+    found: Vec<(String, Stored)>,
+    /// Where in `found` each is.
+    names: HashMap<String, usize>,
+    /// Their bytes.
+    bytes: usize,
     /// Objects whose attributes were looked at, which may lead to one another in circles.
     seen: HashSet<usize>,
     steps: usize,
@@ -600,15 +618,11 @@ struct Walk<'r, 'a> {
 impl Walk<'_, '_> {
     /// `name` leads to `value`, through the objects in `path`.
     fn visit(&mut self, value: Value, name: &mut String, path: &mut Vec<usize>) -> Result<()> {
-        self.steps += 1;
-        ensure!(self.steps <= MOST_STEPS, "it nests too much in one another");
+        self.charge(1)?;
         let object = match value {
             Value::Tensor(tensor) => {
-                ensure!(self.found.len() < MOST_TENSORS, "it has more than {MOST_TENSORS} tensors");
-                if self.names.insert(name.clone()) {
-                    self.found.push((name.clone(), tensor));
-                }
-                return Ok(());
+                let reader = self.reader;
+                return self.find(&reader.tensors[tensor], name);
             }
             // A circle, as of a module that knows its parent.
             Value::Object(object) if path.contains(&object) => return Ok(()),
@@ -622,32 +636,51 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
+    /// `name` leads to this tensor. Where it leads to another one, too, nobody can say which is meant.
+    fn find(&mut self, tensor: &Stored, name: &str) -> Result<()> {
+        if let Some(place) = self.names.get(name) {
+            let known = &mut self.found[*place].1;
+            if known != tensor {
+                known.kind = Err("one of two that are called so".into());
+            }
+            return Ok(());
+        }
+        self.bytes += name.len();
+        ensure!(self.found.len() < MOST_TENSORS && self.bytes <= MOST_OF_NAMES, "it has more tensors than any network");
+        self.names.insert(name.to_owned(), self.found.len());
+        self.found.push((name.to_owned(), tensor.clone()));
+        Ok(())
+    }
+
+    /// Fails if more is looked at than any training leaves behind.
+    fn charge(&mut self, steps: usize) -> Result<()> {
+        self.steps += steps;
+        ensure!(self.steps <= MOST_STEPS, "it nests too much in one another");
+        Ok(())
+    }
+
     fn enter(&mut self, at: usize, name: &mut String, path: &mut Vec<usize>) -> Result<()> {
         let reader = self.reader;
         let Object { list, pairs, attributes } = &reader.objects[at];
-        for (number, item) in list.iter().enumerate() {
+        self.charge(list.len() + pairs.len())?;
+        for (number, item) in list.iter().enumerate().filter(|(_, item)| item.may_lead()) {
             self.visit_at(&number.to_string(), *item, name, path)?;
         }
-        for (number, (key, value)) in pairs.iter().enumerate() {
-            self.visit_at(&self.key(number, *key), *value, name, path)?;
-        }
-        match attributes {
+        self.pairs(pairs, name, path)?;
+        let Some(Value::Object(attributes)) = attributes else { return Ok(()) };
+        self.charge(reader.objects[*attributes].pairs.len())?;
+        match self.tables(*attributes) {
+            Some(tables) => self.module(tables, *attributes, name, path),
+            None if self.seen.insert(*attributes) => self.attributes(*attributes, name, path),
             None => Ok(()),
-            Some(Value::Object(attributes)) => match self.tables(*attributes) {
-                Some(tables) => self.module(tables, *attributes, name, path),
-                None if self.seen.insert(*attributes) => self.attributes(*attributes, name, path),
-                None => Ok(()),
-            },
-            Some(_) => Ok(()),
         }
     }
 
     /// Those of an object: a dictionary, or a pair of such.
     fn attributes(&mut self, at: usize, name: &mut String, path: &mut Vec<usize>) -> Result<()> {
-        let Object { list, pairs, .. } = &self.reader.objects[at];
-        for (number, (key, value)) in pairs.iter().enumerate() {
-            self.visit_at(&self.key(number, *key), *value, name, path)?;
-        }
+        let reader = self.reader;
+        let Object { list, pairs, .. } = &reader.objects[at];
+        self.pairs(pairs, name, path)?;
         for part in list {
             self.visit(*part, name, path)?;
         }
@@ -670,13 +703,16 @@ impl Walk<'_, '_> {
 
     /// As `state_dict()`: without buffers that are not kept.
     fn module(&mut self, tables: [usize; 3], attributes: usize, name: &mut String, path: &mut Vec<usize>) -> Result<()> {
-        let left_out: HashSet<Cow<str>> = match self.attribute(attributes, "_non_persistent_buffers_set") {
-            Some(set) => self.reader.list(set).iter().filter_map(|name| self.reader.text(*name)).collect(),
-            None => HashSet::new(),
-        };
+        let reader = self.reader;
+        let set = self.attribute(attributes, "_non_persistent_buffers_set");
+        let set = set.map_or(&[][..], |set| reader.list(set));
+        self.charge(set.len())?;
+        let left_out: HashSet<Cow<str>> = set.iter().filter_map(|name| reader.text(*name)).collect();
         for (number, table) in tables.into_iter().enumerate() {
-            for (key, value) in &self.reader.objects[table].pairs {
-                let Some(key) = self.reader.text(*key) else { continue };
+            let pairs = &reader.objects[table].pairs;
+            self.charge(pairs.len())?;
+            for (key, value) in pairs.iter().filter(|(_, value)| value.may_lead()) {
+                let Some(key) = reader.text(*key) else { continue };
                 if number != 1 || !left_out.contains(&key) {
                     self.visit_at(&key, *value, name, path)?;
                 }
@@ -685,17 +721,20 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn key(&self, number: usize, key: Value) -> String {
-        match key {
-            Value::Int(key) => key.to_string(),
-            other => self.reader.text(other).map_or_else(|| number.to_string(), Cow::into_owned),
+    /// What keys lead to; those that are neither text nor number are called by their place.
+    fn pairs(&mut self, pairs: &[(Value, Value)], name: &mut String, path: &mut Vec<usize>) -> Result<()> {
+        let reader = self.reader;
+        for (number, (key, value)) in pairs.iter().enumerate().filter(|(_, (_, value))| value.may_lead()) {
+            let key = match key {
+                Value::Int(key) => key.to_string().into(),
+                other => reader.text(*other).unwrap_or_else(|| number.to_string().into()),
+            };
+            self.visit_at(&key, *value, name, path)?;
         }
+        Ok(())
     }
 
     fn visit_at(&mut self, key: &str, value: Value, name: &mut String, path: &mut Vec<usize>) -> Result<()> {
-        if !matches!(value, Value::Object(_) | Value::Tensor(_)) {
-            return Ok(());
-        }
         let length = name.len();
         ensure!(length + key.len() < LONGEST_NAME, "the names of its tensors are longer than {LONGEST_NAME} bytes");
         if length > 0 {

@@ -11,12 +11,16 @@ use tch::{Device, Kind, Tensor};
 
 /// Sets that an error names.
 const MOST_NAMED: usize = 8;
+/// Other networks that a hint names.
+const MOST_HINTED: usize = 3;
 
 /// The one set of tensors in a file that fits `choice`, or of several the one that `key` picks.
 pub(super) fn fitting(registry: &Registry, choice: &Choice, path: &Path, file: &Checkpoint, key: Option<&str>) -> Result<Fit> {
     let tensors = file.tensors()?;
     let index = Index::new(&tensors);
-    let fits = match index.fits(choice.architecture, None)? {
+    // What the key names comes first: of very many sets not all are looked at.
+    let under_key = key.map(|key| index.fits(choice.architecture, Some(key))).transpose()?.and_then(Result::ok);
+    let fits = match under_key.map_or_else(|| index.fits(choice.architecture, None), |fits| Ok(Ok(fits)))? {
         Ok(fits) => fits,
         Err(faults) => {
             // What is under the key comes first, if there is something.
@@ -100,14 +104,30 @@ fn are_same(file: &Checkpoint, fit: &Fit, other: &Fit) -> Result<bool> {
     Ok(true)
 }
 
+/// The networks that the file fits best, which is in their own keys, then with its classes, then in the same family; or what it must
+/// hold.
 fn what_fits(registry: &Registry, index: &Index, choice: &Choice) -> Result<String> {
+    let mut fitting: Vec<([bool; 3], String)> = Vec::new();
     for (name, architecture) in registry.architectures() {
-        if index.may_fit(architecture)? && index.fits(architecture, None)?.is_ok() {
-            return Ok(format!("the file fits `{name}`"));
+        if index.may_fit(architecture)?
+            && let Ok(fits) = index.fits(architecture, None)?
+        {
+            let has_other_keys = fits.iter().all(|fit| !fit.layout.is_empty());
+            let has_other_classes = fits.iter().all(|fit| fit.classes.is_some() || !fit.absent.is_empty());
+            let is_other_family = architecture.family_name() != choice.architecture.family_name();
+            fitting.push(([has_other_keys, has_other_classes, is_other_family], format!("`{name}`")));
         }
     }
-    let source = if choice.entry.source.is_empty() { String::new() } else { format!(" ({})", choice.entry.source) };
-    Ok(format!("it must hold the weights of `{}`{source}", choice.name()))
+    let best = fitting.iter().map(|(order, _)| *order).min();
+    let best = fitting.into_iter().filter(|(order, _)| Some(*order) == best);
+    let mut fitting: Vec<String> = best.map(|(_, name)| name).collect();
+    if fitting.is_empty() {
+        let source = if choice.entry.source.is_empty() { String::new() } else { format!(" ({})", choice.entry.source) };
+        return Ok(format!("it must hold the weights of `{}`{source}", choice.name()));
+    }
+    let more = if fitting.len() > MOST_HINTED { " and others" } else { "" };
+    fitting.truncate(MOST_HINTED);
+    Ok(format!("the file fits {}{more}", fitting.join(", ")))
 }
 
 /// The tensors of `fit`, and for absent ones, which nothing may compute with, such without a value.

@@ -4,6 +4,7 @@
 //! file has five pickles (a number that tells the format, a version, the machine, the object, the keys of the storages) and then the
 //! storages in this order, each with its length before it.
 
+use super::fit::shortened;
 use super::pickle::{Pickle, Stored};
 use crate::plain_file;
 use crate::torchscript::archive;
@@ -57,6 +58,9 @@ impl TorchFile {
         } else if has(&MAGIC) || has(MAGIC_IN_DIGITS) {
             older(&file)?
         } else {
+            let text = String::from_utf8_lossy(start).trim_start().to_lowercase();
+            ensure!(!text.starts_with("<!doctype") && !text.starts_with("<html"), "it is a web page");
+            ensure!(!text.starts_with("version https://git-lfs"), "it is a pointer of Git LFS to the file, not the file");
             bail!("it begins as none of these does");
         };
         ensure!(!tensors.is_empty(), "it holds no tensors");
@@ -77,7 +81,7 @@ impl TorchFile {
     /// Reads the tensor `name`.
     pub fn read(&self, name: &str) -> Result<Tensor> {
         let Stored { storage, kind, offset, shape, strides } = self.stored(name).context("it is not there")?;
-        let kind = kind.clone().map_err(|kind| anyhow::anyhow!("it is of type {kind}"))?;
+        let kind = kind.clone().map_err(|kind| anyhow::anyhow!("it is {kind}"))?;
         let item = bytes_of(kind);
         let numbers = shape.iter().try_fold(1usize, |numbers, size| numbers.checked_mul(*size)).context("it is too large")?;
         let sizes = |sizes: &[usize]| sizes.iter().map(|size| Ok(i64::try_from(*size)?)).collect::<Result<Vec<_>>>();
@@ -151,6 +155,9 @@ fn zip(path: &Path) -> Result<Found> {
     let folders = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
     let folder = folders.filter(|folder| folder.is_empty() || folder.ends_with('/')).min_by_key(|folder| folder.len());
     let folder = folder.context("it is a zip archive, but not of `torch.save`")?.to_owned();
+    if let Some(other) = names.iter().find(|name| !name.starts_with(&folder)) {
+        bail!("beside the folder of `torch.save` it holds `{}`", shortened(other));
+    }
     let mut read = |name: &str, most: u64| -> Result<Vec<u8>> {
         let file = archive.by_name(name)?;
         let size = file.size();

@@ -84,7 +84,7 @@ fn weights_of_another_model_are_recognised() {
     assert_output!(lab.fail("extract --model resnet34 --images images --weights mine.safetensors"), @"
     error: the weights in `mine.safetensors` do not fit `resnet34`: of 218 tensors: 80 missing (layer1.2.conv1.weight, layer1.2.bn1.weight, layer1.2.bn1.bias, …)
 
-    hint: the file fits `resnet18`
+    hint: the file fits `resnet18`, `robust-resnet18`
     ");
 }
 

@@ -257,6 +257,45 @@ fn what_does_not_fit_says_why() {
 }
 
 #[test]
+fn what_stands_for_something_else_is_not_read() {
+    let lab = lab();
+    assert_output!(lab.fail(&extract("net", "negated.pth", "avgpool")), @"
+    error: cannot read weights from `negated.pth`: tensor `fc.weight`: it is a view that is negated or conjugated as it is read: save what `resolve_neg().resolve_conj()` gives
+    ");
+    assert_output!(lab.fail(&extract("net", "collision.pth", "avgpool")), @"
+    error: cannot read weights from `collision.pth`: tensor `model.fc.weight`: it is one of two that are called so
+    ");
+    // What acts on pictures may act between two stages.
+    assert_output!(lab.fail(&extract("net", "attention.pth", "avgpool")), @"
+    error: the weights in `attention.pth` do not fit `net`: of 104 tensors: 1 unexpected (attention.0.weight)
+
+    hint: it must hold the weights of `net`
+    ");
+    fs::write(lab.path("page.pth"), "<!DOCTYPE html>\n<html>").unwrap();
+    assert!(lab.fail(&extract("net", "page.pth", "avgpool")).contains("it is a web page"));
+    // Two networks in one archive, of which libtorch takes another than the list of files does.
+    let mut archive = zip::ZipWriter::new(fs::File::create(lab.path("two.pth")).unwrap());
+    let mut plain = zip::ZipArchive::new(fs::File::open(lab.path("plain.pth")).unwrap()).unwrap();
+    for number in 0..plain.len() {
+        archive.raw_copy_file(plain.by_index(number).unwrap()).unwrap();
+    }
+    archive.start_file("other/data.pkl", zip::write::SimpleFileOptions::default()).unwrap();
+    archive.finish().unwrap();
+    let said = lab.fail(&extract("net", "two.pth", "avgpool"));
+    assert!(said.contains("two.pth`: beside the folder of `torch.save` it holds `other/data.pkl`"), "{said}");
+    let mut bytes = fs::read(lab.path("two.pth")).unwrap();
+    let (name, same) = (b"other/data.pkl", b"plain/data.pkl");
+    for at in 0..bytes.len() - name.len() {
+        if bytes[at..].starts_with(name) {
+            bytes[at..at + name.len()].copy_from_slice(same);
+        }
+    }
+    fs::write(lab.path("two.pth"), bytes).unwrap();
+    let said = lab.fail(&extract("net", "two.pth", "avgpool"));
+    assert!(said.contains("two.pth`: two files in the archive have the same name"), "{said}");
+}
+
+#[test]
 fn a_transformer_is_read_in_the_keys_of_others() {
     let lab = lab();
     let layers = "encoder.layers.encoder_layer_1 encoder.ln";
@@ -265,6 +304,8 @@ fn a_transformer_is_read_in_the_keys_of_others() {
     {
         assert_eq!(accepted(&lab, "tokens", file, "vit", &format!("{layers} heads.head"))["layout"], layout, "{file}");
     }
+    let said = lab.succeed(&extract("tokens", "vit-transformers.pth", "encoder.ln")).stderr;
+    assert!(said.contains("the norms add 1e-6 to variances"), "{said}");
     let weights = accepted(&lab, "tokens", "vit-transformers-model.pth", "vit", layers);
     assert_eq!(weights["layout"], "transformers, without its classifier");
     assert!(lab.fail(&extract("tokens", "vit-transformers-model.pth", "heads")).contains("the file has no `classifier.weight`"));

@@ -198,6 +198,10 @@ impl Family for Config {
         Some(&mut self.classes)
     }
 
+    fn own_layout(&self) -> Layout {
+        Layout { refused: OTHERS, ..Layout::default() }
+    }
+
     fn layouts(&self) -> Vec<Layout> {
         match self.school {
             School::DinoV2 => vec![
@@ -206,9 +210,12 @@ impl Family for Config {
             ],
             School::Timm | School::Dino => vec![
                 // In pretraining a decoder follows the encoder.
-                Layout { ignored: &["mask_token", "decoder_"], ..Layout::of("MAE", []) },
-                Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat()),
-                Layout::of("transformers, without its classifier", TRANSFORMERS),
+                Layout { ignored: &["mask_token", "decoder_"], refused: OTHERS, ..Layout::of("MAE", []) },
+                Layout {
+                    note: Some(EPS_OF_TRANSFORMERS),
+                    ..Layout::of("transformers", [&TRANSFORMERS[..], &WITH_CLASSIFIER].concat())
+                },
+                Layout { note: Some(EPS_OF_TRANSFORMERS), ..Layout::of("transformers, without its classifier", TRANSFORMERS) },
             ],
         }
     }
@@ -221,8 +228,13 @@ impl Family for Config {
 /// Of timm's networks with the weights of DINOv2.
 const TIMM_OF_DINOV2: [[&str; 2]; 2] = [[".mlp.w12.", ".mlp.fc1."], [".mlp.w3.", ".mlp.fc2."]];
 
-/// Parts of timm's other vision transformers. With registers timm's have other positions.
-const OTHERS: &[&str] = &["reg_token", "norm_pre.", "attn_pool.", "fc_norm."];
+/// Parts of timm's other vision transformers. With registers timm's DINOv2 has other positions.
+pub(super) const OTHERS: &[&str] =
+    &["pre_logits.", "fc_norm.", "norm_pre.", "attn_pool.", "head_dist.", "dist_token", "reg_token"];
+
+/// Of `ViTConfig.layer_norm_eps`, which no file tells.
+pub(super) const EPS_OF_TRANSFORMERS: &str = "the norms add 1e-6 to variances, as the network's own code, where transformers' \
+    `ViTModel` adds 1e-12";
 
 /// Of `ViTModel`, in `modeling_vit.py` of transformers.
 const TRANSFORMERS: [[&str; 2]; 11] = [
