@@ -403,7 +403,8 @@ impl<'a> Reader<'a> {
         if let Some(Value::Object(flags)) = flags
             && self.objects[*flags].pairs.iter().any(|(_, flag)| !matches!(flag, Value::Int(0)))
         {
-            kind = Err("a view that is negated or conjugated as it is read: save what `resolve_neg().resolve_conj()` gives".into());
+            kind =
+                Err("a view that is negated or conjugated as it is read: save what `resolve_neg().resolve_conj()` gives".into());
         }
         let offset = whole(offset)?.checked_add(*begin).context("a tensor begins nowhere")?;
         let tensor = Stored { storage: key.clone(), kind, offset, shape, strides };
