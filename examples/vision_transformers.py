@@ -53,6 +53,9 @@ _FAMILIES = {
     "mae-vitb16": ["vit_base_patch16_224"],
     "mae-vitl16": ["vit_large_patch16_224"],
     "mae-vith14": ["vit_huge_patch14_224"],
+    "mae-vitb16-finetuned": ["vit_base_patch16_224"],
+    "mae-vitl16-finetuned": ["vit_large_patch16_224"],
+    "mae-vith14-finetuned": ["vit_huge_patch14_224"],
     **{f"dinov3-convnext-{size}": [f"convnext_{size}"] for size in ("tiny", "small", "base", "large")},
     **{f"convnext-v2-{size}": [f"convnextv2_{size}"] for size in ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")},
 }
@@ -158,6 +161,9 @@ def build(name: str, side: int | None = None) -> nn.Module:
     options = {} if side is None else {"img_size": side}
     if name in _DINO or name in _DINOV2:
         return dino(name, **options)
+    if name.endswith("-finetuned"):
+        # As MAE's own code with `--global_pool`.
+        return timm.create_model(_FAMILIES[name][0], global_pool="avg", **options)
     return timm.create_model(next(iter(timm_weights(name).values())), **options)
 
 

@@ -166,7 +166,7 @@ impl Readout {
         match without {
             Some(what) => Err(advise(
                 format!("`{layer}` has {number} tokens, and no {what} with --tokens {tokens}"),
-                "take another readout: `patches`, or `none` for all tokens; --tokens is for networks of which nobody knows",
+                "take another readout, or, of an exported network, say which tokens are special: --tokens",
             )),
             None => Ok(()),
         }

@@ -6,6 +6,7 @@ use crate::error::advise;
 use crate::nn::StateDict;
 use crate::registry::{Choice, Registry};
 use anyhow::{Context, Result};
+use std::collections::HashSet;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -143,7 +144,10 @@ pub(super) fn read(choice: &Choice, path: &Path, file: &Checkpoint, fit: &Fit) -
         }
     }
     let mut weights = StateDict::new();
-    for (key, Source { names, shape, transposed }) in &fit.sources {
+    // Published files may have a classifier that the network is listed without.
+    let manifest = choice.architecture().manifest()?;
+    let keys: HashSet<&str> = manifest.tensors.iter().map(|entry| entry.key.as_str()).collect();
+    for (key, Source { names, shape, transposed }) in fit.sources.iter().filter(|(key, _)| keys.contains(key.as_str())) {
         let mut parts = Vec::new();
         for name in names {
             let tensor = read(name)?;
@@ -164,7 +168,7 @@ pub(super) fn read(choice: &Choice, path: &Path, file: &Checkpoint, fit: &Fit) -
         weights.insert(key.clone(), tensor);
     }
     if !fit.absent.is_empty() {
-        for entry in choice.architecture.manifest()?.tensors.iter().filter(|entry| fit.absent.contains_key(&entry.key)) {
+        for entry in manifest.tensors.iter().filter(|entry| fit.absent.contains_key(&entry.key)) {
             let nothing = Tensor::f_full([] as [i64; 0], f64::NAN, (Kind::Float, Device::Cpu))?;
             weights.insert(entry.key.clone(), nothing.f_expand(&entry.shape, false)?);
         }

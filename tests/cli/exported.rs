@@ -279,7 +279,7 @@ fn token_readouts_know_where_the_class_token_and_the_registers_are() {
     assert_output!(lab.fail(&format!("{extract} --readout cls --tokens 3 --out no")), @r#"
     error: `norm` has 19 tokens, and no class token with --tokens 3
 
-    hint: take another readout, or say which tokens are special: --tokens
+    hint: take another readout, or, of an exported network, say which tokens are special: --tokens
     "#);
 }
 

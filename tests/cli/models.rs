@@ -49,7 +49,8 @@ fn models_are_listed() {
     timmvit        dinov2-vits14 dinov2-vits14-reg dinov2-vitb14              DINOv2
                    dinov2-vitb14-reg dinov2-vitl14 dinov2-vitl14-reg
                    dinov2-vitg14 dinov2-vitg14-reg
-    timmvit        mae-vitb16 mae-vitl16 mae-vith14                           timm (weights: MAE)
+    timmvit        mae-vitb16 mae-vitl16 mae-vith14 mae-vitb16-finetuned      timm (weights: MAE)
+                   mae-vitl16-finetuned mae-vith14-finetuned
     densenet       densenet121 densenet161 densenet169 densenet201            torchvision
     inception      inception-v3                                               torchvision
     googlenet      googlenet                                                  torchvision
@@ -90,7 +91,7 @@ fn models_are_listed() {
     densenet       densenet161-places365                                      torchvision (weights: Places365)
     --- stderr
 
-    199 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
+    202 models. `thingsvision models swin` shows those that have a word in their name, family, source, weights, licence or citation; `thingsvision models resnet50` everything about one, `--long` a line for each. Any also runs untrained: --weights random
     ");
 }
 
@@ -187,7 +188,7 @@ fn models_are_searched() {
     hint: of torchvision there is --model vit-l-16; examples/export_model.py exports OpenCLIP's
     ");
     let long = lab.succeed("models --long").stdout;
-    assert_eq!(long.lines().count(), 200);
+    assert_eq!(long.lines().count(), 203);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn test_input(side: i64) -> Tensor {
 }
 
 /// As `COMPARED` of make_fixtures.py: the others differ from one of these in numbers only.
-const COMPARED: [&str; 60] = [
+const COMPARED: [&str; 61] = [
     "alexnet",
     "vgg11",
     "vgg13-bn",
@@ -88,6 +88,7 @@ const COMPARED: [&str; 60] = [
     "dinov3-convnext-tiny",
     "convnext-v2-atto",
     "convnext-v2-tiny",
+    "mae-vitb16-finetuned",
 ];
 
 /// Seeded weights with `enliven` of make_fixtures.py.

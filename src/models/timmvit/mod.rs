@@ -102,6 +102,8 @@ enum Pool {
     /// By the class token.
     #[default]
     Token,
+    /// By the mean of the patches, which is normalised in place of the tokens (MAE trained further).
+    Avg,
     /// By the attention of a learnt query to the patches; then there is no class token.
     Map,
 }
@@ -118,7 +120,7 @@ impl Config {
     }
 
     fn has_class_token(&self) -> bool {
-        self.global_pool == Pool::Token
+        self.global_pool != Pool::Map
     }
 
     /// How many of these have a position: in DINOv2 registers come in after positions were added.
@@ -138,8 +140,9 @@ impl Family for Config {
         ensure!(width % heads == 0, "{width} features cannot be split among {heads} heads");
         ensure!(!self.swiglu || mlp_width % 2 == 0, "{mlp_width} features have no halves, one to gate the other");
         ensure!(self.init_values.is_none_or(f64::is_finite), "`init_values` must be finite");
-        ensure!(self.has_class_token() || !self.distilled, "with a token for distillation `global_pool` must be `token`");
-        let is_plain = self.has_class_token() && !self.distilled && !self.no_embed_class && classes == 0;
+        let by_token = self.global_pool == Pool::Token;
+        ensure!(by_token || !self.distilled, "with a token for distillation `global_pool` must be `token`");
+        let is_plain = by_token && !self.distilled && !self.no_embed_class && classes == 0;
         ensure!(
             self.school == School::Timm || is_plain,
             "the networks of DINO and DINOv2 have a class token with a position and no classes"
@@ -285,8 +288,10 @@ struct VisionTransformer {
     blocks: Vec<Named<Block>>,
     /// Of the blocks, where upstream calls it.
     sequential: Option<ModuleId>,
-    norm: LayerNorm,
+    norm: Box<dyn Module>,
     attn_pool: Option<Named<AttentionPoolLatent>>,
+    /// Of the mean of the patches, where that is the pooled vector: the number of tokens before them.
+    mean_after: Option<i64>,
     /// What is done to the pooled vector.
     head: Vec<Box<dyn Module>>,
     /// That of the token for distillation.
@@ -321,7 +326,11 @@ impl VisionTransformer {
         let container = (&s / "blocks").register(if is_timm { "Sequential" } else { "ModuleList" });
         let block = |i| Block::new(&(&s / "blocks") / i, config);
         let blocks = (0..config.depth).map(block).collect::<Result<_>>()?;
-        let norm = layer_norm(&s / "norm", d, EPS)?;
+        let by_mean = config.global_pool == Pool::Avg;
+        let norm_if = |there: bool, name: &str| -> Result<Box<dyn Module>> {
+            Ok(if there { Box::new(layer_norm(&s / name, d, EPS)?) } else { Box::new(identity(&s / name)) })
+        };
+        let norm = norm_if(!by_mean, "norm")?;
         let attn_pool = (!config.has_class_token()).then(|| AttentionPoolLatent::new(&s / "attn_pool", config)).transpose()?;
         let classifier = |name: &str| -> Result<Box<dyn Module>> {
             Ok(match classes {
@@ -331,7 +340,7 @@ impl VisionTransformer {
         };
         let mut head: Vec<Box<dyn Module>> = Vec::new();
         if is_timm {
-            head.push(Box::new(identity(&s / "fc_norm")));
+            head.push(norm_if(by_mean, "fc_norm")?);
             head.push(Box::new(dropout(&s / "head_drop")));
         }
         head.push(classifier("head")?);
@@ -349,6 +358,7 @@ impl VisionTransformer {
             sequential: is_timm.then_some(container),
             norm,
             attn_pool,
+            mean_after: by_mean.then(|| config.prefix()),
             head,
             head_dist,
         }))
@@ -388,9 +398,10 @@ impl Forward for VisionTransformer {
         }
         let x = self.norm.forward(pass, &x)?;
         let Some(head_dist) = &self.head_dist else {
-            let y = match &self.attn_pool {
-                Some(attn_pool) => attn_pool.forward(pass, &x)?,
-                None => x.f_select(1, 0)?,
+            let y = match (&self.attn_pool, self.mean_after) {
+                (Some(attn_pool), _) => attn_pool.forward(pass, &x)?,
+                (None, Some(prefix)) => x.f_slice(1, prefix, None, 1)?.f_mean_dim(1, false, None)?,
+                (None, None) => x.f_select(1, 0)?,
             };
             // DINO's own code has a head, and never calls it.
             return if self.school == School::Dino { Ok(y) } else { run(pass, &y, &all(&self.head)) };
@@ -512,6 +523,8 @@ mod tests {
             "swiglu = true",
             "reg_tokens = 1",
             "distilled = true\nglobal_pool = 'map'",
+            "distilled = true\nglobal_pool = 'avg'",
+            "school = 'dinov2'\nclasses = 0\nglobal_pool = 'avg'",
             "heads = 3",
             "init_values = nan",
         ] {
