@@ -8,10 +8,9 @@ mod foreign;
 mod nesting;
 
 use crate::plain_file;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -71,27 +70,8 @@ unsafe extern "C" {
 
 /// The zip archive at `path`, in which PyTorch stores networks and weights. It begins where the file does: told so, `zip` does
 /// not look for another beginning, and finds none by mistake.
-///
-/// # Errors
-///
-/// If two files in it have the same name: libtorch would take another than `zip` does.
 pub fn archive(path: &Path) -> Result<ZipArchive<File>> {
-    let archive = ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, plain_file::open(path)?)?;
-    let mut directory = BufReader::new(plain_file::open(path)?);
-    directory.seek(SeekFrom::Start(archive.central_directory_start()))?;
-    let mut entries = 0;
-    loop {
-        // APPNOTE.TXT 4.3.12: 46 bytes, three of whose numbers are the lengths of what follows them.
-        let mut header = [0; 46];
-        if directory.read_exact(&mut header).is_err() || !header.starts_with(b"PK\x01\x02") {
-            break;
-        }
-        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        directory.seek_relative(length(28) + length(30) + length(32))?;
-        entries += 1;
-    }
-    ensure!(entries == archive.len(), "two files in the archive have the same name");
-    Ok(archive)
+    Ok(ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, plain_file::open(path)?)?)
 }
 
 /// A network or the weights of one, opened.

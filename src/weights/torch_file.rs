@@ -11,7 +11,7 @@ use crate::torchscript::archive;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -151,6 +151,8 @@ type Found = (Storages, Vec<(String, Stored)>);
 
 fn zip(path: &Path) -> Result<Found> {
     let mut archive = archive(path)?;
+    let entries = entries(plain_file::open(path)?, archive.central_directory_start())?;
+    ensure!(entries == archive.len(), "two files in the archive have the same name");
     let names: Vec<String> = archive.file_names().filter_map(|name| name.ok().map(Into::into)).collect();
     let folders = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
     let folder = folders.filter(|folder| folder.is_empty() || folder.ends_with('/')).min_by_key(|folder| folder.len());
@@ -174,6 +176,22 @@ fn zip(path: &Path) -> Result<Found> {
     let pickle = read(&format!("{folder}data.pkl"), LARGEST_PICKLE)?;
     let tensors = Pickle::read(&pickle)?.tensors()?;
     Ok((Storages::Zip(Mutex::new(archive), folder), tensors))
+}
+
+/// How many files a directory lists, of which `zip` keeps one of a name and libtorch another: APPNOTE.TXT 4.3.12.
+fn entries(file: File, start: u64) -> Result<usize> {
+    let mut directory = BufReader::new(file);
+    directory.seek(SeekFrom::Start(start))?;
+    let mut entries = 0;
+    loop {
+        let mut header = [0; 46];
+        if directory.read_exact(&mut header).is_err() || !header.starts_with(b"PK\x01\x02") {
+            return Ok(entries);
+        }
+        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        directory.seek_relative(length(28) + length(30) + length(32))?;
+        entries += 1;
+    }
 }
 
 fn older(file: &File) -> Result<Found> {
