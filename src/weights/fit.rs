@@ -601,6 +601,23 @@ mod tests {
         }
     }
 
+    /// As peft leaves them, beside the matrices that they change: what they change these by is not in the file.
+    #[test]
+    fn adapters_have_to_be_merged_first() {
+        let registry = Registry::load(None).unwrap();
+        let entry = registry.choose("dino-vitb16").unwrap().entry;
+        let merged = file(entry, |key| format!("base_model.model.model.{key}"));
+        assert_eq!(fits_to(&registry, "dino-vitb16", &merged).unwrap()[0].key(), "base_model.model.model");
+        let mut tensors = file(entry, |key| format!("base_model.model.model.{}", key.replace(".qkv.", ".qkv.base_layer.")));
+        for block in 0..12 {
+            let layer = format!("base_model.model.model.blocks.{block}.attn.qkv");
+            tensors.push((format!("{layer}.lora_A.default.weight"), vec![16, 768]));
+            tensors.push((format!("{layer}.lora_B.default.weight"), vec![2304, 16]));
+        }
+        let faults = fits_to(&registry, "dino-vitb16", &tensors).unwrap_err();
+        assert!(faults.contains("24 missing (blocks.0.attn.qkv.weight") && faults.contains("48 unexpected"), "{faults}");
+    }
+
     /// Where the code has a classifier, the network gets that of the file; where it has none, nothing after it is there.
     #[test]
     fn a_classifier_that_a_network_has_not_is_taken_or_said() {
