@@ -163,7 +163,7 @@ def build(name: str, side: int | None = None) -> nn.Module:
         return dino(name, **options)
     if name.endswith("-finetuned"):
         # As MAE's own code with `--global_pool`.
-        return timm.create_model(_FAMILIES[name][0], global_pool="avg", **options)
+        return timm.create_model(_FAMILIES[name][0], global_pool="avg", num_classes=1000, **options)
     return timm.create_model(next(iter(timm_weights(name).values())), **options)
 
 
