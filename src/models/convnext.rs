@@ -3,7 +3,7 @@
 //! Names, order and constants are those of torchvision's `models/convnext.py`.
 
 use super::misc::draw_anew;
-use super::timmconvnext::{AUTHORS, TRANSFORMERS};
+use super::timmconvnext::{AUTHORS, TRANSFORMERS, downsampling};
 use super::{Family, Layout, imagenet_classes, in_bounds};
 use crate::nn::*;
 use anyhow::Result;
@@ -132,13 +132,6 @@ fn stage(s: &Scope, c: i64, depth: usize) -> Result<Sequential> {
         stage.push(s, |s| CnBlock::new(s, c))?;
     }
     Ok(stage)
-}
-
-fn downsampling(s: &Scope, c_in: i64, c_out: i64) -> Result<Sequential> {
-    let mut downsampling = Sequential::new(s);
-    downsampling.push(s, |s| layer_norm2d(s, c_in, EPS))?;
-    downsampling.push(s, |s| conv2d(s, c_in, c_out, 2, Conv { stride: 2, ..Conv::default() }))?;
-    Ok(downsampling)
 }
 
 fn classifier(s: &Scope, config: &Config) -> Result<Sequential> {

@@ -165,7 +165,8 @@ fn stage(s: &Scope, number: usize, config: &Config) -> Result<Sequential> {
     Ok(stage)
 }
 
-fn downsampling(s: &Scope, c_in: i64, c_out: i64) -> Result<Sequential> {
+/// Half as many places along each side, also in torchvision's network.
+pub(super) fn downsampling(s: &Scope, c_in: i64, c_out: i64) -> Result<Sequential> {
     let mut downsampling = Sequential::new(s);
     downsampling.push(s, |s| layer_norm2d(s, c_in, EPS))?;
     downsampling.push(s, |s| conv2d(s, c_in, c_out, 2, Conv { stride: 2, ..Conv::default() }))?;

@@ -20,15 +20,16 @@ pub(super) fn fitting(registry: &Registry, choice: &Choice, path: &Path, file: &
     let tensors = file.tensors()?;
     let index = Index::new(&tensors);
     // What the key names comes first: of very many sets not all are looked at.
-    let under_key = key.map(|key| index.fits(choice.architecture, Some(key))).transpose()?.and_then(Result::ok);
-    let fits = match under_key.map_or_else(|| index.fits(choice.architecture, None), |fits| Ok(Ok(fits)))? {
+    let under_key = key.map(|key| index.fits(choice.architecture, Some(key))).transpose()?;
+    let fits = match under_key {
+        Some(Ok(fits)) => Ok(fits),
+        None => index.fits(choice.architecture, None)?,
+        // Then what is wrong under the key is said, if there is something.
+        Some(Err(faults)) => index.fits(choice.architecture, None)?.map_err(|_| faults),
+    };
+    let fits = match fits {
         Ok(fits) => fits,
         Err(faults) => {
-            // What is under the key comes first, if there is something.
-            let faults = match key {
-                Some(key) => index.fits(choice.architecture, Some(key))?.err().unwrap_or(faults),
-                None => faults,
-            };
             let problem = format!("the weights in `{}` do not fit `{}`: {faults}", path.display(), choice.name());
             return Err(advise(problem, what_fits(registry, &index, choice)?));
         }
