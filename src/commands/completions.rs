@@ -6,7 +6,7 @@ use crate::cli::{Cli, Completions, Shell};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, ValueHint};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 use std::ffi::OsStr;
 use std::iter;
@@ -38,9 +38,12 @@ pub fn run(arguments: &Completions, printer: Printer) -> Result<()> {
 /// The command line, with what only the registry and the networks know.
 fn command() -> clap::Command {
     let models = |command: clap::Command, id: &str| command.mut_arg(id, |arg| arg.add(ArgValueCompleter::new(models)));
+    let folder = || ArgValueCandidates::new(|| vec![CompletionCandidate::new("folder")]);
     files_of(Cli::command())
+        .mut_subcommand("rdm", |command| command.mut_arg("average_by", |arg| arg.add(folder())))
         .mut_subcommand("extract", |command| {
             models(command, "models")
+                .mut_arg("average_by", |arg| arg.add(folder()))
                 .mut_arg("layers", |arg| arg.add(ArgValueCompleter::new(layers)))
                 .mut_arg("weights", |arg| arg.add(ArgValueCompleter::new(weights)))
         })

@@ -4,7 +4,7 @@ use super::difference::Difference;
 use super::folder::RunFolder;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
-use super::record::{Averaged, Record};
+use super::record::Record;
 use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;
@@ -197,7 +197,8 @@ impl<'a> Plan<'a> {
             images: stimuli.rows(),
             images_sha256: sha256(lines(stimuli.row_ids())),
             contents_sha256: sha256(&stimuli.checksums),
-            averaged: stimuli.conditions.as_ref().map(|_| Averaged { by: "folder".into(), images: stimuli.images.len() }),
+            averaged: stimuli.averaged(),
+            conditions_sha256: stimuli.conditions_sha256.clone(),
             skipped_images: stimuli.images.skipped.clone(),
             other_files: stimuli.images.others.clone(),
             damaged_images: Vec::new(),

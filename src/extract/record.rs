@@ -91,6 +91,9 @@ pub struct Record {
     /// If a row is the mean of several images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Averaged>,
+    /// Of conditions.csv, if a column of a list says them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions_sha256: Option<String>,
     /// Images that were left out because they cannot be read.
     pub skipped_images: Vec<Skipped>,
     /// Files in the folders of images that neither are images nor claim to be by their ending, and were left out.
@@ -119,7 +122,7 @@ pub fn checksums(ids: &[String], hashes: &[String]) -> String {
 /// How rows were averaged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Averaged {
-    /// `folder`: over the images in it.
+    /// `folder`: over the images in it. Or the column of the list, `column:folder` if it is called so.
     pub by: String,
     /// How many images there were in all.
     pub images: usize,

@@ -61,8 +61,9 @@ pub struct Request {
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Dtype,
 
-    /// Store one row for each folder of images, the mean over the images in it, instead of one for each image
-    #[arg(long, value_enum, value_name = "folder")]
+    /// Store one row for each folder of images, the mean over the images in it, instead of one for each image; or one for
+    /// each value in a column of the table that --image-list names, as `concept` (`column:folder` if it is called `folder`)
+    #[arg(long, value_name = "folder|COLUMN")]
     pub average_by: Option<AverageBy>,
 
     /// The RDM stored beside each layer: 1 − Pearson's r between the images' activations, or none
@@ -119,8 +120,9 @@ pub struct Request {
     #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present = "image_list")]
     pub images: Vec<PathBuf>,
 
-    /// Take the images that a file lists, in its order: a path a line, or a .csv with a column `path` (or `image`,
-    /// `file`, …). Relative paths begin at the folder of the list, or at the one that --images names
+    /// Take the images that a file lists, in its order: a path a line, or a .csv or .tsv with a column `path` (or `image`,
+    /// `file`, …), BIDS's events and stimuli and the lists of THINGS among them. Relative paths begin at the folder of the
+    /// list, or at the one that --images names
     #[arg(help_heading = "Images", long, value_name = "FILE")]
     pub image_list: Option<PathBuf>,
 
@@ -297,6 +299,7 @@ impl Request {
             indices: self.indices.as_deref(),
             reading: Reading { max_pixels: self.max_pixels, upright: self.exif_orientation },
             skip_unreadable: self.skip_unreadable,
+            average_by: self.average_by.as_ref(),
         }
     }
 }

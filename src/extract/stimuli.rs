@@ -1,8 +1,9 @@
 //! The images of a run, and what rows they make.
 
-use super::record::checksums;
+use super::record::{Averaged, checksums};
 use super::request::Request;
 use crate::atomic_file::lines;
+use crate::hash::sha256;
 use crate::images::{AverageBy, Conditions, ImageList};
 use anyhow::Result;
 
@@ -16,21 +17,26 @@ pub struct Stimuli {
     pub(super) lost: Vec<String>,
     /// The text of images.sha256.
     pub(super) checksums: String,
+    /// Of conditions.csv, where the paths of images do not tell their conditions.
+    pub(super) conditions_sha256: Option<String>,
 }
 
 impl Stimuli {
     /// All that `request` asks for, found and checked.
     pub fn find(request: &Request) -> Result<Stimuli> {
         let mut images = ImageList::find(&request.selection())?;
-        let conditions = match request.average_by {
-            Some(AverageBy::Folder) => Some(Conditions::by_folder(&images.ids)?),
-            None => None,
+        let conditions = match (&request.average_by, &images.column) {
+            (None, _) => None,
+            (Some(_), Some(column)) => Some(Conditions::of(&column.of_image)),
+            (Some(_), None) => Some(Conditions::by_folder(&images.ids)?),
         };
         let lost = conditions.as_ref().map(|conditions| lost(conditions, &images)).transpose()?.unwrap_or_default();
         let hashes = images.look()?;
         let checksums = checksums(&images.ids, &hashes);
         images.expect(hashes);
-        Ok(Stimuli { images, conditions, lost, checksums })
+        let listed = conditions.as_ref().filter(|_| images.column.is_some());
+        let conditions_sha256 = listed.map(|conditions| conditions.csv(&images.ids).map(sha256)).transpose()?;
+        Ok(Stimuli { images, conditions, lost, checksums, conditions_sha256 })
     }
 
     /// The name of each row, for messages and images.txt.
@@ -41,6 +47,13 @@ impl Stimuli {
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.row_ids().len()
+    }
+
+    /// How rows are averaged, if they are.
+    pub(super) fn averaged(&self) -> Option<Averaged> {
+        let column = self.images.column.as_ref().map(|column| AverageBy::Column(column.name.clone()));
+        let by = column.unwrap_or(AverageBy::Folder).to_string();
+        self.conditions.as_ref().map(|_| Averaged { by, images: self.images.len() })
     }
 
     /// What stands beside the layers in the folder of a run.
@@ -60,6 +73,9 @@ impl Stimuli {
 
 /// Conditions that only images have that were left out.
 fn lost(conditions: &Conditions, images: &ImageList) -> Result<Vec<String>> {
+    if let Some(column) = &images.column {
+        return Ok(column.lost.clone());
+    }
     let skipped: Vec<String> =
         images.skipped.iter().filter(|skipped| skipped.id.contains('/')).map(|skipped| skipped.id.clone()).collect();
     let all = Conditions::by_folder(&skipped)?.ids;

@@ -46,7 +46,8 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
     }
     observer.fact("images", &stimuli.images.summary());
     if let Some(conditions) = &stimuli.conditions {
-        observer.fact("rows", &format!("{}, the mean of each folder", count_of(conditions.ids.len(), "condition")));
+        let each = stimuli.images.column.as_ref().map_or_else(|| "folder".to_owned(), |column| format!("`{}`", column.name));
+        observer.fact("rows", &format!("{}, the mean of each {each}", count_of(conditions.ids.len(), "condition")));
     }
     if let Some(first) = stimuli.lost.first() {
         observer

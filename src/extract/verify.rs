@@ -78,7 +78,7 @@ fn fault(subject: &'static str, text: String) -> Check {
     Check { subject, fault: true, text }
 }
 
-/// images.txt and images.sha256 are those of the record.
+/// images.txt, images.sha256 and, if a list says the conditions, conditions.csv are those of the record.
 fn files_of_images(folder: &Path, record: &Record) -> Check {
     match &changed_files_of_images(folder, record)[..] {
         [] => fine("images", format!("{} rows, named in images.txt", count(record.images))),
@@ -86,11 +86,12 @@ fn files_of_images(folder: &Path, record: &Record) -> Check {
     }
 }
 
-/// Which of images.txt and images.sha256 are not those of the record.
+/// Which of them are not those of the record.
 pub(super) fn changed_files_of_images(folder: &Path, record: &Record) -> Vec<&'static str> {
     let hash = |name: &str| sha256_of_file(&folder.join(name)).unwrap_or_default();
     let files = [("images.txt", &record.images_sha256), ("images.sha256", &record.contents_sha256)];
-    files.into_iter().filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect()
+    let conditions = record.conditions_sha256.iter().map(|hash| ("conditions.csv", hash));
+    files.into_iter().chain(conditions).filter(|(name, expected)| hash(name) != **expected).map(|(name, _)| name).collect()
 }
 
 /// The files of all layers are whole and have their hashes.

@@ -25,7 +25,8 @@ pub fn is_one_image(path: &Path) -> bool {
     path.is_file() && !is_something_else(path)
 }
 
-fn is_called_image(path: &Path) -> bool {
+/// Whether it is called as images are.
+pub fn is_called_image(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     ENDINGS.contains(&ending.as_str())
 }

@@ -13,6 +13,8 @@ pub struct Place {
     /// The path relative to its folder, `/` between folders; or the path as a list has it.
     pub id: String,
     pub path: PathBuf,
+    /// What the column of a list says of it that images are averaged by; nothing if there is none.
+    pub condition: String,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Found {
     pub hidden: usize,
     /// What is to be said of a list.
     pub notes: Vec<String>,
+    /// The name of the column of a list that images are averaged by, and what it says of all of them.
+    pub column: Option<(String, Vec<String>)>,
 }
 
 /// All files under `folders`, ordered by the parts of their IDs: paths in the folder, after its name if there are several folders.
@@ -47,7 +51,7 @@ pub fn in_folders(folders: &[PathBuf]) -> Result<Found> {
 /// The image at `path`, called as its file.
 pub fn one_file(path: &Path) -> Result<Found> {
     let name = id(Path::new(path.file_name().unwrap_or_default()))?;
-    Ok(Found { places: vec![Place { id: name, path: path.to_owned() }], ..Found::default() })
+    Ok(Found { places: vec![Place { id: name, path: path.to_owned(), condition: String::new() }], ..Found::default() })
 }
 
 /// What IDs begin with: nothing for one folder, for several the name of each, which must differ.
@@ -109,7 +113,7 @@ fn walk(folder: &Path, prefix: &str, found: &mut Found) {
             continue;
         }
         match check(folder, entry).and_then(|is_file| is_file.then(|| id(relative)).transpose()) {
-            Ok(Some(id)) => found.places.push(Place { id: prefix.to_owned() + &id, path }),
+            Ok(Some(id)) => found.places.push(Place { id: prefix.to_owned() + &id, path, condition: String::new() }),
             Ok(None) => {}
             Err(error) => found.faults.push((format!("{prefix}{}", relative.display()), error)),
         }

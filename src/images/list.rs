@@ -1,6 +1,7 @@
 //! The images of a run: found, ordered and checked before any work, and the same list ever after.
 
 use super::claims::{is_one_image, is_something_else};
+use super::conditions::{AverageBy, Column};
 use super::decode::{self, Header};
 use super::find::{self, Found, Place};
 use super::formats::{FORMATS, Reading};
@@ -10,7 +11,7 @@ use super::look::Look;
 use super::preprocess::{MOST_SHOWN, Preprocessing};
 use super::rgb::{Rgb, Window};
 use super::stack::{self, Stack};
-use crate::error::{advise, hint_of, text_of};
+use crate::error::{advise, did_you_mean, hint_of, text_of};
 use crate::hash::sha256;
 use crate::names::by_parts;
 use crate::numbers::{count, count_of};
@@ -37,6 +38,8 @@ pub struct Selection<'a> {
     pub reading: Reading,
     /// Whether files that cannot be read are left out.
     pub skip_unreadable: bool,
+    /// What images are averaged by; that may be a column of the list.
+    pub average_by: Option<&'a AverageBy>,
 }
 
 /// Where the images of a run come from, for its record.
@@ -72,6 +75,8 @@ pub struct ImageList {
     pub(crate) others: Vec<String>,
     /// What is to be said of the list that names them.
     pub(super) said: Vec<String>,
+    /// The column of the list that they are averaged by, if there is one.
+    pub(crate) column: Option<Column>,
     /// What is not shown of each, once that was [looked](ImageList::look) at.
     pub(super) looks: Vec<Look>,
     /// The SHA-256 of every image, if they must stay what they are.
@@ -90,6 +95,9 @@ impl ImageList {
     /// out and counted, and so are files in folders that neither are images nor claim to be. Any other file that is no image, or
     /// cannot be read, is an error, unless such files are to be left out: then every image is decoded once to be sure.
     pub fn find(wanted: &Selection) -> Result<ImageList> {
+        if let (Some(by @ AverageBy::Column(_)), None) = (wanted.average_by, wanted.list) {
+            return Err(no_list(by));
+        }
         let must_be_stack = wanted.dataset.is_some() || wanted.indices.is_some() || wanted.channels_first;
         if let ([one], None) = (wanted.images, wanted.list)
             && (stack::is_stack(one) || must_be_stack && !one.is_dir())
@@ -112,10 +120,9 @@ impl ImageList {
                 ImageList::of_files(found, origin, wanted)
             }
             (Some(list), [] | [_]) => {
-                let root = wanted.images.first().map_or_else(|| list.parent().unwrap_or(Path::new("")), PathBuf::as_path);
-                let found = in_list(list, root)?;
-                let root = std::path::absolute(if root.as_os_str().is_empty() { Path::new(".") } else { root })?;
-                ImageList::of_files(found, Origin::List { file: std::path::absolute(list)?, root }, wanted)
+                let (found, root) = in_list(list, wanted.images.first().map(PathBuf::as_path), wanted.average_by)?;
+                let origin = Origin::List { file: std::path::absolute(list)?, root: std::path::absolute(root)? };
+                ImageList::of_files(found, origin, wanted)
             }
             (Some(_), _) => Err(advise(
                 "with --image-list one folder at most can be named",
@@ -139,6 +146,7 @@ impl ImageList {
             hidden: 0,
             others: Vec::new(),
             said: Vec::new(),
+            column: None,
             looks: Vec::new(),
             expected: None,
             pixels: Pixels::Stack { stack, indices },
@@ -146,16 +154,18 @@ impl ImageList {
     }
 
     fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
-        let Found { places, mut faults, hidden, notes } = found;
+        let Found { places, mut faults, hidden, notes, column } = found;
         let checks = check_all(&places, &wanted.reading, wanted.skip_unreadable);
         let (mut ids, mut paths, mut headers, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut conditions = Vec::new();
         let may_hold_others = matches!(origin, Origin::Folders(_));
-        for (Place { id, path }, check) in places.into_iter().zip(checks) {
+        for (Place { id, path, condition }, check) in places.into_iter().zip(checks) {
             match check {
                 Ok(header) => {
                     ids.push(id);
                     paths.push(path);
                     headers.push(header);
+                    conditions.push(condition);
                 }
                 Err(_) if may_hold_others && is_something_else(&path) => others.push(id),
                 Err(error) => faults.push((id, error)),
@@ -187,6 +197,7 @@ impl ImageList {
             hidden,
             others,
             said: notes,
+            column: column.map(|(name, all)| Column::new(name, conditions, all)),
             looks: Vec::new(),
             expected: None,
             pixels: Pixels::Files { paths, headers },
@@ -290,6 +301,14 @@ impl ImageList {
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
         }
     }
+}
+
+fn no_list(by: &AverageBy) -> anyhow::Error {
+    let hint = did_you_mean(&by.to_string(), ["folder"]);
+    advise(
+        format!("images are to be averaged by the column `{by}`, and no list names them"),
+        format!("{hint}`--average-by` takes `folder`, or a column of the .csv or .tsv that `--image-list` names"),
+    )
 }
 
 /// Reads all headers, on all cores; `whole` files, to be sure that they can be decoded.

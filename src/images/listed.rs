@@ -1,50 +1,97 @@
 //! The images that a list names: a path a line, or a column of a table.
 
+use super::conditions::AverageBy;
 use super::find::{Found, Place, id};
+use super::list_table::{self, Entry, Listed, Names};
+use super::named;
 use crate::error::advise;
 use crate::numbers::count;
 use crate::plain_file;
-use crate::text::unguard;
-use anyhow::{Context, Result};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use anyhow::Result;
+use std::collections::hash_map::{self, HashMap};
 use std::path::{Component, Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
-/// The files that `list` names, in its order, as often as it names them; relative paths begin at `root`. A `.csv` or `.tsv`
-/// file has a path a row, in the first of [`COLUMNS`] that it has; any other a path a line.
-pub fn in_list(list: &Path, root: &Path) -> Result<Found> {
+/// The files that `list` names, in its order, as often as it names them, and the folder that relative paths begin at: `folder`, or
+/// that of the list. A `.csv` or `.tsv` file has an image a row, any other a path a line; `by` may be a column of it.
+pub fn in_list(list: &Path, folder: Option<&Path>, by: Option<&AverageBy>) -> Result<(Found, PathBuf)> {
     let text = read(list)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let extension = list.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    let mut found = Found::default();
-    let ids = match extension.as_deref() {
-        Some("csv") => column(list, text, b',', &mut found.notes)?,
-        Some("tsv") => column(list, text, b'\t', &mut found.notes)?,
-        _ => text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
-    };
-    if ids.is_empty() {
+    let beside = folder.unwrap_or_else(|| list.parent().unwrap_or(Path::new("")));
+    let mut listed = entries(list, text.strip_prefix('\u{feff}').unwrap_or(&text), beside, by)?;
+    if listed.entries.is_empty() {
         return Err(advise(format!("the list `{}` names no images", list.display()), "write a path a line"));
     }
-    for id in ids {
+    let stimuli = if folder.is_none() && listed.names != Names::Paths { stimuli_of(list) } else { None };
+    if let Some(stimuli) = &stimuli {
+        listed.notes.push(format!("paths begin at `{}`, as in BIDS", stimuli.display()));
+    }
+    let root = stimuli.as_deref().unwrap_or(beside);
+    let found = found(list, root, listed)?;
+    Ok((found, if root.as_os_str().is_empty() { PathBuf::from(".") } else { root.to_owned() }))
+}
+
+fn entries(list: &Path, text: &str, root: &Path, by: Option<&AverageBy>) -> Result<Listed> {
+    let extension = list.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match (extension.as_deref(), by) {
+        (Some("csv"), _) => list_table::read(list, text, b',', root, by),
+        (Some("tsv"), _) => list_table::read(list, text, b'\t', root, by),
+        (_, Some(AverageBy::Column(name))) => Err(list_table::no_columns(list, name)),
+        _ => {
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            let entries = lines.map(|line| Entry { name: line.to_owned(), ..Entry::default() }).collect();
+            Ok(Listed { entries, ..Listed::default() })
+        }
+    }
+}
+
+/// The folder `stimuli` of the BIDS data set that a file lies in.
+fn stimuli_of(file: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(file).ok()?.parent()?.canonicalize().ok()?;
+    let stimuli = |folder: &Path| Some(folder.join("stimuli")).filter(|stimuli| stimuli.is_dir());
+    folder.ancestors().filter(|folder| folder.join("dataset_description.json").is_file()).find_map(stimuli)
+}
+
+/// The files in `root` that are `listed`.
+fn found(list: &Path, root: &Path, Listed { entries, names, column, notes }: Listed) -> Result<Found> {
+    let mut found = Found { notes, ..Found::default() };
+    let conditions = entries.iter().map(|entry| entry.condition.clone()).collect();
+    found.column = column.map(|name| (name, conditions));
+    let folder = named::Folder::new(root, names);
+    let mut by_name: Vec<(String, String)> = Vec::new();
+    for Entry { name, condition } in entries {
+        let id = folder.path(&name)?;
+        if id != name {
+            by_name.push((name, id.clone()));
+        }
         let path = root.join(&id);
         match check(list, &id, root, &path) {
-            Ok(()) => found.places.push(Place { id, path }),
+            Ok(()) => found.places.push(Place { id, path, condition }),
             Err(error) => found.faults.push((id.replace(['\n', '\r'], " "), error)),
         }
     }
+    found.notes.extend(found_by_name(&by_name));
     found.notes.extend(named_again(&found.places));
     Ok(found)
+}
+
+/// Of images that are not where the list has them.
+fn found_by_name(by_name: &[(String, String)]) -> Option<String> {
+    let (name, id) = by_name.first()?;
+    let images = match by_name.len() {
+        1 => "1 image was found by its name".to_owned(),
+        more => format!("{} images were found by their names", count(more)),
+    };
+    Some(format!("{images}: `{name}` is `{id}`"))
 }
 
 /// Of images that are named more than once, perhaps in another spelling.
 fn named_again(places: &[Place]) -> Option<String> {
     let mut seen: HashMap<PathBuf, &str> = HashMap::new();
     let mut again = Vec::new();
-    for Place { id, path } in places {
+    for Place { id, path, .. } in places {
         match seen.entry(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-            Entry::Occupied(before) => again.push((id.as_str(), *before.get())),
-            Entry::Vacant(new) => _ = new.insert(id),
+            hash_map::Entry::Occupied(before) => again.push((id.as_str(), *before.get())),
+            hash_map::Entry::Vacant(new) => _ = new.insert(id),
         }
     }
     let (id, before) = again.iter().find(|(id, before)| id != before).or(again.first())?;
@@ -60,6 +107,12 @@ fn read(list: &Path) -> Result<String> {
     let bytes = plain_file::read(list).map_err(|error| {
         advise(format!("cannot read the list `{}`: {error}", list.display()), "name a text or .csv file with a path a line")
     })?;
+    if bytes.starts_with(b"\x93NUMPY") {
+        return Err(advise(
+            format!("the list `{}` is an array of NumPy", list.display()),
+            "write the paths that are in it into a file, one a line; a stack of images is named with --images",
+        ));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let is_utf_16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
@@ -133,35 +186,4 @@ fn blanks_of(path: &str) -> Vec<(usize, usize)> {
 
 fn without_case(path: &str) -> String {
     trimmed(path).to_lowercase()
-}
-
-/// What the column of the paths may be called: the first that there is, wherever it stands. Of `File Path` the plain form counts.
-const COLUMNS: [&str; 11] =
-    ["path", "image_path", "file_path", "filepath", "filename", "file_name", "file", "image", "img", "images", "stimulus"];
-
-fn column(list: &Path, text: &str, delimiter: u8, notes: &mut Vec<String>) -> Result<Vec<String>> {
-    let broken = || format!("cannot read the list `{}`", list.display());
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let header = reader.headers().with_context(broken)?.clone();
-    let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-'], "_");
-    let named = |wanted: &&str| header.iter().position(|name| plain(name) == **wanted);
-    let candidates: Vec<usize> = COLUMNS.iter().filter_map(named).collect();
-    let Some(&at) = candidates.first() else {
-        let columns = header.iter().collect::<Vec<_>>().join(", ");
-        let hint = match columns.contains(';') {
-            true => "its columns are apart by semicolons: save it with commas",
-            false => "call the column `path` in the first line",
-        };
-        return Err(advise(format!("`{}` has no column of paths; its columns are {columns}", list.display()), hint));
-    };
-    if header.iter().filter(|name| plain(name) == plain(&header[at])).count() > 1 {
-        let problem = format!("`{}` has two columns `{}`", list.display(), &header[at]);
-        return Err(advise(problem, "call the one of the paths `path`, and the other something else"));
-    }
-    if candidates.len() > 1 {
-        let others: Vec<_> = candidates[1..].iter().map(|&other| format!("`{}`", &header[other])).collect();
-        notes.push(format!("paths are those in the column `{}`, and not in {}", &header[at], others.join(", ")));
-    }
-    let paths = reader.records().map(|record| Ok(unguard(record?.get(at).unwrap_or_default()).to_owned()));
-    paths.collect::<Result<_, csv::Error>>().with_context(broken)
 }

@@ -103,7 +103,7 @@ fn methods(plan: &Plan, scenes: &[Scene], records: &[Value]) -> Section {
     let averaged: Vec<&str> = averaged.map(|dataset| dataset.name.as_str()).collect();
     if !averaged.is_empty() {
         paragraphs.push(format!(
-            "In {} activations were averaged over the images of each condition (folder) before RDMs were computed.",
+            "In {} activations were averaged over the images of each condition (a folder, or a value in a column of the list) before RDMs were computed.",
             averaged.join(", ")
         ));
     }

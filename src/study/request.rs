@@ -113,7 +113,7 @@ pub struct Dataset {
     pub images: Option<PathBuf>,
     /// A list of them.
     pub image_list: Option<PathBuf>,
-    /// Over which images the rows are means.
+    /// Over which images the rows are means: those of a folder, or of a value in a column of the list.
     pub average_by: Option<AverageBy>,
     /// RDMs of behaviour, as in [`rsa::Request`].
     #[serde(default, deserialize_with = "one_or_more")]
@@ -183,7 +183,7 @@ impl Study {
     pub(super) fn images(&self, dataset: &Dataset) -> extract::Request {
         extract::Request {
             out: self.out.join("activations").join(&dataset.name),
-            average_by: dataset.average_by,
+            average_by: dataset.average_by.clone(),
             device: self.device,
             force: true,
             images: dataset.images.iter().cloned().collect(),

@@ -1,4 +1,4 @@
-//! `--average-by folder`: one row for each condition.
+//! `--average-by`: one row for each condition, a folder or a value in a column of a list.
 
 use crate::assert_output;
 use crate::lab::Lab;
@@ -93,4 +93,119 @@ fn rows_of_a_finished_run_are_averaged_into_an_rdm() {
 
     fs::copy(lab.path(&format!("{run}/V2.npy")), lab.path("bare.npy")).unwrap();
     assert!(lab.fail("rdm bare.npy --average-by folder").contains("it is not known which images the rows of `bare.npy` are"));
+}
+
+/// A list whose column `Concept` says which of the five images show what, and the command that averages by it.
+fn concepts(lab: &Lab) -> String {
+    let table = "image,n,Concept\na/one.png,1,red\nb/five.jpg,2,blue \nb/four.png,3,red\na/two.png,4,'=sky\nb/three.png,5,blue\n";
+    fs::write(lab.path("concepts.csv"), table).unwrap();
+    format!("{EXTRACT} --image-list concepts.csv --layer V2 --average-by concept")
+}
+
+#[test]
+fn a_row_is_the_mean_over_the_images_that_a_column_calls_the_same() {
+    let lab = Lab::new();
+    let extract = concepts(&lab);
+    lab.succeed(&format!("{EXTRACT} --layer V2 --rdm none"));
+    let said = lab.succeed(&format!("{extract} --out means"));
+    assert!(said.stderr.contains("  rows      3 conditions, the mean of each `Concept`\n"), "{said}");
+    let (images, means) = (rows(&lab, "activations", "V2"), rows(&lab, "means", "V2"));
+    // Images are in the order a/one, a/two, b/five, b/four, b/three.
+    for (condition, images) in [&[0, 3][..], &[2, 4], &[1]].iter().map(|of| images.select(Axis(0), of)).enumerate() {
+        let expected = images.mean_axis(Axis(0)).unwrap().mapv(|mean| f64::from(mean as f32));
+        assert_eq!(means.row(condition), expected);
+    }
+    let text = |file: &str| fs::read_to_string(lab.path(&format!("means/cornet-z.random-0/{file}"))).unwrap();
+    assert_eq!(text("images.txt"), "red\nblue\n=sky\n");
+    assert_output!(text("conditions.csv"), @"
+    condition,image
+    red,a/one.png
+    blue,b/five.jpg
+    red,b/four.png
+    '=sky,a/two.png
+    blue,b/three.png
+    ");
+    let record: serde_json::Value = serde_json::from_str(&text("run.json")).unwrap();
+    assert_eq!(record["averaged"], serde_json::json!({ "by": "Concept", "images": 5 }));
+    assert_eq!(record["request"]["average_by"], "concept");
+    let again = lab.succeed(&format!("{} --out means", extract.replace("by concept", "by CONCEPT")));
+    assert!(again.stderr.contains("is there already"), "{again}");
+}
+
+#[test]
+fn parts_of_a_run_by_a_column_are_one_and_another_table_is_another_run() {
+    let lab = Lab::new();
+    let extract = concepts(&lab);
+    lab.succeed(&format!("{extract} --out whole"));
+    lab.succeed(&format!("{extract} --out joined --join"));
+    let shards: Vec<String> =
+        (1..=3).map(|k| lab.succeed(&format!("{extract} --out parts --shard {k}/3")).stdout.trim().to_owned()).collect();
+    lab.succeed(&format!("merge {}", shards.join(" ")));
+    for file in ["V2.npy", "V2.rdm.npy", "images.txt", "conditions.csv"] {
+        let whole = lab.bytes(&format!("whole/cornet-z.random-0/{file}"));
+        assert_eq!(lab.bytes(&format!("joined/cornet-z.random-0/{file}")), whole, "{file}");
+        assert_eq!(lab.bytes(&format!("parts/cornet-z.random-0/{file}")), whole, "{file}");
+    }
+    let said = lab.succeed("verify parts/cornet-z.random-0").stdout;
+    assert!(said.contains("3 rows of every layer come out the same, to the bit"), "{said}");
+    assert!(lab.succeed("resume whole/cornet-z.random-0").stderr.contains("is there already"));
+    // The same images and conditions, of which two images have changed places.
+    let table = fs::read_to_string(lab.path("concepts.csv")).unwrap();
+    fs::write(lab.path("concepts.csv"), table.replace("3,red", "3,blue").replace("5,blue", "5,red")).unwrap();
+    assert!(lab.fail(&format!("{extract} --out whole")).contains("conditions sha256: "));
+    let conditions = lab.path("parts/cornet-z.random-0/conditions.csv");
+    fs::write(&conditions, fs::read_to_string(&conditions).unwrap().replace("blue,b/three", "red,b/three")).unwrap();
+    let said = lab.run("verify parts/cornet-z.random-0").stdout;
+    assert!(said.contains("conditions.csv changed since the run") && said.contains("conditions sha256: "), "{said}");
+}
+
+#[test]
+fn conditions_of_a_column_without_images_are_counted() {
+    let lab = Lab::new();
+    let extract = concepts(&lab);
+    fs::write(lab.path("images/a/two.png"), "no image").unwrap();
+    fs::write(lab.path("images/b/five.jpg"), "").unwrap();
+    let said = lab.succeed(&format!("{extract} --skip-unreadable"));
+    assert!(said.stderr.contains("no image can be read of 1 condition, among them `=sky`\n"), "{said}");
+    assert_eq!(String::from_utf8(lab.bytes("activations/cornet-z.random-0/images.txt")).unwrap(), "red\nblue\n");
+    assert_eq!(rows(&lab, "activations", "V2").nrows(), 2);
+}
+
+#[test]
+fn what_is_no_column_is_refused() {
+    let lab = Lab::new();
+    concepts(&lab);
+    let problem = |list: &str, by: &str| lab.fail(&format!("{EXTRACT} {list} --average-by {by}"));
+    assert_output!(problem("--image-list concepts.csv", "concepts"), @"
+    error: `concepts.csv` has no column `concepts`; its columns are Concept, image, n
+
+    hint: `--average-by` takes one of them, or `folder` for the folders that the images lie in
+    ");
+    assert_output!(problem("", "foldr"), @"
+    error: images are to be averaged by the column `foldr`, and no list names them
+
+    hint: did you mean `folder`? `--average-by` takes `folder`, or a column of the .csv or .tsv that `--image-list` names
+    ");
+    fs::write(lab.path("list.txt"), "a/one.png\n").unwrap();
+    assert!(problem("--image-list list.txt", "concept").contains("`list.txt` has no header, so no column `concept`"));
+    fs::write(lab.path("list.csv"), "path,Folder,c\na/one.png,x,\nb/four.png,y,n/a\n").unwrap();
+    assert_output!(problem("--image-list list.csv", "folder"), @"
+    error: `folder` can be meant in two ways: the folder of an image, and the column `Folder` of `list.csv`
+
+    hint: say `column:folder` for the column, or call it something else for the folder
+    ");
+    assert_output!(problem("--image-list list.csv", "c"), @"
+    error: line 2 of `list.csv` says nothing in `c` (the first of 2 such lines)
+
+    hint: fill it in, for its image would have no row; or take the line out of the list
+    ");
+    lab.succeed(&format!("{EXTRACT} --image-list list.csv --average-by column:folder --layer V2 --rdm none"));
+    let record: serde_json::Value = serde_json::from_slice(&lab.bytes("activations/cornet-z.random-0/run.json")).unwrap();
+    assert_eq!((&record["averaged"]["by"], &record["request"]["average_by"]), (&"column:Folder".into(), &"column:folder".into()));
+    assert!(lab.succeed("resume activations/cornet-z.random-0").stderr.contains("is there already"));
+    assert_output!(lab.fail("rdm x.npy --average-by concept"), @"
+    error: of rows their IDs alone are known here, and no column `concept`
+
+    hint: `--average-by folder` goes by the IDs; by a column images are averaged as they are extracted, `thingsvision extract --image-list FILE --average-by concept`, or rows with --conditions
+    ");
 }

@@ -14,6 +14,7 @@ mod foreign;
 mod foreign_files;
 mod formats;
 mod guide;
+mod image_lists;
 mod images;
 mod inference;
 mod join;

@@ -28,6 +28,9 @@ fn bash_is_offered_commands_models_layers_and_metrics() {
     assert_eq!(offered(&lab, "thingsvision extract --model = resnet18 --layer avg"), ["avgpool"]);
     assert_eq!(offered(&lab, "thingsvision extract --model alexnet --weights ran"), ["random"]);
     assert_eq!(offered(&lab, "thingsvision rdm x.npy --metric cross"), ["crossnobis"]);
+    for command in ["extract --model alexnet", "rdm x.npy"] {
+        assert_eq!(offered(&lab, &format!("thingsvision {command} --average-by f")), ["folder"]);
+    }
     assert_eq!(offered(&lab, "thingsvision rsa --compare whitened-co"), ["whitened-cosine", "whitened-correlation"]);
     assert!(offered(&lab, "thingsvision models resnet50").contains(&"resnet50.imagenet1k_v2".into()));
     assert!(offered(&lab, "thingsvision extract --model no-such-network --layer x").is_empty());

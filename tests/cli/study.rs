@@ -243,6 +243,30 @@ fn mistakes_are_found_before_anything_runs() {
 }
 
 #[test]
+fn images_of_a_study_are_averaged_by_a_column_of_their_list() {
+    let lab = lab();
+    let study = fs::read_to_string(lab.path("study.toml"))
+        .unwrap()
+        .replace("\ncategories = \"folder\"", "")
+        .replace("\"random:2\"", "\"random\"");
+    fs::write(lab.path("study.toml"), study.replace("images = \"images\"", "images = \"images\"\naverage_by = \"kind\""))
+        .unwrap();
+    assert_output!(lab.fail("study study.toml"), @"
+    error: dataset `pictures`: images are to be averaged by the column `kind`, and no list names them
+
+    hint: `average_by` takes `folder`, or a column of the .csv or .tsv that `image_list` names
+    ");
+    let listed = "images = \"images\"\nimage_list = \"kinds.csv\"\naverage_by = \"kind\"";
+    fs::write(lab.path("study.toml"), study.replace("images = \"images\"", listed)).unwrap();
+    let rows = ["a/one.png,p", "a/two.png,q", "b/five.jpg,r", "b/four.png,p", "b/three.png,s", "b/three.png,t"];
+    fs::write(lab.path("kinds.csv"), format!("path,Kind\n{}\n", rows.join("\n"))).unwrap();
+    assert!(lab.succeed("study study.toml").stderr.contains(", 5 conditions\n"));
+    let run = "out/activations/pictures/alexnet.random-0";
+    assert_eq!(String::from_utf8(lab.bytes(&format!("{run}/images.txt"))).unwrap(), "p\nq\nr\ns\nt\n");
+    assert!(lab.succeed("study study.toml").stderr.contains("nothing has changed"));
+}
+
+#[test]
 fn names_in_a_study_steer_no_page_and_its_record_removes_nothing_elsewhere() {
     let lab = lab();
     let text = String::from_utf8(lab.bytes("study.toml")).unwrap();

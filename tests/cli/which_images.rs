@@ -168,7 +168,7 @@ fn the_column_of_paths_goes_by_its_name_and_not_by_its_place() {
     }
     fs::write(lab.path("images/list.csv"), "path,Path\na/one.png,a/two.png\n").unwrap();
     assert_output!(lab.fail(&format!("{SHOW} --image-list images/list.csv --force")), @"
-    error: `images/list.csv` has two columns `path`
+    error: `images/list.csv` has two columns of one name, `path` and `Path`
 
     hint: call the one of the paths `path`, and the other something else
     ");

@@ -30,6 +30,7 @@ fn images(file: &str) -> Tensor {
         reading,
         channels_first: false,
         skip_unreadable: false,
+        average_by: None,
     })
     .unwrap();
     let mut pixels = vec![0.0f32; images.len() * 3 * 32 * 32];

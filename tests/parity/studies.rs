@@ -50,8 +50,8 @@ fn mistakes_are_named() {
     assert!(network("tokens = \"cls+x\"").contains("`cls+4` (the class token and 4 others)"));
     let device = problem(&format!("out = \"o\"\nmodels = [\"a\"]\ndevice = \"gpu\"\n{DATASET}"));
     assert!(device.contains("line 3, column 10") && device.contains("expected auto, cpu, cuda or cuda:N"), "{device}");
-    let average = problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}average_by = \"concept\""));
-    assert!(average.contains("unknown variant `concept`"), "{average}");
+    let average = problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}average_by = \"\""));
+    assert!(average.contains("`folder` or the name of a column is needed"), "{average}");
     assert!(problem(&format!("out = \"o\"\nmodel = [\"a\"]\n{DATASET}")).contains("unknown field `model`"));
     assert!(problem(&format!("out = \"o\"\nmodels = [\"a\"]\n{DATASET}{DATASET}")).contains("two datasets are called `a`"));
     let lonely = "[[dataset]]\nname = \"a\"\nimages = \"i\"\n";

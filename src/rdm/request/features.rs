@@ -3,7 +3,7 @@
 use super::Request;
 use crate::arrays::{self, nifti};
 use crate::error::advise;
-use crate::images::{AverageBy, Conditions};
+use crate::images::Conditions;
 use crate::npy::Matrix;
 use crate::rdm::design::means;
 use crate::rdm::metric::Method;
@@ -91,7 +91,8 @@ impl Features {
             None => own.map_or_else(|| ids::of(path, rows), |own| Ok(Some(own)))?,
         };
         let conditions = match request.average_by {
-            Some(AverageBy::Folder) => Some(folders(path, ids.as_deref())?),
+            // A column was refused.
+            Some(_) => Some(folders(path, ids.as_deref())?),
             None => labels(subject.conditions)?,
         };
         Ok(Features { ids, conditions, partitions: labels(subject.partitions)?, matrix })

@@ -75,7 +75,7 @@ pub struct Request {
     pub conditions: Vec<PathBuf>,
 
     /// Average the rows of images in the same folder, as their IDs say: one stimulus for each folder
-    #[arg(long, value_enum, value_name = "folder", conflicts_with = "conditions")]
+    #[arg(long, value_name = "folder", conflicts_with = "conditions")]
     pub average_by: Option<AverageBy>,
 
     /// For crossnobis the session or run of each row, one a line
@@ -128,6 +128,15 @@ impl Request {
                 "give features, or one of --from-embedding, --nifti and --from-triplets",
             ));
         }
+        if let Some(by @ AverageBy::Column(_)) = &self.average_by {
+            return Err(advise(
+                format!("of rows their IDs alone are known here, and no column `{by}`"),
+                format!(
+                    "`--average-by folder` goes by the IDs; by a column images are averaged as they are extracted, \
+                     `thingsvision extract --image-list FILE --average-by {by}`, or rows with --conditions"
+                ),
+            ));
+        }
         if !self.nifti.is_empty() && self.mask.is_empty() {
             return Err(advise(
                 "it is not known which voxels of the image are wanted",
@@ -172,11 +181,12 @@ mod tests {
         let request = |text: &str| toml::from_str::<Request>(text).map_err(anyhow::Error::from);
         let good =
             request("features = ['x.npy']\nmetric = 'odd-one-out'\naverage_by = 'folder'\npartitions = ['p.txt']").unwrap();
-        assert_eq!((good.metric(), good.average_by), (Metric::OddOneOut, Some(AverageBy::Folder)));
+        assert_eq!((good.metric(), good.average_by.clone()), (Metric::OddOneOut, Some(AverageBy::Folder)));
         good.check().unwrap();
         let problem = |text: &str| request(text).and_then(|request| request.check()).unwrap_err().to_string();
         assert_eq!(problem("features = ['x.npy']\nfrom_triplets = 't.csv'"), "an RDM is made of one kind of source");
         assert!(problem("from_triplets = 't.csv'\nmetric = 'cosine'").starts_with("--from-triplets goes with"));
+        assert!(problem("features = ['x.npy']\naverage_by = 'concept'").contains("no column `concept`"));
         assert!(problem("feature = ['x.npy']").contains("unknown field `feature`"));
     }
 }
