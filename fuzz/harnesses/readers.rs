@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use tempfile::TempDir;
-use thingsvision::images::{self, ImageList, Reading, Selection, Window};
+use thingsvision::images::{self, AverageBy, ImageList, Reading, Selection, Window};
 use thingsvision::models::{Card, Exported};
 use thingsvision::registry::Registry;
 use thingsvision::weights::Checkpoint;
@@ -52,8 +52,11 @@ pub fn list(bytes: &[u8]) {
     for name in ["one.bmp", "two.bmp", "three.bmp"] {
         fixed(&format!("pictures/{name}"), &|| super::seeds::fixture("images/bmp-24.bmp"));
     }
-    let path = file("pictures/list.txt", bytes);
-    ImageList::find(&Selection { list: Some(&path), ..Selection::default() }).ok();
+    let by = AverageBy::Column("kind".into());
+    for (name, average_by) in [("list.txt", None), ("list.csv", None), ("list.tsv", Some(&by))] {
+        let path = file(&format!("pictures/{name}"), bytes);
+        ImageList::find(&Selection { list: Some(&path), average_by, ..Selection::default() }).ok();
+    }
 }
 
 pub fn npy(bytes: &[u8]) {

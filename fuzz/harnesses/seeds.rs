@@ -140,7 +140,13 @@ pub fn stacks() -> Vec<Vec<u8>> {
 }
 
 pub fn lists() -> Vec<Vec<u8>> {
-    let texts = ["one.bmp\ntwo.bmp\nthree.bmp\n", "one.bmp\r\n\r\n./two.bmp\r\n", "\u{feff}three.bmp\n../pictures/one.bmp"];
+    let texts = [
+        "one.bmp\ntwo.bmp\nthree.bmp\n",
+        "one.bmp\r\n\r\n./two.bmp\r\n",
+        "\u{feff}three.bmp\n../pictures/one.bmp",
+        "image,kind\none.bmp,\"a\"\nimages/two.bmp,'=b\n",
+        "stim_id\tpresent\tkind\none\ttrue\ta\ntwo\tfalse\tn/a\n",
+    ];
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
