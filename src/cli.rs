@@ -6,7 +6,7 @@ pub use rdm::{Rdm, RdmCommand};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-use thingsvision::extract::{Overrides, Request};
+use thingsvision::extract::{Overrides, ReduceRequest, Request};
 use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest};
 use thingsvision::rsa::{self, cka};
 
@@ -78,6 +78,13 @@ pub enum Command {
     ///
     /// The same bytes as if one process had made it, RDMs included.
     Merge(Merge),
+    /// Make a run of another with fewer numbers a row: principal components or a random projection
+    ///
+    /// The same as `extract` makes with the same --reduce, without the network.
+    ///
+    ///   thingsvision reduce activations/resnet50 --reduce pca --components 100
+    #[command(verbatim_doc_comment)]
+    Reduce(Box<ReduceRequest>),
     /// Check a finished run: its files, its images, and some rows computed anew
     ///
     /// Exit status 0 if all is as recorded, 1 if not.

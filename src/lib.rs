@@ -36,6 +36,7 @@ pub mod plot;
 pub mod ranks;
 pub mod rdm;
 pub mod readout;
+pub mod reduce;
 pub mod registry;
 pub mod rsa;
 pub mod run;

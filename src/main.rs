@@ -38,6 +38,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         }
         Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &places, &read_command)?, printer),
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
+        Command::Reduce(arguments) => commands::reduce::run(arguments, printer),
         Command::Verify(arguments) => commands::verify::run(arguments, &places, &read_command, printer),
         Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),
         Command::Rdm(arguments) => commands::rdm::run(arguments, printer),

@@ -5,6 +5,7 @@ use crate::plain_file;
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
@@ -58,7 +59,7 @@ pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
 
 /// Fails if the record in `folder`, which anybody may have written, names no layer, or a file that is not in the folder.
 pub(crate) fn check_layers(folder: &Path, layers: &[LayerRecord]) -> Result<()> {
-    let mut files = layers.iter().flat_map(|layer| [Some(&layer.file), layer.rdm.as_ref()]).flatten();
+    let mut files = layers.iter().flat_map(LayerRecord::files);
     let is_outside = |file: &&String| Path::new(file).file_name().is_none_or(|name| name != file.as_str());
     let problem = match files.find(is_outside) {
         Some(file) => format!("it names a file outside of the folder, `{file}`"),
@@ -99,6 +100,21 @@ pub struct LayerRecord {
     /// How many values of the rows are infinite or NaN, if some are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonfinite: Option<u64>,
+    /// What the rows were before they were reduced, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<ReducedLayer>,
+}
+
+/// What the rows of a layer were before they were reduced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReducedLayer {
+    /// The shape of a row.
+    pub shape: Vec<usize>,
+    /// The file where full rows are kept until they are reduced, `[N, …]`.
+    pub file: String,
+    /// The files that say how they were reduced, and the BLAKE3 hash of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, String>,
 }
 
 impl LayerRecord {
@@ -113,7 +129,21 @@ impl LayerRecord {
             rdm_blake3: None,
             without_rdm: None,
             nonfinite: None,
+            reduced: None,
         }
+    }
+
+    /// The same, reduced from rows of the shape `full`.
+    pub(crate) fn reduced_from(mut self, full: Vec<usize>, ending: &str) -> LayerRecord {
+        self.reduced =
+            Some(ReducedLayer { shape: full, file: format!("{}.unreduced.{ending}", self.name), beside: BTreeMap::new() });
+        self
+    }
+
+    /// The names of all files of the layer.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
+        let reduced = self.reduced.iter().flat_map(|reduced| [&reduced.file].into_iter().chain(reduced.beside.keys()));
+        [Some(&self.file), self.rdm.as_ref()].into_iter().flatten().chain(reduced)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod merge;
 pub mod models;
 pub mod plot;
 pub mod rdm;
+pub mod reduce;
 pub mod rsa;
 pub mod study;
 pub mod verify;

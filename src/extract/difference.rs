@@ -119,7 +119,11 @@ impl Record {
     /// The size of batches counts in an unfinished run and in a shard; RDMs do not count in an unfinished run.
     pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<Difference>> {
         let was: Value = run::read(folder)?;
-        let is = serde_json::to_value(self)?;
+        let mut is = serde_json::to_value(self)?;
+        // A run that was reduced differs from one that is not, which says nothing of it.
+        if let Some(parts) = is.as_object_mut() {
+            parts.entry("reduction").or_insert(Value::Null);
+        }
         let mut differences = Vec::new();
         // Shards that are to be merged have batches of one size.
         let counts = |part: &str| !INCIDENTAL.contains(&part) || (unfinished || self.shard.is_some()) && part == "batch_size";
@@ -143,9 +147,46 @@ impl Record {
         } else if !unfinished {
             let layers = Vec::<LayerRecord>::deserialize(&was["layers"]).unwrap_or_default();
             let pairs = self.layers.iter().zip(&layers);
-            differences.extend(pairs.filter_map(|(wanted, there)| of_files(wanted, there, folder, self.shard.is_some())));
+            differences.extend(pairs.filter_map(|(wanted, there)| self.of_files(wanted, there, folder)));
         }
         Ok(differences)
+    }
+
+    /// What is different between its features and those of the run in `folder`, whatever images they are of, in words.
+    pub(super) fn differences_of_network(&self, folder: &Path) -> Result<String> {
+        const PARTS: [&str; 9] = [
+            "model",
+            "weights",
+            "architecture",
+            "activation",
+            "preprocessing",
+            "positions",
+            "readout",
+            "tokens",
+            "exif_orientation",
+        ];
+        let (was, is): (Value, Value) = (run::read(folder)?, serde_json::to_value(self)?);
+        let has_place = was["weights"]["key"].is_string();
+        let differs = |part: &&&str| without_path(&is[**part], has_place) != without_path(&was[**part], has_place);
+        let differences =
+            PARTS.iter().filter(differs).map(|part| of_part(part, described(part, &is[part]), described(part, &was[part])));
+        Ok(in_words(&differences.collect::<Vec<_>>()))
+    }
+
+    /// What of the files of a layer, which are to be as `wanted` says, is not as `there` says.
+    fn of_files(&self, wanted: &LayerRecord, there: &LayerRecord, folder: &Path) -> Option<Difference> {
+        // A shard has its rows as they were written, and no RDMs.
+        let in_shard = self.shard.is_some();
+        let file = if in_shard { self.written(there).file } else { &there.file };
+        if !folder.join(file).is_file() {
+            return Some(Difference::Gone(file.to_owned()));
+        }
+        let rdm = wanted.rdm.as_ref().filter(|_| !in_shard)?;
+        match (&there.rdm, &there.rdm_blake3) {
+            (None, _) if there.without_rdm.is_some() => None,
+            (Some(_), Some(hash)) if blake3_of_file(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
+            _ => Some(Difference::Changed(rdm.clone())),
+        }
     }
 }
 
@@ -158,26 +199,12 @@ fn of_part(part: &str, now: String, was: String) -> Difference {
     }
 }
 
-/// What of the files of a layer, which are to be as `wanted` says, is not as `there` says.
-fn of_files(wanted: &LayerRecord, there: &LayerRecord, folder: &Path, in_shard: bool) -> Option<Difference> {
-    if !folder.join(&there.file).is_file() {
-        return Some(Difference::Gone(there.file.clone()));
-    }
-    // A shard has no RDMs.
-    let rdm = wanted.rdm.as_ref().filter(|_| !in_shard)?;
-    match (&there.rdm, &there.rdm_blake3) {
-        (None, _) if there.without_rdm.is_some() => None,
-        (Some(_), Some(hash)) if blake3_of_file(&folder.join(rdm)).is_ok_and(|found| found == *hash) => None,
-        _ => Some(Difference::Changed(rdm.clone())),
-    }
-}
-
 /// What matters of a part of a record: weights are the same wherever their file is, and whatever is known of it.
 fn without_path(part: &Value, has_place: bool) -> Value {
     let mut part = part.clone();
     if let Some(fields) = part.as_object_mut() {
         let place = if has_place { None } else { Some("key") };
-        ["path", "tag", "licence", "citation", "layout", "left_aside"]
+        ["path", "from", "tag", "licence", "citation", "layout", "left_aside"]
             .iter()
             .chain(&place)
             .for_each(|name| _ = fields.remove(*name));

@@ -5,7 +5,7 @@ use super::difference::{Difference, in_words, in_words_with_images};
 use super::journal::{self, Done};
 use super::lock::{Lock, gate};
 use super::part::Rows;
-use super::record::Record;
+use super::record::{Record, Written};
 use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
 use crate::images::Origin;
@@ -112,7 +112,8 @@ impl RunFolder {
         let place = self.place();
         if self.done.rows.is_empty() {
             for layer in &record.layers {
-                RowFile::open(&place.join(&layer.file), record.images, &layer.shape, record.dtype, false)?;
+                let Written { file, shape, dtype } = record.written(layer);
+                RowFile::open(&place.join(file), record.images, shape, dtype, false)?;
             }
         }
         claim::prepare(&place)?;
@@ -270,8 +271,10 @@ fn only_other_images(place: &Path, files: &[(&str, String)], rows: &Rows, done: 
 
 /// Whether all files that the journal speaks of are there.
 fn can_go_on(record: &Record, place: &Path) -> bool {
-    let is_there =
-        |layer: &LayerRecord| [place.join(&layer.file), partial(&place.join(&layer.file))].iter().any(|file| file.is_file());
+    let is_there = |layer: &LayerRecord| {
+        let written = place.join(record.written(layer).file);
+        [place.join(&layer.file), partial(&written), written].iter().any(|file| file.is_file())
+    };
     record.layers.iter().all(is_there)
 }
 
@@ -304,7 +307,7 @@ fn check_vacant(folder: &Path, replace: bool) -> Result<()> {
 fn remove(folder: &Path) -> Result<()> {
     let run = read_record(folder)?;
     let rdms = run.layers.iter().flat_map(|layer| [rdm_file(&layer.name), rdm_ids_file(&layer.name)]);
-    let features = run.layers.iter().map(|layer| layer.file.clone());
+    let features = run.layers.iter().flat_map(LayerRecord::files).cloned();
     // The record goes last: without it nobody knows what the other files are.
     for file in features.chain(rdms).chain(FILES.map(str::to_owned)).chain([FILE.to_owned()]) {
         match fs::remove_file(folder.join(&file)) {

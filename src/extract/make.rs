@@ -7,19 +7,21 @@ use super::journal::{Done, Journal};
 use super::part::Rows;
 use super::plan::Space;
 use super::plan::{Loaded, Plan, PlannedRun, State};
-use super::record::{Record, Seconds};
+use super::record::{Record, Seconds, Written};
+use super::reduce;
 use super::sink::Sink;
 use super::{rdms, summary};
 use crate::error::{Advice, advise};
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, Stage, Stopped};
 use crate::output::RowFile;
+use crate::reduce::Projection;
 use crate::run::{LayerRecord, is_run, read_record};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tch::Device;
 
@@ -120,22 +122,29 @@ impl Plan<'_> {
             model.trace(planned.shown)?;
         }
         let model = if self.request.exact { model.exact() } else { model };
-        Ok(Loaded { planned, model, record: self.record(planned, provenance) })
+        let record = self.record(planned, provenance);
+        planned.fit_on.as_ref().map_or(Ok(()), |fit_on| fit_on.check(&record))?;
+        Ok(Loaded { planned, model, projections: reduce::projections(&record)?, record })
     }
 
     /// The files of the `part` of a run in `place`, and all that goes to them; `keep` what is there.
     pub(super) fn files(&self, run: &Loaded, place: &Path, part: Range<usize>, keep: bool) -> Result<Run<'_>> {
-        let Loaded { planned, model, record } = run;
-        let sink = |layer: &LayerRecord| -> Result<Sink> {
-            let file = RowFile::open(&place.join(&layer.file), part.len(), &layer.shape, record.dtype, keep)?;
-            Ok(Sink::new(file, record.dtype, self.stimuli.conditions.as_ref(), part.clone()))
+        let Loaded { planned, model, record, projections } = run;
+        let sink = |(layer, projection): (&LayerRecord, &Option<Arc<Projection>>)| -> Result<Sink> {
+            let Written { file, shape, dtype } = record.written(layer);
+            let file = RowFile::open(&place.join(file), part.len(), shape, dtype, keep)?;
+            Ok(Sink::new(file, dtype, self.stimuli.conditions.as_ref(), part.clone()).projected(projection.clone()))
+        };
+        // When the run was stopped while rows were reduced, all were there, and no batch is left for those that were.
+        let is_left = |(layer, _): &(&LayerRecord, _)| {
+            !keep || record.written(layer).file == layer.file || !place.join(&layer.file).is_file()
         };
         Ok(Run {
             model: model.clone(),
             is_foreign: planned.choice.is_exported(),
             plan: planned.calls.clone(),
             layers: planned.layers.clone(),
-            sinks: record.layers.iter().map(sink).collect::<Result<_>>()?,
+            sinks: record.layers.iter().zip(projections).filter(is_left).map(sink).collect::<Result<_>>()?,
             preprocessing: planned.preprocessing.clone(),
             shown: planned.shown,
             readout: planned.readout,

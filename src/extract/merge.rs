@@ -4,7 +4,7 @@ use super::difference::in_words;
 use super::folder::RunFolder;
 use super::make::Finished;
 use super::rdms;
-use super::record::{Record, Seconds};
+use super::record::{Record, Seconds, Written};
 use super::verify::changed_files_of_images;
 use crate::error::advise;
 use crate::hash::blake3_of_file;
@@ -16,7 +16,7 @@ use crate::output::{RowFile, start_of_rows};
 use crate::parallel::parallel;
 use crate::plain_file;
 use crate::rdm::ids;
-use crate::run::{FILES, LayerRecord, Shard, is_run};
+use crate::run::{FILES, Shard, is_run};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::io::{Read, Seek, SeekFrom};
@@ -114,8 +114,9 @@ fn part(folder: &Path) -> Result<Part> {
         )
     };
     for layer in &record.layers {
-        if Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
-            return Err(changed(&layer.file));
+        let file = record.written(layer).file;
+        if Some(blake3_of_file(&folder.join(file))?) != layer.blake3 {
+            return Err(changed(file));
         }
     }
     if let Some(name) = changed_files_of_images(folder, &record).first() {
@@ -166,12 +167,12 @@ fn whole_record(parts: &[Part]) -> Record {
 
 /// Copies the rows of a layer from all shards to their places.
 fn join(parts: &[Part], record: &Record, layer: usize, place: &Path) -> Result<()> {
-    let LayerRecord { file, shape, .. } = &record.layers[layer];
-    let to = RowFile::open(&place.join(file), record.images, shape, record.dtype, false)?;
+    let Written { file, shape, dtype } = record.written(&record.layers[layer]);
+    let to = RowFile::open(&place.join(file), record.images, shape, dtype, false)?;
     let mut room = vec![0; to.row_bytes() * (PIECE / to.row_bytes()).max(1)];
     for part in parts {
         let from = part.folder.join(file);
-        let start = start_of_rows(&from, part.rows.len(), shape, record.dtype)?;
+        let start = start_of_rows(&from, part.rows.len(), shape, dtype)?;
         let mut copy = || -> Result<()> {
             let mut from = plain_file::open(&from)?;
             from.seek(SeekFrom::Start(start))?;

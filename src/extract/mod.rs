@@ -18,6 +18,7 @@ mod part;
 mod plan;
 mod rdms;
 mod record;
+mod reduce;
 mod request;
 mod resources;
 mod sink;
@@ -37,6 +38,7 @@ pub use merge::merge;
 pub use overrides::Overrides;
 pub use plan::{Plan, PlannedRun, State, too_small_or_large};
 pub use record::{ReadCommand, Record, resume};
+pub use reduce::{Request as ReduceRequest, reduce};
 pub use request::{Request, RunRdm};
 
 pub use sources::Sources;

@@ -4,7 +4,8 @@ use super::difference::Difference;
 use super::folder::RunFolder;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
-use super::record::Record;
+use super::record::{Record, Reduced};
+use super::reduce::{self, FitOn};
 use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;
@@ -21,6 +22,7 @@ use crate::nn::{self, Interpolation, Trace};
 use crate::numbers::bytes;
 use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
+use crate::reduce::{Method, Projection};
 use crate::registry::Choice;
 use crate::run::{LayerRecord, is_run, read_record};
 use crate::weights::{Located, Provenance, outline};
@@ -28,6 +30,7 @@ use anyhow::Result;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tch::{Device, Kind};
 
 /// The runs of a request, each of one model, that have not begun.
@@ -61,8 +64,12 @@ pub struct PlannedRun<'a> {
     pub folder: PathBuf,
     /// What is kept, in the order in which the network computes it.
     pub layers: Vec<Layer>,
-    /// The shape of a row of each layer, after the readout.
+    /// The shape of a row of each layer, after the readout and as it is stored.
     pub shapes: Vec<Vec<usize>>,
+    /// The shape of a row after the readout, of each layer that is reduced after it.
+    pub(super) full: Vec<Option<Vec<usize>>>,
+    /// If rows are projected on the components of another run: that.
+    pub(super) fit_on: Option<FitOn>,
     /// Multiplications for each image, up to the last layer.
     pub multiplications: f64,
     /// The network that was followed in a dry run: of a built-in one without weights.
@@ -87,6 +94,8 @@ pub(super) struct Loaded<'p, 'a> {
     pub(super) planned: &'p PlannedRun<'a>,
     pub(super) model: Model,
     pub(super) record: Record,
+    /// How rows are made shorter as they come, of each layer.
+    pub(super) projections: Vec<Option<Arc<Projection>>>,
 }
 
 /// What is in the place of a run.
@@ -150,9 +159,19 @@ impl<'a> Plan<'a> {
 
     /// What a run will write, in bytes.
     pub fn size(&self, run: &PlannedRun) -> u64 {
-        let (rows, values) = (self.part.len(), run.shapes.iter().map(|shape| shape.iter().product::<usize>()).sum::<usize>());
+        let units = |shape: &Vec<usize>| shape.iter().product::<usize>();
+        let (rows, values) = (self.part.len(), run.shapes.iter().map(units).sum::<usize>());
         let rdm = if self.request.rdm == RunRdm::None { 0 } else { rows * rows * 4 };
-        (rows * values * self.request.dtype.bytes() + rdm * run.shapes.len()) as u64
+        // Full rows that are reduced later, and principal components.
+        let full = || run.full.iter().flatten().map(units);
+        let reduction = &self.request.reduction;
+        let later = if reduction.is_last() { full().sum::<usize>() * rows * 4 } else { 0 };
+        let components = if reduction.method == Some(Method::Pca) {
+            run.shapes.iter().zip(&run.full).filter_map(|(shape, full)| Some(units(shape) * units(full.as_ref()?) * 4)).sum()
+        } else {
+            0
+        };
+        (rows * values * self.request.dtype.bytes() + rdm * run.shapes.len() + later + components) as u64
     }
 
     /// Whether modules of a run are computed together.
@@ -165,7 +184,11 @@ impl<'a> Plan<'a> {
         let Plan { request, stimuli, .. } = *self;
         let with_rdm = request.rdm == RunRdm::Correlation;
         let directory = request.directory.clone().or_else(|| std::env::current_dir().ok());
-        let layer = |(layer, shape): (&Layer, &Vec<usize>)| LayerRecord::new(&layer.name, shape, FORMS[0].ending(), with_rdm);
+        let ending = FORMS[0].ending();
+        let layer = |((layer, shape), full): ((&Layer, &Vec<usize>), &Option<Vec<usize>>)| {
+            let stored = LayerRecord::new(&layer.name, shape, ending, with_rdm);
+            full.as_ref().map_or(stored.clone(), |full| stored.reduced_from(full.clone(), ending))
+        };
         Record {
             program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
             libtorch: libtorch::version().to_owned(),
@@ -184,6 +207,12 @@ impl<'a> Plan<'a> {
             readout: run.readout,
             tokens: run.tokens,
             dtype: request.dtype,
+            reduction: Reduced::of(
+                &request.reduction,
+                stimuli.rows(),
+                request.seed,
+                run.fit_on.as_ref().map(|fit_on| fit_on.hash.clone()),
+            ),
             device: device::name(self.device),
             batch_size: self.resources.batch_size,
             precision: request.precision,
@@ -203,7 +232,7 @@ impl<'a> Plan<'a> {
             other_files: stimuli.images.others.clone(),
             damaged_images: Vec::new(),
             on_constant: request.on_constant,
-            layers: run.layers.iter().zip(&run.shapes).map(layer).collect(),
+            layers: run.layers.iter().zip(&run.shapes).zip(&run.full).map(layer).collect(),
             seconds: None,
         }
     }
@@ -244,7 +273,10 @@ impl<'a> PlannedRun<'a> {
             check_tokens(&layers, &trace)?;
         }
         let shape = |layer: &Layer| readout.shape(&layer.name, &layer.shape, layer.places);
-        let shapes: Vec<Vec<usize>> = layers.iter().map(shape).collect::<Result<_>>()?;
+        let mut shapes: Vec<Vec<usize>> = layers.iter().map(shape).collect::<Result<_>>()?;
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        let fit_on = request.reduction.fit_on.as_deref().map(|folder| FitOn::read(folder, &names)).transpose()?;
+        let full = reduce::shorten(&request.reduction, stimuli.rows(), fit_on.as_ref(), &names, &mut shapes)?;
         check_rdm(request.rdm, &layers, &shapes)?;
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let last = calls.iter().max().map_or(0, |last| last + 1);
@@ -260,6 +292,8 @@ impl<'a> PlannedRun<'a> {
             folder,
             layers,
             shapes,
+            full,
+            fit_on,
             outline,
             preprocessing,
             shown,
@@ -326,7 +360,9 @@ fn resources(request: &Request, runs: &[PlannedRun], stimuli: &Stimuli, coarse: 
     let sums = stimuli.conditions.as_ref().map_or(0, |conditions| conditions.most_open() * runs.iter().map(row).sum::<usize>());
     let parameters = |run: &PlannedRun| run.outline.manifest().parameters() as usize;
     let transformed = |run: &PlannedRun| if run.is_exact(request) { 0 } else { run.winograd.1 };
-    let weights = |run: &PlannedRun| parameters(run).saturating_mul(4).saturating_add(transformed(run));
+    let projections = |run: &PlannedRun| reduce::memory(&request.reduction, &run.full, &run.shapes);
+    let weights =
+        |run: &PlannedRun| parameters(run).saturating_mul(4).saturating_add(transformed(run)).saturating_add(projections(run));
     let demand = Demand {
         images: stimuli.images.len(),
         per_image: runs.iter().map(|run| run.bytes_per_image).max().unwrap_or(0),

@@ -1,6 +1,7 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use super::record::{Record, Seconds};
+use super::record::{Record, Seconds, Written};
+use super::reduce;
 use crate::error::advise;
 use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
@@ -9,6 +10,7 @@ use crate::observer::{Observer, Silent};
 use crate::output::hash_and_nonfinite;
 use crate::parallel::parallel;
 use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
+use crate::reduce::RdmOf;
 use crate::run::LayerRecord;
 use anyhow::Result;
 use std::path::Path;
@@ -23,9 +25,13 @@ pub(super) fn finish(
     rows: &[String],
     observer: &dyn Observer,
 ) -> Result<Option<anyhow::Error>> {
+    let of_full = record.reduction.as_ref().is_some_and(|reduction| reduction.rdm_of == RdmOf::Full);
+    if record.shard.is_none() && !of_full {
+        reduce::finish(folder, &mut record, observer)?;
+    }
     let start = Instant::now();
     let without = match record.shard {
-        None => rdms_of(folder, record.on_constant, &mut record.layers, rows),
+        None => rdms_of(folder, &mut record, of_full, rows),
         Some(_) => None,
     };
     let rdm = start.elapsed().as_secs_f64();
@@ -33,6 +39,9 @@ pub(super) fn finish(
     if written > 0 && record.shard.is_none() {
         let n = count(rows.len());
         observer.fact("RDMs", &format!("{written} of {n} × {n}, 1 − Pearson's r, in {rdm:.1} s"));
+    }
+    if record.shard.is_none() && of_full {
+        reduce::finish(folder, &mut record, observer)?;
     }
     checksum(folder, &mut record)?;
     let fault = without.or_else(|| not_finite(&record.layers, record.allows_nonfinite(), observer));
@@ -68,8 +77,12 @@ const FEW_STIMULI: usize = 256;
 
 /// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
 /// says so, and the reason is returned: the activations are whole all the same.
-fn rdms_of(folder: &Path, on_constant: OnConstant, layers: &mut [LayerRecord], rows: &[String]) -> Option<anyhow::Error> {
-    let compute = |layer: &LayerRecord| layer.rdm.as_ref().map(|rdm| write(folder, on_constant, layer, rdm, rows));
+fn rdms_of(folder: &Path, record: &mut Record, of_full: bool, rows: &[String]) -> Option<anyhow::Error> {
+    let (on_constant, layers) = (record.on_constant, &mut record.layers);
+    let compute = |layer: &LayerRecord| {
+        let features = layer.reduced.as_ref().filter(|_| of_full).map_or(&layer.file, |reduced| &reduced.file);
+        layer.rdm.as_ref().map(|rdm| write(folder, on_constant, features, rdm, rows))
+    };
     let results: Vec<Option<Result<()>>> = if rows.len() <= FEW_STIMULI {
         parallel(layers.len(), &|layer| Ok(compute(&layers[layer]))).expect("faults are among the results")
     } else {
@@ -89,13 +102,13 @@ fn rdms_of(folder: &Path, on_constant: OnConstant, layers: &mut [LayerRecord], r
     reason.map(|reason| reason.context(problem))
 }
 
-fn write(folder: &Path, on_constant: OnConstant, layer: &LayerRecord, rdm: &str, rows: &[String]) -> Result<()> {
+fn write(folder: &Path, on_constant: OnConstant, features: &str, rdm: &str, rows: &[String]) -> Result<()> {
     let path = folder.join(rdm);
     if path.is_file() {
         // By a process that was stopped afterwards: what has its name is whole.
         return Ok(());
     }
-    let features = Matrix::open(&folder.join(&layer.file))?;
+    let features = Matrix::open(&folder.join(features))?;
     let name = |row: usize| format!("`{}`", rows[row]);
     let job = Job::new(Metric::Correlation, features, None, on_constant, &name)?;
     let kept: Option<Vec<String>> = job.kept().map(|kept| kept.into_iter().map(|row| rows[row].clone()).collect());
@@ -107,12 +120,14 @@ fn write(folder: &Path, on_constant: OnConstant, layer: &LayerRecord, rdm: &str,
 
 /// Records the hash of every file of a layer, and how many values in it are not finite.
 fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
-    let (in_shard, dtype) = (record.shard.is_some(), record.dtype);
+    let in_shard = record.shard.is_some();
     let hashes = parallel(record.layers.len(), &|number| {
         let layer = &record.layers[number];
-        let (file, rdm) = (folder.join(&layer.file), layer.rdm.as_ref().filter(|_| !in_shard));
+        let stored = Written { file: &layer.file, shape: &layer.shape, dtype: record.dtype };
+        let Written { file, dtype, .. } = if in_shard { record.written(layer) } else { stored };
+        let rdm = layer.rdm.as_ref().filter(|_| !in_shard);
         let rdm = rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?;
-        Ok((hash_and_nonfinite(&file, dtype)?, rdm))
+        Ok((hash_and_nonfinite(&folder.join(file), dtype)?, rdm))
     })?;
     for (layer, ((rows, nonfinite), rdm)) in record.layers.iter_mut().zip(hashes) {
         (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);

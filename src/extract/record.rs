@@ -12,6 +12,7 @@ use crate::nn::Interpolation;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
+use crate::reduce::{Method, RdmOf};
 use crate::run::{self, FILE, LayerRecord, Shard, is_run};
 use crate::weights::{Provenance, Weights};
 use anyhow::Result;
@@ -60,6 +61,9 @@ pub struct Record {
     pub tokens: Option<Tokens>,
     /// The element type of the files.
     pub dtype: Dtype,
+    /// How rows were made shorter, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduced>,
     /// `cpu`, or `cuda:N`.
     pub device: String,
     /// How the network computed.
@@ -128,6 +132,45 @@ pub struct Averaged {
     pub images: usize,
 }
 
+/// How rows were made shorter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reduced {
+    /// The method.
+    pub method: Method,
+    /// How many numbers were wanted of a row; none if all that the components of another run give.
+    pub components: Option<usize>,
+    /// Of the matrix of a random projection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Whether components were divided by their standard deviations.
+    #[serde(default)]
+    pub whiten: bool,
+    /// What the RDMs are of.
+    pub rdm_of: RdmOf,
+    /// The type of the numbers that were reduced.
+    pub from: Dtype,
+    /// If the components are those of another run: the SHA-256 of a line of layer and BLAKE3 hash for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_on: Option<String>,
+    /// Where that run is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+impl Reduced {
+    /// Whether rows are reduced when all are there.
+    pub(super) fn is_last(&self) -> bool {
+        self.method == Method::Pca && self.fit_on.is_none() || self.rdm_of == RdmOf::Full
+    }
+}
+
+/// The file of a layer while its rows come in, and of a part of a run.
+pub(super) struct Written<'a> {
+    pub(super) file: &'a str,
+    pub(super) shape: &'a [usize],
+    pub(super) dtype: Dtype,
+}
+
 /// Time spent; the first three summed over the workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
@@ -158,6 +201,16 @@ impl Record {
         let record: Record = run::read(folder)?;
         run::check_layers(folder, &record.layers)?;
         Ok(record)
+    }
+
+    /// Where the rows of `layer` are written: as they are stored, or in full if they are reduced later.
+    pub(super) fn written<'a>(&self, layer: &'a LayerRecord) -> Written<'a> {
+        match (&self.reduction, &layer.reduced) {
+            (Some(reduction), Some(full)) if reduction.is_last() => {
+                Written { file: &full.file, shape: &full.shape, dtype: reduction.from }
+            }
+            _ => Written { file: &layer.file, shape: &layer.shape, dtype: self.dtype },
+        }
     }
 
     /// Writes it to `folder`.

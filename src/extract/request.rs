@@ -8,6 +8,7 @@ use crate::models::Activation;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
+use crate::reduce::{Method, RdmOf, Reduction};
 use crate::run::Shard;
 use crate::weights::Weights;
 use anyhow::Result;
@@ -40,7 +41,7 @@ pub struct Request {
     #[arg(long, value_enum)]
     pub activation: Option<Activation>,
 
-    /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch
+    /// For random weights: the same as torch.manual_seed(N) before the model is made in PyTorch; and for --reduce srp
     #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: u64,
 
@@ -151,7 +152,12 @@ pub struct Request {
     #[arg(help_heading = "Images", long, value_name = "N", default_value_t = Reading::default().max_pixels, value_parser = parse_max_pixels)]
     pub max_pixels: usize,
 
-    // Last, for what follows would get its heading.
+    // Last, for what follows would get their heading.
+    /// How rows become shorter
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "Reduction::is_none")]
+    pub reduction: Reduction,
+
     /// What the network is shown of an image, instead of what its weights were trained with
     #[command(flatten)]
     pub pixels: Overrides,
@@ -211,6 +217,7 @@ impl Default for Request {
             skip_unreadable: false,
             exif_orientation: false,
             max_pixels: Reading::default().max_pixels,
+            reduction: Reduction::default(),
             pixels: Overrides::default(),
             registry: None,
             cache: None,
@@ -259,11 +266,15 @@ impl Request {
         if self.max_pixels == 0 || [self.batch_size, self.workers].contains(&Some(0)) {
             return Err(advise("--batch-size, --workers and --max-pixels must be at least 1", "leave them out for the defaults"));
         }
-        if self.seed != 0 && self.weights != Weights::Random {
+        if self.seed != 0 && self.weights != Weights::Random && self.reduction.method != Some(Method::Srp) {
             return Err(advise(
-                "--seed is of random weights, and others were asked for",
-                "add --weights random, or leave it out",
+                "--seed is of random weights and of random projections, and neither was asked for",
+                "add --weights random or --reduce srp, or leave it out",
             ));
+        }
+        self.reduction.check()?;
+        if self.reduction.rdm_of == RdmOf::Full && self.rdm == RunRdm::None {
+            return Err(advise("--rdm-of full asks for RDMs, and --rdm none for none", "leave out one of them"));
         }
         // `run.json` is to say them.
         if let Some(path) = self.images.iter().chain(&self.image_list).find(|path| path.to_str().is_none()) {
@@ -274,7 +285,7 @@ impl Request {
 
     /// The same for a process that runs in another folder than `folder`, where relative paths begin.
     pub fn below(mut self, folder: &Path) -> Request {
-        let lists = [&mut self.registry, &mut self.cache, &mut self.image_list].into_iter().flatten();
+        let lists = [&mut self.registry, &mut self.cache, &mut self.image_list, &mut self.reduction.fit_on].into_iter().flatten();
         let weights = if let Weights::File(path) = &mut self.weights { Some(path) } else { None };
         for path in lists.chain(&mut self.images).chain([&mut self.out]).chain(weights) {
             *path = folder.join(&path);

@@ -5,10 +5,11 @@ use super::values;
 use crate::error::advise;
 use crate::images::Conditions;
 use crate::output::{Dtype, RowFile};
+use crate::reduce::Projection;
 use anyhow::Result;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// The file of a layer that is being written.
@@ -18,6 +19,7 @@ pub struct Sink<'a> {
     /// The first row of the file.
     first: usize,
     dtype: Dtype,
+    projection: Option<Arc<Projection>>,
     means: Option<Means<'a>>,
 }
 
@@ -25,13 +27,23 @@ impl<'a> Sink<'a> {
     /// Rows of type `dtype` go to `file`, of which the first is row `rows.start`: those of the images, or their means over
     /// `conditions`. Of other images and conditions than those that `rows` wants nothing is kept.
     pub fn new(file: RowFile, dtype: Dtype, conditions: Option<&'a Conditions>, rows: Range<usize>) -> Self {
-        Self { file, first: rows.start, dtype, means: conditions.map(|conditions| Means::new(conditions, rows)) }
+        let means = conditions.map(|conditions| Means::new(conditions, rows.clone()));
+        Self { file, first: rows.start, dtype, projection: None, means }
+    }
+
+    /// The same with rows that are made shorter, before any are averaged.
+    pub(super) fn projected(self, projection: Option<Arc<Projection>>) -> Self {
+        Self { projection, ..self }
     }
 
     /// Takes the features `[N, …]` of the batch whose turn is number `turn`; those beyond `images` are padding and dropped.
     /// `room` is used again and again.
     pub(super) fn write(&self, turn: usize, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {
         let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+        let features = match &self.projection {
+            Some(projection) => projection.apply(&features)?,
+            None => features,
+        };
         let Some(means) = &self.means else { return self.store(images.start, &features, room) };
         let mut rows = vec![0.0; features.numel()];
         features.f_contiguous()?.f_copy_data(&mut rows, features.numel())?;
@@ -40,11 +52,7 @@ impl<'a> Sink<'a> {
 
     /// Stores whole rows from row `first` on.
     fn store(&self, first: usize, rows: &Tensor, room: &mut Vec<f32>) -> Result<()> {
-        let rows = match self.dtype {
-            Dtype::F32 => rows.shallow_clone(),
-            Dtype::F16 => half(rows)?,
-        };
-        values::each_part(&rows, room, &mut |row, bytes| self.file.write(first - self.first + row, bytes))
+        store(&self.file, self.dtype, first - self.first, rows, room)
     }
 
     /// Brings to the disk what was written.
@@ -61,6 +69,15 @@ impl<'a> Sink<'a> {
     pub fn finish(self) -> Result<()> {
         self.file.finish()
     }
+}
+
+/// Stores whole float32 rows in `file`, of type `dtype`, from row `first` on. `room` is used again and again.
+pub(super) fn store(file: &RowFile, dtype: Dtype, first: usize, rows: &Tensor, room: &mut Vec<f32>) -> Result<()> {
+    let rows = match dtype {
+        Dtype::F32 => rows.shallow_clone(),
+        Dtype::F16 => half(rows)?,
+    };
+    values::each_part(&rows, room, &mut |row, bytes| file.write(first + row, bytes))
 }
 
 fn half(features: &Tensor) -> Result<Tensor> {

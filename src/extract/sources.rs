@@ -68,5 +68,5 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
     let tags: Vec<_> = choice.entry.weights.iter().map(|weights| weights.tag.as_str()).collect();
     let label = request.weights.label(request.seed, &tags).map(|label| format!(".{label}")).unwrap_or_default();
     let shard = request.shard.map(|shard| shard.ending()).unwrap_or_default();
-    request.out.join(choice.name() + &label + &shard)
+    request.out.join(choice.name() + &request.reduction.label() + &label + &shard)
 }

@@ -6,6 +6,7 @@ use super::make::Work;
 use super::plan::{Plan, PlannedRun};
 use super::record::ReadCommand;
 use super::record::Record;
+use super::reduce;
 use super::request::Request;
 use super::sources::Sources;
 use super::stimuli::Stimuli;
@@ -106,7 +107,10 @@ fn layers(folder: &Path, record: &Record) -> Result<Vec<Check>> {
         let layer = &record.layers[number];
         let rdm = layer.rdm.as_ref().filter(|_| record.shard.is_none());
         let rdm = rdm.and_then(|rdm| check(rdm, &layer.rdm_blake3));
-        Ok(check(&layer.file, &layer.blake3).into_iter().chain(rdm).collect())
+        let file = if record.shard.is_some() { record.written(layer).file } else { &layer.file };
+        let beside = layer.reduced.iter().flat_map(|reduced| &reduced.beside);
+        let beside = beside.filter_map(|(file, hash)| check(file, &Some(hash.clone())));
+        Ok(check(file, &layer.blake3).into_iter().chain(rdm).chain(beside).collect())
     };
     let faults = parallel(record.layers.len(), &of_layer)?.concat();
     Ok(match faults.is_empty() {
@@ -208,9 +212,16 @@ fn recompute(plan: &Plan, run: &PlannedRun, chosen: &[usize], place: &Path, obse
 fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: &Path) -> Result<Check> {
     let mut worst = 0.0f64;
     for (layer, other) in record.layers.iter().zip(&now.layers) {
-        let (stored, computed) = (Matrix::open(&folder.join(&layer.file))?, Matrix::open(&place.join(&other.file))?);
-        let share = largest_difference(&stored, &computed, rows);
-        let allowed = if record.dtype == Dtype::F16 { 1e-2 } else { LAST_DIGITS };
+        let stored = values(&Matrix::open(&folder.join(&layer.file))?, rows);
+        let written = now.written(other);
+        let mut computed = values(&Matrix::open(&place.join(written.file))?, rows);
+        if written.file != other.file {
+            computed = reduce::rows(folder, record, layer, &computed)?;
+        }
+        let share = largest_difference(&stored, &computed);
+        let is_rough =
+            record.dtype == Dtype::F16 || record.reduction.as_ref().is_some_and(|reduction| reduction.from == Dtype::F16);
+        let allowed = if is_rough { 1e-2 } else { LAST_DIGITS };
         if share > allowed {
             let text = format!("`{}` differs by {share:.1e} of its largest value in {} rows", layer.name, rows.len());
             return Ok(fault("again", text));
@@ -224,21 +235,19 @@ fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: 
     })
 }
 
-/// As a share of the largest value in `rows`.
-fn largest_difference(stored: &Matrix, computed: &Matrix, rows: &[usize]) -> f64 {
-    let values = |matrix: &Matrix, row: usize| {
-        let mut values = Vec::with_capacity(matrix.columns);
-        matrix.append(row, 0..matrix.columns, &mut values);
-        values
-    };
+/// The values of some rows.
+fn values(matrix: &Matrix, rows: &[usize]) -> Vec<f64> {
+    rows.iter().flat_map(|row| matrix.row(*row)).collect()
+}
+
+/// As a share of the largest value.
+fn largest_difference(stored: &[f64], computed: &[f64]) -> f64 {
     let (mut scale, mut largest) = (0.0f64, 0.0f64);
-    for &row in rows {
-        for (a, b) in values(stored, row).into_iter().zip(values(computed, row)) {
-            scale = scale.max(a.abs());
-            if a.to_bits() != b.to_bits() {
-                let difference = (a - b).abs();
-                largest = if difference.is_nan() { f64::INFINITY } else { largest.max(difference) };
-            }
+    for (a, b) in stored.iter().zip(computed) {
+        scale = scale.max(a.abs());
+        if a.to_bits() != b.to_bits() {
+            let difference = (a - b).abs();
+            largest = if difference.is_nan() { f64::INFINITY } else { largest.max(difference) };
         }
     }
     if largest == 0.0 { 0.0 } else { largest / scale.max(f64::MIN_POSITIVE) }

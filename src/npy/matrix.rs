@@ -4,7 +4,7 @@
 use super::{F16, ToF64, cannot_open, header, not_npy, read};
 use crate::error::advise;
 use crate::plain_file;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytemuck::Pod;
 use memmap2::Mmap;
 use ndarray::{ArrayD, ArrayViewD};
@@ -49,6 +49,13 @@ impl Matrix {
             }
         };
         Matrix::of(&shape, values, path)
+    }
+
+    /// Reads the array `[D]` at `path`.
+    pub(crate) fn open_vector(path: &Path) -> Result<Vec<f64>> {
+        let array = read(path)?;
+        ensure!(array.ndim() == 1, "`{}` has the shape {:?}, and a vector is needed", path.display(), array.shape());
+        Ok(array.into_raw_vec_and_offset().0)
     }
 
     /// An array `[N, …]` that was read from `path`.

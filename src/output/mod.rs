@@ -9,9 +9,11 @@ use crate::atomic_file::partial;
 use crate::error::advise;
 use crate::plain_file;
 use anyhow::{Context, Result};
+use half::f16;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -115,6 +117,40 @@ fn whole(rows: usize, shape: &[usize]) -> Vec<usize> {
     [rows].iter().chain(shape).copied().collect()
 }
 
+/// The rows of a file `[rows, …]` that is whole, read where they lie, a part at a time.
+#[derive(Debug)]
+pub(crate) struct StoredRows {
+    file: File,
+    path: PathBuf,
+    start: u64,
+    pub(crate) rows: usize,
+    /// The numbers of a row.
+    pub(crate) units: usize,
+    dtype: Dtype,
+}
+
+impl StoredRows {
+    /// Opens the file at `path`, which is an array `[rows, shape…]`.
+    pub(crate) fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<StoredRows> {
+        let (start, units) = (start_of_rows(path, rows, shape, dtype)?, shape.iter().product());
+        let file = plain_file::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        check_size(path, file.metadata()?.len(), start + (rows * units * dtype.bytes()) as u64)?;
+        Ok(StoredRows { file, path: path.to_owned(), start, rows, units, dtype })
+    }
+
+    /// Adds the `units` of `row` to the end of `to`; `room` is used again and again.
+    pub(crate) fn append(&self, row: usize, units: Range<usize>, room: &mut Vec<u8>, to: &mut Vec<f32>) -> Result<()> {
+        room.resize(units.len() * self.dtype.bytes(), 0);
+        let place = self.start + ((row * self.units + units.start) * self.dtype.bytes()) as u64;
+        self.file.read_exact_at(room, place).with_context(|| format!("cannot read `{}`", self.path.display()))?;
+        match self.dtype {
+            Dtype::F32 => to.extend(room.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
+            Dtype::F16 => to.extend(room.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32())),
+        }
+        Ok(())
+    }
+}
+
 /// A file of `[rows, …]` whose rows are written in any order, by any thread.
 ///
 /// It is called `<path>.partial` until [`RowFile::finish`]: what has its final name is whole.
@@ -172,6 +208,26 @@ impl RowFile {
     /// Writes whole rows, in the file's element type, from row `first` on.
     pub fn write(&self, first: usize, rows: &[u8]) -> Result<()> {
         self.put(rows, self.start + (first * self.row_bytes) as u64)
+    }
+
+    /// Writes a part of row `row`, from the byte `offset` of it on.
+    pub fn write_part(&self, row: usize, offset: usize, part: &[u8]) -> Result<()> {
+        self.put(part, self.start + (row * self.row_bytes + offset) as u64)
+    }
+
+    /// Turns the signs of the values of some rows of a float32 file, which are all written: of each row in order, whether it is turned.
+    pub fn negate(&self, rows: impl Iterator<Item = bool>) -> Result<()> {
+        let mut values = vec![0; self.row_bytes];
+        for (row, _) in rows.enumerate().filter(|(_, is_turned)| *is_turned) {
+            let place = self.start + (row * self.row_bytes) as u64;
+            self.file
+                .read_exact_at(&mut values, place)
+                .with_context(|| format!("cannot read `{}`", partial(&self.path).display()))?;
+            // The sign is the highest bit.
+            values.iter_mut().skip(3).step_by(4).for_each(|byte| *byte ^= 0x80);
+            self.put(&values, place)?;
+        }
+        Ok(())
     }
 
     fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
