@@ -43,4 +43,5 @@ pub mod run;
 pub mod study;
 pub mod text;
 mod torchscript;
+mod values;
 pub mod weights;

@@ -26,7 +26,6 @@ mod sources;
 mod stimuli;
 mod summary;
 mod turns;
-mod values;
 mod verify;
 
 pub use difference::Difference;

@@ -201,7 +201,7 @@ pub(super) fn rows(folder: &Path, record: &Record, layer: &LayerRecord, full: &[
     let values: Vec<f32> = full.iter().map(|value| *value as f32).collect();
     let rows = Tensor::f_from_slice(&values)?.f_view([-1, shape.shape.iter().product::<usize>() as i64])?;
     let own = if reduction.fit_on.is_some() { reduction.path.as_deref() } else { Some(folder) };
-    let reduced = projection(reduction, layer, own, false)?.apply(&rows)?;
+    let reduced = projection(reduction, layer, own, false)?.apply(&rows, &mut Vec::new())?;
     Ok(Vec::<f32>::try_from(&reduced.f_view(-1)?)?.into_iter().map(f64::from).collect())
 }
 
@@ -266,7 +266,7 @@ fn reduce_layer(from: &StoredRows, folder: &Path, record: &Record, layer: &Layer
         let part = first..from.rows.min(first + ROWS);
         part.clone().try_for_each(|row| from.append(row, 0..from.units, &mut bytes, &mut values))?;
         let rows = Tensor::f_from_slice(&values)?.f_view([part.len() as i64, from.units as i64])?;
-        let reduced = projection.apply(&rows)?;
+        let reduced = projection.apply(&rows, &mut room)?;
         store(&file, record.dtype, first, &reduced, &mut room).with_context(|| format!("layer `{}`", layer.name))?;
     }
     file.finish()

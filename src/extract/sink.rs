@@ -1,11 +1,12 @@
 //! Where the rows of a layer go: to a file, one for each image or one for each condition.
 
 use super::turns::Turns;
-use super::values;
+
 use crate::error::advise;
 use crate::images::Conditions;
 use crate::output::{Dtype, RowFile};
 use crate::reduce::Projection;
+use crate::values;
 use anyhow::Result;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -41,7 +42,7 @@ impl<'a> Sink<'a> {
     pub(super) fn write(&self, turn: usize, images: Range<usize>, features: &Tensor, room: &mut Vec<f32>) -> Result<()> {
         let features = features.f_narrow(0, 0, images.len() as i64)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
         let features = match &self.projection {
-            Some(projection) => projection.apply(&features)?,
+            Some(projection) => projection.apply(&features, room)?,
             None => features,
         };
         let Some(means) = &self.means else { return self.store(images.start, &features, room) };

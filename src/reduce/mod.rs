@@ -176,10 +176,10 @@ pub(crate) enum Projection {
 }
 
 impl Projection {
-    /// Of float32 rows `[N, …]` on the CPU, `[N, components]`.
-    pub(crate) fn apply(&self, rows: &Tensor) -> Result<Tensor> {
+    /// Of float32 rows `[N, …]` on the CPU, `[N, components]`. `room` is used again and again.
+    pub(crate) fn apply(&self, rows: &Tensor, room: &mut Vec<f32>) -> Result<Tensor> {
         match self {
-            Projection::Srp(srp) => srp.apply(rows),
+            Projection::Srp(srp) => srp.apply(rows, room),
             Projection::Pca { basis, whiten } => basis.apply(rows, *whiten),
         }
     }

@@ -7,13 +7,21 @@
 
 use super::random;
 use crate::run::ReducedLayer;
+use crate::values;
 use anyhow::{Result, ensure};
 use serde::Serialize;
+use std::ops::Range;
 use std::sync::OnceLock;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 /// Rows that are projected at once: a number of the matrix is looked up once for all, and their values lie in one cache line.
 const LANES: usize = 16;
+
+/// Units whose values stay in a cache while all rows of the matrix are looked at.
+const BLOCK: usize = 8192;
+
+/// Rows of a matrix that is not kept which are made at a time.
+const COMPONENTS: usize = 512;
 
 /// The projection of rows of `units` numbers to `components`.
 #[derive(Debug)]
@@ -25,15 +33,22 @@ pub(crate) struct Srp {
     scale: f32,
     /// The probability of 1, 2, … zeros and more before the next element.
     zeros: Vec<f64>,
-    /// If the matrix is small enough to be kept.
-    kept: Option<[OnceLock<Signs>; 2]>,
+    /// All rows of the matrix, if it is small enough to be kept.
+    kept: Option<OnceLock<Signs>>,
 }
 
-/// The units that have a sign in each row of the matrix: of row `i` the positive ones are those from `starts[2 i]` on, then the negative ones.
-#[derive(Debug, Default)]
+/// Some rows of the matrix: the units that have a sign, of each block of units.
+#[derive(Debug)]
 struct Signs {
-    starts: Vec<usize>,
-    units: Vec<u32>,
+    blocks: Vec<SignsOfBlock>,
+}
+
+/// The units of a block, counted from its first, that have a sign: of each row the positive ones, then the negative ones.
+#[derive(Debug, Default, Clone)]
+struct SignsOfBlock {
+    units: Vec<u16>,
+    /// Where the positive and the negative ones of each row end.
+    ends: Vec<[u32; 2]>,
 }
 
 /// What a file beside the rows says, for others who make the matrix again.
@@ -71,13 +86,14 @@ impl Srp {
             key: random::key(seed, layer),
             scale: scale(units, components),
             zeros: zeros.collect(),
-            kept: keep.then(Default::default),
+            kept: keep.then(OnceLock::new),
         })
     }
 
     /// What the matrix takes in memory if it is kept, in bytes, about.
     pub(crate) fn size(components: usize, units: usize) -> usize {
-        (components as f64 * ((units as f64).sqrt() * size_of::<u32>() as f64 + 2.0 * size_of::<usize>() as f64)) as usize
+        let ends = units.div_ceil(BLOCK) * size_of::<[u32; 2]>();
+        (components as f64 * ((units as f64).sqrt() * size_of::<u16>() as f64 + ends as f64)) as usize
     }
 
     /// The text of the file beside the rows.
@@ -95,61 +111,56 @@ impl Srp {
         Ok(serde_json::to_string_pretty(&description)? + "\n")
     }
 
-    /// Projects float32 rows `[N, …]`, units in C order: `[N, components]`. A value depends on its row alone, and sums are formed in one
-    /// order: the units with 1, then those with −1, each from the first on.
-    pub(crate) fn apply(&self, rows: &Tensor) -> Result<Tensor> {
+    /// Projects float32 rows `[N, …]` on the CPU, units in C order: `[N, components]`. A value depends on its row alone, and sums are formed in one
+    /// order: block by block of units, in it those with 1, then those with −1. `room` is used again and again.
+    pub(crate) fn apply(&self, rows: &Tensor, room: &mut Vec<f32>) -> Result<Tensor> {
         let n = rows.size()[0] as usize;
-        let (memory, layout) = Layout::of(rows)?;
-        ensure!(memory.numel() == n * self.units, "rows of {} units are projected", self.units);
-        let values = Vec::<f32>::try_from(&memory)?;
+        let (rows, layout) = Layout::of(rows)?;
+        let values: &[f32] = values::memory(&rows)?;
+        ensure!(values.len() == n * self.units, "rows of {} units are projected", self.units);
+        room.resize(self.units.next_multiple_of(BLOCK) * LANES, 0.0);
+        let lanes = room.as_chunks_mut().0;
         let mut out = vec![0.0; n * self.components];
-        let mut lanes = vec![[0f32; LANES]; self.units];
         for (group, rows) in values.chunks(LANES * self.units).enumerate() {
-            transpose(rows, self.units, &mut lanes);
+            layout.transpose(rows, self.units, lanes);
             let out = &mut out[group * LANES * self.components..];
-            self.each_row(layout, &mut |component, plus, minus| {
-                let sums = sum(&lanes, plus).into_iter().zip(sum(&lanes, minus)).map(|(plus, minus)| (plus - minus) * self.scale);
-                let out = out.chunks_exact_mut(self.components).map(|row| &mut row[component]);
-                out.zip(sums).for_each(|(out, sum)| *out = sum);
+            self.each_part(&mut |first, signs| {
+                for (component, sums) in signs.sums(lanes).into_iter().enumerate() {
+                    let out = out.chunks_exact_mut(self.components).map(|row| &mut row[first + component]);
+                    out.zip(sums).for_each(|(out, sum)| *out = sum * self.scale);
+                }
             });
         }
         Ok(Tensor::f_from_slice(&out)?.f_view([n as i64, self.components as i64])?)
     }
 
-    /// Gives each row of the matrix: its number, and where in memory the positive and the negative units are.
-    fn each_row(&self, layout: Layout, take: &mut dyn FnMut(usize, &[u32], &[u32])) {
-        let Some(kept) = &self.kept else {
-            let mut signs = Signs::default();
-            for component in 0..self.components {
-                signs.units.clear();
-                signs.starts.clear();
-                self.add_row(component, layout, &mut signs);
-                let (plus, minus) = signs.units.split_at(signs.starts[1]);
-                take(component, plus, minus);
+    /// Gives rows of the matrix, some at a time, with the number of the first.
+    fn each_part(&self, take: &mut dyn FnMut(usize, &Signs)) {
+        match &self.kept {
+            Some(kept) => take(0, kept.get_or_init(|| self.signs(0..self.components))),
+            None => {
+                for first in (0..self.components).step_by(COMPONENTS) {
+                    take(first, &self.signs(first..self.components.min(first + COMPONENTS)));
+                }
             }
-            return;
-        };
-        let signs = kept[usize::from(layout != Layout::Plain)].get_or_init(|| {
-            let mut signs = Signs::default();
-            (0..self.components).for_each(|component| self.add_row(component, layout, &mut signs));
-            signs.starts.push(signs.units.len());
-            signs
-        });
-        for (component, starts) in signs.starts.windows(3).step_by(2).enumerate() {
-            take(component, &signs.units[starts[0]..starts[1]], &signs.units[starts[1]..starts[2]]);
         }
     }
 
-    /// Adds row `component` of the matrix.
-    fn add_row(&self, component: usize, layout: Layout, signs: &mut Signs) {
-        let mut minus = Vec::new();
-        signs.starts.push(signs.units.len());
-        self.row(component, |unit, is_negative| {
-            let place = layout.place(unit) as u32;
-            if is_negative { minus.push(place) } else { signs.units.push(place) }
-        });
-        signs.starts.push(signs.units.len());
-        signs.units.extend(minus);
+    fn signs(&self, components: Range<usize>) -> Signs {
+        let mut blocks = vec![SignsOfBlock::default(); self.units.div_ceil(BLOCK)];
+        let mut minus = vec![Vec::new(); blocks.len()];
+        for component in components {
+            self.row(component, |unit, is_negative| {
+                let units = if is_negative { &mut minus[unit / BLOCK] } else { &mut blocks[unit / BLOCK].units };
+                units.push((unit % BLOCK) as u16);
+            });
+            for (SignsOfBlock { units, ends }, minus) in blocks.iter_mut().zip(&mut minus) {
+                let end = units.len() as u32;
+                units.append(minus);
+                ends.push([end, units.len() as u32]);
+            }
+        }
+        Signs { blocks }
     }
 
     /// The units of row `component` that are not 0, and whether they are negative.
@@ -187,29 +198,27 @@ fn scale(units: usize, components: usize) -> f32 {
     ((units as f64).sqrt() / components as f64).sqrt() as f32
 }
 
-fn sum(lanes: &[[f32; LANES]], units: &[u32]) -> [f32; LANES] {
-    let mut sums = [0.0; LANES];
-    for &unit in units {
-        sums.iter_mut().zip(&lanes[unit as usize]).for_each(|(sum, value)| *sum += value);
-    }
-    sums
-}
-
-/// Rows `[≤ LANES, units]` to `[units, LANES]`; lanes without a row are 0.
-fn transpose(rows: &[f32], units: usize, lanes: &mut [[f32; LANES]]) {
-    /// Units at a time: what is read and written stays in the nearest cache.
-    const BLOCK: usize = 256;
-    for first in (0..units).step_by(BLOCK) {
-        let lanes = &mut lanes[first..units.min(first + BLOCK)];
-        lanes.fill([0.0; LANES]);
-        for (lane, row) in rows.chunks_exact(units).enumerate() {
-            lanes.iter_mut().zip(&row[first..]).for_each(|(lanes, value)| lanes[lane] = *value);
+impl Signs {
+    /// The signed sum of the units of each row, of values `[units, LANES]`.
+    fn sums(&self, lanes: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
+        let mut sums = vec![[0.0; LANES]; self.blocks[0].ends.len()];
+        let (lanes, _) = lanes.as_chunks::<BLOCK>();
+        for (SignsOfBlock { units, ends }, lanes) in self.blocks.iter().zip(lanes) {
+            let mut start = 0;
+            for (sums, [middle, end]) in sums.iter_mut().zip(ends.iter().map(|ends| ends.map(|end| end as usize))) {
+                let mut sum = *sums;
+                let of = |unit: &u16| &lanes[usize::from(*unit) % BLOCK];
+                units[start..middle].iter().for_each(|unit| sum.iter_mut().zip(of(unit)).for_each(|(sum, value)| *sum += value));
+                units[middle..end].iter().for_each(|unit| sum.iter_mut().zip(of(unit)).for_each(|(sum, value)| *sum -= value));
+                (*sums, start) = (sum, end);
+            }
         }
+        sums
     }
 }
 
-/// Where the units of a row are in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the units of a row lie in memory.
+#[derive(Debug, Clone, Copy)]
 enum Layout {
     /// In their own order.
     Plain,
@@ -220,21 +229,38 @@ enum Layout {
 impl Layout {
     /// The values of `rows` as they lie in memory, if that is one of these orders, else in C order.
     fn of(rows: &Tensor) -> Result<(Tensor, Layout)> {
-        let rows = rows.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
         if let [_, channels, height, width] = rows.size()[..] {
             let last = rows.f_permute([0, 2, 3, 1])?;
             if last.is_contiguous() && !rows.is_contiguous() {
-                let layout = Layout::ChannelsLast { channels: channels as usize, places: (height * width) as usize };
-                return Ok((last.f_view(-1)?, layout));
+                return Ok((last, Layout::ChannelsLast { channels: channels as usize, places: (height * width) as usize }));
             }
         }
-        Ok((rows.f_contiguous()?.f_view(-1)?, Layout::Plain))
+        Ok((rows.f_contiguous()?, Layout::Plain))
     }
 
-    fn place(self, unit: usize) -> usize {
-        match self {
-            Layout::Plain => unit,
-            Layout::ChannelsLast { channels, places } => unit % places * channels + unit / places,
+    /// Rows `[≤ LANES, units]` to `[units, LANES]`, the units in C order; lanes without a row are 0.
+    fn transpose(self, rows: &[f32], units: usize, lanes: &mut [[f32; LANES]]) {
+        // What is read and written at a time stays in the nearest cache.
+        const CHANNELS: usize = 64;
+        const PLACES: usize = 8;
+        if rows.len() < LANES * units {
+            lanes.fill([0.0; LANES]);
+        }
+        // In their own order they are channels of one place.
+        let (channels, places) = match self {
+            Layout::Plain => (units, 1),
+            Layout::ChannelsLast { channels, places } => (channels, places),
+        };
+        for first_channel in (0..channels).step_by(CHANNELS) {
+            for first_place in (0..places).step_by(PLACES) {
+                for (lane, row) in rows.chunks_exact(units).enumerate() {
+                    for place in first_place..places.min(first_place + PLACES) {
+                        for channel in first_channel..channels.min(first_channel + CHANNELS) {
+                            lanes[channel * places + place][lane] = row[place * channels + channel];
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -274,7 +300,7 @@ mod tests {
         let channels_last = plain.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let mirrored = plain.permute([0, 1, 3, 2]).contiguous().permute([0, 1, 3, 2]);
         let srp = |keep| Srp::new(0, "a", 40, c * h * w, keep).unwrap();
-        let values = |x: &Tensor, keep| Vec::<f32>::try_from(srp(keep).apply(x).unwrap().view(-1)).unwrap();
+        let values = |x: &Tensor, keep| Vec::<f32>::try_from(srp(keep).apply(x, &mut Vec::new()).unwrap().view(-1)).unwrap();
         let found = values(&plain, true);
         for (other, keep) in [(&plain, false), (&channels_last, true), (&channels_last, false), (&mirrored, true)] {
             assert_eq!(values(other, keep), found);

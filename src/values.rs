@@ -9,11 +9,11 @@ use tch::{Device, Kind, Tensor};
 const PART: usize = 1 << 20;
 
 /// Takes whole rows as bytes, with the number of the first.
-pub(super) type Take<'a> = dyn FnMut(usize, &[u8]) -> Result<()> + 'a;
+pub(crate) type Take<'a> = dyn FnMut(usize, &[u8]) -> Result<()> + 'a;
 
 /// Hands the float32 or float16 rows of `tensor` `[N, …]`, which is on the CPU, to `take` in C order, some at a time: their
 /// own memory if they lie there so, else `room`.
-pub(super) fn each_part(tensor: &Tensor, room: &mut Vec<f32>, take: &mut Take) -> Result<()> {
+pub(crate) fn each_part(tensor: &Tensor, room: &mut Vec<f32>, take: &mut Take) -> Result<()> {
     match tensor.kind() {
         Kind::Float => parts::<f32>(tensor, room, take),
         Kind::Half => parts::<u16>(tensor, room, take),
@@ -42,7 +42,7 @@ fn parts<T: Pod>(tensor: &Tensor, room: &mut Vec<f32>, take: &mut Take) -> Resul
 }
 
 /// All values of `dense`, which has no gaps, in the order of memory.
-fn memory<T: Pod>(dense: &Tensor) -> Result<&[T]> {
+pub(crate) fn memory<T: Pod>(dense: &Tensor) -> Result<&[T]> {
     let is_here = dense.device() == Device::Cpu && dense.kind().elt_size_in_bytes() == size_of::<T>();
     ensure!(is_here, "a tensor on the CPU with values of {} bytes is needed", size_of::<T>());
     // SAFETY: a tensor without gaps has `numel` aligned values of this size from its pointer on, and any bits are a `Pod`.
