@@ -9,6 +9,7 @@ use crate::error::advise;
 use crate::images::{Origin, Preprocessing, Skipped};
 use crate::models::Activation;
 use crate::nn::Interpolation;
+use crate::numbers::count;
 use crate::output::Dtype;
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
@@ -161,6 +162,22 @@ impl Reduced {
     /// Whether rows are reduced when all are there.
     pub(super) fn is_last(&self) -> bool {
         self.method == Method::Pca && self.fit_on.is_none() || self.rdm_of == RdmOf::Full
+    }
+}
+
+impl Reduced {
+    /// What is done, in words.
+    pub(super) fn describe(&self) -> String {
+        let number = self.components.map(|components| format!("{} ", count(components))).unwrap_or_default();
+        let white = if self.whiten { ", divided by their standard deviations" } else { "" };
+        let of = if self.rdm_of == RdmOf::Full { "; RDMs are of the full rows" } else { "" };
+        match (self.method, &self.path) {
+            (Method::Srp, _) => {
+                format!("to {number}numbers a row by a sparse random projection, seed {}{of}", self.seed.unwrap_or(0))
+            }
+            (Method::Pca, None) => format!("to the first {number}principal components{white}, when all rows are there{of}"),
+            (Method::Pca, Some(path)) => format!("to {number}principal components of `{}`{white}{of}", path.display()),
+        }
     }
 }
 

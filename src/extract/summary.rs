@@ -43,6 +43,10 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
         if let Some(note) = vectors(run) {
             observer.fact("", &note);
         }
+        if let Some(reduction) = &run.record.reduction {
+            observer.fact("reduces", &reduction.describe());
+            whole_layers(run).iter().for_each(|note| observer.fact("", note));
+        }
     }
     observer.fact("images", &stimuli.images.summary());
     if let Some(conditions) = &stimuli.conditions {
@@ -97,6 +101,16 @@ fn vectors(run: &Loaded) -> Option<String> {
     Some(match more {
         0 => format!("`{}` is a vector and stays as it is", first.name),
         more => format!("{} are vectors and stay as they are, among them `{}`", count_of(more + 1, "layer"), first.name),
+    })
+}
+
+/// Which layers a random projection leaves as they are.
+fn whole_layers(run: &Loaded) -> Option<String> {
+    let mut whole = run.record.layers.iter().filter(|layer| layer.reduced.is_none());
+    let (first, more) = (whole.next()?, whole.count());
+    Some(match more {
+        0 => format!("`{}` has no more and stays as it is", first.name),
+        more => format!("{} have no more and stay as they are, among them `{}`", count_of(more + 1, "layer"), first.name),
     })
 }
 

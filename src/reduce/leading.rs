@@ -11,7 +11,6 @@ use crate::parallel::parallel;
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
-static T0: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
 /// The columns and rows of a matrix that is taken apart whole, at most.
 const SMALL: usize = 4096;
 
@@ -85,7 +84,6 @@ pub(super) fn side_by_side(parts: &[Vec<f64>], count: usize, width: usize) -> Ve
 /// The `count` leading eigenvectors of `matrix`, found from vectors that `key` draws.
 pub(super) fn leading(matrix: &dyn Symmetric, count: usize, key: u64) -> Result<Leading> {
     // LAPACK on several threads may form sums in another order.
-    eprintln!("start {:?}", T0.elapsed());
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);
     let found = match matrix.dense() {
@@ -148,7 +146,6 @@ impl<'a> Search<'a> {
             let is_found = |at: &usize| residuals[*at] <= self.matrix.tolerance() * values[*at].max(f64::MIN_POSITIVE);
             let found = (0..values.len().min(self.wanted - self.values.len())).take_while(is_found).count();
             let left = self.wanted - self.values.len() - found;
-            eprintln!("{round} {:?} found {found} left {left}", T0.elapsed());
             residual = (found..found + left).map(|at| residuals[at] / values[at]).fold(0.0, f64::max);
             let is_last = left == 0 || round + 1 == ROUNDS;
             let take = if is_last { found + left } else { found };
@@ -163,14 +160,13 @@ impl<'a> Search<'a> {
         Ok(Leading { values: self.values, vectors: self.vectors, residual })
     }
 
-    /// The matrix without what is found, times each vector.
+    /// The matrix times each vector, less the part along what is found: its vectors are exact to the tolerance only, and those that are
+    /// looked for are to be right beside them.
     fn apply(&self, vectors: &[f64]) -> Result<Vec<f64>> {
         let mut out = self.matrix.apply(vectors)?;
         if !self.values.is_empty() {
-            let found = tensor(&self.vectors, self.n)?;
-            let values = Tensor::f_from_slice(&self.values)?;
-            let along = tensor(vectors, self.n)?.f_matmul(&found.f_tr()?)?.f_mul(&values)?;
-            out = numbers(&tensor(&out, self.n)?.f_sub(&along.f_matmul(&found)?)?)?;
+            let (found, all) = (tensor(&self.vectors, self.n)?, tensor(&out, self.n)?);
+            out = numbers(&all.f_sub(&all.f_matmul(&found.f_tr()?)?.f_matmul(&found)?)?)?;
         }
         Ok(out)
     }
@@ -212,7 +208,6 @@ impl<'a> Search<'a> {
             out.iter_mut().zip(vectors).for_each(|(out, vector)| *out = 2.0 / bound * *out - vector);
             Ok(out)
         };
-        eprintln!("degree {degree}");
         let mut before = vectors.to_vec();
         let mut now = step(vectors)?;
         for _ in 1..degree {

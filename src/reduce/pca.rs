@@ -327,3 +327,108 @@ impl Symmetric for Products<'_> {
         1e-3
     }
 }
+
+/// The features of `tests/fixtures/make_reduce_fixtures.py`, `[rows, units]`.
+#[cfg(test)]
+pub(super) fn features(rows: usize, units: usize) -> Vec<f32> {
+    let value = |i: usize, j: usize| (i * 7919 + j * 104_729 + i * i * j * 31) % 1013 * (1 + j % 7) + 500 * (i % 3) * (j % 2);
+    (0..rows).flat_map(|i| (0..units).map(move |j| value(i, j) as f32)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    struct Lab(TempDir);
+
+    impl Lab {
+        fn of(rows: usize, units: usize, values: Vec<f32>) -> (Lab, StoredRows) {
+            let lab = Lab(tempfile::tempdir().unwrap());
+            npy::write(&lab.path("x.npy"), &ArrayD::from_shape_vec(vec![rows, units], values).unwrap()).unwrap();
+            let stored = StoredRows::open(&lab.path("x.npy"), rows, &[units], Dtype::F32).unwrap();
+            (lab, stored)
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn fit(&self, rows: &StoredRows, components: usize, whiten: bool) -> Result<Scores> {
+            let [mean, basis, table] = ["mean.npy", "components.npy", "table.csv"].map(|name| self.path(name));
+            fit(rows, "x", components, whiten, &Files { mean: &mean, components: &basis, table: &table })
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Made {
+        rows: usize,
+        units: usize,
+        mean: Vec<f64>,
+        components: Vec<Vec<f64>>,
+        explained_variance: Vec<f64>,
+        explained_variance_ratio: Vec<f64>,
+        scores: Vec<Vec<f64>>,
+        white: Vec<Vec<f64>>,
+    }
+
+    fn assert_close(found: impl IntoIterator<Item = f64>, wanted: &[f64], what: &str) {
+        let scale = wanted.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
+        let found: Vec<f64> = found.into_iter().collect();
+        assert_eq!(found.len(), wanted.len(), "{what}");
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() <= 1e-6 * scale, "{what}: {found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn components_are_those_of_scikit_learn() {
+        let fixtures: serde_json::Value = serde_json::from_str(include_str!("../../tests/fixtures/reduce.json")).unwrap();
+        for made in serde_json::from_value::<Vec<Made>>(fixtures["pca"].clone()).unwrap() {
+            let (lab, rows) = Lab::of(made.rows, made.units, features(made.rows, made.units));
+            for (whiten, wanted) in [(false, &made.scores), (true, &made.white)] {
+                let scores = lab.fit(&rows, made.components.len(), whiten).unwrap();
+                assert_close(scores.values.iter().map(|value| f64::from(*value)), &wanted.concat(), "scores");
+                assert_eq!((scores.empty, scores.residual), (0, None));
+            }
+            assert_close(npy::read(&lab.path("mean.npy")).unwrap(), &made.mean, "mean");
+            assert_close(npy::read(&lab.path("components.npy")).unwrap(), &made.components.concat(), "components");
+            let table = std::fs::read_to_string(lab.path("table.csv")).unwrap();
+            let column = |at: usize| table.lines().skip(1).map(move |line| line.split(',').nth(at).unwrap().parse().unwrap());
+            assert_close(column(1), &made.explained_variance, "variance");
+            assert_close(column(2), &made.explained_variance_ratio, "ratio");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_in_memory_give_the_same() {
+        let (n, units) = (300, 700);
+        let (lab, rows) = Lab::of(n, units, features(n, units));
+        let (means, _) = moments(&rows, "x").unwrap();
+        let path = lab.path("unused");
+        let job =
+            Job { rows: &rows, components: 8, means: &means, files: &Files { mean: &path, components: &path, table: &path } };
+        let mut dense = Dense { size: n, values: vec![0.0; n * n] };
+        add_products(&mut dense, &job.centred(0..n, 0..units).unwrap(), units).unwrap();
+        mirror(&mut dense);
+        let vectors: Vec<f64> = (0..3 * n).map(|i| ((i * 31) % 17) as f64 - 8.0).collect();
+        let streamed = Products(&job).apply(&vectors).unwrap();
+        assert_close(streamed, &dense.apply(&vectors).unwrap(), "products");
+        let (found, wanted) = (leading(&Products(&job), 8, 0).unwrap(), leading(&dense, 8, 0).unwrap());
+        assert!(found.residual.is_none());
+        assert_close(found.values, &wanted.values, "eigenvalues");
+    }
+
+    #[test]
+    fn without_variance_there_is_no_direction() {
+        let values: Vec<f32> = (0..6 * 10).map(|at| if at / 10 < 3 { (at % 10) as f32 } else { (at % 7) as f32 }).collect();
+        let (lab, rows) = Lab::of(6, 10, values);
+        let scores = lab.fit(&rows, 5, true).unwrap();
+        assert_eq!(scores.empty, 2);
+        assert!(scores.values.iter().all(|value| value.is_finite()));
+        let (lab, rows) = Lab::of(3, 4, vec![1.0; 12]);
+        assert_eq!(lab.fit(&rows, 2, false).unwrap().empty, 2);
+        let (lab, rows) = Lab::of(3, 4, vec![f32::INFINITY; 12]);
+        assert!(lab.fit(&rows, 2, false).unwrap_err().to_string().contains("has infinities or NaN"));
+    }
+}

@@ -292,6 +292,36 @@ mod tests {
         );
     }
 
+    /// What NumPy makes (`tests/fixtures/make_reduce_fixtures.py`).
+    #[derive(serde::Deserialize)]
+    struct Made {
+        layer: String,
+        components: usize,
+        units: usize,
+        seed: u64,
+        elements: Vec<(usize, usize, f32)>,
+        rows: Vec<Vec<f64>>,
+    }
+
+    #[test]
+    fn the_matrix_is_the_one_that_numpy_makes() {
+        let fixtures: serde_json::Value = serde_json::from_str(include_str!("../../tests/fixtures/reduce.json")).unwrap();
+        for made in serde_json::from_value::<Vec<Made>>(fixtures["srp"].clone()).unwrap() {
+            let srp = Srp::new(made.seed, &made.layer, made.components, made.units, true).unwrap();
+            let mut elements = Vec::new();
+            for component in 0..made.components {
+                srp.row(component, |unit, is_negative| elements.push((component, unit, if is_negative { -1.0 } else { 1.0 })));
+            }
+            assert_eq!(elements, made.elements, "{}", made.layer);
+            let x = crate::reduce::pca::features(5, made.units);
+            let rows = Tensor::from_slice(&x).view([5, made.units as i64]);
+            let found = Vec::<f32>::try_from(srp.apply(&rows, &mut Vec::new()).unwrap().view(-1)).unwrap();
+            for (found, wanted) in found.iter().zip(made.rows.concat()) {
+                assert!((f64::from(*found) - wanted).abs() <= 1e-6 * wanted.abs().max(1e4), "{}: {found} {wanted}", made.layer);
+            }
+        }
+    }
+
     #[test]
     fn rows_are_products_in_whatever_order_they_lie() {
         let (n, c, h, w) = (19, 6, 3, 5);

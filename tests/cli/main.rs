@@ -27,6 +27,7 @@ mod plot;
 mod rdm;
 mod rdm_files;
 mod readouts;
+mod reduce;
 mod refusals;
 mod resume;
 mod rsa;
