@@ -32,6 +32,7 @@ pub(crate) struct Files<'a> {
 }
 
 /// The rows along the components.
+#[derive(Debug)]
 pub(crate) struct Scores {
     /// `[rows, components]`.
     pub(crate) values: Vec<f32>,
@@ -81,10 +82,12 @@ fn moments(rows: &StoredRows, layer: &str) -> Result<(Vec<f64>, f64)> {
             for row in 0..rows.rows {
                 values.clear();
                 rows.append(row, units.clone(), &mut room, &mut values)?;
-                let values = sums.iter_mut().zip(&values).enumerate();
+                let values = sums.iter_mut().zip(&values);
                 match means {
-                    None => values.for_each(|(_, (sum, value))| *sum += f64::from(*value)),
-                    Some(means) => values.for_each(|(at, (sum, value))| *sum += (f64::from(*value) - means[at]).powi(2)),
+                    None => values.for_each(|(sum, value)| *sum += f64::from(*value)),
+                    Some(means) => {
+                        values.zip(means).for_each(|((sum, value), mean)| *sum += (f64::from(*value) - mean).powi(2));
+                    }
                 }
             }
             Ok(())
