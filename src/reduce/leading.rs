@@ -263,7 +263,8 @@ mod tests {
             let found = Search::new(&matrix, 30).run(1).unwrap();
             assert_eq!(found.residual, None, "spectrum {number}");
             for i in 0..30 {
-                assert!((found.values[i] / exact.values[i] - 1.0).abs() < 1e-9, "spectrum {number}, value {i}");
+                // The square of the tolerance over the smallest gap between eigenvalues, which is a six-hundredth of them.
+                assert!((found.values[i] / exact.values[i] - 1.0).abs() < 1e-7, "spectrum {number}, value {i}");
                 let vector = |of: &Leading| of.vectors[i * n..(i + 1) * n].to_vec();
                 let cosine: f64 = vector(&found).iter().zip(vector(&exact)).map(|(a, b)| a * b).sum();
                 assert!((1.0 - cosine.abs()) < 1e-6, "spectrum {number}, vector {i}: {cosine}");
