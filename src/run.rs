@@ -59,7 +59,8 @@ pub fn read_record(folder: &Path) -> Result<FinishedRecord> {
 
 /// Fails if the record in `folder`, which anybody may have written, names no layer, or a file that is not in the folder.
 pub(crate) fn check_layers(folder: &Path, layers: &[LayerRecord]) -> Result<()> {
-    let mut files = layers.iter().flat_map(LayerRecord::files);
+    // Files are called after layers, too.
+    let mut files = layers.iter().flat_map(|layer| layer.files().chain([&layer.name]));
     let is_outside = |file: &&String| Path::new(file).file_name().is_none_or(|name| name != file.as_str());
     let problem = match files.find(is_outside) {
         Some(file) => format!("it names a file outside of the folder, `{file}`"),

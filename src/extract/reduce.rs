@@ -6,7 +6,7 @@ use super::rdms;
 use super::record::{Record, Reduced, Seconds, Written};
 use super::request::RunRdm;
 use super::sink::store;
-use crate::atomic_file;
+use crate::atomic_file::{self, partial};
 use crate::error::advise;
 use crate::hash::{blake3_of_file, sha256};
 use crate::images::Origin;
@@ -174,7 +174,7 @@ pub(super) fn projections(record: &Record) -> Result<Vec<Option<Arc<Projection>>
         if reduction.is_last() {
             return Ok(None);
         }
-        kept += Srp::size(layer.shape[0], full.shape.iter().product());
+        kept += Srp::size(layer.shape.iter().product(), full.shape.iter().product());
         projection(reduction, layer, reduction.path.as_deref(), kept <= KEPT).map(|projection| Some(Arc::new(projection)))
     };
     record.layers.iter().map(of_layer).collect()
@@ -228,7 +228,8 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
         match reduction.method {
             Method::Srp => {
                 let file = description_file(&layer.name);
-                let text = Srp::describe(reduction.seed.unwrap_or(0), &layer.name, full, layer.shape[0])?;
+                let components = layer.shape.iter().product();
+                let text = Srp::describe(reduction.seed.unwrap_or(0), &layer.name, full, components)?;
                 atomic_file::write(&folder.join(&file), text.as_bytes())?;
                 beside.push(file);
             }
@@ -248,7 +249,7 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
 fn reduce_layer(from: &StoredRows, folder: &Path, record: &Record, layer: &LayerRecord, observer: &dyn Observer) -> Result<()> {
     let reduction = record.reduction.as_ref().context("it is not reduced")?;
     let path = |file: String| folder.join(file);
-    let components = layer.shape[0];
+    let components = layer.shape.iter().product();
     let file = RowFile::open(&folder.join(&layer.file), from.rows, &layer.shape, record.dtype, false)?;
     if reduction.method == Method::Pca && reduction.fit_on.is_none() {
         let [mean, basis, table] = [mean_file, components_file, table_file].map(|file| path(file(&layer.name)));
@@ -331,6 +332,9 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
         observer.note(&format!("`{}` is there already, and is what this command would make", folder.display()));
         return Ok(Finished { folders: vec![folder], fault: None, skipped: 0 });
     }
+    if atomic_file::is_same(&folder, &request.run) {
+        return Err(advise("the new run would replace the one that it is made of", "name another place with --out"));
+    }
     RunFolder::check(&folder, &Origin::Folders(Vec::new()), request.force)?;
     let files = FILES.iter().filter_map(|name| Some((*name, plain_file::read_to_string(&request.run.join(name)).ok()?)));
     let files: Vec<(&str, String)> = files.collect();
@@ -365,6 +369,13 @@ fn whole_run(folder: &Path) -> Result<Record> {
         return Err(advise(format!("the rows of `{place}` are reduced already"), "name the run with the full rows"));
     }
     for layer in &record.layers {
+        let units = layer.shape.iter().try_fold(1usize, |units, size| units.checked_mul(*size));
+        ensure!(
+            units.is_some_and(|units| units > 0),
+            "`{}` has rows of the shape {:?}, says the record",
+            layer.name,
+            layer.shape
+        );
         if Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
             return Err(advise(
                 format!("`{}` is not as it was written: its hash differs from the record", folder.join(&layer.file).display()),
@@ -438,6 +449,10 @@ fn bring(
         return reduce_layer(&rows, place, record, layer, observer);
     }
     let to = place.join(file);
+    // What a process that was stopped left: it may be another name of the file that is to be copied.
+    for stale in [&to, &partial(&to)] {
+        std::fs::remove_file(stale).ok();
+    }
     // Nobody writes to full rows, so that another name for the file is enough where the disk can give one.
     let linked = layer.reduced.is_some() && std::fs::hard_link(from, &to).is_ok();
     if !linked {

@@ -81,6 +81,38 @@ fn principal_components_are_the_same_by_whichever_way() {
 }
 
 #[test]
+fn what_a_stopped_process_left_is_gone_on_with_and_the_full_rows_stay() {
+    let lab = Lab::new();
+    lab.succeed(EXTRACT);
+    let (source, run) = ("activations/cornet-z.random-0", "activations/cornet-z.pca-3.random-0");
+    lab.succeed(&format!("reduce {source} {PCA} --out wanted"));
+    let full = lab.bytes(&format!("{source}/V1.npy"));
+    // As a process that was killed among the layers leaves it: V1 is another name of the full rows.
+    lab.succeed(&format!("reduce {source} {PCA}"));
+    let unfinished = format!("{run}.partial");
+    fs::rename(lab.path(run), lab.path(&unfinished)).unwrap();
+    let record = fs::read_to_string(lab.path(&format!("{unfinished}/run.json"))).unwrap();
+    fs::write(lab.path(&format!("{unfinished}/run.json")), record.replace("\"complete\": true", "\"complete\": false")).unwrap();
+    fs::remove_file(lab.path(&format!("{unfinished}/V1.npy"))).unwrap();
+    fs::hard_link(lab.path(&format!("{source}/V1.npy")), lab.path(&format!("{unfinished}/V1.unreduced.npy"))).unwrap();
+    fs::write(lab.path(&format!("{unfinished}/V2.unreduced.npy.partial")), "cut").unwrap();
+    lab.succeed(&format!("reduce {source} {PCA}"));
+    assert_same(&lab, run, "wanted");
+    assert_eq!(lab.bytes(&format!("{source}/V1.npy")), full);
+    // And by `extract`, whose layers were all there.
+    fs::rename(lab.path(run), lab.path(&unfinished)).unwrap();
+    fs::write(lab.path(&format!("{unfinished}/run.json")), record.replace("\"complete\": true", "\"complete\": false")).unwrap();
+    fs::write(lab.path(&format!("{unfinished}/done.txt")), "rows 0 5\n").unwrap();
+    fs::remove_file(lab.path(&format!("{unfinished}/V2.npy"))).unwrap();
+    fs::copy(lab.path(&format!("{source}/V2.npy")), lab.path(&format!("{unfinished}/V2.unreduced.npy"))).unwrap();
+    lab.succeed(&format!("{EXTRACT} {PCA}"));
+    assert_same(&lab, run, "wanted");
+    assert!(
+        lab.fail(&format!("reduce {source} {PCA} --out {source} --force")).contains("would replace the one that it is made of")
+    );
+}
+
+#[test]
 fn rdms_are_of_what_is_wanted() {
     let lab = Lab::new();
     lab.succeed(EXTRACT);
