@@ -1,17 +1,18 @@
 //! Rows that are made shorter: as they come from the network, when all of a run are there, or those of a run that was made before.
 
 use super::folder::RunFolder;
-use super::make::Finished;
+use super::make::{Finished, go_on};
 use super::rdms;
 use super::record::{Record, Reduced, Seconds, Written};
 use super::request::RunRdm;
 use super::sink::store;
+use super::summary;
 use crate::atomic_file::{self, partial};
 use crate::error::advise;
 use crate::hash::{blake3_of_file, sha256};
 use crate::images::Origin;
 use crate::numbers::{count, count_of};
-use crate::observer::{Observer, Stopped};
+use crate::observer::Observer;
 use crate::output::{FORMS, RowFile, StoredRows};
 use crate::plain_file;
 use crate::rdm::ids;
@@ -44,7 +45,7 @@ impl Reduced {
             rdm_of: asked.rdm_of,
             from: Default::default(),
             fit_on,
-            path: asked.fit_on.clone(),
+            path: asked.fit_on.as_ref().and_then(|path| std::path::absolute(path).ok()),
         })
     }
 }
@@ -215,7 +216,7 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
         let written = record.written(&layer);
         if written.file != layer.file && !folder.join(&layer.file).is_file() {
             if let Some(reason) = observer.stopped() {
-                return Err(Stopped(reason).into());
+                return Err(go_on(reason, "all images are done, and rows are being reduced"));
             }
             let from = folder.join(written.file);
             let from = StoredRows::open(&from, rows, written.shape, written.dtype)?;
@@ -336,6 +337,7 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
         return Err(advise("the new run would replace the one that it is made of", "name another place with --out"));
     }
     RunFolder::check(&folder, &Origin::Folders(Vec::new()), request.force)?;
+    summary::say_reduction(&record, observer);
     let files = FILES.iter().filter_map(|name| Some((*name, plain_file::read_to_string(&request.run.join(name)).ok()?)));
     let files: Vec<(&str, String)> = files.collect();
     let unfinished = RunFolder::begin(&folder, request.force, &record, &files, None)?;

@@ -277,7 +277,9 @@ impl Request {
             return Err(advise("--rdm-of full asks for RDMs, and --rdm none for none", "leave out one of them"));
         }
         // `run.json` is to say them.
-        if let Some(path) = self.images.iter().chain(&self.image_list).find(|path| path.to_str().is_none()) {
+        if let Some(path) =
+            self.images.iter().chain(&self.image_list).chain(&self.reduction.fit_on).find(|path| path.to_str().is_none())
+        {
             return Err(advise(format!("the path {path:?} is not UTF-8, and cannot be recorded"), "rename what is called so"));
         }
         self.pixels.check()

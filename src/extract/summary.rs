@@ -3,7 +3,7 @@
 use super::journal::Done;
 use super::plan::Space;
 use super::plan::{Loaded, Plan};
-use super::record::Seconds;
+use super::record::{Record, Seconds};
 use super::resources::Resources;
 use crate::images::Origin;
 use crate::names::not_by_number;
@@ -43,10 +43,7 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
         if let Some(note) = vectors(run) {
             observer.fact("", &note);
         }
-        if let Some(reduction) = &run.record.reduction {
-            observer.fact("reduces", &reduction.describe());
-            whole_layers(run).iter().for_each(|note| observer.fact("", note));
-        }
+        say_reduction(&run.record, observer);
     }
     observer.fact("images", &stimuli.images.summary());
     if let Some(conditions) = &stimuli.conditions {
@@ -104,9 +101,17 @@ fn vectors(run: &Loaded) -> Option<String> {
     })
 }
 
+/// How rows become shorter.
+pub(super) fn say_reduction(record: &Record, observer: &dyn Observer) {
+    if let Some(reduction) = &record.reduction {
+        observer.fact("reduces", &reduction.describe());
+        whole_layers(record).iter().for_each(|note| observer.fact("", note));
+    }
+}
+
 /// Which layers a random projection leaves as they are.
-fn whole_layers(run: &Loaded) -> Option<String> {
-    let mut whole = run.record.layers.iter().filter(|layer| layer.reduced.is_none());
+fn whole_layers(record: &Record) -> Option<String> {
+    let mut whole = record.layers.iter().filter(|layer| layer.reduced.is_none());
     let (first, more) = (whole.next()?, whole.count());
     Some(match more {
         0 => format!("`{}` has no more and stays as it is", first.name),

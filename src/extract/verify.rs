@@ -216,7 +216,7 @@ fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: 
         let written = now.written(other);
         let mut computed = values(&Matrix::open(&place.join(written.file))?, rows);
         if written.file != other.file {
-            computed = reduce::rows(folder, record, layer, &computed)?;
+            computed = reduce::rows(folder, now, other, &computed)?;
         }
         let share = largest_difference(&stored, &computed);
         let is_rough =
