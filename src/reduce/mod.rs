@@ -48,7 +48,7 @@ pub struct Reduction {
     pub method: Option<Method>,
 
     /// How many. With srp a layer that has no more is stored as it is; with pca a layer that has fewer gives as many as it
-    /// has [default for srp: 4 ln(rows) / (ε²/2 − ε³/3), by the lemma of Johnson and Lindenstrauss]
+    /// has [default for srp: 4 ln(rows) / (E²/2 − E³/3) with --epsilon E, by the lemma of Johnson and Lindenstrauss]
     #[arg(long, value_name = "N", requires = "method", value_parser = parse_components)]
     pub components: Option<usize>,
 
