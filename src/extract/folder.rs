@@ -322,7 +322,7 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// Whether `folder`, which need not exist yet, lies in `images`.
-fn inside(folder: &Path, images: &Path) -> Result<bool> {
+pub(super) fn inside(folder: &Path, images: &Path) -> Result<bool> {
     let absolute = std::path::absolute(folder)?;
     let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(&absolute);
     Ok(existing.canonicalize()?.starts_with(images.canonicalize()?))

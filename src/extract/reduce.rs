@@ -1,6 +1,6 @@
 //! Rows that are made shorter: as they come from the network, when all of a run are there, or those of a run that was made before.
 
-use super::folder::RunFolder;
+use super::folder::{RunFolder, inside};
 use super::make::{Finished, go_on};
 use super::rdms;
 use super::record::{Record, Reduced, Seconds, Written};
@@ -66,24 +66,35 @@ impl FitOn {
             return Err(advise(format!("there is no run in `{}` to take principal components from", folder.display()), hint));
         }
         let record = Record::read(folder)?;
+        if !record.complete || record.shard.is_some() {
+            return Err(advise(
+                format!("the run in `{}` is not whole", folder.display()),
+                "finish it with `thingsvision resume`; join shards with `thingsvision merge`",
+            ));
+        }
         let is_fitted = |reduction: &Reduced| reduction.method == Method::Pca && reduction.fit_on.is_none();
-        if !record.complete || record.shard.is_some() || !record.reduction.as_ref().is_some_and(is_fitted) {
+        if !record.reduction.as_ref().is_some_and(is_fitted) {
             return Err(advise(format!("the run in `{}` has no principal components of its own", folder.display()), hint));
         }
         let mut lines = Vec::new();
         for name in names {
             let layer = record.layers.iter().find(|layer| layer.name == *name);
-            let hash = layer.and_then(|layer| layer.reduced.as_ref()?.beside.get(&components_file(name)));
-            let hash = hash.ok_or_else(|| {
-                let there: Vec<String> = record.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
-                advise(format!("`{}` has no components of `{name}`", folder.display()), format!("it has {}", there.join(", ")))
-            })?;
-            ensure!(
-                blake3_of_file(&folder.join(components_file(name)))? == *hash,
-                "`{}` is not as it was written",
-                folder.join(components_file(name)).display()
-            );
-            lines.push(format!("{name} {hash}"));
+            for file in [mean_file, components_file, table_file].map(|file| file(name)) {
+                let hash = layer.and_then(|layer| layer.reduced.as_ref()?.beside.get(&file)).ok_or_else(|| {
+                    let there: Vec<String> = record.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
+                    advise(
+                        format!("`{}` has no components of `{name}`", folder.display()),
+                        format!("it has {}", there.join(", ")),
+                    )
+                })?;
+                if blake3_of_file(&folder.join(&file))? != *hash {
+                    return Err(advise(
+                        format!("`{}` is not as it was written: its hash differs from the record", folder.join(&file).display()),
+                        "it was changed or damaged; make that run again",
+                    ));
+                }
+                lines.push(format!("{file} {hash}"));
+            }
         }
         Ok(FitOn { record, folder: folder.to_owned(), hash: sha256(atomic_file::lines(&lines)) })
     }
@@ -92,8 +103,17 @@ impl FitOn {
     fn components(&self, name: &str, units: usize, wanted: Option<usize>) -> Result<usize> {
         let found = self.record.layers.iter().find(|layer| layer.name == name);
         let (layer, full) = found.and_then(|layer| Some((layer, layer.reduced.as_ref()?))).context("`read` has found it")?;
-        let (there, own) = (layer.shape.iter().product::<usize>(), full.shape.iter().product::<usize>());
         let place = self.folder.display();
+        let size = |shape: &[usize]| shape.iter().try_fold(1usize, |size, one| size.checked_mul(*one)).filter(|size| *size > 0);
+        let Some((there, own)) = size(&layer.shape).zip(size(&full.shape)) else {
+            return Err(advise(
+                format!(
+                    "the record in `{place}` says that rows of `{name}` have the shape {:?}, of {:?}",
+                    layer.shape, full.shape
+                ),
+                "make that run again, or ask who made it",
+            ));
+        };
         if units != own {
             return Err(advise(
                 format!("`{name}` has {} units here, and {} in `{place}`", count(units), count(own)),
@@ -277,7 +297,7 @@ fn reduce_layer(from: &StoredRows, folder: &Path, record: &Record, layer: &Layer
 fn say(layer: &str, scores: &Scores, observer: &dyn Observer) {
     if scores.empty > 0 {
         let empty = count_of(scores.empty, "component");
-        observer.fact("", &format!("the last {empty} of `{layer}` have no variance, and are 0"));
+        observer.fact("", &format!("without variance, and 0: the last {empty} of `{layer}`"));
     }
     if let Some(residual) = scores.residual {
         observer.fact("", &format!("components of `{layer}` are exact to {residual:.0e} of their variance only"));
@@ -333,8 +353,8 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
         observer.note(&format!("`{}` is there already, and is what this command would make", folder.display()));
         return Ok(Finished { folders: vec![folder], fault: None, skipped: 0 });
     }
-    if atomic_file::is_same(&folder, &request.run) {
-        return Err(advise("the new run would replace the one that it is made of", "name another place with --out"));
+    if inside(&folder, &request.run)? {
+        return Err(advise("the new run would lie in the place of the one that it is made of", "name another place with --out"));
     }
     RunFolder::check(&folder, &Origin::Folders(Vec::new()), request.force)?;
     summary::say_reduction(&record, observer);

@@ -48,11 +48,18 @@ impl Basis {
         let file = folder.join(components_file(layer));
         let (all, mean) = (Matrix::open(&file)?, Matrix::open_vector(&folder.join(mean_file(layer)))?);
         let mut variance = variances(&folder.join(table_file(layer)))?;
-        ensure!(
-            (all.rows, all.columns) == (variance.len(), mean.len()),
-            "`{}` and the files of the mean and the variance beside it do not fit each other",
-            file.display()
-        );
+        let hint = "make that run again, or ask who made it";
+        if (all.rows, all.columns) != (variance.len(), mean.len()) || all.rows == 0 || all.columns == 0 {
+            let problem = format!(
+                "`{}` has {} components of {} units, and the files beside it {} variances and {} means",
+                file.display(),
+                count(all.rows),
+                count(all.columns),
+                count(variance.len()),
+                count(mean.len())
+            );
+            return Err(advise(problem, hint));
+        }
         let number = components.unwrap_or(variance.len());
         if number > variance.len() {
             return Err(advise(
@@ -63,6 +70,14 @@ impl Basis {
         variance.truncate(number);
         let mut values = Vec::with_capacity(number * mean.len());
         (0..number).for_each(|row| all.append_mapped(row, 0..all.columns, &|value| value as f32, &mut values));
+        let is_number = |variance: &f64| variance.is_finite() && *variance >= 0.0;
+        if !(values.iter().all(|value| value.is_finite())
+            && mean.iter().all(|mean| mean.is_finite())
+            && variance.iter().all(is_number))
+        {
+            let problem = format!("`{}` or the files beside it have infinities, NaN or a variance below 0", file.display());
+            return Err(advise(problem, hint));
+        }
         Ok(Basis { mean, components: values, variance })
     }
 

@@ -11,7 +11,7 @@ pub(crate) use pca::{Files, Scores, fit};
 pub(crate) use srp::{Srp, description_file};
 
 use crate::error::advise;
-use crate::numbers::count;
+use crate::numbers::{count, count_of};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -140,9 +140,9 @@ impl Reduction {
         if wanted >= rows {
             return Err(advise(
                 format!(
-                    "{} components are wanted, and {} rows have at most {}",
-                    count(wanted),
-                    count(rows),
+                    "{} wanted of {}, which can have {} at most",
+                    count_of(wanted, "component"),
+                    count_of(rows, "row"),
                     count(rows.saturating_sub(1))
                 ),
                 "take fewer --components or more images; --fit-on takes the components of another run",

@@ -108,7 +108,7 @@ fn what_a_stopped_process_left_is_gone_on_with_and_the_full_rows_stay() {
     lab.succeed(&format!("{EXTRACT} {PCA}"));
     assert_same(&lab, run, "wanted");
     assert!(
-        lab.fail(&format!("reduce {source} {PCA} --out {source} --force")).contains("would replace the one that it is made of")
+        lab.fail(&format!("reduce {source} {PCA} --out {source} --force")).contains("in the place of the one that it is made of")
     );
 }
 
@@ -151,6 +151,13 @@ fn new_images_are_projected_on_the_components_of_others() {
     assert!((0..2).all(|component| one[[0, component]] == again[[0, component]]));
 
     let refused = |command: &str| lab.fail(command);
+    let table = fs::read_to_string(lab.path(&format!("{fitted}/V1.pca.csv"))).unwrap();
+    fs::write(lab.path(&format!("{fitted}/V1.pca.csv")), table.replacen("1,", "1,9", 1)).unwrap();
+    assert!(
+        refused(&format!("{EXTRACT} --reduce pca --fit-on {fitted} --out x"))
+            .contains("`activations/cornet-z.pca-3.random-0/V1.pca.csv` is not as it was written")
+    );
+    fs::write(lab.path(&format!("{fitted}/V1.pca.csv")), table).unwrap();
     assert_output!(refused(&format!("{EXTRACT} --reduce pca --fit-on {fitted} --out x --seed 1")), @"
     error: the components in `activations/cornet-z.pca-3.random-0` are of other features: weights: random, seed 1 (as torch.manual_seed(1)), was random, seed 0 (as torch.manual_seed(0))
 
@@ -184,7 +191,7 @@ fn what_contradicts_itself_is_refused() {
     hint: say it: --components 100
     ");
     assert_output!(said("--reduce pca --components 5"), @"
-    error: 5 components are wanted, and 5 rows have at most 4
+    error: 5 components wanted of 5 rows, which can have 4 at most
 
     hint: take fewer --components or more images; --fit-on takes the components of another run
     ");
