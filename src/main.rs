@@ -13,7 +13,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use printer::Printer;
 use std::process::ExitCode;
-use thingsvision::extract::{Request, resume};
+use thingsvision::extract::{ReduceRequest, Request, resume};
 use thingsvision::observer::Stopped;
 
 fn main() -> ExitCode {
@@ -32,13 +32,13 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Models(arguments) => commands::models::run(arguments, &places, printer),
         Command::Layers(arguments) => commands::layers::run(arguments, &places, printer),
         Command::Extract(arguments) => {
-            // What cannot be written down is not recorded.
-            let words = std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<_>>().unwrap_or_default();
-            commands::extract::run(&Request { command: words, ..cli.placed(Request::clone(arguments)) }, printer)
+            commands::extract::run(&Request { command: words(), ..cli.placed(Request::clone(arguments)) }, printer)
         }
         Command::Resume(arguments) => commands::extract::run(&resume(&arguments.run, &places, &read_command)?, printer),
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
-        Command::Reduce(arguments) => commands::reduce::run(arguments, printer),
+        Command::Reduce(arguments) => {
+            commands::reduce::run(&ReduceRequest { command: words(), ..ReduceRequest::clone(arguments) }, printer)
+        }
         Command::Verify(arguments) => commands::verify::run(arguments, &places, &read_command, printer),
         Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),
         Command::Rdm(arguments) => commands::rdm::run(arguments, printer),
@@ -50,6 +50,11 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Completions(arguments) => commands::completions::run(arguments, printer),
         Command::Man(arguments) => commands::man::run(arguments, printer),
     }
+}
+
+/// The words of this command line; none if one cannot be written down.
+fn words() -> Vec<String> {
+    std::env::args_os().map(|word| word.into_string().ok()).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// What the words of a command line ask for, which is all that records of version 0.1 hold.

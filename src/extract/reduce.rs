@@ -328,6 +328,11 @@ pub struct Request {
     #[arg(long)]
     pub force: bool,
 
+    /// The words of the command line that said this, for the record
+    #[arg(skip)]
+    #[serde(skip)]
+    pub command: Vec<String>,
+
     // Last, for what follows would get its heading.
     /// How rows become shorter
     #[command(flatten)]
@@ -404,13 +409,14 @@ fn whole_run(folder: &Path) -> Result<Record> {
                 "it was changed or damaged; make the run again",
             ));
         }
+        StoredRows::open(&folder.join(&layer.file), record.images, &layer.shape, record.dtype)?;
     }
     Ok(record)
 }
 
 fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<Record> {
     let asked = &request.reduction;
-    let mut record = Record { complete: false, seconds: None, ..source.clone() };
+    let mut record = Record { complete: false, seconds: None, command: request.command.clone(), ..source.clone() };
     let was = |part: &str| source.request.as_ref().map(|request| request[part].clone()).unwrap_or_default();
     let seed = request.seed.unwrap_or_else(|| was("seed").as_u64().unwrap_or(0));
     let is_random = was("weights") == serde_json::to_value(Weights::Random)?;

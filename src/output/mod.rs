@@ -64,6 +64,9 @@ pub trait Form: Sync {
     /// How long that is in the file that begins with `bytes`.
     fn start(&self, bytes: &[u8]) -> Option<usize>;
 
+    /// Whether what stands before them, perhaps written by another program, is of such an array.
+    fn says(&self, header: &[u8], shape: &[usize], dtype: Dtype) -> bool;
+
     /// What stands after them.
     fn trailer(&self, _shape: &[usize], _dtype: Dtype) -> Vec<u8> {
         Vec::new()
@@ -130,10 +133,22 @@ pub(crate) struct StoredRows {
 }
 
 impl StoredRows {
-    /// Opens the file at `path`, which is an array `[rows, shape…]`.
+    /// Opens the file at `path`; fails if it is no array `[rows, shape…]`.
     pub(crate) fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<StoredRows> {
-        let (start, units) = (start_of_rows(path, rows, shape, dtype)?, shape.iter().product());
+        let (form, units) = (form(path)?, shape.iter().product());
         let file = plain_file::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let first = |length: usize| -> Option<Vec<u8>> {
+            let mut first = vec![0; length];
+            file.read_exact_at(&mut first, 0).ok().map(|()| first)
+        };
+        let header = first(16).and_then(|bytes| first(form.start(&bytes)?)).unwrap_or_default();
+        let start = header.len() as u64;
+        if !form.says(&header, &whole(rows, shape), dtype) {
+            return Err(advise(
+                format!("`{}` is no array of {rows} rows of the shape {shape:?} in {dtype:?}", path.display()),
+                "the record of the run or the file was changed; make the run again, or ask who made it",
+            ));
+        }
         check_size(path, file.metadata()?.len(), start + (rows * units * dtype.bytes()) as u64)?;
         Ok(StoredRows { file, path: path.to_owned(), start, rows, units, dtype })
     }

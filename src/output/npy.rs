@@ -20,6 +20,15 @@ impl Form for Npy {
         Some(10 + usize::from(u16::from_le_bytes(*length)))
     }
 
+    fn says(&self, header: &[u8], shape: &[usize], dtype: Dtype) -> bool {
+        // NumPy puts a comma after the last entry, too.
+        let plain = |header: &[u8]| {
+            let text: Vec<u8> = header.iter().skip(BEFORE).copied().filter(|letter| !letter.is_ascii_whitespace()).collect();
+            text.strip_suffix(b",}").map(|text| [text, b"}"].concat()).unwrap_or(text)
+        };
+        header.starts_with(b"\x93NUMPY\x01\x00") && plain(header) == plain(&self.header(shape, dtype))
+    }
+
     fn header(&self, shape: &[usize], dtype: Dtype) -> Vec<u8> {
         let descr = match dtype {
             Dtype::F16 => "<f2",
@@ -52,6 +61,12 @@ mod tests {
             ArrayD::<f32>::zeros(IxDyn(shape)).write_npy(&mut file).unwrap();
             let header = Npy.header(shape, Dtype::F32);
             assert_eq!(header, file[..header.len()]);
+            let text = String::from_utf8(header[BEFORE..].to_vec()).unwrap().trim_end().to_owned();
+            assert!(Npy.says(&header, shape, Dtype::F32) && !Npy.says(&header, shape, Dtype::F16));
+            let numpy = [&header[..BEFORE], format!("{}, }}   \n", text.strip_suffix('}').unwrap()).as_bytes()].concat();
+            assert!(
+                Npy.says(&numpy, shape, Dtype::F32) && !Npy.says(&numpy, &[1], Dtype::F32) && !Npy.says(b"", shape, Dtype::F32)
+            );
             assert_eq!(header.len() + shape.iter().product::<usize>() * 4, file.len());
         }
     }

@@ -222,6 +222,14 @@ fn what_contradicts_itself_is_refused() {
 
     hint: name the run with the full rows
     ");
+    // A record that says other rows than there are.
+    let record = fs::read_to_string(lab.path("activations/cornet-z.random-0/run.json")).unwrap();
+    for (was, is) in [("\"images\": 5,", "\"images\": 4,"), ("\"dtype\": \"f32\"", "\"dtype\": \"f16\"")] {
+        assert!(record.contains(was));
+        fs::write(lab.path("activations/cornet-z.random-0/run.json"), record.replace(was, is)).unwrap();
+        assert!(lab.fail(&format!("reduce activations/cornet-z.random-0 {SRP} --out x")).contains("V1.npy` is no array of"));
+    }
+    fs::write(lab.path("activations/cornet-z.random-0/run.json"), record).unwrap();
     // Another run is not written over.
     assert_output!(lab.fail(&format!("reduce activations/cornet-z.random-0 {SRP} --out activations/cornet-z.pca-3.random-0")), @"
     error: there is already a run in `activations/cornet-z.pca-3.random-0`
