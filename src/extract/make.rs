@@ -136,9 +136,8 @@ impl Plan<'_> {
             Ok(Sink::new(file, dtype, self.stimuli.conditions.as_ref(), part.clone()).projected(projection.clone()))
         };
         // When the run was stopped while rows were reduced, all were there, and no batch is left for those that were.
-        let is_left = |(layer, _): &(&LayerRecord, _)| {
-            !keep || record.written(layer).file == layer.file || !place.join(&layer.file).is_file()
-        };
+        let is_left =
+            |(layer, _): &(&LayerRecord, _)| !keep || !record.reduces_later(layer) || !place.join(&layer.file).is_file();
         Ok(Run {
             model: model.clone(),
             is_foreign: planned.choice.is_exported(),

@@ -220,10 +220,15 @@ impl Record {
         Ok(record)
     }
 
+    /// Whether the rows of `layer` are reduced when all are there.
+    pub(super) fn reduces_later(&self, layer: &LayerRecord) -> bool {
+        layer.reduced.is_some() && self.reduction.as_ref().is_some_and(Reduced::is_last)
+    }
+
     /// Where the rows of `layer` are written: as they are stored, or in full if they are reduced later.
     pub(super) fn written<'a>(&self, layer: &'a LayerRecord) -> Written<'a> {
         match (&self.reduction, &layer.reduced) {
-            (Some(reduction), Some(full)) if reduction.is_last() => {
+            (Some(reduction), Some(full)) if self.reduces_later(layer) => {
                 Written { file: &full.file, shape: &full.shape, dtype: reduction.from }
             }
             _ => Written { file: &layer.file, shape: &layer.shape, dtype: self.dtype },

@@ -3,7 +3,7 @@
 use super::folder::{RunFolder, inside};
 use super::make::{Finished, go_on};
 use super::rdms;
-use super::record::{Record, Reduced, Seconds, Written};
+use super::record::{Record, Reduced, Seconds};
 use super::request::RunRdm;
 use super::sink::store;
 use super::summary;
@@ -16,7 +16,7 @@ use crate::observer::Observer;
 use crate::output::{FORMS, RowFile, StoredRows};
 use crate::plain_file;
 use crate::rdm::ids;
-use crate::reduce::{Basis, Files, Method, Projection, RdmOf, Reduction, Scores, Srp};
+use crate::reduce::{Basis, Files, Method, Projection, Reduction, Scores, Srp};
 use crate::reduce::{components_file, description_file, fit, mean_file, table_file};
 use crate::run::{FILES, LayerRecord, is_run};
 use crate::weights::Weights;
@@ -233,8 +233,8 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
     for number in 0..record.layers.len() {
         let layer = record.layers[number].clone();
         let Some(full) = &layer.reduced else { continue };
-        let written = record.written(&layer);
-        if written.file != layer.file && !folder.join(&layer.file).is_file() {
+        let (written, is_later) = (record.written(&layer), record.reduces_later(&layer));
+        if is_later && !folder.join(&layer.file).is_file() {
             if let Some(reason) = observer.stopped() {
                 return Err(go_on(reason, "all images are done, and rows are being reduced"));
             }
@@ -242,7 +242,7 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
             let from = StoredRows::open(&from, rows, written.shape, written.dtype)?;
             reduce_layer(&from, folder, record, &layer, observer)?;
         }
-        if written.file != layer.file {
+        if is_later {
             std::fs::remove_file(folder.join(written.file)).ok();
         }
         let mut beside = Vec::new();
@@ -434,10 +434,8 @@ fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<
     fit_on.as_ref().map_or(Ok(()), |fit_on| fit_on.check(source))?;
     let mut shapes: Vec<Vec<usize>> = source.layers.iter().map(|layer| layer.shape.clone()).collect();
     let full = shorten(asked, source.images, fit_on.as_ref(), &names, &mut shapes)?;
+    request.rdm.check(asked)?;
     let with_rdm = request.rdm == RunRdm::Correlation;
-    if !with_rdm && asked.rdm_of == RdmOf::Full {
-        return Err(advise("--rdm-of full asks for RDMs, and --rdm none for none", "leave out one of them"));
-    }
     let ending = FORMS[0].ending();
     let layer = |((layer, shape), full): ((&LayerRecord, &Vec<usize>), Option<Vec<usize>>)| {
         let stored = LayerRecord::new(&layer.name, shape, ending, with_rdm);
@@ -447,7 +445,9 @@ fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<
     let reduced = Reduced::of(asked, source.images, seed, fit_on.map(|fit_on| fit_on.hash));
     record.reduction = reduced.map(|reduced| Reduced { from: source.dtype, ..reduced });
     if let Some(Value::Object(recorded)) = &mut record.request {
-        recorded.insert("reduction".into(), serde_json::to_value(asked)?);
+        // Paths in it begin where the run was extracted, which may be elsewhere.
+        let fit_on = asked.fit_on.as_ref().map(std::path::absolute).transpose()?;
+        recorded.insert("reduction".into(), serde_json::to_value(Reduction { fit_on, ..asked.clone() })?);
         recorded.insert("rdm".into(), serde_json::to_value(request.rdm)?);
         recorded.insert("seed".into(), seed.into());
     }
@@ -471,12 +471,11 @@ fn bring(
     (layer, stored): (&LayerRecord, &LayerRecord),
     observer: &dyn Observer,
 ) -> Result<()> {
-    let Written { file, .. } = record.written(layer);
-    if layer.reduced.is_some() && file == layer.file {
+    if layer.reduced.is_some() && !record.reduces_later(layer) {
         let rows = StoredRows::open(from, record.images, &stored.shape, record.dtype)?;
         return reduce_layer(&rows, place, record, layer, observer);
     }
-    let to = place.join(file);
+    let to = place.join(record.written(layer).file);
     // What a process that was stopped left: it may be another name of the file that is to be copied.
     for stale in [&to, &partial(&to)] {
         std::fs::remove_file(stale).ok();

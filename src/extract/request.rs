@@ -239,6 +239,16 @@ pub enum RunRdm {
     None,
 }
 
+impl RunRdm {
+    /// Fails if `reduction` asks for RDMs, and there are to be none.
+    pub(super) fn check(self, reduction: &Reduction) -> Result<()> {
+        if self == RunRdm::None && reduction.rdm_of == RdmOf::Full {
+            return Err(advise("--rdm-of full asks for RDMs, and --rdm none for none", "leave out one of them"));
+        }
+        Ok(())
+    }
+}
+
 fn parse_max_pixels(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|pixels| *pixels > 0).ok_or_else(|| "a number of pixels is needed".to_owned())
 }
@@ -273,9 +283,7 @@ impl Request {
             ));
         }
         self.reduction.check()?;
-        if self.reduction.rdm_of == RdmOf::Full && self.rdm == RunRdm::None {
-            return Err(advise("--rdm-of full asks for RDMs, and --rdm none for none", "leave out one of them"));
-        }
+        self.rdm.check(&self.reduction)?;
         // `run.json` is to say them.
         if let Some(path) =
             self.images.iter().chain(&self.image_list).chain(&self.reduction.fit_on).find(|path| path.to_str().is_none())

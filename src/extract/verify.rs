@@ -215,7 +215,7 @@ fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: 
         let stored = values(&Matrix::open(&folder.join(&layer.file))?, rows);
         let written = now.written(other);
         let mut computed = values(&Matrix::open(&place.join(written.file))?, rows);
-        if written.file != other.file {
+        if now.reduces_later(other) {
             computed = reduce::rows(folder, now, other, &computed)?;
         }
         let share = largest_difference(&stored, &computed);

@@ -150,6 +150,13 @@ fn new_images_are_projected_on_the_components_of_others() {
     assert_eq!(one.shape(), [1, 2]);
     assert!((0..2).all(|component| one[[0, component]] == again[[0, component]]));
 
+    // Where the components are is recorded so that it is found from everywhere.
+    lab.succeed(&EXTRACT.replace("extract ", "extract --out full "));
+    lab.succeed(&format!("reduce full/cornet-z.random-0 --reduce pca --fit-on {fitted} --out projected"));
+    let record: serde_json::Value = serde_json::from_slice(&lab.bytes("projected/run.json")).unwrap();
+    assert!(std::path::Path::new(record["request"]["reduction"]["fit_on"].as_str().unwrap()).is_absolute());
+    assert!(lab.succeed("verify projected").stdout.contains("fine   again"));
+
     let refused = |command: &str| lab.fail(command);
     let table = fs::read_to_string(lab.path(&format!("{fitted}/V1.pca.csv"))).unwrap();
     fs::write(lab.path(&format!("{fitted}/V1.pca.csv")), table.replacen("1,", "1,9", 1)).unwrap();
