@@ -87,6 +87,9 @@ pub struct LayerRecord {
     pub shape: Vec<usize>,
     /// The file of the rows, `[N, …]`.
     pub file: String,
+    /// At which byte of it the numbers begin, where they lie as in memory and it is not NumPy's: row by row, in MATLAB's by columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// The file of the RDM, `[N, N]`, if there is one.
     pub rdm: Option<String>,
     /// The BLAKE3 hash of the file of the rows, when it is whole.
@@ -119,12 +122,13 @@ pub struct ReducedLayer {
 }
 
 impl LayerRecord {
-    /// A layer that is to be written in the form of output with this ending, perhaps with its RDM.
-    pub(crate) fn new(name: &str, shape: &[usize], ending: &str, with_rdm: bool) -> LayerRecord {
+    /// A layer whose features are to be in `file`, perhaps with its RDM.
+    pub(crate) fn new(name: &str, shape: &[usize], file: String, with_rdm: bool) -> LayerRecord {
         LayerRecord {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            file: format!("{name}.{ending}"),
+            file,
+            offset: None,
             rdm: with_rdm.then(|| rdm_file(name)),
             blake3: None,
             rdm_blake3: None,
@@ -135,9 +139,8 @@ impl LayerRecord {
     }
 
     /// The same, reduced from rows of the shape `full`.
-    pub(crate) fn reduced_from(mut self, full: Vec<usize>, ending: &str) -> LayerRecord {
-        self.reduced =
-            Some(ReducedLayer { shape: full, file: format!("{}.unreduced.{ending}", self.name), beside: BTreeMap::new() });
+    pub(crate) fn reduced_from(mut self, full: Vec<usize>) -> LayerRecord {
+        self.reduced = Some(ReducedLayer { shape: full, file: format!("{}.unreduced.npy", self.name), beside: BTreeMap::new() });
         self
     }
 

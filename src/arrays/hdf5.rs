@@ -1,13 +1,14 @@
 //! HDF5: RDMs as rsatoolbox stores them, and any file of arrays.
 
-use super::{Labelled, array, choose};
+use super::{Labelled, array, choose, split};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::memory;
+use crate::npy::Matrix;
 use crate::plain_file;
 use anyhow::{Context, Result};
 use half::f16;
-use hdf5_pure::{AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, FloatingPointLayout, Group};
+use hdf5_pure::{AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, FloatingPointLayout, Group, Layout};
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -24,7 +25,7 @@ const DEEPEST: usize = 50;
 const MOST_GROUPS: usize = 100_000;
 
 /// Whether the file is HDF5, perhaps after MATLAB's header of 512 bytes.
-pub(super) fn is_hdf5(path: &Path) -> bool {
+pub(crate) fn is_hdf5(path: &Path) -> bool {
     let signature = |at: u64| {
         let mut start = [0; 8];
         let mut file = plain_file::open(path).ok()?;
@@ -40,6 +41,28 @@ pub(super) fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|error| unreadable().context(error.to_string()))
 }
 
+/// The same without reading it into memory: parts are read as they are asked for.
+pub(crate) fn open_where_it_lies(path: &Path) -> Result<File> {
+    plain_file::check(path)?;
+    Ok(File::open_streaming(path)?)
+}
+
+/// Where in the file the numbers of a dataset begin, and whether they are float16, if they lie there as float32 or float16 do in memory.
+pub(crate) fn in_place(dataset: &Dataset) -> Option<(u64, bool)> {
+    let Datatype::FloatingPoint { size, byte_order: DatatypeByteOrder::LittleEndian, layout } = dataset.datatype().ok()? else {
+        return None;
+    };
+    let half = size == 2 && layout == HALF;
+    let width = if half { 2 } else { 4 };
+    let count = dataset.shape().ok()?.iter().try_fold(width, |count: u64, size| count.checked_mul(*size))?;
+    match dataset.layout().ok()? {
+        Layout::Contiguous { address: Some(start), size: bytes } if (half || size == 4 && layout == SINGLE) && bytes == count => {
+            Some((start, half))
+        }
+        _ => None,
+    }
+}
+
 /// The dataset `name`, or rsatoolbox's, or the only one.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let file = open(path)?;
@@ -49,10 +72,33 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let dataset = file.dataset(name).with_context(|| format!("cannot read `{name}` in `{}`", path.display()))?;
     let mut shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
     let values = numbers(&dataset, &format!("`{name}` in `{}`", path.display()))?;
-    // One RDM is a vector.
-    shape.retain(|&size| size != 1);
-    let ids = if name == PAIRS { stimuli(&file) } else { None };
+    let ids = match name {
+        PAIRS => stimuli(&file),
+        _ => images(&file, name, shape.first().copied()),
+    };
+    if ids.is_none() {
+        // One RDM is a vector.
+        shape.retain(|&size| size != 1);
+    }
     Ok(Labelled { values: array(&shape, values, path)?, ids, are_rdms: name == PAIRS })
+}
+
+/// The features in the file `path`, where they lie, and the names of their rows; none if they do not lie there as in memory, or it is
+/// not clear which array is meant.
+pub(super) fn features(path: &Path) -> Result<Option<(Matrix, Option<Vec<String>>)>> {
+    let (file, name) = split(path);
+    if !file.is_file() || !is_hdf5(&file) {
+        return Ok(None);
+    }
+    let open = open_where_it_lies(&file)?;
+    let names = names(&open, name.is_some()).unwrap_or_default();
+    let Ok(name) = choose(&file, &names, name.as_deref()) else { return Ok(None) };
+    let Ok(dataset) = open.dataset(name) else { return Ok(None) };
+    let shape: Vec<usize> = dataset.shape()?.into_iter().map(|size| size as usize).collect();
+    let ids = images(&open, name, shape.first().copied());
+    let units = shape.iter().skip(1).try_fold(1usize, |units, size| units.checked_mul(*size));
+    let (Some((start, half)), Some(units), [rows, _, ..]) = (in_place(&dataset), units, &shape[..]) else { return Ok(None) };
+    Ok(Matrix::map(&file, start, [*rows, units], half)?.map(|matrix| (matrix, ids)))
 }
 
 /// The numbers of a dataset as they lie there.
@@ -86,6 +132,17 @@ const HALF: FloatingPointLayout = FloatingPointLayout {
     mantissa_location: 0,
     mantissa_size: 10,
     exponent_bias: 15,
+};
+
+/// IEEE single precision.
+const SINGLE: FloatingPointLayout = FloatingPointLayout {
+    bit_offset: 0,
+    bit_precision: 32,
+    exponent_location: 23,
+    exponent_size: 8,
+    mantissa_location: 0,
+    mantissa_size: 23,
+    exponent_bias: 127,
 };
 
 /// The order of the bytes, if numbers are of half precision.
@@ -155,6 +212,13 @@ fn stimuli(file: &File) -> Option<Vec<String>> {
     let numbers = datasets.iter().filter(|dataset| whole(dataset)).filter_map(|dataset| dataset.read_i64().ok());
     let numbers = numbers.map(|numbers| numbers.iter().map(i64::to_string).collect());
     texts.chain(numbers).find(|names: &Vec<String>| names.iter().collect::<HashSet<_>>().len() == names.len())
+}
+
+/// The names of the `rows` of `features`, as `thingsvision extract --format hdf5` writes them.
+fn images(file: &File, array: &str, rows: Option<usize>) -> Option<Vec<String>> {
+    let is_features = array == "features" || array.starts_with("features/");
+    let names = file.dataset("images").ok().filter(|_| is_features)?.read_string().ok()?;
+    Some(names).filter(|names| Some(names.len()) == rows)
 }
 
 /// The pairs of one RDM or several, as `rsatoolbox.rdm.load_rdm` reads them.

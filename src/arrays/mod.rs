@@ -2,8 +2,8 @@
 //! `.mat`, `.h5`.
 
 mod csv;
-mod hdf5;
-mod matlab;
+pub(crate) mod hdf5;
+pub(crate) mod matlab;
 pub mod nifti;
 mod npz;
 
@@ -11,7 +11,9 @@ pub(crate) use self::csv::delimiter;
 
 use crate::error::advise;
 use crate::npy::{self, Matrix};
+use crate::output;
 use crate::plain_file;
+use crate::run;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
@@ -50,21 +52,61 @@ pub(crate) fn read(path: &Path) -> Result<Labelled> {
         "csv" | "tsv" | "txt" => csv::read(&file),
         "mat" => matlab::read(&file, name.as_deref()),
         "h5" | "hdf5" => hdf5::read(&file, name.as_deref()),
+        "pt" | "pth" => {
+            let hint =
+                "save the tensor for NumPy: np.save('features.npy', tensor.numpy()); features of a run are read in its folder";
+            Err(advise(format!("`{}` is a file of PyTorch's, and these are not read as arrays", path.display()), hint))
+        }
         _ => Ok(Labelled { values: npy::read(path)?, ids: None, are_rdms: false }),
     }
 }
 
+/// The features in the file `path`, where they lie if they can be used so, and the names of their rows if the file has them.
+pub(crate) fn features(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
+    if let Some(matrix) = of_run(path)? {
+        return Ok((matrix, None));
+    }
+    match kind(path).as_str() {
+        "npz" | "csv" | "tsv" | "txt" | "mat" | "pt" | "pth" => {}
+        "h5" | "hdf5" => {
+            if let Some(found) = hdf5::features(path)? {
+                return Ok(found);
+            }
+        }
+        _ if path.is_file() => return Ok((Matrix::open(path)?, None)),
+        _ => {}
+    }
+    read(path)?.into_features(path)
+}
+
+/// The features in the file of a layer that lies in the folder of its run.
+fn of_run(path: &Path) -> Result<Option<Matrix>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = path.file_name().unwrap_or_default();
+    if kind(path) == "npy" || !path.is_file() || !run::is_run(folder) {
+        return Ok(None);
+    }
+    let run = run::read_record(folder)?;
+    let mut layers = run.layers.iter().filter(|layer| name == layer.file.as_str());
+    match (layers.next(), layers.next()) {
+        // Of several in one file each has a name.
+        (Some(layer), None) if run.complete => output::matrix(path, &layer.name, run.images, &layer.shape).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float64),
-/// `.csv` and `.tsv` (with the IDs as first row and column of a square), `.mat` (version 5), `.h5` (as rsatoolbox reads).
+/// `.csv` and `.tsv` (with the IDs as first row and column of a square), `.mat` (version 5), `.h5` (as rsatoolbox reads), `.pt`.
 pub(crate) fn write(path: &Path, array: &Labelled) -> Result<()> {
     match kind(path).as_str() {
         "npy" => npy::write(path, &array.values),
         "csv" | "tsv" => csv::write(path, array),
         "mat" => matlab::write(path, array),
         "h5" | "hdf5" => hdf5::write(path, array),
+        "pt" => output::write_pt(path, &array.values, array.ids.as_deref()),
         _ => Err(advise(
             format!("`{}` has no ending that says in which format to write", path.display()),
-            "end the name in .npy, .csv, .tsv, .mat or .h5",
+            "end the name in .npy, .csv, .tsv, .mat, .h5 or .pt",
         )),
     }
 }

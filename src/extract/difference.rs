@@ -118,11 +118,12 @@ impl Record {
     ///
     /// The size of batches counts in an unfinished run and in a shard; RDMs do not count in an unfinished run.
     pub fn differences(&self, folder: &Path, unfinished: bool) -> Result<Vec<Difference>> {
-        let was: Value = run::read(folder)?;
-        let mut is = serde_json::to_value(self)?;
-        // A run that was reduced differs from one that is not, which says nothing of it.
-        if let Some(parts) = is.as_object_mut() {
-            parts.entry("reduction").or_insert(Value::Null);
+        let (mut was, mut is): (Value, Value) = (run::read(folder)?, serde_json::to_value(self)?);
+        // What goes without saying in one may be said in the other.
+        for parts in [&mut was, &mut is].into_iter().filter_map(Value::as_object_mut) {
+            for (part, value) in [("reduction", "none".into()), ("format", "npy".into()), ("one_file", false.into())] {
+                parts.entry(part).or_insert(value);
+            }
         }
         let mut differences = Vec::new();
         // Shards that are to be merged have batches of one size.
@@ -176,10 +177,9 @@ impl Record {
     /// What of the files of a layer, which are to be as `wanted` says, is not as `there` says.
     fn of_files(&self, wanted: &LayerRecord, there: &LayerRecord, folder: &Path) -> Option<Difference> {
         // A shard has its rows as they were written, and no RDMs.
-        let in_shard = self.shard.is_some();
-        let file = if in_shard { self.written(there).file } else { &there.file };
-        if !folder.join(file).is_file() {
-            return Some(Difference::Gone(file.to_owned()));
+        let (in_shard, file) = (self.shard.is_some(), self.file_of(there));
+        if !folder.join(&*file).is_file() {
+            return Some(Difference::Gone(file.into_owned()));
         }
         let rdm = wanted.rdm.as_ref().filter(|_| !in_shard)?;
         match (&there.rdm, &there.rdm_blake3) {

@@ -2,14 +2,14 @@
 
 use super::claim;
 use super::difference::{Difference, in_words, in_words_with_images};
+use super::files;
 use super::journal::{self, Done};
 use super::lock::{Lock, gate};
 use super::part::Rows;
-use super::record::{Record, Written};
+use super::record::Record;
 use crate::atomic_file::{self, partial};
 use crate::error::{Advice, advise};
 use crate::images::Origin;
-use crate::output::RowFile;
 use crate::plain_file;
 use crate::run::{FILE, FILES, LayerRecord, is_run, rdm_file, rdm_ids_file, read_record, row_count};
 use anyhow::{Context, Result};
@@ -111,10 +111,8 @@ impl RunFolder {
     fn prepare_for_others(&self, record: &Record) -> Result<()> {
         let place = self.place();
         if self.done.rows.is_empty() {
-            for layer in &record.layers {
-                let Written { file, shape, dtype } = record.written(layer);
-                RowFile::open(&place.join(file), record.images, shape, dtype, false)?;
-            }
+            let layers: Vec<&LayerRecord> = record.layers.iter().collect();
+            files::open(&place, record, &layers, record.images, false)?;
         }
         claim::prepare(&place)?;
         self.lock.as_ref().map_or(Ok(()), Lock::share)
@@ -272,8 +270,8 @@ fn only_other_images(place: &Path, files: &[(&str, String)], rows: &Rows, done: 
 /// Whether all files that the journal speaks of are there.
 fn can_go_on(record: &Record, place: &Path) -> bool {
     let is_there = |layer: &LayerRecord| {
-        let written = place.join(record.written(layer).file);
-        [place.join(&layer.file), partial(&written), written].iter().any(|file| file.is_file())
+        let written = place.join(&*record.written(layer).file);
+        record.is_beyond_rows(layer, place) || [partial(&written), written].iter().any(|file| file.is_file())
     };
     record.layers.iter().all(is_there)
 }

@@ -2,12 +2,13 @@
 
 use super::batches::{Extraction, Run, Worked};
 use super::difference::{Difference, in_words_with_images};
+use super::files;
 use super::folder::RunFolder;
 use super::journal::{Done, Journal};
 use super::part::Rows;
 use super::plan::Space;
 use super::plan::{Loaded, Plan, PlannedRun, State};
-use super::record::{Record, Seconds, Written};
+use super::record::{Record, Seconds};
 use super::reduce;
 use super::sink::Sink;
 use super::{rdms, summary};
@@ -130,20 +131,21 @@ impl Plan<'_> {
     /// The files of the `part` of a run in `place`, and all that goes to them; `keep` what is there.
     pub(super) fn files(&self, run: &Loaded, place: &Path, part: Range<usize>, keep: bool) -> Result<Run<'_>> {
         let Loaded { planned, model, record, projections } = run;
-        let sink = |(layer, projection): (&LayerRecord, &Option<Arc<Projection>>)| -> Result<Sink> {
-            let Written { file, shape, dtype } = record.written(layer);
-            let file = RowFile::open(&place.join(file), part.len(), shape, dtype, keep)?;
-            Ok(Sink::new(file, dtype, self.stimuli.conditions.as_ref(), part.clone()).projected(projection.clone()))
+        // When the run was stopped while something was made of rows, all were there, and no batch is left for those that have gone.
+        let is_left = |(layer, _): &(&LayerRecord, _)| !keep || !record.is_beyond_rows(layer, place);
+        let (layers, projections): (Vec<&LayerRecord>, Vec<&Option<Arc<Projection>>>) =
+            record.layers.iter().zip(projections).filter(is_left).unzip();
+        let files = files::open(place, record, &layers, part.len(), keep)?;
+        let sink = |((file, layer), projection): ((RowFile, &&LayerRecord), &Option<Arc<Projection>>)| {
+            let dtype = record.written(layer).dtype;
+            Sink::new(file, dtype, self.stimuli.conditions.as_ref(), part.clone()).projected(projection.clone())
         };
-        // When the run was stopped while rows were reduced, all were there, and no batch is left for those that were.
-        let is_left =
-            |(layer, _): &(&LayerRecord, _)| !keep || !record.reduces_later(layer) || !place.join(&layer.file).is_file();
         Ok(Run {
             model: model.clone(),
             is_foreign: planned.choice.is_exported(),
             plan: planned.calls.clone(),
             layers: planned.layers.clone(),
-            sinks: record.layers.iter().zip(projections).filter(is_left).map(sink).collect::<Result<_>>()?,
+            sinks: files.into_iter().zip(&layers).zip(projections).map(sink).collect(),
             preprocessing: planned.preprocessing.clone(),
             shown: planned.shown,
             readout: planned.readout,

@@ -1,10 +1,11 @@
 //! Shards to one run: the same bytes as if one process had made it, RDMs included.
 
 use super::difference::in_words;
+use super::files;
 use super::folder::RunFolder;
 use super::make::Finished;
 use super::rdms;
-use super::record::{Record, Seconds, Written};
+use super::record::{Record, Seconds};
 use super::verify::changed_files_of_images;
 use crate::error::advise;
 use crate::hash::blake3_of_file;
@@ -12,14 +13,13 @@ use crate::images::Origin;
 use crate::names::by_parts;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::output::{RowFile, start_of_rows};
+use crate::output::{RowFile, StoredRows};
 use crate::parallel::parallel;
 use crate::plain_file;
 use crate::rdm::ids;
-use crate::run::{FILES, Shard, is_run};
+use crate::run::{FILES, LayerRecord, Shard, is_run};
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,10 @@ pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result
     RunFolder::check(&folder, &Origin::Folders(Vec::new()), force)?;
     let unfinished = RunFolder::begin(&folder, force, &record, &files, None)?;
     let place = unfinished.place();
-    parallel(record.layers.len(), &|layer| join(&parts, &record, layer, &place))?;
+    let layers: Vec<&LayerRecord> = record.layers.iter().collect();
+    let files = files::open(&place, &record, &layers, record.images, false)?;
+    parallel(files.len(), &|number| join(&parts, layers[number], &files[number]))?;
+    files.into_iter().try_for_each(RowFile::finish)?;
     let rows = ids::read(&place.join("images.txt"))?;
     let (seconds, skipped) = (record.seconds.unwrap_or_default(), record.skipped_images.len());
     let fault = rdms::finish(&place, record, seconds, &rows, observer)?;
@@ -114,9 +117,9 @@ fn part(folder: &Path) -> Result<Part> {
         )
     };
     for layer in &record.layers {
-        let file = record.written(layer).file;
-        if Some(blake3_of_file(&folder.join(file))?) != layer.blake3 {
-            return Err(changed(file));
+        let file = record.file_of(layer);
+        if Some(blake3_of_file(&folder.join(&*file))?) != layer.blake3 {
+            return Err(changed(&file));
         }
     }
     if let Some(name) = changed_files_of_images(folder, &record).first() {
@@ -166,30 +169,11 @@ fn whole_record(parts: &[Part]) -> Record {
 }
 
 /// Copies the rows of a layer from all shards to their places.
-fn join(parts: &[Part], record: &Record, layer: usize, place: &Path) -> Result<()> {
-    let Written { file, shape, dtype } = record.written(&record.layers[layer]);
-    let to = RowFile::open(&place.join(file), record.images, shape, dtype, false)?;
-    let mut room = vec![0; to.row_bytes() * (PIECE / to.row_bytes()).max(1)];
-    for part in parts {
-        let from = part.folder.join(file);
-        let start = start_of_rows(&from, part.rows.len(), shape, dtype)?;
-        let mut copy = || -> Result<()> {
-            let mut from = plain_file::open(&from)?;
-            from.seek(SeekFrom::Start(start))?;
-            let mut row = part.rows.start;
-            while row < part.rows.end {
-                let rows = (room.len() / to.row_bytes()).min(part.rows.end - row);
-                let bytes = &mut room[..rows * to.row_bytes()];
-                from.read_exact(bytes)?;
-                to.write(row, bytes)?;
-                row += rows;
-            }
-            Ok(())
-        };
-        copy().with_context(|| format!("cannot copy `{}`", from.display()))?;
+fn join(parts: &[Part], layer: &LayerRecord, to: &RowFile) -> Result<()> {
+    for Part { folder, record, rows, .. } in parts {
+        let from = record.written(layer);
+        let from = StoredRows::open(&folder.join(&*from.file), &layer.name, rows.len(), from.shape, from.dtype)?;
+        from.copy_to(to, rows.start)?;
     }
-    to.finish()
+    Ok(())
 }
-
-/// Bytes that are copied at a time, about.
-const PIECE: usize = 8 << 20;

@@ -6,6 +6,7 @@
 mod batches;
 mod claim;
 mod difference;
+mod files;
 mod folder;
 mod join;
 mod journal;

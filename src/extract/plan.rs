@@ -1,6 +1,7 @@
 //! What a request comes to on this machine: every name, file, shape and folder resolved once, before anything is written.
 
 use super::difference::Difference;
+use super::files;
 use super::folder::RunFolder;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
@@ -20,7 +21,6 @@ use crate::libtorch;
 use crate::models::{Model, UnfitSize};
 use crate::nn::{self, Interpolation, Trace};
 use crate::numbers::bytes;
-use crate::output::FORMS;
 use crate::readout::{Readout, Tokens};
 use crate::reduce::{Method, Projection};
 use crate::registry::Choice;
@@ -171,7 +171,13 @@ impl<'a> Plan<'a> {
         } else {
             0
         };
-        (rows * values * self.request.dtype.bytes() + rdm * run.shapes.len() + later + components) as u64
+        let (format, dtype) = (self.request.format, self.request.dtype);
+        // Of a form that is made at the end, NumPy's files are there until theirs are, layer by layer.
+        let beside = match format.is_made_at_the_end() {
+            true => rows * dtype.bytes() * run.shapes.iter().map(units).max().unwrap_or(0),
+            false => 0,
+        };
+        (format.size(rows * values, dtype) + beside + rdm * run.shapes.len() + later + components) as u64
     }
 
     /// Whether modules of a run are computed together.
@@ -184,10 +190,10 @@ impl<'a> Plan<'a> {
         let Plan { request, stimuli, .. } = *self;
         let with_rdm = request.rdm == RunRdm::Correlation;
         let directory = request.directory.clone().or_else(|| std::env::current_dir().ok());
-        let ending = FORMS[0].ending();
         let layer = |((layer, shape), full): ((&Layer, &Vec<usize>), &Option<Vec<usize>>)| {
-            let stored = LayerRecord::new(&layer.name, shape, ending, with_rdm);
-            full.as_ref().map_or(stored.clone(), |full| stored.reduced_from(full.clone(), ending))
+            let file = files::name(&layer.name, request.format, request.one_file);
+            let stored = LayerRecord::new(&layer.name, shape, file, with_rdm);
+            full.as_ref().map_or(stored.clone(), |full| stored.reduced_from(full.clone()))
         };
         Record {
             program: concat!("thingsvision ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -207,6 +213,8 @@ impl<'a> Plan<'a> {
             readout: run.readout,
             tokens: run.tokens,
             dtype: request.dtype,
+            format: request.format,
+            one_file: request.one_file,
             reduction: Reduced::of(
                 &request.reduction,
                 stimuli.rows(),
@@ -278,6 +286,7 @@ impl<'a> PlannedRun<'a> {
         let fit_on = request.reduction.fit_on.as_deref().map(|folder| FitOn::read(folder, &names)).transpose()?;
         let full = reduce::shorten(&request.reduction, stimuli.rows(), fit_on.as_ref(), &names, &mut shapes)?;
         check_rdm(request.rdm, &layers, &shapes)?;
+        files::check(request.format, request.dtype, &names, &shapes)?;
         let calls: Vec<_> = layers.iter().map(|layer| layer.call).collect();
         let last = calls.iter().max().map_or(0, |last| last + 1);
         Ok(PlannedRun {

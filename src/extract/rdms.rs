@@ -1,13 +1,12 @@
 //! The end of a run: its RDMs, and the record of a whole run.
 
-use super::record::{Record, Seconds, Written};
+use super::files;
+use super::record::{Record, Seconds};
 use super::reduce;
 use crate::error::advise;
-use crate::hash::blake3_of_file;
 use crate::npy::Matrix;
 use crate::numbers::count;
 use crate::observer::{Observer, Silent};
-use crate::output::hash_and_nonfinite;
 use crate::parallel::parallel;
 use crate::rdm::{Job, Metric, OnConstant, Shape, ids};
 use crate::reduce::RdmOf;
@@ -43,7 +42,8 @@ pub(super) fn finish(
     if record.shard.is_none() && of_full {
         reduce::finish(folder, &mut record, observer)?;
     }
-    checksum(folder, &mut record)?;
+    files::finish(folder, &record, rows, observer)?;
+    files::describe(folder, &mut record)?;
     let fault = without.or_else(|| not_finite(&record.layers, record.allows_nonfinite(), observer));
     record.complete = true;
     record.seconds = Some(Seconds { rdm, wall: seconds.wall + rdm, ..seconds });
@@ -78,10 +78,13 @@ const FEW_STIMULI: usize = 256;
 /// Computes the RDM of each layer that is to have one. Where there can be none (a constant row, a full disk) the record
 /// says so, and the reason is returned: the activations are whole all the same.
 fn rdms_of(folder: &Path, record: &mut Record, of_full: bool, rows: &[String]) -> Option<anyhow::Error> {
-    let (on_constant, layers) = (record.on_constant, &mut record.layers);
+    let (run, layers) = (record.clone(), &mut record.layers);
     let compute = |layer: &LayerRecord| {
-        let features = layer.reduced.as_ref().filter(|_| of_full).map_or(&layer.file, |reduced| &reduced.file);
-        layer.rdm.as_ref().map(|rdm| write(folder, on_constant, features, rdm, rows))
+        let features = || match &layer.reduced {
+            Some(full) if of_full => Matrix::open(&folder.join(&full.file)),
+            _ => run.features(layer, folder),
+        };
+        layer.rdm.as_ref().map(|rdm| write(&folder.join(rdm), run.on_constant, &features, rows))
     };
     let results: Vec<Option<Result<()>>> = if rows.len() <= FEW_STIMULI {
         parallel(layers.len(), &|layer| Ok(compute(&layers[layer]))).expect("faults are among the results")
@@ -102,36 +105,17 @@ fn rdms_of(folder: &Path, record: &mut Record, of_full: bool, rows: &[String]) -
     reason.map(|reason| reason.context(problem))
 }
 
-fn write(folder: &Path, on_constant: OnConstant, features: &str, rdm: &str, rows: &[String]) -> Result<()> {
-    let path = folder.join(rdm);
+fn write(path: &Path, on_constant: OnConstant, features: &dyn Fn() -> Result<Matrix>, rows: &[String]) -> Result<()> {
     if path.is_file() {
         // By a process that was stopped afterwards: what has its name is whole.
         return Ok(());
     }
-    let features = Matrix::open(&folder.join(features))?;
+    let features = features()?;
     let name = |row: usize| format!("`{}`", rows[row]);
     let job = Job::new(Metric::Correlation, features, None, on_constant, &name)?;
     let kept: Option<Vec<String>> = job.kept().map(|kept| kept.into_iter().map(|row| rows[row].clone()).collect());
     // First, so that no RDM is without them.
-    ids::write(&path, kept.as_deref())?;
+    ids::write(path, kept.as_deref())?;
     // The run is whole when it has its RDMs: they are not stopped.
-    job.write(&path, Shape::Square, &Silent)
-}
-
-/// Records the hash of every file of a layer, and how many values in it are not finite.
-fn checksum(folder: &Path, record: &mut Record) -> Result<()> {
-    let in_shard = record.shard.is_some();
-    let hashes = parallel(record.layers.len(), &|number| {
-        let layer = &record.layers[number];
-        let stored = Written { file: &layer.file, shape: &layer.shape, dtype: record.dtype };
-        let Written { file, dtype, .. } = if in_shard { record.written(layer) } else { stored };
-        let rdm = layer.rdm.as_ref().filter(|_| !in_shard);
-        let rdm = rdm.map(|rdm| blake3_of_file(&folder.join(rdm))).transpose()?;
-        Ok((hash_and_nonfinite(&folder.join(file), dtype)?, rdm))
-    })?;
-    for (layer, ((rows, nonfinite), rdm)) in record.layers.iter_mut().zip(hashes) {
-        (layer.blake3, layer.rdm_blake3) = (Some(rows), rdm);
-        layer.nonfinite = (nonfinite > 0).then_some(nonfinite);
-    }
-    Ok(())
+    job.write(path, Shape::Square, &Silent)
 }

@@ -10,7 +10,7 @@ use crate::images::{Origin, Preprocessing, Skipped};
 use crate::models::Activation;
 use crate::nn::Interpolation;
 use crate::numbers::count;
-use crate::output::Dtype;
+use crate::output::{Dtype, Format};
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::reduce::{Method, RdmOf};
@@ -62,6 +62,12 @@ pub struct Record {
     pub tokens: Option<Tokens>,
     /// The element type of the files.
     pub dtype: Dtype,
+    /// The form of the files of features.
+    #[serde(default, skip_serializing_if = "Format::is_npy")]
+    pub format: Format,
+    /// Whether all features are in one file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_file: bool,
     /// How rows were made shorter, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduction: Option<Reduced>,
@@ -181,13 +187,6 @@ impl Reduced {
     }
 }
 
-/// The file of a layer while its rows come in, and of a part of a run.
-pub(super) struct Written<'a> {
-    pub(super) file: &'a str,
-    pub(super) shape: &'a [usize],
-    pub(super) dtype: Dtype,
-}
-
 /// Time spent; the first three summed over the workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
@@ -223,16 +222,6 @@ impl Record {
     /// Whether the rows of `layer` are reduced when all are there.
     pub(super) fn reduces_later(&self, layer: &LayerRecord) -> bool {
         layer.reduced.is_some() && self.reduction.as_ref().is_some_and(Reduced::is_last)
-    }
-
-    /// Where the rows of `layer` are written: as they are stored, or in full if they are reduced later.
-    pub(super) fn written<'a>(&self, layer: &'a LayerRecord) -> Written<'a> {
-        match (&self.reduction, &layer.reduced) {
-            (Some(reduction), Some(full)) if self.reduces_later(layer) => {
-                Written { file: &full.file, shape: &full.shape, dtype: reduction.from }
-            }
-            _ => Written { file: &layer.file, shape: &layer.shape, dtype: self.dtype },
-        }
     }
 
     /// Writes it to `folder`.

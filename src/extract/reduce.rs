@@ -1,5 +1,6 @@
 //! Rows that are made shorter: as they come from the network, when all of a run are there, or those of a run that was made before.
 
+use super::files;
 use super::folder::{RunFolder, inside};
 use super::make::{Finished, go_on};
 use super::rdms;
@@ -13,7 +14,7 @@ use crate::hash::{blake3_of_file, sha256};
 use crate::images::Origin;
 use crate::numbers::{count, count_of};
 use crate::observer::Observer;
-use crate::output::{FORMS, RowFile, StoredRows};
+use crate::output::{StoredRows, unpack};
 use crate::plain_file;
 use crate::rdm::ids;
 use crate::reduce::{Basis, Files, Method, Projection, Reduction, Scores, Srp};
@@ -234,16 +235,16 @@ pub(super) fn finish(folder: &Path, record: &mut Record, observer: &dyn Observer
         let layer = record.layers[number].clone();
         let Some(full) = &layer.reduced else { continue };
         let (written, is_later) = (record.written(&layer), record.reduces_later(&layer));
-        if is_later && !folder.join(&layer.file).is_file() {
+        if is_later && !record.is_beyond_rows(&layer, folder) {
             if let Some(reason) = observer.stopped() {
                 return Err(go_on(reason, "all images are done, and rows are being reduced"));
             }
-            let from = folder.join(written.file);
-            let from = StoredRows::open(&from, rows, written.shape, written.dtype)?;
+            let from = folder.join(&*written.file);
+            let from = StoredRows::open(&from, &layer.name, rows, written.shape, written.dtype)?;
             reduce_layer(&from, folder, record, &layer, observer)?;
         }
         if is_later {
-            std::fs::remove_file(folder.join(written.file)).ok();
+            std::fs::remove_file(folder.join(&*written.file)).ok();
         }
         let mut beside = Vec::new();
         match reduction.method {
@@ -271,7 +272,7 @@ fn reduce_layer(from: &StoredRows, folder: &Path, record: &Record, layer: &Layer
     let reduction = record.reduction.as_ref().context("it is not reduced")?;
     let path = |file: String| folder.join(file);
     let components = layer.shape.iter().product();
-    let file = RowFile::open(&folder.join(&layer.file), from.rows, &layer.shape, record.dtype, false)?;
+    let file = files::open_kept(folder, record, layer)?;
     if reduction.method == Method::Pca && reduction.fit_on.is_none() {
         let [mean, basis, table] = [mean_file, components_file, table_file].map(|file| path(file(&layer.name)));
         let files = Files { mean: &mean, components: &basis, table: &table };
@@ -368,7 +369,7 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
     let unfinished = RunFolder::begin(&folder, request.force, &record, &files, None)?;
     let place = unfinished.place();
     for (layer, stored) in record.layers.iter().zip(&source.layers) {
-        bring(&request.run.join(&stored.file), &place, &record, (layer, stored), observer)?;
+        bring((&request.run, &source, stored), (&place, &record, layer), observer)?;
     }
     let rows = ids::read(&place.join(FILES[0]))?;
     let fault = rdms::finish(&place, record, Seconds::default(), &rows, observer)?;
@@ -395,7 +396,7 @@ fn whole_run(folder: &Path) -> Result<Record> {
     if record.reduction.is_some() {
         return Err(advise(format!("the rows of `{place}` are reduced already"), "name the run with the full rows"));
     }
-    for layer in &record.layers {
+    for (number, layer) in record.layers.iter().enumerate() {
         let units = layer.shape.iter().try_fold(1usize, |units, size| units.checked_mul(*size));
         ensure!(
             units.is_some_and(|units| units > 0),
@@ -403,13 +404,17 @@ fn whole_run(folder: &Path) -> Result<Record> {
             layer.name,
             layer.shape
         );
-        if Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
+        // Of one file for all layers once.
+        let is_known = number > 0 && record.layers[number - 1].file == layer.file;
+        if !is_known && Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
             return Err(advise(
                 format!("`{}` is not as it was written: its hash differs from the record", folder.join(&layer.file).display()),
                 "it was changed or damaged; make the run again",
             ));
         }
-        StoredRows::open(&folder.join(&layer.file), record.images, &layer.shape, record.dtype)?;
+        if !record.format.is_made_at_the_end() {
+            StoredRows::open(&folder.join(&layer.file), &layer.name, record.images, &layer.shape, record.dtype)?;
+        }
     }
     Ok(record)
 }
@@ -436,10 +441,12 @@ fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<
     let full = shorten(asked, source.images, fit_on.as_ref(), &names, &mut shapes)?;
     request.rdm.check(asked)?;
     let with_rdm = request.rdm == RunRdm::Correlation;
-    let ending = FORMS[0].ending();
+    record.one_file = false;
+    files::check(record.format, record.dtype, &names, &shapes)?;
     let layer = |((layer, shape), full): ((&LayerRecord, &Vec<usize>), Option<Vec<usize>>)| {
-        let stored = LayerRecord::new(&layer.name, shape, ending, with_rdm);
-        full.map_or(stored.clone(), |full| stored.reduced_from(full, ending))
+        let file = files::name(&layer.name, record.format, record.one_file);
+        let stored = LayerRecord::new(&layer.name, shape, file, with_rdm);
+        full.map_or(stored.clone(), |full| stored.reduced_from(full))
     };
     record.layers = source.layers.iter().zip(&shapes).zip(full).map(layer).collect();
     let reduced = Reduced::of(asked, source.images, seed, fit_on.map(|fit_on| fit_on.hash));
@@ -450,6 +457,7 @@ fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<
         recorded.insert("reduction".into(), serde_json::to_value(Reduction { fit_on, ..asked.clone() })?);
         recorded.insert("rdm".into(), serde_json::to_value(request.rdm)?);
         recorded.insert("seed".into(), seed.into());
+        recorded.insert("one_file".into(), false.into());
     }
     Ok(record)
 }
@@ -462,28 +470,43 @@ fn beside(run: &Path, label: &str) -> Result<PathBuf> {
     Ok(place.join(format!("{}{label}{}", &name[..at], &name[at..])))
 }
 
-/// Brings the rows in the file `from`, of which a layer had `stored`, to the run in `place`: in full where they are reduced later or
-/// never, else reduced.
+/// Brings the rows of a layer of the run `source` in `folder` to the run in `place`: in full where they are reduced later or never, else
+/// reduced.
 fn bring(
-    from: &Path,
-    place: &Path,
-    record: &Record,
-    (layer, stored): (&LayerRecord, &LayerRecord),
+    (folder, source, stored): (&Path, &Record, &LayerRecord),
+    (place, record, layer): (&Path, &Record, &LayerRecord),
     observer: &dyn Observer,
 ) -> Result<()> {
-    if layer.reduced.is_some() && !record.reduces_later(layer) {
-        let rows = StoredRows::open(from, record.images, &stored.shape, record.dtype)?;
-        return reduce_layer(&rows, place, record, layer, observer);
+    let from = folder.join(&stored.file);
+    let plain = |to: &Path| unpack(&from, to, &stored.name, source.images, &stored.shape, source.dtype);
+    let open = |path: &Path| StoredRows::open(path, &stored.name, source.images, &stored.shape, source.dtype);
+    if let Some(full) = layer.reduced.as_ref().filter(|_| !record.reduces_later(layer)) {
+        if !source.format.is_made_at_the_end() {
+            return reduce_layer(&open(&from)?, place, record, layer, observer);
+        }
+        let rows = place.join(&full.file);
+        plain(&rows)?;
+        reduce_layer(&open(&rows)?, place, record, layer, observer)?;
+        return Ok(std::fs::remove_file(&rows)?);
     }
-    let to = place.join(record.written(layer).file);
+    // A layer that is not reduced has the file that it had.
+    let to = place.join(layer.reduced.as_ref().map_or(&layer.file, |full| &full.file));
     // What a process that was stopped left: it may be another name of the file that is to be copied.
     for stale in [&to, &partial(&to)] {
         std::fs::remove_file(stale).ok();
     }
+    if layer.reduced.is_some() && !source.format.is_npy() {
+        return plain(&to);
+    }
+    if source.one_file {
+        let file = files::open_kept(place, record, layer)?;
+        open(&from)?.copy_to(&file, 0)?;
+        return file.finish();
+    }
     // Nobody writes to full rows, so that another name for the file is enough where the disk can give one.
-    let linked = layer.reduced.is_some() && std::fs::hard_link(from, &to).is_ok();
+    let linked = layer.reduced.is_some() && std::fs::hard_link(&from, &to).is_ok();
     if !linked {
-        std::fs::copy(from, &to).with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))?;
+        std::fs::copy(&from, &to).with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))?;
     }
     Ok(())
 }

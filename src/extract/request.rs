@@ -5,7 +5,7 @@ use crate::device::{Precision, Preference};
 use crate::error::advise;
 use crate::images::{AverageBy, Reading, Selection};
 use crate::models::Activation;
-use crate::output::Dtype;
+use crate::output::{Dtype, Format};
 use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::reduce::{Method, RdmOf, Reduction};
@@ -61,6 +61,14 @@ pub struct Request {
     /// The type of the stored numbers
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Dtype,
+
+    /// The form of the files of features: a file for each layer, with the names of the images in it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    /// With --format hdf5: all layers in one file, features.h5, as `features/LAYER`
+    #[arg(long)]
+    pub one_file: bool,
 
     /// Store one row for each folder of images, the mean over the images in it, instead of one for each image; or one for
     /// each value in a column of the table that --image-list names, as `concept` (`column:folder` if it is called `folder`)
@@ -197,6 +205,8 @@ impl Default for Request {
             readout: None,
             tokens: None,
             dtype: Dtype::default(),
+            format: Format::default(),
+            one_file: false,
             average_by: None,
             rdm: RunRdm::default(),
             on_constant: OnConstant::default(),
@@ -280,6 +290,15 @@ impl Request {
             return Err(advise(
                 "--seed is of random weights and of random projections, and neither was asked for",
                 "add --weights random or --reduce srp, or leave it out",
+            ));
+        }
+        if self.one_file && self.format != Format::Hdf5 {
+            return Err(advise("--one-file is for --format hdf5", "add that, or leave it out for a file of each layer"));
+        }
+        if self.one_file && self.reduction.is_last() {
+            return Err(advise(
+                "--one-file does not go with rows that are reduced when all are there",
+                "leave it out for a file of each layer, or take --reduce srp",
             ));
         }
         self.reduction.check()?;

@@ -24,7 +24,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,16 +103,19 @@ fn layers(folder: &Path, record: &Record) -> Result<Vec<Check>> {
         (Ok(_), Some(_)) => Some(format!("`{file}` is not as it was written")),
         (Ok(_), None) => Some(format!("`{file}` has no hash in the record")),
     };
-    let of_layer = |number: usize| -> Result<Vec<String>> {
-        let layer = &record.layers[number];
+    let mut files = Vec::new();
+    for layer in &record.layers {
         let rdm = layer.rdm.as_ref().filter(|_| record.shard.is_none());
-        let rdm = rdm.and_then(|rdm| check(rdm, &layer.rdm_blake3));
-        let file = if record.shard.is_some() { record.written(layer).file } else { &layer.file };
+        files.push((record.file_of(layer).into_owned(), layer.blake3.clone()));
+        files.extend(rdm.map(|rdm| (rdm.clone(), layer.rdm_blake3.clone())));
         let beside = layer.reduced.iter().flat_map(|reduced| &reduced.beside);
-        let beside = beside.filter_map(|(file, hash)| check(file, &Some(hash.clone())));
-        Ok(check(file, &layer.blake3).into_iter().chain(rdm).chain(beside).collect())
-    };
-    let faults = parallel(record.layers.len(), &of_layer)?.concat();
+        files.extend(beside.map(|(file, hash)| (file.clone(), Some(hash.clone()))));
+    }
+    // All layers may be in one file.
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.clone()));
+    let faults: Vec<String> =
+        parallel(files.len(), &|number| Ok(check(&files[number].0, &files[number].1)))?.into_iter().flatten().collect();
     Ok(match faults.is_empty() {
         true => vec![fine("files", format!("{} as written", count_of(record.layers.len(), "layer")))],
         false => faults.into_iter().map(|text| fault("files", text)).collect(),
@@ -203,7 +206,9 @@ fn recompute(plan: &Plan, run: &PlannedRun, chosen: &[usize], place: &Path, obse
     let (rows, part) = (plan.rows(), 0..plan.stimuli.rows());
     let others = Done { rows: part.clone().filter(|row| !chosen.contains(row)).collect(), ..Done::default() };
     let batches = rows.batches(&part, &others);
-    let run = plan.files(&plan.load(run)?, place, part.clone(), false)?;
+    let mut loaded = plan.load(run)?;
+    loaded.record = loaded.record.with_plain_files();
+    let run = plan.files(&loaded, place, part.clone(), false)?;
     Work { plan, rows, part, batches, done: Done::default() }.run(vec![run], vec![Journal::open(place)?], observer)?;
     observer.stopped().map_or(Ok(()), |reason| Err(Stopped(reason).into()))
 }
@@ -211,10 +216,10 @@ fn recompute(plan: &Plan, run: &PlannedRun, chosen: &[usize], place: &Path, obse
 /// Compares rows of all layers.
 fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: &Path) -> Result<Check> {
     let mut worst = 0.0f64;
+    let now = &now.with_plain_files();
     for (layer, other) in record.layers.iter().zip(&now.layers) {
-        let stored = values(&Matrix::open(&folder.join(&layer.file))?, rows);
-        let written = now.written(other);
-        let mut computed = values(&Matrix::open(&place.join(written.file))?, rows);
+        let stored = values(&record.features(layer, folder)?, rows);
+        let mut computed = values(&Matrix::open(&place.join(&*now.written(other).file))?, rows);
         if now.reduces_later(other) {
             computed = reduce::rows(folder, now, other, &computed)?;
         }

@@ -23,25 +23,29 @@ pub struct Matrix {
 
 #[derive(Debug)]
 enum Values {
-    F16(Mmap),
-    F32(Mmap),
+    F16(Mapped),
+    F32(Mapped),
     Read(Vec<f64>),
-    Ranks(Vec<f32>),
+    Single(Vec<f32>),
+}
+
+/// Numbers in a file, from this byte on.
+#[derive(Debug)]
+struct Mapped {
+    map: Mmap,
+    start: usize,
 }
 
 impl Matrix {
     /// Opens the array `[N, …]` at `path`.
     pub fn open(path: &Path) -> Result<Matrix> {
-        let file = plain_file::open(path).map_err(|error| cannot_open(path, error))?;
-        // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
-        // process by a signal, as any program that maps files; it is not changed by this one.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| cannot_open(path, error))?;
+        let map = map(path)?;
         header::check(&map[..], map.len() as u64).map_err(|error| not_npy(path, &error))?;
         let single = shape_of::<f32>(&map);
         let half = shape_of::<F16>(&map);
         let (shape, values) = match (single, half) {
-            (Some(shape), _) => (shape, Values::F32(map)),
-            (_, Some(shape)) => (shape, Values::F16(map)),
+            (Some(shape), _) => (shape.clone(), Values::F32(at_the_end(map, &shape, size_of::<f32>()))),
+            (_, Some(shape)) => (shape.clone(), Values::F16(at_the_end(map, &shape, size_of::<F16>()))),
             // Another type, another order, or a fault, which `read` puts into words.
             _ => {
                 let array = read(path)?;
@@ -49,6 +53,23 @@ impl Matrix {
             }
         };
         Matrix::of(&shape, values, path)
+    }
+
+    /// The numbers `[rows, columns]` in the file at `path` from the byte `start` on, row by row: float32, or float16 if they are
+    /// `half`. None if they do not lie there as in memory.
+    pub(crate) fn map(path: &Path, start: u64, [rows, columns]: [usize; 2], half: bool) -> Result<Option<Matrix>> {
+        let map = map(path)?;
+        let width = if half { size_of::<F16>() } else { size_of::<f32>() };
+        let size = rows.checked_mul(columns).and_then(|count| count.checked_mul(width));
+        let start = usize::try_from(start).ok().filter(|start| start.is_multiple_of(width));
+        let Some((start, _)) =
+            start.zip(size).filter(|(start, size)| start.checked_add(*size).is_some_and(|end| end <= map.len()))
+        else {
+            return Ok(None);
+        };
+        let values = Mapped { map, start };
+        let values = if half { Values::F16(values) } else { Values::F32(values) };
+        Ok(Some(Matrix { rows, columns, values }))
     }
 
     /// Reads the array `[D]` at `path`.
@@ -70,9 +91,10 @@ impl Matrix {
         Matrix { rows, columns, values: Values::Read(values) }
     }
 
-    /// A matrix of ranks in memory, row by row: halves up to 2²³, which float32 holds exactly.
-    pub(crate) fn from_ranks(rows: usize, columns: usize, ranks: Vec<f32>) -> Matrix {
-        Matrix { rows, columns, values: Values::Ranks(ranks) }
+    /// A matrix of float32 in memory, row by row.
+    pub(crate) fn from_singles(rows: usize, columns: usize, values: Vec<f32>) -> Matrix {
+        assert_eq!(values.len(), rows * columns, "values for every unit of every row");
+        Matrix { rows, columns, values: Values::Single(values) }
     }
 
     fn of(shape: &[usize], values: Values, path: &Path) -> Result<Matrix> {
@@ -109,10 +131,10 @@ impl Matrix {
         let range = row * self.columns + columns.start..row * self.columns + columns.end;
         let count = self.rows * self.columns;
         match &self.values {
-            Values::F16(map) => to.extend(elements::<F16>(map, count)[range].iter().map(|value| f(value.to_f64()))),
-            Values::F32(map) => to.extend(elements::<f32>(map, count)[range].iter().map(|value| f(value.to_f64()))),
+            Values::F16(file) => to.extend(elements::<F16>(file, count)[range].iter().map(|value| f(value.to_f64()))),
+            Values::F32(file) => to.extend(elements::<f32>(file, count)[range].iter().map(|value| f(value.to_f64()))),
             Values::Read(values) => to.extend(values[range].iter().map(|&value| f(value))),
-            Values::Ranks(ranks) => to.extend(ranks[range].iter().map(|value| f(value.to_f64()))),
+            Values::Single(values) => to.extend(values[range].iter().map(|value| f(value.to_f64()))),
         }
     }
 }
@@ -123,7 +145,20 @@ fn shape_of<A: ViewElement>(map: &Mmap) -> Option<Vec<usize>> {
     view.is_standard_layout().then(|| view.shape().to_vec())
 }
 
-/// The elements lie at the end of the file; `shape_of` has checked their type, number and alignment.
-fn elements<A: Pod>(map: &Mmap, count: usize) -> &[A] {
-    bytemuck::cast_slice(&map[map.len() - count * size_of::<A>()..])
+/// The elements of an array of this shape, which are the last in the file.
+fn at_the_end(map: Mmap, shape: &[usize], width: usize) -> Mapped {
+    let start = map.len() - shape.iter().product::<usize>() * width;
+    Mapped { map, start }
+}
+
+/// Who made `file` has checked the type of the elements, their number and alignment.
+fn elements<A: Pod>(file: &Mapped, count: usize) -> &[A] {
+    bytemuck::cast_slice(&file.map[file.start..file.start + count * size_of::<A>()])
+}
+
+fn map(path: &Path) -> Result<Mmap> {
+    let file = plain_file::open(path).map_err(|error| cannot_open(path, error))?;
+    // SAFETY: the map is only read. Were the file truncated by another process meanwhile, the read would end this
+    // process by a signal, as any program that maps files; it is not changed by this one.
+    unsafe { Mmap::map(&file) }.map_err(|error| cannot_open(path, error))
 }

@@ -1,32 +1,27 @@
-//! Files that take the rows of a layer as they come, in any order.
+//! The files of features: forms that others read, whose rows come in any order.
 //!
-//! A form of output says what stands before and after the rows, so that the place of each is known beforehand. A new one is a file here
-//! and an entry of [`FORMS`].
+//! A form says where the rows lie among its other bytes, or makes a file of rows that are all there. A new one is a file here, and a
+//! variant of [`Format`].
 
+mod csv;
+mod hdf5;
+mod hdf5_file;
+mod mat;
 mod npy;
+mod pt;
+mod rows;
 
-use crate::atomic_file::partial;
+pub(crate) use self::pt::write as write_pt;
+pub(crate) use self::rows::{RowFile, StoredRows};
+
 use crate::error::advise;
+use crate::npy::Matrix;
 use crate::plain_file;
 use anyhow::{Context, Result};
-use half::f16;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-
-/// Fails if the file of a run that was stopped has another size than it was given.
-fn check_size(path: &Path, size: u64, wanted: u64) -> Result<()> {
-    if size >= wanted {
-        return Ok(());
-    }
-    Err(advise(
-        format!("it has {size} bytes, and had {wanted}: it was cut, and nobody knows which rows are left"),
-        format!("remove `{}`, and begin again", path.parent().unwrap_or(path).display()),
-    ))
-}
+use std::path::Path;
 
 /// The element type of files that the program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -53,206 +48,304 @@ impl Dtype {
     }
 }
 
-/// A form of output.
-pub trait Form: Sync {
+/// The form of the files of features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// NumPy, LAYER.npy
+    #[default]
+    Npy,
+    /// HDF5, LAYER.h5: `features` [images, …] and `images`, their names
+    #[value(alias = "h5")]
+    #[serde(alias = "h5")]
+    Hdf5,
+    /// MATLAB, LAYER.mat: the same; version 7.3 from 2 GB on
+    Mat,
+    /// PyTorch, LAYER.pt: a dictionary of `features`, `images` and `layer`
+    Pt,
+    /// Text, LAYER.csv: a row for each image, its name first
+    Csv,
+}
+
+/// How a form is written.
+enum Way {
+    /// The place of each row is known beforehand.
+    InPlace(&'static dyn InPlace),
+    /// The file is made when all rows are there.
+    AtTheEnd(&'static dyn AtTheEnd),
+}
+
+impl Format {
+    /// All of them.
+    const ALL: [Format; 5] = [Format::Npy, Format::Hdf5, Format::Mat, Format::Pt, Format::Csv];
+
     /// What the names of its files end in.
-    fn ending(&self) -> &'static str;
+    pub fn ending(self) -> &'static str {
+        match self {
+            Format::Npy => "npy",
+            Format::Hdf5 => "h5",
+            Format::Mat => "mat",
+            Format::Pt => "pt",
+            Format::Csv => "csv",
+        }
+    }
 
-    /// What stands before the rows of an array `[rows, …]`.
-    fn header(&self, shape: &[usize], dtype: Dtype) -> Vec<u8>;
+    fn way(self) -> Way {
+        match self {
+            Format::Npy => Way::InPlace(&npy::Npy),
+            Format::Hdf5 => Way::InPlace(&hdf5::Hdf5),
+            Format::Mat => Way::AtTheEnd(&mat::Mat),
+            Format::Pt => Way::InPlace(&pt::Pt),
+            Format::Csv => Way::AtTheEnd(&csv::Csv),
+        }
+    }
 
-    /// How long that is in the file that begins with `bytes`.
-    fn start(&self, bytes: &[u8]) -> Option<usize>;
+    /// That of the file at `path`, by its ending.
+    fn of(path: &Path) -> Result<Format> {
+        let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        let found = Format::ALL.into_iter().find(|format| format.ending() == ending);
+        found.with_context(|| format!("`{}` has no ending of a form of features", path.display()))
+    }
 
-    /// Whether what stands before them, perhaps written by another program, is of such an array.
-    fn says(&self, header: &[u8], shape: &[usize], dtype: Dtype) -> bool;
+    /// Whether a file is made of rows that are in NumPy's form until all are there.
+    pub(crate) fn is_made_at_the_end(self) -> bool {
+        matches!(self.way(), Way::AtTheEnd(_))
+    }
 
-    /// What stands after them.
-    fn trailer(&self, _shape: &[usize], _dtype: Dtype) -> Vec<u8> {
-        Vec::new()
+    /// Whether it is this one, as records are written: it goes without saying.
+    pub(crate) fn is_npy(&self) -> bool {
+        *self == Format::Npy
+    }
+
+    /// Fails if it has no place for rows of the shape `row`, or for numbers of this type.
+    pub(crate) fn check(self, layer: &str, row: &[usize], dtype: Dtype) -> Result<()> {
+        match self.way() {
+            Way::AtTheEnd(form) => form.check(layer, row, dtype),
+            Way::InPlace(_) => Ok(()),
+        }
+    }
+
+    /// About how many bytes `values` numbers of this type take in it.
+    pub(crate) fn size(self, values: usize, dtype: Dtype) -> usize {
+        match self {
+            Format::Csv => values * csv::A_NUMBER,
+            _ => values * dtype.bytes(),
+        }
     }
 }
 
-/// All of them; the first is what is written unless another is asked for.
-pub const FORMS: &[&dyn Form] = &[&npy::Npy];
+/// What is to be in a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Contents<'a> {
+    /// The name of each row.
+    pub(crate) images: &'a [String],
+    /// How many rows there are; in forms that name them as many as `images`.
+    pub(crate) rows: usize,
+    /// Of each array its name, and the shape of a row.
+    pub(crate) arrays: Vec<(&'a str, &'a [usize])>,
+    pub(crate) dtype: Dtype,
+    /// Whether the arrays are in a group, by their names.
+    pub(crate) in_group: bool,
+}
 
-/// The BLAKE3 hash of the whole file at `path`, and how many of its values are infinite or NaN.
-pub(crate) fn hash_and_nonfinite(path: &Path, dtype: Dtype) -> Result<(String, u64)> {
+impl Contents<'_> {
+    /// The shape of array number `array`.
+    fn shape(&self, array: usize) -> Vec<usize> {
+        [self.rows].iter().chain(self.arrays[array].1).copied().collect()
+    }
+
+    /// How many bytes its numbers take.
+    fn size(&self, array: usize) -> Result<u64> {
+        bytes_of(&self.shape(array), self.dtype)
+            .with_context(|| format!("`{}` would have more numbers than can be counted", self.arrays[array].0))
+    }
+}
+
+/// The bytes of numbers in an array of this shape.
+fn bytes_of(shape: &[usize], dtype: Dtype) -> Option<u64> {
+    shape.iter().try_fold(dtype.bytes() as u64, |bytes, size| bytes.checked_mul(*size as u64))
+}
+
+/// Where everything in a file lies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layout {
+    /// What stands at the beginning.
+    header: Vec<u8>,
+    /// Where the rows of each array begin.
+    starts: Vec<u64>,
+    /// Where the rows of the last end.
+    end: u64,
+    /// What stands behind them.
+    trailer: Vec<u8>,
+    /// Where the CRC-32 of all rows is to stand, when they are there.
+    crcs: Vec<u64>,
+}
+
+impl Layout {
+    /// That of a file in this form.
+    pub(crate) fn of(format: Format, contents: &Contents) -> Result<Layout> {
+        match format.way() {
+            Way::InPlace(form) => form.layout(contents),
+            Way::AtTheEnd(_) => npy::Npy.layout(contents),
+        }
+    }
+}
+
+/// Where the numbers of an array were found in a file.
+#[derive(Debug, PartialEq)]
+struct Found {
+    start: u64,
+    shape: Vec<usize>,
+    dtype: Dtype,
+}
+
+/// A form in which the place of each row is known beforehand.
+trait InPlace: Sync {
+    fn layout(&self, contents: &Contents) -> Result<Layout>;
+
+    /// Where the array `layer` of `shape` lies in the file at `path`, perhaps written by another program; none if it has no such.
+    fn find(&self, path: &Path, layer: &str, shape: &[usize]) -> Result<Option<Found>>;
+}
+
+/// A form whose file is made when all rows are there.
+trait AtTheEnd: Sync {
+    /// Fails for what it cannot hold.
+    fn check(&self, layer: &str, row: &[usize], dtype: Dtype) -> Result<()>;
+
+    /// Writes one array, whose rows are in `rows`, to `path`.
+    fn write(&self, path: &Path, contents: &Contents, rows: &StoredRows) -> Result<()>;
+
+    /// Reads the array of `shape` in the file at `path`.
+    fn read(&self, path: &Path, shape: &[usize]) -> Result<Matrix>;
+
+    /// At which byte of the file its numbers begin, if they lie there as in memory.
+    fn start(&self, path: &Path, shape: &[usize]) -> Result<Option<u64>>;
+
+    /// Looks at each number of a file in which they do not.
+    fn each(&self, _path: &Path, _look: &mut dyn FnMut(f32)) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes the file at `path` of `rows`; its form is one that is made at the end.
+pub(crate) fn convert(path: &Path, contents: &Contents, rows: &StoredRows) -> Result<()> {
+    match Format::of(path)?.way() {
+        Way::AtTheEnd(form) => form.write(path, contents, rows),
+        Way::InPlace(_) => Ok(()),
+    }
+}
+
+/// Makes a file of NumPy's form at `to` of the array `layer` `[rows, shape…]` of the file at `path`.
+pub(crate) fn unpack(path: &Path, to: &Path, layer: &str, rows: usize, shape: &[usize], dtype: Dtype) -> Result<()> {
+    let file = RowFile::of_one(to, rows, shape, dtype)?;
+    match Format::of(path)?.way() {
+        Way::InPlace(_) => StoredRows::open(path, layer, rows, shape, dtype)?.copy_to(&file, 0)?,
+        Way::AtTheEnd(_) => {
+            let matrix = matrix(path, layer, rows, shape)?;
+            for row in 0..rows {
+                let values = matrix.row(row).into_iter();
+                let bytes: Vec<u8> = match dtype {
+                    Dtype::F32 => values.flat_map(|value| (value as f32).to_le_bytes()).collect(),
+                    Dtype::F16 => values.flat_map(|value| half::f16::from_f64(value).to_le_bytes()).collect(),
+                };
+                file.write(row, &bytes)?;
+            }
+        }
+    }
+    file.finish()
+}
+
+/// The array `layer` `[rows, shape…]` of the file at `path`, which a run has written.
+pub(crate) fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix> {
+    let whole: Vec<usize> = [rows].iter().chain(shape).copied().collect();
+    let columns = shape.iter().product();
+    match Format::of(path)?.way() {
+        // Any array of numbers, as NumPy may have written it.
+        Way::InPlace(_) if Format::of(path)? == Format::Npy => Matrix::open(path),
+        Way::InPlace(form) => {
+            let found = find(form, path, layer, &whole)?.filter(|found| found.shape == whole);
+            let mapped =
+                found.map(|found| Matrix::map(path, found.start, [rows, columns], found.dtype == Dtype::F16)).transpose()?;
+            mapped.flatten().ok_or_else(|| no_such(path, layer, rows, shape))
+        }
+        Way::AtTheEnd(form) => form.read(path, &whole),
+    }
+}
+
+fn find(form: &dyn InPlace, path: &Path, layer: &str, shape: &[usize]) -> Result<Option<Found>> {
+    form.find(path, layer, shape).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+fn no_such(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> anyhow::Error {
+    advise(
+        format!("`{}` holds no `{layer}` of {rows} rows of the shape {shape:?}", path.display()),
+        "the record of the run or the file was changed; make the run again, or ask who made it",
+    )
+}
+
+/// The numbers of an array in a file that is whole.
+pub(crate) struct Numbers {
+    /// At which byte they begin, if they lie there as in memory.
+    pub(crate) start: Option<u64>,
+    /// How many are infinite or NaN.
+    pub(crate) nonfinite: u64,
+}
+
+/// The BLAKE3 hash of a file that is whole, and the numbers of each of its arrays of these names and shapes.
+pub(crate) fn look(path: &Path, arrays: &[(&str, Vec<usize>)], dtype: Dtype) -> Result<(String, Vec<Numbers>)> {
+    let start = |(layer, shape): &(&str, Vec<usize>)| match Format::of(path)?.way() {
+        Way::InPlace(form) => {
+            let found = find(form, path, layer, shape)?.filter(|found| found.shape == *shape && found.dtype == dtype);
+            found.map(|found| Some(found.start)).ok_or_else(|| no_such(path, layer, shape[0], &shape[1..]))
+        }
+        Way::AtTheEnd(form) => form.start(path, shape),
+    };
+    let starts: Vec<Option<u64>> = arrays.iter().map(start).collect::<Result<_>>()?;
+    let size = |shape: &[usize]| bytes_of(shape, dtype).unwrap_or(0);
+    let range = |((_, shape), start): (&(&str, Vec<usize>), &Option<u64>)| {
+        start.unwrap_or(0)..start.map_or(0, |start| start + size(shape))
+    };
+    let ranges: Vec<Range<u64>> = arrays.iter().zip(&starts).map(range).collect();
+    let (hash, mut counts) = hash_and_nonfinite(path, &ranges, dtype)?;
+    if let Way::AtTheEnd(form) = Format::of(path)?.way()
+        && starts == [None]
+    {
+        form.each(path, &mut |value| counts[0] += u64::from(!value.is_finite()))?;
+    }
+    let numbers = starts.into_iter().zip(counts).map(|(start, nonfinite)| Numbers { start, nonfinite });
+    Ok((hash, numbers.collect()))
+}
+
+/// The BLAKE3 hash of the whole file at `path`, and how many of the values in each of some `ranges` of its bytes are infinite or NaN.
+fn hash_and_nonfinite(path: &Path, ranges: &[Range<u64>], dtype: Dtype) -> Result<(String, Vec<u64>)> {
     const PART: usize = 1 << 20;
-    let form = form(path)?;
-    let read = || -> Result<(String, u64)> {
+    let read = || -> Result<(String, Vec<u64>)> {
         let mut file = plain_file::open(path)?;
-        let mut part = Vec::new();
-        file.by_ref().take(16).read_to_end(&mut part)?;
-        let start = form.start(&part).context("it is cut off")?;
-        file.by_ref().take(start.saturating_sub(part.len()) as u64).read_to_end(&mut part)?;
+        let (mut part, mut at) = (Vec::new(), 0);
         let mut hash = blake3::Hasher::new();
-        let mut count = 0;
-        hash.update(&part);
+        let mut counts = vec![0; ranges.len()];
         loop {
             part.clear();
             if file.by_ref().take(PART as u64).read_to_end(&mut part)? == 0 {
-                return Ok((hash.finalize().to_hex().to_string(), count));
+                return Ok((hash.finalize().to_hex().to_string(), counts));
             }
             hash.update(&part);
-            count += match dtype {
-                Dtype::F32 => part.as_chunks().0.iter().filter(|bytes| !f32::from_le_bytes(**bytes).is_finite()).count(),
-                Dtype::F16 => part.as_chunks().0.iter().filter(|bytes| u16::from_le_bytes(**bytes) & 0x7c00 == 0x7c00).count(),
-            } as u64;
+            let end = at + part.len() as u64;
+            for (range, count) in ranges.iter().zip(&mut counts) {
+                let (first, last) = (range.start.clamp(at, end), range.end.clamp(at, end));
+                *count += nonfinite(&part[(first - at) as usize..(last - at) as usize], dtype);
+            }
+            at = end;
         }
     };
     read().with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-/// The form of the file at `path`, by its ending.
-fn form(path: &Path) -> Result<&'static dyn Form> {
-    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    let found = FORMS.iter().find(|form| form.ending() == ending).copied();
-    found.with_context(|| format!("`{}` has no ending of a form of output", path.display()))
-}
-
-/// Where the rows of the file at `path` begin, which is an array `[rows, shape…]`.
-pub(crate) fn start_of_rows(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<u64> {
-    Ok(form(path)?.header(&whole(rows, shape), dtype).len() as u64)
-}
-
-fn whole(rows: usize, shape: &[usize]) -> Vec<usize> {
-    [rows].iter().chain(shape).copied().collect()
-}
-
-/// The rows of a file `[rows, …]` that is whole, read where they lie, a part at a time.
-#[derive(Debug)]
-pub(crate) struct StoredRows {
-    file: File,
-    path: PathBuf,
-    start: u64,
-    pub(crate) rows: usize,
-    /// The numbers of a row.
-    pub(crate) units: usize,
-    dtype: Dtype,
-}
-
-impl StoredRows {
-    /// Opens the file at `path`; fails if it is no array `[rows, shape…]`.
-    pub(crate) fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype) -> Result<StoredRows> {
-        let (form, units) = (form(path)?, shape.iter().product());
-        let file = plain_file::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let first = |length: usize| -> Option<Vec<u8>> {
-            let mut first = vec![0; length];
-            file.read_exact_at(&mut first, 0).ok().map(|()| first)
-        };
-        let header = first(16).and_then(|bytes| first(form.start(&bytes)?)).unwrap_or_default();
-        let start = header.len() as u64;
-        if !form.says(&header, &whole(rows, shape), dtype) {
-            return Err(advise(
-                format!("`{}` is no array of {rows} rows of the shape {shape:?} in {dtype:?}", path.display()),
-                "the record of the run or the file was changed; make the run again, or ask who made it",
-            ));
-        }
-        check_size(path, file.metadata()?.len(), start + (rows * units * dtype.bytes()) as u64)?;
-        Ok(StoredRows { file, path: path.to_owned(), start, rows, units, dtype })
-    }
-
-    /// Adds the `units` of `row` to the end of `to`; `room` is used again and again.
-    pub(crate) fn append(&self, row: usize, units: Range<usize>, room: &mut Vec<u8>, to: &mut Vec<f32>) -> Result<()> {
-        room.resize(units.len() * self.dtype.bytes(), 0);
-        let place = self.start + ((row * self.units + units.start) * self.dtype.bytes()) as u64;
-        self.file.read_exact_at(room, place).with_context(|| format!("cannot read `{}`", self.path.display()))?;
-        match self.dtype {
-            Dtype::F32 => to.extend(room.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
-            Dtype::F16 => to.extend(room.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32())),
-        }
-        Ok(())
-    }
-}
-
-/// A file of `[rows, …]` whose rows are written in any order, by any thread.
-///
-/// It is called `<path>.partial` until [`RowFile::finish`]: what has its final name is whole.
-#[derive(Debug)]
-pub struct RowFile {
-    file: File,
-    path: PathBuf,
-    /// Where the rows begin and end.
-    start: u64,
-    end: u64,
-    row_bytes: usize,
-    trailer: Vec<u8>,
-}
-
-impl RowFile {
-    /// Creates the file for `[rows, shape…]` with room for all rows; one that is there already and has them is opened as it is if
-    /// it is to be kept.
-    pub fn open(path: &Path, rows: usize, shape: &[usize], dtype: Dtype, keep: bool) -> Result<Self> {
-        let form = form(path)?;
-        let all = whole(rows, shape);
-        let row_bytes = shape.iter().product::<usize>() * dtype.bytes();
-        let (header, trailer) = (form.header(&all, dtype), form.trailer(&all, dtype));
-        let start = header.len() as u64;
-        let end = start + (rows * row_bytes) as u64;
-        let partial = partial(path);
-        let open = || -> Result<File> {
-            if keep {
-                // It had its name already when the process was stopped.
-                if !partial.exists() {
-                    std::fs::rename(path, &partial)?;
-                }
-                let file = plain_file::open_own(&partial, File::options().write(true))?;
-                check_size(&partial, file.metadata()?.len(), end)?;
-                return Ok(file);
-            }
-            let file = plain_file::create(&partial)?;
-            file.set_len(end + trailer.len() as u64)?;
-            file.write_all_at(&header, 0)?;
-            Ok(file)
-        };
-        let file = open().with_context(|| format!("cannot write `{}`", partial.display()))?;
-        Ok(Self { file, path: path.to_owned(), start, end, row_bytes, trailer })
-    }
-
-    /// Brings to the disk what was written.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().with_context(|| format!("cannot write `{}`", partial(&self.path).display()))
-    }
-
-    /// The size of a row in the file.
-    pub fn row_bytes(&self) -> usize {
-        self.row_bytes
-    }
-
-    /// Writes whole rows, in the file's element type, from row `first` on.
-    pub fn write(&self, first: usize, rows: &[u8]) -> Result<()> {
-        self.put(rows, self.start + (first * self.row_bytes) as u64)
-    }
-
-    /// Writes a part of row `row`, from the byte `offset` of it on.
-    pub fn write_part(&self, row: usize, offset: usize, part: &[u8]) -> Result<()> {
-        self.put(part, self.start + (row * self.row_bytes + offset) as u64)
-    }
-
-    /// Turns the signs of the values of some rows of a float32 file, which are all written: of each row in order, whether it is turned.
-    pub fn negate(&self, rows: impl Iterator<Item = bool>) -> Result<()> {
-        let mut values = vec![0; self.row_bytes];
-        for (row, _) in rows.enumerate().filter(|(_, is_turned)| *is_turned) {
-            let place = self.start + (row * self.row_bytes) as u64;
-            self.file
-                .read_exact_at(&mut values, place)
-                .with_context(|| format!("cannot read `{}`", partial(&self.path).display()))?;
-            // The sign is the highest bit.
-            values.iter_mut().skip(3).step_by(4).for_each(|byte| *byte ^= 0x80);
-            self.put(&values, place)?;
-        }
-        Ok(())
-    }
-
-    fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file.write_all_at(bytes, offset).with_context(|| format!("cannot write `{}`", partial(&self.path).display()))
-    }
-
-    /// Gives the file its name, after all rows were written.
-    pub fn finish(self) -> Result<()> {
-        self.put(&self.trailer, self.end)?;
-        self.sync()?;
-        std::fs::rename(partial(&self.path), &self.path).with_context(|| format!("cannot write `{}`", self.path.display()))
-    }
+/// How many values are infinite or NaN.
+fn nonfinite(bytes: &[u8], dtype: Dtype) -> u64 {
+    let count = match dtype {
+        Dtype::F32 => bytes.as_chunks().0.iter().filter(|bytes| !f32::from_le_bytes(**bytes).is_finite()).count(),
+        Dtype::F16 => bytes.as_chunks().0.iter().filter(|bytes| u16::from_le_bytes(**bytes) & 0x7c00 == 0x7c00).count(),
+    };
+    count as u64
 }

@@ -17,5 +17,5 @@ pub(super) fn rows(features: &Matrix, name: &dyn Fn(usize) -> String) -> Result<
     if !bad.is_empty() {
         return Err(errors::not_finite(&bad, name));
     }
-    Ok(Matrix::from_ranks(features.rows, features.columns, rows.into_iter().flatten().flatten().collect()))
+    Ok(Matrix::from_singles(features.rows, features.columns, rows.into_iter().flatten().flatten().collect()))
 }

@@ -187,7 +187,7 @@ impl Job<'_> {
     }
 
     fn components_file(&self) -> Result<RowFile> {
-        RowFile::open(self.files.components, self.components, &[self.rows.units], Dtype::F32, false)
+        RowFile::of_one(self.files.components, self.components, &[self.rows.units], Dtype::F32)
     }
 
     /// Writes `Vᵀ = S⁻¹ Uᵀ X`, and returns the sign of each component.
@@ -349,7 +349,7 @@ mod tests {
         fn of(rows: usize, units: usize, values: Vec<f32>) -> (Lab, StoredRows) {
             let lab = Lab(tempfile::tempdir().unwrap());
             npy::write(&lab.path("x.npy"), &ArrayD::from_shape_vec(vec![rows, units], values).unwrap()).unwrap();
-            let stored = StoredRows::open(&lab.path("x.npy"), rows, &[units], Dtype::F32).unwrap();
+            let stored = StoredRows::open(&lab.path("x.npy"), "", rows, &[units], Dtype::F32).unwrap();
             (lab, stored)
         }
 

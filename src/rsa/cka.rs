@@ -8,6 +8,7 @@ use crate::error::advise;
 use crate::npy::{self, Matrix};
 use crate::numbers::count;
 use crate::observer::Observer;
+use crate::output;
 use crate::rdm::errors::not_finite;
 use crate::rdm::noise::less_mean;
 use crate::rdm::{Alignment, Rows, align, ids, outputs, power_of_two};
@@ -145,7 +146,9 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
                 ));
             }
             for layer in record.layers {
-                layers.push(open(format!("{model} {}", layer.name), &path.join(layer.file))?);
+                let (name, path) = (format!("{model} {}", layer.name), path.join(&layer.file));
+                let features = output::matrix(&path, &layer.name, record.images, &layer.shape)?;
+                layers.push(named(name, features, None, &path)?);
             }
         } else {
             layers.push(open(path.display().to_string(), path)?);
@@ -155,10 +158,12 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
 }
 
 fn open(name: String, path: &Path) -> Result<Layer> {
-    let (features, own) = match arrays::kind(path).as_str() {
-        "npy" => (Matrix::open(path)?, None),
-        _ => arrays::read(path)?.into_features(path)?,
-    };
+    let (features, own) = arrays::features(path)?;
+    named(name, features, own, path)
+}
+
+/// Features from `path`, with the names of their rows: their own, or those beside the file.
+fn named(name: String, features: Matrix, own: Option<Vec<String>>, path: &Path) -> Result<Layer> {
     let ids = own.map_or_else(|| ids::of(path, features.rows), |own| Ok(Some(own)))?;
     if let Some(ids) = &ids {
         ids::check_unique(ids, &name)?;

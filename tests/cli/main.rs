@@ -13,6 +13,7 @@ mod fmri;
 mod foreign;
 mod foreign_files;
 mod formats;
+mod forms;
 mod guide;
 mod image_lists;
 mod images;

@@ -10,12 +10,14 @@ use std::io::Read;
 use std::rc::Rc;
 
 /// Kinds of elements.
-pub(super) const INT8: u32 = 1;
-pub(super) const INT32: u32 = 5;
-pub(super) const UINT32: u32 = 6;
-pub(super) const DOUBLE: u32 = 9;
-pub(super) const MATRIX: u32 = 14;
-pub(super) const COMPRESSED: u32 = 15;
+pub(crate) const INT8: u32 = 1;
+pub(crate) const INT32: u32 = 5;
+pub(crate) const UINT32: u32 = 6;
+pub(crate) const SINGLE: u32 = 7;
+pub(crate) const DOUBLE: u32 = 9;
+pub(crate) const MATRIX: u32 = 14;
+pub(crate) const UTF8: u32 = 16;
+pub(crate) const COMPRESSED: u32 = 15;
 
 /// Bytes before the first element.
 const HEADER: usize = 128;
@@ -186,7 +188,7 @@ fn text((kind, bytes): (u32, &[u8]), sizes: &[usize], big: bool) -> Result<Value
     memory::check(&"a text in it", bytes.len() as u64 * 8)?;
     let wide = |&bytes: &[u8; 2]| if big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
     let letters: Vec<char> = match kind {
-        INT8 | 2 | 16 => String::from_utf8_lossy(bytes).chars().collect(),
+        INT8 | 2 | UTF8 => String::from_utf8_lossy(bytes).chars().collect(),
         4 | 17 => char::decode_utf16(bytes.as_chunks().0.iter().map(wide)).map(|letter| letter.unwrap_or('\u{fffd}')).collect(),
         _ => return Ok(Value::Other("text in unknown letters")),
     };

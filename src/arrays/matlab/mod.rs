@@ -1,11 +1,11 @@
 //! MATLAB's `.mat`: a matrix, or RDMs as the RSA toolbox keeps them, a structure array with a field `RDM`, or a cell array of matrices;
 //! and what Meadows writes. Level 5 (`-v6`, `-v7`) and 7.3, which is HDF5.
 
-mod level5;
+pub(crate) mod level5;
 mod level73;
 mod meadows;
 mod value;
-mod write;
+pub(crate) mod write;
 
 pub(super) use self::write::write;
 
@@ -43,9 +43,26 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     };
     let value = find(&variables, name).ok_or_else(|| no_such(path, &names, name))?;
     let array = value.array().ok_or_else(|| not_numbers(path, name, &value))?;
-    let ids = meadows::stimuli(&variables, name, path)?;
+    let ids = match meadows::stimuli(&variables, name, path)? {
+        None => images(&variables, name),
+        stimuli => stimuli,
+    };
     let are_rdms = !matches!(value, Value::Numbers { .. }) || meadows::are_pairs(name);
-    Ok(Labelled { values: array.stacked(&|| format!("`{name}` in `{}`", path.display()))?, ids, are_rdms })
+    let values = array.stacked(&|| format!("`{name}` in `{}`", path.display()))?;
+    let ids = ids.filter(|ids: &Vec<String>| are_rdms || values.shape().first() == Some(&ids.len()));
+    Ok(Labelled { values, ids, are_rdms })
+}
+
+/// The names of the rows of `features` or of an `rdm`, as this program writes them.
+fn images(variables: &[Variable], array: &str) -> Option<Vec<String>> {
+    let Value::Cells { cells, .. } = find(variables, "images").filter(|_| ["features", "rdm"].contains(&array))? else {
+        return None;
+    };
+    let name = |cell: &Value| match cell {
+        Value::Text(rows) if rows.len() == 1 => Some(rows[0].clone()),
+        _ => None,
+    };
+    cells.iter().map(name).collect()
 }
 
 /// The variables that hold an array each; if there are none, the fields of structures that do.

@@ -107,7 +107,7 @@ impl Features {
         if let Some(path) = subject.residuals {
             let residuals = match subject.mask {
                 Some(mask) if nifti::is_called_nifti(path) => of_voxels(path, mask)?,
-                _ => open(path)?.0,
+                _ => arrays::features(path)?.0,
             };
             return Noise::new(request.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
         }
@@ -154,11 +154,7 @@ fn matrix(subject: &Subject) -> Result<(Matrix, Option<Vec<String>>)> {
             format!("say which voxels are wanted: --nifti {} --mask mask.nii.gz", path.display()),
         ));
     }
-    match arrays::kind(path).as_str() {
-        "npz" | "csv" | "tsv" | "txt" | "mat" | "h5" | "hdf5" => open(path),
-        _ if path.is_file() => Ok((Matrix::open(path)?, None)),
-        _ => open(path),
-    }
+    arrays::features(path)
 }
 
 fn of_voxels(image: &Path, mask: &Path) -> Result<Matrix> {
@@ -175,8 +171,4 @@ fn folders(features: &Path, ids: Option<&[String]>) -> Result<Labels> {
     })?;
     let Conditions { ids: names, of_image: of_row, .. } = Conditions::by_folder(ids)?;
     Ok(Labels { names, of_row })
-}
-
-fn open(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
-    arrays::read(path)?.into_features(path)
 }
