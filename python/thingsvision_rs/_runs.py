@@ -32,8 +32,8 @@ class ThingsvisionError(Exception):
 class Run(Mapping[str, "numpy.ndarray"]):
     """What one extraction wrote: a mapping from the names of layers to their activations.
 
-    `run["avgpool"]` is a read-only array `[images, …]` that is mapped from its file, not loaded. Row i belongs to
-    `run.images[i]`.
+    `run["avgpool"]` is a read-only array `[images, …]` that is mapped from its file, not loaded; that of a table, `format="csv"`, is
+    in memory, and read anew each time. Row i belongs to `run.images[i]`.
     """
 
     def __init__(self, directory: Path):
@@ -50,7 +50,24 @@ class Run(Mapping[str, "numpy.ndarray"]):
         self._layers: Dict[str, Dict[str, Any]] = {layer["name"]: layer for layer in self.record["layers"]}
 
     def __getitem__(self, layer: str) -> "numpy.ndarray":
-        return self._array(self._entry(layer)["file"])
+        entry, form = self._entry(layer), self.record.get("format", "npy")
+        file = self.directory / entry["file"]
+        if form == "npy":
+            return _load(file)
+        import numpy
+
+        numbers, shape = "<f2" if self.record["dtype"] == "f16" else "<f4", (self.record["images"], *entry["shape"])
+        try:
+            if form != "csv":
+                # Fails if the file ends before the numbers do.
+                return numpy.memmap(file, numbers, "r", entry["offset"], shape, "F" if form == "mat" else "C")
+            # Of each name one letter is kept. A row too many would be read, and seen.
+            values = numpy.loadtxt(file, [("image", "U1"), ("numbers", numbers, shape[1:])], comments=None, delimiter=",", quotechar='"',
+                                   skiprows=1, max_rows=shape[0] + 1, ndmin=1, encoding="utf-8")["numbers"].reshape(shape).copy()
+            values.flags.writeable = False
+            return values
+        except (KeyError, ValueError):
+            raise ThingsvisionError(f"{file} does not hold the {list(shape)} numbers of run.json: it was changed or cut off") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)
@@ -66,7 +83,7 @@ class Run(Mapping[str, "numpy.ndarray"]):
         file = self._entry(layer).get("rdm")
         if file is None:
             raise ThingsvisionError(f"the run has no RDM of {layer}; rdm() makes one")
-        return self._array(file)
+        return _load(self.directory / file)
 
     def to_xarray(self, layer: str) -> "xarray.DataArray":
         """The activations as an array with the images as coordinates. Needs xarray."""
@@ -88,11 +105,6 @@ class Run(Mapping[str, "numpy.ndarray"]):
             raise KeyError(f"the run has no layer {layer}; it has {', '.join(self)}")
         return self._layers[layer]
 
-    def _array(self, file: str) -> "numpy.ndarray":
-        import numpy
-
-        return numpy.load(self.directory / file, mmap_mode="r", allow_pickle=False)
-
 
 def load(directory: Path) -> Run:
     """The run in a folder that `extract` made, here or elsewhere."""
@@ -113,10 +125,8 @@ def extract(model: Union[Path, Sequence[Path]], images: Union[Path, Sequence[Pat
 
 def rdm(features: Path, *, quiet: bool = False, **flags: Any) -> "numpy.ndarray":
     """Runs `thingsvision rdm`, `rdm("voxels.mat", metric="euclidean", out="voxels.rdm.npy")`, and returns the RDM that it wrote."""
-    import numpy
-
     (file,) = _lines(command("rdm", *_flags(flags), "--", features, quiet=quiet))
-    return numpy.load(file, mmap_mode="r", allow_pickle=False)
+    return _load(file)
 
 
 def rsa(behavior: Any = None, fmri: Any = None, runs: Union[Run, Path, Sequence[Union[Run, Path]]] = (), *, out: Optional[Path] = None,
@@ -169,10 +179,15 @@ def command(*words: Any, quiet: bool = False) -> str:
         finally:
             listener.join()
     if status != 0:
-        starts = [number for number, line in enumerate(said) if line.startswith("error: ")]
-        text = "".join(said[starts[-1]:] if starts else said)
-        raise ThingsvisionError(text.removeprefix("error: ").strip(), status)
+        starts = [number for number, line in enumerate(said) if line.startswith("error: ")] or [0]
+        raise ThingsvisionError("".join(said[starts[-1]:]).removeprefix("error: ").strip(), status)
     return printed
+
+
+def _load(file: Path) -> "numpy.ndarray":
+    import numpy
+
+    return numpy.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _listen(stream: IO[str], said: List[str], quiet: bool) -> None:
@@ -182,15 +197,11 @@ def _listen(stream: IO[str], said: List[str], quiet: bool) -> None:
         progress = line.startswith("progress:")
         if not progress:
             said.append(line)
-        if quiet:
-            continue
-        if progress:
-            sys.stderr.write("\r" + line[len("progress:"):].rstrip("\n"))
-        else:
-            sys.stderr.write("\n" + line if open_line else line)
-        open_line = progress
-        sys.stderr.flush()
-    if open_line and not quiet:
+        if not quiet:
+            sys.stderr.write("\r" + line[len("progress:"):].rstrip("\n") if progress else "\n" * open_line + line)
+            sys.stderr.flush()
+            open_line = progress
+    if open_line:
         sys.stderr.write("\n")
 
 
@@ -205,10 +216,9 @@ def _flags(flags: Mapping[str, Any]) -> List[str]:
     for name, value in flags.items():
         flag = "--" + name.replace("_", "-")
         one_word = isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__")
-        several = [value] if one_word else list(value)
         if hasattr(value, "__array__") and not one_word:
             raise TypeError(f"{name}: an array is given where the program takes the name of a file; save it with numpy.save")
-        for one in several:
+        for one in [value] if one_word else value:
             if one is True:
                 words.append(flag)
             elif one is not None and one is not False:

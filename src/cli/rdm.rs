@@ -50,7 +50,7 @@ pub enum RdmCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Convert an RDM: square or condensed, .npy, .csv, .tsv, .mat, .h5 (as rsatoolbox reads it)
+    /// Convert an RDM: square or condensed, .npy, .csv, .tsv, .mat, .h5 (as rsatoolbox reads it), .pt
     Convert {
         /// The RDM, or one of each subject
         file: PathBuf,

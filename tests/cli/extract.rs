@@ -127,6 +127,8 @@ fn the_record_says_how_it_was_made() {
         "readout": "max",
         "tokens": null,
         "dtype": "f16",
+        "format": "npy",
+        "one_file": false,
         "average_by": null,
         "rdm": "none",
         "on_constant": "error",

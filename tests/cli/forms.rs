@@ -256,6 +256,24 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
+fn the_names_of_an_rdm_are_in_its_matlab_file() {
+    let lab = Lab::new();
+    lab.succeed(EXTRACT);
+    let rdm = format!("activations/{RUN}/V4.rdm.npy");
+    lab.succeed(&format!("rdm convert {rdm} rdm.mat"));
+    fs::rename(lab.path("rdm.ids.txt"), lab.path("names.txt")).unwrap();
+    lab.succeed("rdm convert rdm.mat again.npy");
+    assert_eq!(lab.bytes("again.ids.txt"), lab.bytes("names.txt"));
+    assert_eq!(npy::read(&lab.path("again.npy")).unwrap(), npy::read(&lab.path(&rdm)).unwrap());
+    lab.succeed("rdm convert again.npy rdm.pt");
+    assert_output!(lab.fail("rdm check rdm.pt"), @"
+    error: `rdm.pt` is a file of PyTorch's, and these are not read as arrays
+
+    hint: save the tensor for NumPy: np.save('features.npy', tensor.numpy()); features of a run are read in its folder
+    ");
+}
+
+#[test]
 fn files_that_are_not_what_the_run_wrote_are_refused() {
     let lab = Lab::new();
     for (format, ending) in [("hdf5", "h5"), ("mat", "mat"), ("pt", "pt"), ("csv --readout mean", "csv")] {

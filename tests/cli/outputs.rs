@@ -85,7 +85,7 @@ fn numpy_files_are_not_written_under_other_names() {
     assert_output!(lab.fail("rdm bare.npy --out rdm.csv"), @"
     error: `rdm.csv` would be a NumPy file under another name
 
-    hint: end the name in .npy; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it
+    hint: end the name in .npy; `thingsvision rdm convert` makes .csv, .tsv, .mat, .h5 and .pt of it
     ");
     assert_output!(lab.fail("rsa --behavior bare.rdm.npy bare.rdm.npy --out scores.csv"), @"
     error: `scores.csv` is no prefix: .npy, .csv and .json will be added to it

@@ -1,9 +1,12 @@
 """The Python module in the wheel, as a notebook uses it: python test_module.py REPOSITORY, with the wheel installed."""
 
+import collections
 import contextlib
 import io
+import json
 import os
 import pathlib
+import pickle
 import re
 import shutil
 import signal
@@ -13,6 +16,7 @@ import tempfile
 import textwrap
 import time
 import unittest
+import zipfile
 from unittest import mock
 
 import numpy
@@ -84,6 +88,158 @@ class Runs(InAFolder):
             self.assertEqual(list(array["image"].values), run.images)
         except ImportError as error:
             self.fail(f"the test needs pandas and xarray: {error}")
+
+
+class Forms(InAFolder):
+    """Runs whose features are in each form of file, and what else reads these, against the same run in NumPy's form."""
+
+    LAYERS = ["features.12", "classifier.5"]
+    NAMES = ["=1+1.jpg", 'a, "b" #c.jpg', "z #1.jpg", "ä 二.jpg"]
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir("pictures")
+        for name, source in zip(self.NAMES, sorted((EXAMPLES / "images").rglob("*.jpg"))[::10]):
+            shutil.copy(source, pathlib.Path("pictures", name))
+
+    def run_in(self, form, **flags):
+        folder = "-".join([form, *map(str, flags.values())])
+        return tv.extract("alexnet", "pictures", weights="random", layers=self.LAYERS, format=form, out=folder, quiet=True, **flags)
+
+    def each(self, form, dtypes=("f32", "f16"), **flags):
+        """The file of every layer of runs in a form, and the array that is to be in it."""
+        for dtype in dtypes:
+            run, plain = self.run_in(form, dtype=dtype, **flags), self.run_in("npy", dtype=dtype)
+            for layer, entry in zip(self.LAYERS, run.record["layers"]):
+                yield run.directory / entry["file"], layer, plain[layer]
+
+    def assert_same(self, values, expected, file=None):
+        """To the bit, in whatever order the numbers lie."""
+        self.assertEqual((values.shape, values.dtype), (expected.shape, expected.dtype), file)
+        self.assertTrue(values.tobytes() == expected.tobytes(), f"the numbers differ: {file}")
+
+    def test_a_run_in_any_form_has_the_numbers_of_one_in_numpys(self):
+        both = ("f32", "f16")
+        forms = [("hdf5", both, {}), ("hdf5", both, {"one_file": True}), ("mat", ("f32",), {}), ("pt", both, {}), ("csv", both, {})]
+        for form, dtypes, flags in forms:
+            for file, layer, expected in self.each(form, dtypes, **flags):
+                self.assertEqual(file.suffix, {"hdf5": ".h5"}.get(form, f".{form}"))
+                self.assertEqual(file.stem, "features" if flags else layer)
+                run = tv.load(file.parent)
+                self.assertEqual((list(run), run.images), (self.LAYERS, self.NAMES))
+                self.assert_same(run[layer], expected, file)
+                self.assertEqual(isinstance(run[layer], numpy.memmap), form != "csv")
+                self.assertFalse(run[layer].flags.writeable)
+                self.assertEqual(run.rdm(layer).shape, (4, 4))
+                self.assertEqual(list(run.to_dataframe(layer).index), self.NAMES)
+
+    def test_rows_of_an_average(self):
+        shutil.copytree(EXAMPLES / "images", "folders")
+        for form in ["hdf5", "mat", "pt", "csv"]:
+            runs = [tv.extract("alexnet", "folders", weights="random", average_by="folder", format=name, out=name, quiet=True)
+                    for name in [form, "npy"]]
+            self.assertEqual(len(runs[0].images), 6)
+            self.assert_same(runs[0]["classifier.5"], runs[1]["classifier.5"])
+
+    def test_h5py_reads_them(self):
+        import h5py
+
+        for file, layer, expected in [*self.each("hdf5"), *self.each("hdf5", one_file=True)]:
+            with h5py.File(file) as opened:
+                self.assertEqual(set(opened), {"features", "images"})
+                self.assertEqual(list(opened["images"].asstr()[:]), self.NAMES)
+                self.assert_same(opened[f"features/{layer}" if file.name == "features.h5" else "features"][:], expected, file)
+
+    def test_scipy_reads_them(self):
+        import scipy.io
+
+        for file, _, expected in self.each("mat", ["f32"]):
+            read = scipy.io.loadmat(file)
+            self.assertEqual(read["images"].shape, (4, 1))
+            self.assertEqual([str(cell.item()) for cell in read["images"][:, 0]], self.NAMES)
+            self.assert_same(read["features"], expected, file)
+
+    def test_pandas_reads_them(self):
+        import pandas
+
+        for file, _, expected in self.each("csv"):
+            table = pandas.read_csv(file, index_col="image")
+            # A spreadsheet would take it for a formula.
+            self.assertEqual(list(table.index), ["'=1+1.jpg", *self.NAMES[1:]])
+            self.assertEqual(list(table.columns), [str(column) for column in range(table.shape[1])])
+            self.assert_same(table.to_numpy(numpy.float32), expected.reshape(4, -1).astype(numpy.float32), file)
+
+    def test_torch_reads_them(self):
+        import torch
+
+        if not hasattr(torch, "load"):
+            self.skipTest("the torch here is libtorch alone")
+        for file, layer, expected in self.each("pt"):
+            read = torch.load(file, weights_only=True)
+            self.assertEqual(list(read), ["features", "images", "layer"])
+            self.assertEqual((read["images"], read["layer"]), (self.NAMES, layer))
+            self.assert_same(read["features"].numpy(), expected, file)
+
+    def test_files_for_torch_are_archives_with_a_pickle(self):
+        """What torch.load does, where there is none."""
+        class Pickle(pickle.Unpickler):
+            def find_class(self, module, name):
+                return collections.OrderedDict if name == "OrderedDict" else lambda *arguments: arguments
+
+            def persistent_load(self, key):
+                return key
+
+        for file, layer, expected in self.each("pt"):
+            with zipfile.ZipFile(file) as archive:
+                self.assertIsNone(archive.testzip())
+                read = Pickle(archive.open("archive/data.pkl")).load()
+                bytes_of_numbers = archive.read("archive/data/0")
+            self.assertEqual((read["images"], read["layer"]), (self.NAMES, layer))
+            storage, start, shape, _, _, _ = read["features"]
+            self.assertEqual((storage[2:], start, shape), (("0", "cpu", expected.size), 0, expected.shape))
+            self.assertTrue(bytes_of_numbers == expected.tobytes(), f"the numbers differ: {file}")
+
+    def test_a_file_that_was_cut_off_is_said_so(self):
+        for form, dtypes in [("hdf5", ("f32", "f16")), ("mat", ("f32",)), ("pt", ("f32", "f16"))]:
+            for file, layer, expected in self.each(form, dtypes):
+                run = tv.load(file.parent)
+                end = run.record["layers"][self.LAYERS.index(layer)]["offset"] + expected.nbytes
+                os.truncate(file, end)
+                self.assert_same(run[layer], expected, file)
+                os.truncate(file, end - 1)
+                with self.assertRaisesRegex(tv.ThingsvisionError, f"{re.escape(file.name)} does not hold"):
+                    run[layer]
+
+    def written(self, form, shape, contents, **layer):
+        """A run of three images that was written by hand."""
+        pathlib.Path("images.txt").write_text("a\nb\nc\n")
+        pathlib.Path("x").write_bytes(contents)
+        layers = [{"name": "x", "file": "x", "shape": shape, **layer}]
+        pathlib.Path("run.json").write_text(json.dumps(dict(complete=True, format=form, dtype="f32", images=3, layers=layers)))
+        return tv.load(".")["x"]
+
+    def test_numbers_that_no_network_gives(self):
+        values = numpy.array([numpy.nan, numpy.inf, -numpy.inf, -0.0, 1e-45, 3.4028235e38], numpy.float32)
+        text = 'image,0,1\n"a ""#"", \n",NaN,Inf\n\'=b,-Inf,-0\n,1e-45,3.4028235e38\n'
+        self.assert_same(self.written("csv", [2], text.encode()), values.reshape(3, 2))
+        self.assert_same(self.written("csv", [2, 1], text.encode()), values.reshape(3, 2, 1))
+        self.assert_same(self.written("pt", [2], b"xyz" + values.tobytes(), offset=3), values.reshape(3, 2))
+        self.assert_same(self.written("mat", [2], b"xyz" + values.tobytes(), offset=3), values.reshape(2, 3).T)
+
+    def test_rows_of_a_single_number(self):
+        values = numpy.array([1.5, 2, 0.1], numpy.float32)
+        self.assert_same(self.written("csv", [], b"image,0\na,1.5\nb,2\nc,0.1\n"), values)
+        for form in ["hdf5", "mat", "pt"]:
+            self.assert_same(self.written(form, [], values.tobytes(), offset=0), values)
+
+    def test_a_table_that_was_changed_is_said_so(self):
+        table = "image,0,1\na,1,2\nb,3,4\nc,5,6\n"
+        self.written("csv", [2], table.encode())
+        for before, after in [("c,5,6\n", ""), ("c,5,6\n", "c,5,6\nd,7,8\n"), ("3,4", "3,4,5"), ("3,4", "3"), ("3,4", "3,four"),
+                              ("3,4", "3,"), (",6\n", ""), ("b,3,4\n", "b"), ("b,", "\udcff,"), (table, "image,0\na,1\nb,2\nc,3\n"),
+                              (table, "image,0\n" + "a,1\n" * 6)]:
+            with self.subTest(after=after), self.assertRaisesRegex(tv.ThingsvisionError, r"x does not hold the \[3, 2\] numbers"):
+                self.written("csv", [2], table.replace(before, after).encode(errors="surrogateescape"))
 
 
 class Analyses(InAFolder):

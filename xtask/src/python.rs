@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub fn test() -> Result<()> {
     let wheel = wheel::build()?;
     let environment = Environment::make(&repository().join("target/python-test"))?;
-    environment.install(&["numpy", "pandas", "xarray"])?;
+    environment.install(&["numpy", "pandas", "xarray", "h5py", "scipy"])?;
     stand_in_torch(&environment)?;
     environment.install(&["--no-deps", "--force-reinstall", &wheel.display().to_string()])?;
     run(environment.program("python").arg(repository().join("tests/python/test_module.py")).arg(repository()))

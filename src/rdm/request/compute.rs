@@ -19,7 +19,7 @@ pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf>
     let out = out(request, &subjects)?;
     outputs::check_folder(&out)?;
     outputs::check_run(&out)?;
-    outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat and .h5 of it")?;
+    outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat, .h5 and .pt of it")?;
     outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
     let ids = match &subjects[..] {
         [only] => one(only, request, &out, observer)?,

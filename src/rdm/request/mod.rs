@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[command(group(clap::ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti", "from_triplets"])))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5; further axes are flattened. FILE:NAME is one
+    /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5, in the folder of a run .pt; further axes are flattened. FILE:NAME is one
     /// array of a file that holds several. Several files, or a glob in quotes, one of each subject, make one file of RDMs, [subjects, N, N]; they
     /// are aligned by their IDs, or taken to be in the same order
     pub features: Vec<PathBuf>,
