@@ -57,6 +57,7 @@ pub static PARSERS: &[Parser] = &[
     parser!("mat", 5_000, OTHER, Mat, readers::mat, seeds::mat()),
     parser!("mat73", 5_000, OTHER, None, readers::mat, seeds::mat73()),
     parser!("hdf5", 5_000, OTHER, None, readers::hdf5, seeds::hdf5()),
+    parser!("features", 5_000, OTHER, None, readers::features, seeds::features()),
     parser!("nifti", 5_000, OTHER, Gzip, readers::nifti, seeds::nifti()),
     parser!("safetensors", 10_000, OTHER, None, readers::checkpoint, seeds::safetensors()),
     parser!("pickle", 10_000, OTHER, None, readers::checkpoint, seeds::pickles()),

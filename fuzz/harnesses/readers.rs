@@ -9,7 +9,7 @@ use thingsvision::images::{self, AverageBy, ImageList, Reading, Selection, Windo
 use thingsvision::models::{Card, Exported};
 use thingsvision::registry::Registry;
 use thingsvision::weights::Checkpoint;
-use thingsvision::{arrays, extract, npy, rdm, run, study};
+use thingsvision::{arrays, extract, npy, output, rdm, run, study};
 
 thread_local! {
     static FOLDER: OnceCell<TempDir> = const { OnceCell::new() };
@@ -64,6 +64,18 @@ pub fn npy(bytes: &[u8]) {
     npy::read(&path).ok();
     npy::Matrix::open(&path).ok();
     rdm::Rdms::read(&path).ok();
+}
+
+/// As the file of a run, in each form, and as anybody's.
+pub fn features(bytes: &[u8]) {
+    for name in ["layer.h5", "layer.mat", "layer.pt", "layer.csv"] {
+        let path = file(name, bytes);
+        let of_run = output::matrix(&path, "layer", 3, &[2]).ok();
+        for matrix in of_run.into_iter().chain(arrays::features(&path).ok().map(|(matrix, _)| matrix)) {
+            let last = matrix.rows.saturating_sub(1);
+            (matrix.rows > 0).then(|| matrix.append(last, 0..matrix.columns, &mut Vec::new()));
+        }
+    }
 }
 
 fn rdms(name: &str, bytes: &[u8]) {

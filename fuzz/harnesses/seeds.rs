@@ -18,6 +18,17 @@ pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(repository().join("tests/fixtures").join(name)).unwrap()
 }
 
+/// Files of the features of a layer in each form.
+pub fn features() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |ending: &&str| {
+        let path = folder.path().join(format!("layer.{ending}"));
+        thingsvision::output::write_example(&path).unwrap();
+        fs::read(path).unwrap()
+    };
+    ["h5", "mat", "pt", "csv"].iter().map(file).collect()
+}
+
 fn fixtures(names: &[&str]) -> Vec<Vec<u8>> {
     names.iter().map(|name| fixture(name)).collect()
 }

@@ -61,8 +61,9 @@ pub(crate) fn read(path: &Path) -> Result<Labelled> {
     }
 }
 
-/// The features in the file `path`, where they lie if they can be used so, and the names of their rows if the file has them.
-pub(crate) fn features(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
+/// The features in the file `path`, `[N, …]`, where they lie if they can be used so, and the names of their rows if the file has them.
+/// Fails if it holds no matrix of numbers.
+pub fn features(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
     if let Some(matrix) = of_run(path)? {
         return Ok((matrix, None));
     }

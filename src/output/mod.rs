@@ -255,8 +255,26 @@ pub(crate) fn unpack(path: &Path, to: &Path, layer: &str, rows: usize, shape: &[
     file.finish()
 }
 
-/// The array `layer` `[rows, shape…]` of the file at `path`, which a run has written.
-pub(crate) fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix> {
+/// Writes a small file of the form that the ending of `path` stands for: three rows of two numbers.
+#[doc(hidden)] // for `fuzz/harnesses`
+pub fn write_example(path: &Path) -> Result<()> {
+    let (names, shape, format) = (["a.png", "ä b.png", "c"].map(str::to_owned), [2], Format::of(path)?);
+    let contents = Contents { images: &names, rows: 3, arrays: vec![("layer", &shape)], dtype: Dtype::F32, in_group: false };
+    let numbers: Vec<u8> = (0..6u8).flat_map(|number| f32::from(number).to_le_bytes()).collect();
+    let rows = if format.is_made_at_the_end() { path.with_extension("npy") } else { path.to_owned() };
+    let layout = Layout::of(format, &contents)?;
+    RowFile::create(&rows, &layout)?;
+    let file = RowFile::open(&rows, &layout, &contents, 0)?;
+    file.write(0, &numbers)?;
+    file.finish()?;
+    if rows == path {
+        return Ok(());
+    }
+    convert(path, &contents, &StoredRows::open(&rows, "layer", 3, &shape, Dtype::F32)?)
+}
+
+/// The array `layer` `[rows, shape…]` of the file at `path`, which a run has written. Fails if the file holds no such array.
+pub fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix> {
     let whole: Vec<usize> = [rows].iter().chain(shape).copied().collect();
     let columns = shape.iter().product();
     match Format::of(path)?.way() {
