@@ -2,11 +2,12 @@
 
 use super::difference::Difference;
 use super::files;
+use super::fit_on::FitOn;
 use super::folder::RunFolder;
 use super::layers::{Layer, resolve};
 use super::part::Rows;
 use super::record::{Record, Reduced};
-use super::reduce::{self, FitOn};
+use super::reduce;
 use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
 use super::sources::Sources;

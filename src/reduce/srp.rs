@@ -17,7 +17,7 @@ use tch::Tensor;
 /// Rows that are projected at once: a number of the matrix is looked up once for all, and their values lie in one cache line.
 const LANES: usize = 16;
 
-/// Units whose values stay in a cache while all rows of the matrix are looked at.
+/// Places whose values stay in a cache while all rows of the matrix are looked at.
 const BLOCK: usize = 8192;
 
 /// Rows of a matrix that is not kept which are made at a time.
@@ -27,6 +27,8 @@ const COMPONENTS: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Srp {
     units: usize,
+    /// Channels and places of a convolution's output; of others the units, and 1.
+    shape: [usize; 2],
     components: usize,
     key: u64,
     /// What the sum of signed units is multiplied by.
@@ -37,13 +39,13 @@ pub(crate) struct Srp {
     kept: Option<OnceLock<Signs>>,
 }
 
-/// Some rows of the matrix: the units that have a sign, of each block of units.
+/// Some rows of the matrix: the places of units that have a sign, of each block of places.
 #[derive(Debug)]
 struct Signs {
     blocks: Vec<SignsOfBlock>,
 }
 
-/// The units of a block, counted from its first, that have a sign: of each row the positive ones, then the negative ones.
+/// The places of a block, counted from its first, whose units have a sign: of each row the positive ones, then the negative ones.
 #[derive(Debug, Default, Clone)]
 struct SignsOfBlock {
     units: Vec<u16>,
@@ -69,8 +71,9 @@ pub(crate) fn description_file(layer: &str) -> String {
 }
 
 impl Srp {
-    /// That of a layer, for a seed; kept in memory if `keep` says so.
-    pub(crate) fn new(seed: u64, layer: &str, components: usize, units: usize, keep: bool) -> Result<Srp> {
+    /// That of a layer with rows of this shape, for a seed; kept in memory if `keep` says so.
+    pub(crate) fn new(seed: u64, layer: &str, components: usize, shape: &[usize], keep: bool) -> Result<Srp> {
+        let units = shape.iter().product();
         ensure!(units <= u32::MAX as usize, "a layer has at most {} units", u32::MAX);
         let density = 1.0 / (units as f64).sqrt();
         // Beyond the last the probability is less than any that a random number of 53 bits tells apart.
@@ -82,6 +85,7 @@ impl Srp {
         });
         Ok(Srp {
             units,
+            shape: if let [channels, height, width] = *shape { [channels, height * width] } else { [units, 1] },
             components,
             key: random::key(seed, layer),
             scale: scale(units, components),
@@ -111,18 +115,28 @@ impl Srp {
         Ok(serde_json::to_string_pretty(&description)? + "\n")
     }
 
-    /// Projects float32 rows `[N, …]` on the CPU, units in C order: `[N, components]`. A value depends on its row alone, and sums are formed in one
-    /// order: block by block of units, in it those with 1, then those with −1. `room` is used again and again.
+    /// Where the values of a unit, counted in C order, stand among those of a row: the channels of a place together, as convolutions write
+    /// them.
+    fn place(&self, unit: usize) -> usize {
+        let [channels, places] = self.shape;
+        unit % places * channels + unit / places
+    }
+
+    /// Projects float32 rows `[N, …]` on the CPU: `[N, components]`. A value depends on its row alone, and sums are formed in one order: block
+    /// by block of places, in it those with 1, then those with −1. `room` is used again and again.
     pub(crate) fn apply(&self, rows: &Tensor, room: &mut Vec<f32>) -> Result<Tensor> {
         let n = rows.size()[0] as usize;
-        let (rows, layout) = Layout::of(rows)?;
+        let (rows, place_major) = match rows.size()[..] {
+            [_, _, _, _] if rows.f_permute([0, 2, 3, 1])?.is_contiguous() => (rows.f_permute([0, 2, 3, 1])?, true),
+            _ => (rows.f_contiguous()?, self.shape[1] == 1),
+        };
         let values: &[f32] = values::memory(&rows)?;
         ensure!(values.len() == n * self.units, "rows of {} units are projected", self.units);
         room.resize(self.units.next_multiple_of(BLOCK) * LANES, 0.0);
         let lanes = room.as_chunks_mut().0;
         let mut out = vec![0.0; n * self.components];
         for (group, rows) in values.chunks(LANES * self.units).enumerate() {
-            layout.transpose(rows, self.units, lanes);
+            interleave(rows, self.shape, place_major, lanes);
             let out = &mut out[group * LANES * self.components..];
             self.each_part(&mut |first, signs| {
                 for (component, sums) in signs.sums(lanes).into_iter().enumerate() {
@@ -151,8 +165,9 @@ impl Srp {
         let mut minus = vec![Vec::new(); blocks.len()];
         for component in components {
             self.row(component, |unit, is_negative| {
-                let units = if is_negative { &mut minus[unit / BLOCK] } else { &mut blocks[unit / BLOCK].units };
-                units.push((unit % BLOCK) as u16);
+                let place = self.place(unit);
+                let units = if is_negative { &mut minus[place / BLOCK] } else { &mut blocks[place / BLOCK].units };
+                units.push((place % BLOCK) as u16);
             });
             for (SignsOfBlock { units, ends }, minus) in blocks.iter_mut().zip(&mut minus) {
                 let end = units.len() as u32;
@@ -217,50 +232,24 @@ impl Signs {
     }
 }
 
-/// How the units of a row lie in memory.
-#[derive(Debug, Clone, Copy)]
-enum Layout {
-    /// In their own order.
-    Plain,
-    /// Unit `[channel, place]` at `[place, channel]`.
-    ChannelsLast { channels: usize, places: usize },
-}
-
-impl Layout {
-    /// The values of `rows` as they lie in memory, if that is one of these orders, else in C order.
-    fn of(rows: &Tensor) -> Result<(Tensor, Layout)> {
-        if let [_, channels, height, width] = rows.size()[..] {
-            let last = rows.f_permute([0, 2, 3, 1])?;
-            if last.is_contiguous() && !rows.is_contiguous() {
-                return Ok((last, Layout::ChannelsLast { channels: channels as usize, places: (height * width) as usize }));
-            }
-        }
-        Ok((rows.f_contiguous()?, Layout::Plain))
+/// Rows `[≤ LANES, units]` to `[units, LANES]`, in the order of [`Srp::place`]; lanes without a row are 0. `place_major` rows have that order
+/// already, others have C order.
+fn interleave(rows: &[f32], [channels, places]: [usize; 2], place_major: bool, lanes: &mut [[f32; LANES]]) {
+    // What is read at a time stays in the nearest cache.
+    const CHANNELS: usize = 8;
+    let rows: Vec<&[f32]> = rows.chunks_exact(channels * places).collect();
+    let line = |unit: usize| {
+        let mut line = [0.0; LANES];
+        line.iter_mut().zip(&rows).for_each(|(value, row)| *value = row[unit]);
+        line
+    };
+    if place_major {
+        lanes.iter_mut().zip(0..channels * places).for_each(|(lane, unit)| *lane = line(unit));
+        return;
     }
-
-    /// Rows `[≤ LANES, units]` to `[units, LANES]`, the units in C order; lanes without a row are 0.
-    fn transpose(self, rows: &[f32], units: usize, lanes: &mut [[f32; LANES]]) {
-        // What is read and written at a time stays in the nearest cache.
-        const CHANNELS: usize = 64;
-        const PLACES: usize = 8;
-        if rows.len() < LANES * units {
-            lanes.fill([0.0; LANES]);
-        }
-        // In their own order they are channels of one place.
-        let (channels, places) = match self {
-            Layout::Plain => (units, 1),
-            Layout::ChannelsLast { channels, places } => (channels, places),
-        };
-        for first_channel in (0..channels).step_by(CHANNELS) {
-            for first_place in (0..places).step_by(PLACES) {
-                for (lane, row) in rows.chunks_exact(units).enumerate() {
-                    for place in first_place..places.min(first_place + PLACES) {
-                        for channel in first_channel..channels.min(first_channel + CHANNELS) {
-                            lanes[channel * places + place][lane] = row[place * channels + channel];
-                        }
-                    }
-                }
-            }
+    for first in (0..channels).step_by(CHANNELS) {
+        for place in 0..places {
+            (first..channels.min(first + CHANNELS)).for_each(|c| lanes[place * channels + c] = line(c * places + place));
         }
     }
 }
@@ -280,15 +269,15 @@ mod tests {
 
     #[test]
     fn elements_are_as_frequent_as_they_should_be() {
-        let srp = Srp::new(3, "conv1", 400, 2500, false).unwrap();
+        let srp = Srp::new(3, "conv1", 400, &[2500], false).unwrap();
         let all = matrix(&srp).concat();
         let share = |wanted: f32| all.iter().filter(|value| **value == wanted).count() as f64 / all.len() as f64;
         // 1/√2500, half of each sign; four standard deviations of a million are 0.0004.
         assert!((share(srp.scale) - 0.01).abs() < 4e-4 && (share(-srp.scale) - 0.01).abs() < 4e-4);
         assert_eq!(srp.scale, (1.0f32 / 8.0).sqrt());
         assert_ne!(
-            matrix(&Srp::new(4, "conv1", 1, 2500, false).unwrap()),
-            matrix(&Srp::new(3, "conv1", 1, 2500, false).unwrap())
+            matrix(&Srp::new(4, "conv1", 1, &[2500], false).unwrap()),
+            matrix(&Srp::new(3, "conv1", 1, &[2500], false).unwrap())
         );
     }
 
@@ -307,7 +296,7 @@ mod tests {
     fn the_matrix_is_the_one_that_numpy_makes() {
         let fixtures: serde_json::Value = serde_json::from_str(include_str!("../../tests/fixtures/reduce.json")).unwrap();
         for made in serde_json::from_value::<Vec<Made>>(fixtures["srp"].clone()).unwrap() {
-            let srp = Srp::new(made.seed, &made.layer, made.components, made.units, true).unwrap();
+            let srp = Srp::new(made.seed, &made.layer, made.components, &[made.units], true).unwrap();
             let mut elements = Vec::new();
             for component in 0..made.components {
                 srp.row(component, |unit, is_negative| elements.push((component, unit, if is_negative { -1.0 } else { 1.0 })));
@@ -329,7 +318,7 @@ mod tests {
         let plain = Tensor::from_slice(&x).view([n as i64, c as i64, h as i64, w as i64]);
         let channels_last = plain.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let mirrored = plain.permute([0, 1, 3, 2]).contiguous().permute([0, 1, 3, 2]);
-        let srp = |keep| Srp::new(0, "a", 40, c * h * w, keep).unwrap();
+        let srp = |keep| Srp::new(0, "a", 40, &[c, h, w], keep).unwrap();
         let values = |x: &Tensor, keep| Vec::<f32>::try_from(srp(keep).apply(x, &mut Vec::new()).unwrap().view(-1)).unwrap();
         let found = values(&plain, true);
         for (other, keep) in [(&plain, false), (&channels_last, true), (&channels_last, false), (&mirrored, true)] {
