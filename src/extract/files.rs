@@ -86,11 +86,8 @@ impl Record {
     }
 }
 
-/// The names of rows that a file of this form holds too.
-fn names(place: &Path, format: Format) -> Result<Vec<String>> {
-    if format.is_npy() {
-        return Ok(Vec::new());
-    }
+/// The names of all rows of the run in `place`, exactly as they are.
+pub(super) fn row_names(place: &Path) -> Result<Vec<String>> {
     let path = place.join(FILES[0]);
     let text = plain_file::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect())
@@ -127,7 +124,7 @@ fn open_written<'a>(
             continue;
         }
         let Written { format, dtype, .. } = written(members[0]);
-        let images = names(place, format)?;
+        let images = if format.is_npy() { Vec::new() } else { row_names(place)? };
         let arrays = members.iter().map(|layer| (layer.name.as_str(), written(layer).shape)).collect();
         let contents = Contents { images: &images, rows, arrays, dtype, in_group: record.one_file };
         let (path, layout) = (place.join(&**file), Layout::of(format, &contents)?);

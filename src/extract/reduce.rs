@@ -11,6 +11,7 @@ use crate::hash::blake3_of_file;
 use crate::numbers::count_of;
 use crate::observer::Observer;
 use crate::output::StoredRows;
+use crate::parallel::parallel;
 use crate::reduce::{Basis, Files, Method, Projection, Reduction, Scores, Srp};
 use crate::reduce::{components_file, description_file, fit, mean_file, table_file};
 use crate::run::LayerRecord;
@@ -98,7 +99,15 @@ pub(super) fn projections(record: &Record) -> Result<Vec<Option<Arc<Projection>>
         kept += Srp::size(layer.shape.iter().product(), full.shape.iter().product());
         projection(reduction, layer, reduction.path.as_deref(), kept <= KEPT).map(|projection| Some(Arc::new(projection)))
     };
-    record.layers.iter().map(of_layer).collect()
+    let all: Vec<_> = record.layers.iter().map(of_layer).collect::<Result<_>>()?;
+    // Before workers, who all need the same, wait for each other.
+    parallel(all.len(), &|layer| {
+        if let Some(Projection::Srp(srp)) = all[layer].as_deref() {
+            srp.prepare();
+        }
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// That of a layer, whose components, if it is on such, are in `folder`.

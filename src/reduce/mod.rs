@@ -49,11 +49,11 @@ pub struct Reduction {
 
     /// How many. With srp a layer that has no more is stored as it is; with pca a layer that has fewer gives as many as it
     /// has [default for srp: 4 ln(rows) / (E²/2 − E³/3) with --epsilon E, by the lemma of Johnson and Lindenstrauss]
-    #[arg(long, value_name = "N", requires = "method", value_parser = parse_components)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, requires = "method", value_parser = parse_components)]
     pub components: Option<usize>,
 
     /// For srp: the share by which squared distances may change, which decides about the number [default: 0.1]
-    #[arg(long, value_name = "E", requires = "method", conflicts_with_all = ["components", "fit_on"], value_parser = parse_epsilon)]
+    #[arg(long, value_name = "E", allow_negative_numbers = true, requires = "method", conflicts_with_all = ["components", "fit_on"], value_parser = parse_epsilon)]
     pub epsilon: Option<f64>,
 
     /// For pca: divide each component by its standard deviation

@@ -35,6 +35,8 @@ pub(crate) struct Srp {
     scale: f32,
     /// The probability of 1, 2, … zeros and more before the next element.
     zeros: Vec<f64>,
+    /// 1 / ln of the first.
+    per_zero: f64,
     /// All rows of the matrix, if it is small enough to be kept.
     kept: Option<OnceLock<Signs>>,
 }
@@ -90,8 +92,14 @@ impl Srp {
             key: random::key(seed, layer),
             scale: scale(units, components),
             zeros: zeros.collect(),
+            per_zero: 1.0 / (1.0 - density).ln(),
             kept: keep.then(OnceLock::new),
         })
+    }
+
+    /// Makes the matrix, if it is kept.
+    pub(crate) fn prepare(&self) {
+        self.kept.iter().for_each(|kept| _ = kept.get_or_init(|| self.signs(0..self.components)));
     }
 
     /// What the matrix takes in memory if it is kept, in bytes, about.
@@ -196,7 +204,7 @@ impl Srp {
     /// How many zeros come before the next element: as many as have a probability of more than `uniform` to come. A logarithm is a first
     /// guess, and the table decides, for logarithms differ in their last digit from machine to machine.
     fn zeros_before(&self, uniform: f64) -> usize {
-        let guess = libm::log(uniform) / libm::log(self.zeros[0]);
+        let guess = uniform.ln() * self.per_zero;
         let mut zeros = (guess.max(0.0) as usize).min(self.zeros.len());
         while zeros > 0 && self.zeros[zeros - 1] <= uniform {
             zeros -= 1;
