@@ -71,6 +71,13 @@ pub(crate) fn check_layers(folder: &Path, layers: &[LayerRecord]) -> Result<()> 
     Err(advise(format!("`{}` is no record of a run: {problem}", path.display()), "make the run again, or ask who made it"))
 }
 
+/// The names of all rows of the run in `folder`, exactly as they are.
+pub(crate) fn row_names(folder: &Path) -> Result<Vec<String>> {
+    let path = folder.join(FILES[0]);
+    let text = plain_file::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect())
+}
+
 /// How many rows the run in `folder` has, as many as images.txt has lines.
 pub(crate) fn row_count(folder: &Path) -> Result<usize> {
     let path = folder.join(FILES[0]);

@@ -1,6 +1,6 @@
 //! HDF5: RDMs as rsatoolbox stores them, and any file of arrays.
 
-use super::{Labelled, array, choose, split};
+use super::{Labelled, array, cannot_be_read, choose, split, trimmed};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::memory;
@@ -37,6 +37,7 @@ pub(crate) fn is_hdf5(path: &Path) -> bool {
 }
 
 pub(super) fn open(path: &Path) -> Result<File> {
+    plain_file::check(path).map_err(|error| cannot_be_read(path, error))?;
     let unreadable = || advise(format!("`{}` is not a whole HDF5 file", path.display()), "write it again, or convert it to .npy");
     File::open(path).map_err(|error| unreadable().context(error.to_string()))
 }
@@ -218,7 +219,7 @@ fn stimuli(file: &File) -> Option<Vec<String>> {
 fn images(file: &File, array: &str, rows: Option<usize>) -> Option<Vec<String>> {
     let is_features = array == "features" || array.starts_with("features/");
     let names = file.dataset("images").ok().filter(|_| is_features)?.read_string().ok()?;
-    Some(names).filter(|names| Some(names.len()) == rows)
+    Some(trimmed(names)).filter(|names| Some(names.len()) == rows)
 }
 
 /// The pairs of one RDM or several, as `rsatoolbox.rdm.load_rdm` reads them.

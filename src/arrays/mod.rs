@@ -13,7 +13,7 @@ use crate::error::advise;
 use crate::npy::{self, Matrix};
 use crate::output;
 use crate::plain_file;
-use crate::run;
+use crate::run::{self, FinishedRecord, LayerRecord};
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
@@ -91,9 +91,27 @@ fn of_run(path: &Path) -> Result<Option<Matrix>> {
     let mut layers = run.layers.iter().filter(|layer| name == layer.file.as_str());
     match (layers.next(), layers.next()) {
         // Of several in one file each has a name.
-        (Some(layer), None) if run.complete => output::matrix(path, &layer.name, run.images, &layer.shape).map(Some),
+        (Some(layer), None) if run.complete => layer_of_run(folder, &run, layer).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The features of a layer of the run in `folder`. Fails if the file names other images than the run, or in another order.
+pub(crate) fn layer_of_run(folder: &Path, run: &FinishedRecord, layer: &LayerRecord) -> Result<Matrix> {
+    let path = folder.join(&layer.file);
+    let names = output::names(&path, &layer.name)?;
+    if names.is_some_and(|names| run::row_names(folder).is_ok_and(|rows| rows != names)) {
+        return Err(advise(
+            format!("`{}` names other images than images.txt of the run, or in another order", path.display()),
+            "it was changed: make the run again; by itself, in another folder, it is read by its own names",
+        ));
+    }
+    output::matrix(&path, &layer.name, run.images, &layer.shape)
+}
+
+/// Names without spaces around them, as they are compared.
+fn trimmed(names: Vec<String>) -> Vec<String> {
+    names.into_iter().map(|name| name.trim().to_owned()).collect()
 }
 
 /// Writes `values`, an RDM or several of `ids`, in the format that the name of the file stands for: `.npy` (float64),

@@ -8,8 +8,7 @@ use crate::numbers::{bytes as in_words, count_of};
 use crate::observer::Observer;
 use crate::output::{Contents, Dtype, Format, Layout, Numbers, RowFile, StoredRows, convert, look, matrix};
 use crate::parallel::parallel;
-use crate::plain_file;
-use crate::run::{FILES, LayerRecord};
+use crate::run::{FILES, LayerRecord, row_names};
 use anyhow::{Context, Result};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -84,13 +83,6 @@ impl Record {
         let path = if kept.is_file() { kept } else { folder.join(&layer.file) };
         matrix(&path, &layer.name, self.images, &layer.shape)
     }
-}
-
-/// The names of all rows of the run in `place`, exactly as they are.
-pub(super) fn row_names(place: &Path) -> Result<Vec<String>> {
-    let path = place.join(FILES[0]);
-    let text = plain_file::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect())
 }
 
 /// The files of rows of the run in `place`, for `rows` rows: made, unless what is there is to be kept, and opened for each of `layers`.

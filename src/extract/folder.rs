@@ -151,7 +151,7 @@ impl RunFolder {
                 record.write(&place)?;
                 differences.clear();
             }
-            if differences.is_empty() && can_go_on(record, &place) {
+            if differences.is_empty() && can_go_on(record, &place, rows.is_some().then_some(&done))? {
                 // Whatever became of them meanwhile.
                 write_files(&place, files)?;
                 return Ok(RunFolder::new(folder, done, lock));
@@ -267,13 +267,18 @@ fn only_other_images(place: &Path, files: &[(&str, String)], rows: &Rows, done: 
     before.lines().count() == now.lines().count() && changed().all(|image: usize| !done.rows.contains(&rows.of_image(image)))
 }
 
-/// Whether all files that the journal speaks of are there.
-fn can_go_on(record: &Record, place: &Path) -> bool {
+/// Whether all files that the journal speaks of are there, and where rows are still to come nothing is that was made of all of them.
+fn can_go_on(record: &Record, place: &Path, done: Option<&Done>) -> Result<bool> {
+    let all = record.rows_here()?;
+    let lacks_rows = done.is_some_and(|done| done.rows.len() < all);
+    if lacks_rows && record.layers.iter().any(|layer| record.is_beyond_rows(layer, place)) {
+        return Ok(false);
+    }
     let is_there = |layer: &LayerRecord| {
         let written = place.join(&*record.written(layer).file);
         record.is_beyond_rows(layer, place) || [partial(&written), written].iter().any(|file| file.is_file())
     };
-    record.layers.iter().all(is_there)
+    Ok(record.layers.iter().all(is_there))
 }
 
 fn other_run(place: &Path, differences: &str) -> anyhow::Error {

@@ -16,7 +16,7 @@ use crate::observer::Observer;
 use crate::output::{RowFile, StoredRows};
 use crate::parallel::parallel;
 use crate::plain_file;
-use crate::run::{FILES, LayerRecord, Shard, is_run};
+use crate::run::{FILES, LayerRecord, Shard, is_run, row_names};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ops::Range;
@@ -53,7 +53,7 @@ pub fn merge(shards: &[PathBuf], force: bool, observer: &dyn Observer) -> Result
     let files = files::open(&place, &record, &layers, record.images, false)?;
     parallel(files.len(), &|number| join(&parts, layers[number], &files[number]))?;
     files.into_iter().try_for_each(RowFile::finish)?;
-    let rows = files::row_names(&place)?;
+    let rows = row_names(&place)?;
     let (seconds, skipped) = (record.seconds.unwrap_or_default(), record.skipped_images.len());
     let fault = rdms::finish(&place, record, seconds, &rows, observer)?;
     unfinished.finish()?;

@@ -17,7 +17,7 @@ use crate::observer::Observer;
 use crate::output::{StoredRows, unpack};
 use crate::plain_file;
 use crate::reduce::{Method, Reduction};
-use crate::run::{FILES, LayerRecord, is_run};
+use crate::run::{FILES, LayerRecord, is_run, row_names};
 use crate::weights::Weights;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
     for (layer, stored) in record.layers.iter().zip(&source.layers) {
         bring((&request.run, &source, stored), (&place, &record, layer), observer)?;
     }
-    let rows = files::row_names(&place)?;
+    let rows = row_names(&place)?;
     let fault = rdms::finish(&place, record, Seconds::default(), &rows, observer)?;
     unfinished.finish()?;
     Ok(Finished { folders: vec![folder], fault, skipped: 0 })

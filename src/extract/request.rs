@@ -298,7 +298,7 @@ impl Request {
         if self.one_file && self.reduction.is_last() {
             return Err(advise(
                 "--one-file does not go with rows that are reduced when all are there",
-                "leave it out for a file of each layer, or take --reduce srp",
+                "leave it out for a file of each layer; --reduce srp with RDMs of the reduced rows goes with it",
             ));
         }
         self.reduction.check()?;

@@ -15,7 +15,7 @@ use crate::hash::{blake3_of_file, sha256_of_file};
 use crate::npy::Matrix;
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, ProgressOnly, Stopped};
-use crate::output::Dtype;
+use crate::output::{self, Dtype};
 use crate::parallel::parallel;
 use crate::plain_file;
 use crate::run::{is_run, row_count};
@@ -114,8 +114,16 @@ fn layers(folder: &Path, record: &Record) -> Result<Vec<Check>> {
     // All layers may be in one file.
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.clone()));
-    let faults: Vec<String> =
-        parallel(files.len(), &|number| Ok(check(&files[number].0, &files[number].1)))?.into_iter().flatten().collect();
+    let offsets = record.layers.iter().filter(|layer| layer.offset.is_some()).filter_map(|layer| {
+        let shape = [&[record.images], &layer.shape[..]].concat();
+        let found = output::start(&folder.join(&layer.file), &layer.name, &shape, record.dtype).ok()?;
+        (found != layer.offset).then(|| format!("the numbers of `{}` do not begin at the `offset` in the record", layer.file))
+    });
+    let faults: Vec<String> = parallel(files.len(), &|number| Ok(check(&files[number].0, &files[number].1)))?
+        .into_iter()
+        .flatten()
+        .chain(offsets)
+        .collect();
     Ok(match faults.is_empty() {
         true => vec![fine("files", format!("{} as written", count_of(record.layers.len(), "layer")))],
         false => faults.into_iter().map(|text| fault("files", text)).collect(),

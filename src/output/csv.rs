@@ -7,7 +7,7 @@ use crate::memory;
 use crate::npy::Matrix;
 use crate::numbers::count;
 use crate::plain_file;
-use crate::text::guard;
+use crate::text::{guard, unguard};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::fmt::{Display, LowerExp};
 use std::io::BufWriter;
@@ -76,6 +76,17 @@ impl AtTheEnd for Csv {
         };
         read().with_context(|| format!("`{}` is not the table that the run has written", path.display()))
     }
+}
+
+/// The names of rows in the file at `path`.
+pub(super) fn names(path: &Path) -> Result<Vec<String>> {
+    let mut table = ::csv::Reader::from_reader(plain_file::open(path)?);
+    let mut row = ::csv::StringRecord::new();
+    let mut names = Vec::new();
+    while table.read_record(&mut row)? {
+        names.push(unguard(row.get(0).unwrap_or_default()).to_owned());
+    }
+    Ok(names)
 }
 
 /// As pandas and R read it, too: by way of float64, which some of the shortest decimals do not survive.

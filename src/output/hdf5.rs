@@ -47,3 +47,8 @@ impl InPlace for Hdf5 {
         Ok(Some(Found { start, shape, dtype: if half { Dtype::F16 } else { Dtype::F32 } }))
     }
 }
+
+/// The names of rows in the file at `path`.
+pub(super) fn names(path: &Path) -> Result<Vec<String>> {
+    Ok(hdf5::open_where_it_lies(path)?.dataset(IMAGES)?.read_string()?)
+}

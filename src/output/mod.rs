@@ -14,13 +14,16 @@ mod rows;
 pub(crate) use self::pt::write as write_pt;
 pub(crate) use self::rows::{RowFile, StoredRows};
 
-use crate::error::advise;
+use crate::arrays::matlab;
+use crate::error::{advise, hint_of, text_of};
 use crate::npy::Matrix;
 use crate::plain_file;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The element type of files that the program writes.
@@ -189,6 +192,17 @@ impl Layout {
             Way::AtTheEnd(_) => npy::Npy.layout(contents),
         }
     }
+
+    /// Whether a file has its header, but for what is known only when all rows are there.
+    fn begins(&self, file: &File) -> Result<bool> {
+        let mut found = vec![0; self.header.len()];
+        file.read_exact_at(&mut found, 0)?;
+        for place in self.crcs.iter().map(|place| *place as usize) {
+            // One of them stands behind the rows.
+            found.get_mut(place..place + size_of::<u32>()).into_iter().for_each(|crc| crc.fill(0));
+        }
+        Ok(found == self.header)
+    }
 }
 
 /// Where the numbers of an array were found in a file.
@@ -275,6 +289,21 @@ pub fn write_example(path: &Path) -> Result<()> {
 
 /// The array `layer` `[rows, shape…]` of the file at `path`, which a run has written. Fails if the file holds no such array.
 pub fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix> {
+    read(path, layer, rows, shape).map_err(|error| of_run(path, error))
+}
+
+/// An error about a file that a run has written, with what to do if nothing is said about that.
+fn of_run(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    if hint_of(&error).is_some() {
+        return error;
+    }
+    advise(
+        format!("`{}` is not as the run has written it: {}", path.display(), text_of(&error)),
+        "it was cut, changed or damaged: `thingsvision verify RUN_DIR` looks at all files of a run; make the run again",
+    )
+}
+
+fn read(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix> {
     let whole: Vec<usize> = [rows].iter().chain(shape).copied().collect();
     let columns = shape.iter().product();
     match Format::of(path)?.way() {
@@ -291,7 +320,7 @@ pub fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<
 }
 
 fn find(form: &dyn InPlace, path: &Path, layer: &str, shape: &[usize]) -> Result<Option<Found>> {
-    form.find(path, layer, shape).with_context(|| format!("cannot read `{}`", path.display()))
+    form.find(path, layer, shape).map_err(|error| of_run(path, error))
 }
 
 fn no_such(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> anyhow::Error {
@@ -309,15 +338,32 @@ pub(crate) struct Numbers {
     pub(crate) nonfinite: u64,
 }
 
-/// The BLAKE3 hash of a file that is whole, and the numbers of each of its arrays of these names and shapes.
-pub(crate) fn look(path: &Path, arrays: &[(&str, Vec<usize>)], dtype: Dtype) -> Result<(String, Vec<Numbers>)> {
-    let start = |(layer, shape): &(&str, Vec<usize>)| match Format::of(path)?.way() {
+/// The names of rows that the file of `layer` at `path` holds; none if it holds none, or they are too many to be looked at.
+pub(crate) fn names(path: &Path, layer: &str) -> Result<Option<Vec<String>>> {
+    let names = match Format::of(path)? {
+        Format::Npy => Ok(None),
+        Format::Hdf5 => hdf5::names(path).map(Some),
+        Format::Mat => matlab::names(path),
+        Format::Pt => pt::names(path, layer).map(Some),
+        Format::Csv => csv::names(path).map(Some),
+    };
+    names.map_err(|error| of_run(path, error))
+}
+
+/// At which byte of the file at `path` the numbers of the array `layer` of `shape` begin, if they lie there as in memory.
+pub(crate) fn start(path: &Path, layer: &str, shape: &[usize], dtype: Dtype) -> Result<Option<u64>> {
+    match Format::of(path)?.way() {
         Way::InPlace(form) => {
             let found = find(form, path, layer, shape)?.filter(|found| found.shape == *shape && found.dtype == dtype);
             found.map(|found| Some(found.start)).ok_or_else(|| no_such(path, layer, shape[0], &shape[1..]))
         }
-        Way::AtTheEnd(form) => form.start(path, shape),
-    };
+        Way::AtTheEnd(form) => form.start(path, shape).map_err(|error| of_run(path, error)),
+    }
+}
+
+/// The BLAKE3 hash of a file that is whole, and the numbers of each of its arrays of these names and shapes.
+pub(crate) fn look(path: &Path, arrays: &[(&str, Vec<usize>)], dtype: Dtype) -> Result<(String, Vec<Numbers>)> {
+    let start = |(layer, shape): &(&str, Vec<usize>)| start(path, layer, shape, dtype);
     let starts: Vec<Option<u64>> = arrays.iter().map(start).collect::<Result<_>>()?;
     let size = |shape: &[usize]| bytes_of(shape, dtype).unwrap_or(0);
     let range = |((_, shape), start): (&(&str, Vec<usize>), &Option<u64>)| {

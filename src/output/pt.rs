@@ -5,7 +5,7 @@ use super::hdf5::{FEATURES, IMAGES};
 use super::{Contents, Dtype, Found, InPlace, Layout};
 use crate::atomic_file;
 use crate::torchscript;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 use std::io::Read;
 use std::path::Path;
@@ -46,6 +46,27 @@ impl InPlace for Pt {
         let start = entry.data_start().context("the archive is damaged")?;
         Ok(dtype.map(|dtype| Found { start, shape: shape.to_vec(), dtype }))
     }
+}
+
+/// The names of rows in the file of `layer` at `path`; fails if it is of another layer.
+pub(super) fn names(path: &Path, layer: &str) -> Result<Vec<String>> {
+    /// Of a pickle.
+    const MOST: u64 = 1 << 30;
+    let mut pickle = Vec::new();
+    torchscript::archive(path)?.by_name("archive/data.pkl")?.take(MOST).read_to_end(&mut pickle)?;
+    let end = [&text("layer")[..], &text(layer), b"u."].concat();
+    let begins = [&text(IMAGES)[..], b"]("].concat();
+    let body = pickle.strip_suffix(&end[..]).with_context(|| format!("it is not the file of the layer `{layer}`"))?;
+    let at = body.windows(begins.len()).position(|part| part == begins).context("it names no images")?;
+    let mut rest = &body[at + begins.len()..];
+    let mut names = Vec::new();
+    while let Some((length, after)) = rest.strip_prefix(b"X").and_then(|rest| rest.split_first_chunk()) {
+        let (name, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).context("it is cut off")?;
+        names.push(String::from_utf8(name.to_vec())?);
+        rest = after;
+    }
+    ensure!(rest == b"e", "its names are not as they were written");
+    Ok(names)
 }
 
 /// Writes an RDM, or several, as a dictionary of `rdm`, a tensor of float64, and `images`, the names of the stimuli.

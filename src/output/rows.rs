@@ -119,6 +119,12 @@ impl RowFile {
             }
             let file = plain_file::open_own(&partial, File::options().read(true).write(true))?;
             check_size(&partial, file.metadata()?.len(), layout.end)?;
+            if !layout.begins(&file)? {
+                return Err(advise(
+                    "its beginning is not as it was written",
+                    format!("remove `{}`, and begin again", partial.parent().unwrap_or(&partial).display()),
+                ));
+            }
             Ok(file)
         };
         let file = open().with_context(|| format!("cannot write `{}`", partial.display()))?;
@@ -175,6 +181,8 @@ impl RowFile {
         if !partial.exists() && self.path.is_file() {
             return Ok(());
         }
+        // Whatever stood behind it.
+        self.file.set_len(self.layout.end).with_context(|| format!("cannot write `{}`", partial.display()))?;
         self.put(&self.layout.trailer, self.layout.end)?;
         if !self.layout.crcs.is_empty() {
             let crc = self.crc()?.to_le_bytes();

@@ -8,7 +8,6 @@ use crate::error::advise;
 use crate::npy::{self, Matrix};
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::output;
 use crate::rdm::errors::not_finite;
 use crate::rdm::noise::less_mean;
 use crate::rdm::{Alignment, Rows, align, ids, outputs, power_of_two};
@@ -145,10 +144,9 @@ fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
                     "the command that began it goes on with it",
                 ));
             }
-            for layer in record.layers {
-                let (name, path) = (format!("{model} {}", layer.name), path.join(&layer.file));
-                let features = output::matrix(&path, &layer.name, record.images, &layer.shape)?;
-                layers.push(named(name, features, None, &path)?);
+            for layer in &record.layers {
+                let features = arrays::layer_of_run(path, &record, layer)?;
+                layers.push(named(format!("{model} {}", layer.name), features, None, &path.join(&layer.file))?);
             }
         } else {
             layers.push(open(path.display().to_string(), path)?);

@@ -280,6 +280,86 @@ fn the_names_of_an_rdm_are_in_its_matlab_file() {
 }
 
 #[test]
+fn a_file_that_is_made_of_rows_that_are_still_to_come_is_none() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --format mat --out wanted"));
+    let run = format!("activations/{RUN}");
+    lab.succeed(&format!("{EXTRACT} --format mat"));
+    let unfinished = unfinish(&lab, &run);
+    fs::write(lab.path(&format!("{unfinished}/done.txt")), "rows 0 2\n").unwrap();
+    lab.succeed(&format!("{EXTRACT} --format mat"));
+    assert_same(&lab, &run, &format!("wanted/{RUN}"));
+}
+
+#[test]
+fn unfinished_files_are_as_they_were_written_or_refused() {
+    for (format, ending) in [("npy", "npy"), ("hdf5", "h5"), ("pt", "pt")] {
+        let lab = Lab::new();
+        lab.succeed(&format!("{EXTRACT} --format {format} --out wanted"));
+        let run = format!("activations/{RUN}");
+        lab.succeed(&format!("{EXTRACT} --format {format}"));
+        let unfinished = unfinish(&lab, &run);
+        // Longer than it was.
+        let file = format!("{unfinished}/V4.{ending}");
+        let whole = lab.bytes(&file);
+        fs::write(lab.path(&file), [&whole[..], b"more"].concat()).unwrap();
+        lab.succeed(&format!("{EXTRACT} --format {format}"));
+        assert_same(&lab, &run, &format!("wanted/{RUN}"));
+        let unfinished = unfinish(&lab, &run);
+        let broken = [&[0; 40], &whole[40..]].concat();
+        fs::write(lab.path(&format!("{unfinished}/V4.{ending}")), broken).unwrap();
+        assert!(lab.fail(&format!("{EXTRACT} --format {format}")).contains("its beginning is not as it was written"), "{format}");
+    }
+}
+
+#[test]
+fn a_table_whose_rows_were_moved_is_not_read_by_the_names_of_the_run() {
+    let lab = Lab::new();
+    lab.succeed(&format!("{EXTRACT} --format csv --readout mean"));
+    let file = format!("activations/{RUN}/V4.csv");
+    let text = String::from_utf8(lab.bytes(&file)).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let moved: String = [header].into_iter().chain(rows.lines().rev()).map(|line| format!("{line}\n")).collect();
+    fs::write(lab.path(&file), moved).unwrap();
+    let problem = lab.fail(&format!("cka activations/{RUN}"));
+    assert_eq!(problem, lab.fail(&format!("rdm {file} --out x.npy")));
+    assert_output!(problem, @"
+    error: `activations/cornet-z.random-0/V4.csv` names other images than images.txt of the run, or in another order
+
+    hint: it was changed: make the run again; by itself, in another folder, it is read by its own names
+    ");
+    // The same of the other forms, whose files are changed with more pains.
+    for (format, ending) in [("hdf5", "h5"), ("mat", "mat"), ("pt", "pt")] {
+        lab.succeed(&format!("{EXTRACT} --format {format} --force"));
+        let file = format!("activations/{RUN}/V4.{ending}");
+        let changed = String::from_utf8_lossy(&lab.bytes(&file)).into_owned();
+        assert!(changed.contains("one.png"), "{format}");
+        let bytes = lab.bytes(&file);
+        let at = bytes.windows(7).position(|part| part == b"one.png").unwrap();
+        fs::write(lab.path(&file), [&bytes[..at], b"two.png", &bytes[at + 7..]].concat()).unwrap();
+        // The archive has a check sum of it.
+        let problem = if format == "pt" { "is not as the run has written it" } else { "names other images than images.txt" };
+        assert!(lab.fail(&format!("cka activations/{RUN}")).contains(problem), "{format}");
+    }
+    // And a tensor of another layer.
+    lab.succeed(&format!("{EXTRACT} --format pt --layer V4.nonlin --force"));
+    fs::copy(lab.path(&format!("activations/{RUN}/V4.pt")), lab.path(&format!("activations/{RUN}/V4.nonlin.pt"))).unwrap();
+    assert!(lab.fail(&format!("cka activations/{RUN}")).contains("it is not the file of the layer `V4.nonlin`"));
+}
+
+#[test]
+fn offsets_are_verified() {
+    let lab = Lab::new();
+    for (flags, _) in &FORMS[..4] {
+        lab.succeed(&format!("{EXTRACT} {flags} --force"));
+        let record = fs::read_to_string(lab.path(&format!("activations/{RUN}/run.json"))).unwrap();
+        fs::write(lab.path(&format!("activations/{RUN}/run.json")), record.replacen("\"offset\": ", "\"offset\": 1", 1)).unwrap();
+        let said = lab.run(&format!("verify activations/{RUN} --rows 0")).stdout;
+        assert!(said.contains("do not begin at the `offset` in the record"), "{flags}\n{said}");
+    }
+}
+
+#[test]
 fn files_that_are_not_what_the_run_wrote_are_refused() {
     let lab = Lab::new();
     for (format, ending) in [("hdf5", "h5"), ("mat", "mat"), ("pt", "pt"), ("csv --readout mean", "csv")] {

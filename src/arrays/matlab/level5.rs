@@ -4,9 +4,11 @@ use super::Variable;
 use super::value::{DEEPEST, MOST_CELLS, Value};
 use crate::error::advise;
 use crate::memory;
+use crate::plain_file;
 use anyhow::{Result, anyhow};
 use flate2::read::ZlibDecoder;
 use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Kinds of elements.
@@ -39,6 +41,17 @@ pub(super) fn variables(bytes: &[u8]) -> Result<Vec<Variable>> {
         variables.extend(variable(rest.next()?, big)?);
     }
     Ok(variables)
+}
+
+/// The bytes of a file up to the end of its first variable, of numbers in the order of this machine.
+pub(super) fn first(path: &Path) -> Result<Vec<u8>> {
+    let mut file = plain_file::open(path)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(HEADER as u64 + 8).read_to_end(&mut bytes)?;
+    let size = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    memory::check(&"a variable in it", size.into())?;
+    file.take(size.into()).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn damaged() -> anyhow::Error {

@@ -10,7 +10,7 @@ pub(crate) mod write;
 pub(super) use self::write::write;
 
 use self::value::Value;
-use super::{Labelled, bytes, choose, hdf5, no_such};
+use super::{Labelled, bytes, choose, hdf5, no_such, trimmed};
 use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     let value = find(&variables, name).ok_or_else(|| no_such(path, &names, name))?;
     let array = value.array().ok_or_else(|| not_numbers(path, name, &value))?;
     let ids = match meadows::stimuli(&variables, name, path)? {
-        None => images(&variables, name),
+        None => images(&variables, name).map(trimmed),
         stimuli => stimuli,
     };
     let are_rdms = !matches!(value, Value::Numbers { .. }) || meadows::are_pairs(name);
@@ -53,9 +53,21 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
     Ok(Labelled { values, ids, are_rdms })
 }
 
+/// The names of the rows of the file of features at `path`, as [`images`] reads them; of level 5 no more is read than the first variable.
+pub(crate) fn names(path: &Path) -> Result<Option<Vec<String>>> {
+    let variables = match hdf5::is_hdf5(path) {
+        true => level73::variables(path)?,
+        false => level5::variables(&level5::first(path)?)?,
+    };
+    Ok(images(&variables, FEATURES))
+}
+
+/// What the features of a run are called.
+const FEATURES: &str = "features";
+
 /// The names of the rows of `features` or of an `rdm`, as this program writes them.
 fn images(variables: &[Variable], array: &str) -> Option<Vec<String>> {
-    let Value::Cells { cells, .. } = find(variables, "images").filter(|_| ["features", "rdm"].contains(&array))? else {
+    let Value::Cells { cells, .. } = find(variables, "images").filter(|_| [FEATURES, "rdm"].contains(&array))? else {
         return None;
     };
     let name = |cell: &Value| match cell {
