@@ -294,8 +294,15 @@ pub fn matrix(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<
 
 /// An error about a file that a run has written, with what to do if nothing is said about that.
 fn of_run(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    // What the system could not read says nothing of the file.
+    let of_system = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.raw_os_error().is_some())
+    };
     if hint_of(&error).is_some() {
         return error;
+    }
+    if error.chain().any(of_system) {
+        return error.context(format!("cannot read `{}`", path.display()));
     }
     advise(
         format!("`{}` is not as the run has written it: {}", path.display(), text_of(&error)),
@@ -309,6 +316,8 @@ fn read(path: &Path, layer: &str, rows: usize, shape: &[usize]) -> Result<Matrix
     match Format::of(path)?.way() {
         // Any array of numbers, as NumPy may have written it.
         Way::InPlace(_) if Format::of(path)? == Format::Npy => Matrix::open(path),
+        // As no run has.
+        _ if whole.contains(&0) => Err(no_such(path, layer, rows, shape)),
         Way::InPlace(form) => {
             let found = find(form, path, layer, &whole)?.filter(|found| found.shape == whole);
             let mapped =

@@ -92,6 +92,7 @@ impl StoredRows {
 pub(crate) struct RowFile {
     file: File,
     path: PathBuf,
+    /// Without its header, which names all rows.
     layout: Layout,
     /// Where the rows begin.
     start: u64,
@@ -129,7 +130,9 @@ impl RowFile {
         };
         let file = open().with_context(|| format!("cannot write `{}`", partial.display()))?;
         let row_bytes = contents.arrays[array].1.iter().product::<usize>() * contents.dtype.bytes();
-        Ok(Self { file, path: path.to_owned(), start: layout.starts[array], layout: layout.clone(), row_bytes })
+        let start = layout.starts[array];
+        let layout = Layout { end: layout.end, trailer: layout.trailer.clone(), crcs: layout.crcs.clone(), ..Layout::default() };
+        Ok(Self { file, path: path.to_owned(), start, layout, row_bytes })
     }
 
     /// A file of NumPy's form with one array `[rows, shape…]`, anew.

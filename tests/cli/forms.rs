@@ -235,7 +235,7 @@ fn what_cannot_be_is_refused() {
     assert_output!(lab.fail(&format!("{EXTRACT} --format hdf5 --one-file --reduce pca --components 2")), @"
     error: --one-file does not go with rows that are reduced when all are there
 
-    hint: leave it out for a file of each layer, or take --reduce srp
+    hint: leave it out for a file of each layer; --reduce srp with RDMs of the reduced rows goes with it
     ");
     assert_output!(lab.fail(&format!("{EXTRACT} --format csv --layer V1")), @"
     error: `V1` has 200,704 numbers a row, and --format csv takes at most 100,000
@@ -255,9 +255,9 @@ fn what_cannot_be_is_refused() {
     ");
     fs::copy(lab.path(&format!("activations/{RUN}/V4.pt")), lab.path("V4.pt")).unwrap();
     assert_output!(lab.fail("rdm V4.pt"), @"
-    error: `V4.pt` is not the file of a run, and others of PyTorch's are not read
+    error: `V4.pt` is a file of PyTorch's, and these are not read as arrays
 
-    hint: save the tensor for NumPy: np.save('features.npy', tensor.numpy()); a run's own .pt is read in its folder
+    hint: save the tensor for NumPy: np.save('features.npy', tensor.numpy()); features of a run are read in its folder
     ");
 }
 
