@@ -3,9 +3,9 @@
 use super::analysis::Lacking;
 use super::candidates::{Candidate, candidates};
 use super::request::Request;
-use super::table::differences;
-use super::targets::{NamedTarget, read_targets};
-use super::{Analysis, Bootstrap, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
+use super::table::{Computed, differences};
+use super::targets::{NamedControl, NamedTarget, read_controls, read_targets};
+use super::{Analysis, Bootstrap, ControlRdm, ModelRdm, Over, Permuted, Table, TargetRdm, bootstrap, permute};
 use crate::numbers::count;
 use crate::observer::Observer;
 use crate::rdm::{Alignment, Rdms, align_files, aligned, ids, negative, outputs};
@@ -43,19 +43,23 @@ pub struct Analysed {
 pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     request.check()?;
     let targets = read_targets(request)?;
+    let controls = read_controls(request)?;
     let candidates = candidates(&request.models, observer)?;
-    check_outputs(request, &targets, &candidates)?;
-    let alignment = alignment(request, &targets, &candidates)?;
+    check_outputs(request, &targets, &controls, &candidates)?;
+    let alignment = alignment(request, &targets, &controls, &candidates)?;
     alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
     if alignment.left_out > 0 {
         observer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
     }
-    let (analysis, lacking) = analysis(request, targets, candidates, &alignment).with_data();
+    let (analysis, lacking) = analysis(request, targets, controls, candidates, &alignment).with_data();
     let sentences = lacking_in_words(&lacking, alignment.ids.as_deref());
     sentences.iter().for_each(|sentence| observer.note(sentence));
     analysis.check(request.permutations > 0)?;
+    let (analysis, explained) = analysis.with_models_left()?;
+    explained.iter().for_each(|name| observer.note(&format!("left out `{name}`: the controls explain it entirely")));
 
     let scores = analysis.scores()?;
+    let uncontrolled = analysis.uncontrolled()?;
     let ceilings = analysis.ceilings()?;
     let wanted = |number: u32| (number > 0).then_some(number as usize);
     let permuted = wanted(request.permutations).map(|number| permute(&analysis, number, request.seed)).transpose()?;
@@ -63,7 +67,14 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     let bootstrap = wanted(request.bootstrap).map(draws).transpose()?;
     let compared = bootstrap.as_ref().filter(|_| request.differences);
     let differences = compared.map(|bootstrap| differences(&analysis, &scores, bootstrap)).unwrap_or_default();
-    let table = Table::new(&analysis, &scores, &ceilings, permuted.as_ref(), bootstrap.as_ref(), differences);
+    let computed = Computed {
+        scores: &scores,
+        uncontrolled: uncontrolled.as_deref(),
+        ceilings: &ceilings,
+        permuted: permuted.as_ref(),
+        bootstrap: bootstrap.as_ref(),
+    };
+    let table = Table::new(&analysis, &computed, differences);
     let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
     let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
     Ok(Analysed {
@@ -89,19 +100,37 @@ impl Analysed {
 }
 
 /// Fails if a file that will be written is one that is read.
-fn check_outputs(request: &Request, targets: &[NamedTarget], candidates: &[Candidate]) -> Result<()> {
+fn check_outputs(
+    request: &Request,
+    targets: &[NamedTarget],
+    controls: &[NamedControl],
+    candidates: &[Candidate],
+) -> Result<()> {
     let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
-    let inputs = of_targets.chain(candidates.iter().map(|candidate| &candidate.path)).chain(&request.models);
+    let of_controls = controls.iter().map(|control| &control.path);
+    let inputs = of_targets.chain(of_controls).chain(candidates.iter().map(|candidate| &candidate.path)).chain(&request.models);
     outputs::check(&Table::files(&request.out, request.differences), inputs.flat_map(|input| outputs::read_of(input)))
 }
 
-fn alignment(request: &Request, targets: &[NamedTarget], candidates: &[Candidate]) -> Result<Alignment> {
+fn alignment(
+    request: &Request,
+    targets: &[NamedTarget],
+    controls: &[NamedControl],
+    candidates: &[Candidate],
+) -> Result<Alignment> {
     let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (&**path, rdms)));
     let of_models = candidates.iter().map(|candidate| (&*candidate.path, &candidate.rdm));
-    align_files(of_targets, of_models, request.intersect)
+    let of_controls = controls.iter().map(|control| (&*control.path, &control.rdm));
+    align_files(of_targets.chain(of_controls), of_models, request.intersect)
 }
 
-fn analysis(request: &Request, targets: Vec<NamedTarget>, candidates: Vec<Candidate>, alignment: &Alignment) -> Analysis {
+fn analysis(
+    request: &Request,
+    targets: Vec<NamedTarget>,
+    controls: Vec<NamedControl>,
+    candidates: Vec<Candidate>,
+    alignment: &Alignment,
+) -> Analysis {
     let mut rows = alignment.rows.iter();
     let mut pairs = |rdms: &Rdms| -> Vec<Vec<f64>> {
         let rows = rows.next().expect("rows of every RDM");
@@ -112,11 +141,13 @@ fn analysis(request: &Request, targets: Vec<NamedTarget>, candidates: Vec<Candid
         .into_iter()
         .map(|target| TargetRdm { subjects: subjects(&target.files), name: target.name, kind: target.kind })
         .collect();
+    let controls =
+        controls.into_iter().map(|control| ControlRdm { pairs: pairs(&control.rdm).concat(), name: control.name }).collect();
     let models = candidates
         .into_iter()
         .map(|candidate| ModelRdm { pairs: pairs(&candidate.rdm).concat(), model: candidate.model, layer: candidate.layer })
         .collect();
-    Analysis { comparison: request.compare, stimuli: alignment.rows[0].len(), models, targets }
+    Analysis { comparison: request.compare, stimuli: alignment.rows[0].len(), controls, models, targets }
 }
 
 /// Which stimuli were left out, the first of each.
@@ -132,11 +163,12 @@ fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> 
 /// What RDMs have negative pairs, of a target with several subjects the first such.
 fn negatives(analysis: &Analysis) -> Vec<String> {
     let models = analysis.models.iter().filter_map(|model| Some((model.name(), negative(&model.pairs)?)));
+    let controls = analysis.controls.iter().filter_map(|control| Some((control.name.clone(), negative(&control.pairs)?)));
     let targets = analysis
         .targets
         .iter()
         .filter_map(|target| Some((target.name.clone(), target.subjects.iter().find_map(|pairs| negative(pairs))?)));
-    models.chain(targets).map(|(name, found)| format!("`{name}`: {found}")).collect()
+    models.chain(controls).chain(targets).map(|(name, found)| format!("`{name}`: {found}")).collect()
 }
 
 /// Stimuli or subjects of which fewer are few.

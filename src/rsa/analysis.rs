@@ -4,6 +4,7 @@
 use super::Comparison;
 use super::ceiling::{Ceiling, ceiling};
 use super::comparison::Scoring;
+use super::controls::Controls;
 use super::form::{Pairs, Product};
 use crate::error::advise;
 use crate::parallel::parallel;
@@ -32,6 +33,15 @@ pub struct TargetRdm {
     pub subjects: Vec<Vec<f64>>,
 }
 
+/// An RDM that is held constant while models and targets are compared.
+#[derive(Debug, Clone)]
+pub struct ControlRdm {
+    /// The name in tables.
+    pub name: String,
+    /// Its pairs, NaN where there is no data.
+    pub pairs: Vec<f64>,
+}
+
 /// Models and targets of the same n stimuli in the same order. Test number `t · models + m` is of target t and model m.
 #[derive(Debug, Clone)]
 pub struct Analysis {
@@ -39,6 +49,8 @@ pub struct Analysis {
     pub comparison: Comparison,
     /// n.
     pub stimuli: usize,
+    /// What is held constant; with any, scores are partial correlations given all of them.
+    pub controls: Vec<ControlRdm>,
     /// What explains.
     pub models: Vec<ModelRdm>,
     /// What is explained.
@@ -51,10 +63,15 @@ impl Analysis {
         self.targets.len() * self.models.len()
     }
 
-    /// The pairs on which a target is compared with every model: those of which all models and all its subjects have
-    /// data, so that no model is judged on other pairs than the rest.
+    /// The pairs on which a target is compared with every model: those of which all models, all controls and all its subjects
+    /// have data, so that no model is judged on other pairs than the rest.
     pub fn kept(&self, target: &TargetRdm) -> Vec<u32> {
-        let all = self.models.iter().map(|model| &model.pairs).chain(&target.subjects);
+        self.kept_given(&self.controls, target)
+    }
+
+    fn kept_given(&self, controls: &[ControlRdm], target: &TargetRdm) -> Vec<u32> {
+        let controls = controls.iter().map(|control| &control.pairs);
+        let all = self.models.iter().map(|model| &model.pairs).chain(controls).chain(&target.subjects);
         let mut kept = vec![true; self.stimuli * (self.stimuli - 1) / 2];
         for pairs in all {
             kept.iter_mut().zip(pairs).for_each(|(kept, pair)| *kept &= pair.is_finite());
@@ -65,7 +82,9 @@ impl Analysis {
     /// Whether no pair is missing anywhere.
     pub(super) fn is_complete(&self) -> bool {
         let complete = |pairs: &Vec<f64>| pairs.iter().all(|pair| pair.is_finite());
-        self.models.iter().all(|model| complete(&model.pairs)) && self.targets.iter().all(|t| t.subjects.iter().all(complete))
+        self.models.iter().all(|model| complete(&model.pairs))
+            && self.controls.iter().all(|control| complete(&control.pairs))
+            && self.targets.iter().all(|target| target.subjects.iter().all(complete))
     }
 
     /// The score of every test: the mean over subjects of the comparison with each. That there is none is an error.
@@ -78,6 +97,21 @@ impl Analysis {
         }
     }
 
+    /// The scores of the same pairs with nothing held constant; `None` without controls.
+    pub(super) fn uncontrolled(&self) -> Result<Option<Vec<f64>>> {
+        if self.controls.is_empty() {
+            return Ok(None);
+        }
+        let kept: Vec<Vec<u32>> = self.targets.iter().map(|target| self.kept(target)).collect();
+        let score = |test: usize| {
+            let (t, m) = (test / self.models.len(), test % self.models.len());
+            let (x, subjects) = (pick(&self.models[m].pairs, &kept[t]), &self.targets[t].subjects);
+            let compare = |subject| self.comparison.compare(self.stimuli, &x, &pick(subject, &kept[t]));
+            Ok(subjects.iter().map(|subject| compare(subject)).sum::<f64>() / subjects.len() as f64)
+        };
+        parallel(self.tests(), &score).map(Some)
+    }
+
     fn no_score(&self, test: usize) -> anyhow::Error {
         let (target, model) = (&self.targets[test / self.models.len()], &self.models[test % self.models.len()]);
         advise(
@@ -88,25 +122,83 @@ impl Analysis {
 
     /// The score of every test in each subject.
     pub(super) fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
-        let kept: Vec<Vec<u32>> = self.targets.iter().map(|target| self.kept(target)).collect();
+        let views: Vec<View> = self.targets.iter().map(|target| self.view(target)).collect::<Result<_>>()?;
         parallel(self.tests(), &|test| {
             let (t, m) = (test / self.models.len(), test % self.models.len());
-            let x = pick(&self.models[m].pairs, &kept[t]);
-            let compare = |subject: &Vec<f64>| self.comparison.compare(self.stimuli, &x, &pick(subject, &kept[t]));
+            let x = views[t].of(&self.models[m].pairs);
+            let compare = |subject: &Vec<f64>| views[t].comparison.compare(self.stimuli, &x, &views[t].of(subject));
             Ok(self.targets[t].subjects.iter().map(compare).collect())
         })
+    }
+
+    /// What is looked at of RDMs that are compared with a target.
+    pub(super) fn view(&self, target: &TargetRdm) -> Result<View> {
+        self.view_given(&self.controls, target)
+    }
+
+    /// The same with other controls.
+    pub(super) fn view_given(&self, controls: &[ControlRdm], target: &TargetRdm) -> Result<View> {
+        let kept = self.kept_given(controls, target);
+        if controls.is_empty() {
+            return Ok(View { kept, controls: None, comparison: self.comparison });
+        }
+        let Some(product) = self.comparison.partial() else { return Err(not_partial(self.comparison)) };
+        if kept.len() < controls.len() + 3 {
+            return Err(advise(
+                format!("{} controls explain any RDM of {} pairs", controls.len(), kept.len()),
+                "compare more stimuli, or leave controls out",
+            ));
+        }
+        match Controls::new(product, controls.iter().map(|control| pick(&control.pairs, &kept))) {
+            Ok(controls) => Ok(View { kept, controls: Some(controls), comparison: Comparison::Pearson }),
+            Err(number) => Err(advise(
+                format!("the control `{}` is a linear combination of the controls before it", controls[number].name),
+                "it controls for nothing more: leave it out",
+            )),
+        }
     }
 
     /// The noise ceiling of every target; `None` with one subject, or if the subjects cancel out.
     pub(super) fn ceilings(&self) -> Result<Vec<Option<Ceiling>>> {
         parallel(self.targets.len(), &|t| {
-            let kept = self.kept(&self.targets[t]);
-            let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| pick(subject, &kept)).collect();
-            let ceiling = ceiling(self.comparison, self.stimuli, &subjects);
+            let view = self.view(&self.targets[t])?;
+            let subjects: Vec<Vec<f64>> = self.targets[t].subjects.iter().map(|subject| view.of(subject)).collect();
+            let ceiling = ceiling(view.comparison, self.stimuli, &subjects);
             // Subjects that are each other's opposites have a mean that does not vary.
             Ok(ceiling.filter(|ceiling| ceiling.lower.is_finite() && ceiling.upper.is_finite()))
         })
     }
+}
+
+/// What is looked at of RDMs that are compared with a target.
+pub(super) struct View {
+    /// The pairs that are compared.
+    pub(super) kept: Vec<u32>,
+    pub(super) controls: Option<Controls>,
+    /// The measure of what [`View::of`] gives.
+    pub(super) comparison: Comparison,
+}
+
+impl View {
+    /// The pairs that are compared; with controls, what these leave of them.
+    pub(super) fn of(&self, pairs: &[f64]) -> Vec<f64> {
+        let kept = pick(pairs, &self.kept);
+        self.controls.as_ref().map_or_else(|| kept.clone(), |controls| controls.residual(&kept))
+    }
+
+    /// The pairs before controls take their part: ranked, if the measure is of ranks.
+    pub(super) fn values(&self, pairs: &[f64]) -> Vec<f64> {
+        let kept = pick(pairs, &self.kept);
+        self.controls.as_ref().map_or_else(|| kept.clone(), |controls| controls.values(&kept))
+    }
+}
+
+/// That a measure has no partial form.
+pub(super) fn not_partial(comparison: Comparison) -> anyhow::Error {
+    advise(
+        format!("there is no partial {}: controls need a correlation", comparison.title()),
+        "compare by --compare pearson or --compare spearman",
+    )
 }
 
 /// The numbers of `values` at these places.
@@ -125,15 +217,16 @@ pub(super) struct Lacking {
 const FEWEST: usize = 4;
 
 impl Analysis {
-    /// Without the stimuli of which a model or a subject has no data at all, which are left out for all alike; and who
+    /// Without the stimuli of which a model, a control or a subject has no data at all, which are left out for all alike; and who
     /// lacks which.
     pub(super) fn with_data(self) -> (Analysis, Vec<Lacking>) {
         let n = self.stimuli;
         let of_models = self.models.iter().map(|model| (model.name(), &model.pairs));
+        let of_controls = self.controls.iter().map(|control| (control.name.clone(), &control.pairs));
         let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.name.clone(), pairs)));
         let lacking = |(name, pairs): (String, &Vec<f64>)| Lacking { name, stimuli: missing(n, pairs).1 };
         let lacking: Vec<Lacking> =
-            of_models.chain(of_targets).map(lacking).filter(|lacking| !lacking.stimuli.is_empty()).collect();
+            of_models.chain(of_controls).chain(of_targets).map(lacking).filter(|lacking| !lacking.stimuli.is_empty()).collect();
         if lacking.is_empty() {
             return (self, lacking);
         }
@@ -148,9 +241,26 @@ impl Analysis {
         let n = self.stimuli;
         let of = |pairs: Vec<f64>| aligned(n, &pairs, rows);
         let models = self.models.into_iter().map(|model| ModelRdm { pairs: of(model.pairs), ..model }).collect();
+        let controls = self.controls.into_iter().map(|control| ControlRdm { pairs: of(control.pairs), ..control }).collect();
         let subjects = |target: TargetRdm| TargetRdm { subjects: target.subjects.into_iter().map(of).collect(), ..target };
         let targets = self.targets.into_iter().map(subjects).collect();
-        Analysis { comparison: self.comparison, stimuli: rows.len(), models, targets }
+        Analysis { comparison: self.comparison, stimuli: rows.len(), controls, models, targets }
+    }
+
+    /// Without the models that the controls explain entirely over the pairs that are compared with some target; and their names.
+    pub(super) fn with_models_left(mut self) -> Result<(Analysis, Vec<String>)> {
+        if self.controls.is_empty() {
+            return Ok((self, Vec::new()));
+        }
+        let views: Vec<View> = self.targets.iter().map(|target| self.view(target)).collect::<Result<_>>()?;
+        let is_explained = |model: &ModelRdm| views.iter().any(|view| view.of(&model.pairs)[0].is_nan());
+        let (explained, left): (Vec<_>, Vec<_>) = self.models.into_iter().partition(is_explained);
+        let explained = explained.iter().map(ModelRdm::name).collect();
+        if left.is_empty() {
+            return Err(advise("the controls explain every model entirely", "compare models that are not among the controls"));
+        }
+        self.models = left;
+        Ok((self, explained))
     }
 
     /// Fails if the stimuli are too few or too many, if pairs are missing that the measure (or the test, if it is to be
@@ -201,13 +311,24 @@ impl Analysis {
             _ => format!("subject {number} of `{}`, counting from 0,", target.name),
         };
         let models = self.models.iter().map(|model| (format!("`{}`", model.name()), &model.pairs));
+        let controls = self.controls.iter().map(|control| (format!("the control `{}`", control.name), &control.pairs));
         let subjects = target.subjects.iter().enumerate().map(|(number, pairs)| (subject(number), pairs));
-        match models.chain(subjects).find(|(_, pairs)| !varies(&pick(pairs, &kept))) {
+        match models.chain(controls).chain(subjects).find(|(_, pairs)| !varies(&pick(pairs, &kept))) {
             Some((name, _)) => Err(advise(
                 format!("{name} does not vary over the {} pairs that are compared, so nothing correlates with it", kept.len()),
                 "leave it out, or compare more stimuli",
             )),
-            None => Ok(()),
+            None if self.controls.is_empty() => Ok(()),
+            None => {
+                let view = self.view(target)?;
+                match target.subjects.iter().position(|pairs| view.of(pairs)[0].is_nan()) {
+                    Some(number) => Err(advise(
+                        format!("the controls explain {} entirely, so nothing is left to compare", subject(number)),
+                        "leave it out, or the control that is the same",
+                    )),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -229,7 +350,7 @@ mod tests {
 
     fn analysis(comparison: Comparison, model: Vec<f64>, subjects: Vec<Vec<f64>>) -> Analysis {
         let models = vec![ModelRdm { model: "m".into(), layer: "l".into(), pairs: model }];
-        Analysis { comparison, stimuli: 5, models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
+        Analysis { comparison, stimuli: 5, controls: Vec::new(), models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
     }
 
     fn some() -> Vec<f64> {

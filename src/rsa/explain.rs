@@ -7,6 +7,7 @@ impl Analysed {
     /// What was done, in sentences for a methods section, a paragraph a line.
     pub fn explained(&self) -> String {
         let mut text = vec![self.measure()];
+        text.extend(self.controls());
         if !self.analysis.is_complete() {
             text.push("Pairs without data in any model or in any subject of a target were left out for all models alike.".into());
         }
@@ -37,6 +38,18 @@ impl Analysed {
         format!("RDMs of {n} stimuli were compared by {name}, {formula}, over the upper triangle without the diagonal.{mean}")
     }
 
+    fn controls(&self) -> Option<String> {
+        let names: Vec<String> = self.analysis.controls.iter().map(|control| format!("`{}`", control.name)).collect();
+        let ranks = if self.analysis.comparison.scoring().is_of_ranks() { " All RDMs were ranked before." } else { "" };
+        (!names.is_empty()).then(|| {
+            format!(
+                "Held constant: {}. Scores are partial correlations, Pearson's r of the residuals of model and target after a linear \
+                 regression of each, with an intercept, on these RDMs over the same pairs.{ranks}",
+                names.join(", ")
+            )
+        })
+    }
+
     fn ceiling(&self) -> String {
         let pooled = if self.analysis.comparison.scoring().is_of_ranks() {
             "as ranks"
@@ -54,12 +67,18 @@ impl Analysed {
             true => format!("all {} permutations", permuted.permutations + 1),
             false => format!("{} random permutations (seed {})", permuted.permutations, self.request.seed),
         };
+        let what = match self.analysis.controls.is_empty() {
+            true => String::new(),
+            false => " What was relabelled against the targets and the controls are the residuals of the models, of which the \
+                      partial correlation was computed anew (Dekker, Krackhardt & Snijders 2007)."
+                .to_owned(),
+        };
         format!(
             "Null hypothesis: the labels of the stimuli of the target are exchangeable. p is two-sided, the share of {kind} of the \
              stimuli (rows and columns together, the labels as they are counted as one; smallest possible {:.2e}) under which a \
              score is as far from its expectation under permutation. The same permutations served all {} tests; the family-wise p \
              is that of the largest deviation over all tests, each in units of its root mean square over the permutations (Nichols \
-             & Holmes 2002). Holm's correction and Benjamini and Hochberg's are over the same tests.",
+             & Holmes 2002). Holm's correction and Benjamini and Hochberg's are over the same tests.{what}",
             permuted.smallest(),
             self.analysis.tests()
         )

@@ -79,6 +79,11 @@ impl Form {
         }
     }
 
+    /// Of pairs that are prepared already.
+    pub(super) fn of_pairs(pairs: Vec<f64>) -> Form {
+        Form { pairs, diagonal: Vec::new() }
+    }
+
     /// The product: the score of two forms of the same measure.
     pub(super) fn product(&self, other: &Form) -> f64 {
         dot(&self.pairs, &other.pairs) + dot(&self.diagonal, &other.diagonal)

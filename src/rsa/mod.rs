@@ -12,6 +12,7 @@ mod candidates;
 mod ceiling;
 pub mod cka;
 mod comparison;
+mod controls;
 mod correction;
 mod explain;
 mod form;
@@ -27,7 +28,7 @@ mod targets;
 mod tree;
 
 pub use analyse::{Analysed, analyse};
-pub use analysis::{Analysis, ModelRdm, TargetRdm, model_name};
+pub use analysis::{Analysis, ControlRdm, ModelRdm, TargetRdm, model_name};
 pub use bootstrap::{Bootstrap, Over, bootstrap, drawn};
 pub use ceiling::{Ceiling, ceiling};
 pub use comparison::Comparison;

@@ -46,7 +46,7 @@ pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted
         Some(_) => numbered(analysis.stimuli, draw + 1),
         None => shuffled(analysis.stimuli, &mut generator(seed, Purpose::Permutation, draw)),
     };
-    let relabelled = Relabelled::new(analysis);
+    let relabelled = Relabelled::new(analysis)?;
     let identity: Vec<u32> = (0..analysis.stimuli as u32).collect();
     let observed = relabelled.deviations(&[identity])?;
     let blocks = parallel(permutations.div_ceil(TOGETHER), &|block| {

@@ -1,31 +1,37 @@
 //! Scores under relabelled targets, fast: by products of forms where the measure is one and no pair is missing.
+//!
+//! With controls it is what these leave of the models that is compared anew with the relabelled targets, given the controls
+//! relabelled with them: as Dekker, Krackhardt & Snijders 2007 test a regression of matrices. So targets and controls stay to each
+//! other as they are.
 
-use super::Analysis;
-use super::analysis::pick;
+use super::analysis::{View, pick};
 use super::comparison::Scoring;
+use super::controls::NOTHING;
 use super::form::{Form, Product};
 use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
+use super::{Analysis, ControlRdm, ModelRdm, TargetRdm};
 use crate::gemm::{Block, multiply};
 use crate::rdm::lanes::dot;
 use crate::rdm::{pair, pairs_of};
 use anyhow::Result;
+use std::borrow::Cow;
 
 /// Models and targets prepared for relabelling.
 pub(super) enum Relabelled<'a> {
     Products(Products<'a>),
     Orders(Orders<'a>),
     /// With missing pairs, everything from the start.
-    Plain(&'a Analysis),
+    Plain(Vec<Cow<'a, Analysis>>),
 }
 
 impl<'a> Relabelled<'a> {
-    pub(super) fn new(analysis: &'a Analysis) -> Relabelled<'a> {
-        match (analysis.is_complete(), analysis.comparison.scoring()) {
-            (false, _) => Relabelled::Plain(analysis),
-            (true, Scoring::Product(product)) => Relabelled::Products(Products::new(analysis, product)),
+    pub(super) fn new(analysis: &'a Analysis) -> Result<Relabelled<'a>> {
+        Ok(match (analysis.is_complete(), analysis.comparison.scoring()) {
+            (false, _) => Relabelled::Plain(left_of_models(analysis)?),
+            (true, Scoring::Product(product)) => Relabelled::Products(Products::new(analysis, product)?),
             (true, Scoring::Tau(tau)) => Relabelled::Orders(Orders::new(analysis, tau)),
-        }
+        })
     }
 
     /// How far the score of each test is from its mean over all permutations, for each order `[orders, tests]`.
@@ -33,7 +39,10 @@ impl<'a> Relabelled<'a> {
         match self {
             Relabelled::Products(products) => products.deviations(orders),
             Relabelled::Orders(of_ranks) => Ok(orders.iter().flat_map(|order| of_ranks.scores(order)).map(f64::abs).collect()),
-            Relabelled::Plain(analysis) => Ok(orders.iter().flat_map(|order| plain(analysis, order)).map(f64::abs).collect()),
+            Relabelled::Plain(parts) => {
+                let scores = |order: &Vec<u32>| parts.iter().flat_map(|part| plain(part, order)).collect::<Vec<_>>();
+                Ok(orders.iter().flat_map(scores).map(f64::abs).collect())
+            }
         }
     }
 }
@@ -43,6 +52,8 @@ pub(super) struct Products<'a> {
     analysis: &'a Analysis,
     models: Vec<Form>,
     targets: Vec<Square>,
+    /// An orthonormal basis of the controls.
+    controls: Vec<Square>,
     expected: Vec<f64>,
 }
 
@@ -63,24 +74,46 @@ enum Values {
 const LARGE: usize = 1024;
 
 impl<'a> Products<'a> {
-    fn new(analysis: &'a Analysis, product: Product) -> Products<'a> {
+    fn new(analysis: &'a Analysis, product: Product) -> Result<Products<'a>> {
         let n = analysis.stimuli;
-        let models: Vec<Form> = analysis.models.iter().map(|model| Form::new(product, n, &model.pairs)).collect();
-        let mean = |subjects: &Vec<Vec<f64>>| -> Form {
-            Form::mean(&subjects.iter().map(|subject| Form::new(product, n, subject)).collect::<Vec<_>>())
+        // With no pair missing it is the same for all targets.
+        let controls = analysis.view(&analysis.targets[0])?.controls;
+        let form = |pairs: &Vec<f64>| match &controls {
+            None => Form::new(product, n, pairs),
+            Some(controls) => Form::of_pairs(controls.residual(pairs)),
         };
+        let models: Vec<Form> = analysis.models.iter().map(|model| form(&model.pairs)).collect();
+        let mean = |subjects: &Vec<Vec<f64>>| Form::mean(&subjects.iter().map(form).collect::<Vec<_>>());
         let targets: Vec<Form> = analysis.targets.iter().map(|target| mean(&target.subjects)).collect();
         let expected =
             targets.iter().flat_map(|target| models.iter().map(move |model| model.expected_product(target, n))).collect();
-        Products { analysis, models, targets: targets.into_iter().map(|form| Square::new(n, form)).collect(), expected }
+        let square = |form| Square::new(n, form);
+        let basis = controls.as_ref().map(|controls| controls.basis()).unwrap_or_default();
+        let controls = basis.iter().map(|axis| square(Form::of_pairs(axis.clone()))).collect();
+        Ok(Products { analysis, models, targets: targets.into_iter().map(square).collect(), controls, expected })
     }
 
     fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let by_target: Vec<Vec<f64>> = self.targets.iter().map(|target| self.scores(target, orders)).collect::<Result<_>>()?;
+        let lengths = self.lengths(orders)?;
+        let of_target = |target| -> Result<Vec<f64>> {
+            let mut scores = self.scores(target, orders)?;
+            scores.iter_mut().zip(&lengths).for_each(|(score, length)| *score /= length);
+            Ok(scores)
+        };
+        let by_target: Vec<Vec<f64>> = self.targets.iter().map(of_target).collect::<Result<_>>()?;
         let models = self.models.len();
         let of_order = |order| by_target.iter().flat_map(move |scores| &scores[order * models..(order + 1) * models]);
         let scores = (0..orders.len()).flat_map(of_order);
         Ok(scores.zip(self.expected.iter().cycle()).map(|(score, expected)| (score - expected).abs()).collect())
+    }
+
+    /// The lengths of what the relabelled controls leave of the models, `[orders, models]`: 1 without controls, NaN if nothing.
+    fn lengths(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let mut left = vec![1.0; orders.len() * self.models.len()];
+        for axis in &self.controls {
+            left.iter_mut().zip(self.scores(axis, orders)?).for_each(|(left, along)| *left -= along * along);
+        }
+        Ok(left.into_iter().map(|left| if left > NOTHING { left.sqrt() } else { f64::NAN }).collect())
     }
 
     /// The scores of all models with one target, `[orders, models]`.
@@ -192,21 +225,57 @@ fn moved(order: &[u32]) -> Vec<u32> {
     pairs_of(n).map(|(i, j)| pair(n, order[i] as usize, order[j] as usize) as u32).collect()
 }
 
-/// The scores when the missing pairs of the targets move along: of the pairs that are there for all.
+/// The analysis; with controls one for each target, by Pearson's r, of what these leave of the models over the pairs that are
+/// compared with it. Ranks are those before relabelling.
+fn left_of_models(analysis: &Analysis) -> Result<Vec<Cow<'_, Analysis>>> {
+    if analysis.controls.is_empty() {
+        return Ok(vec![Cow::Borrowed(analysis)]);
+    }
+    let of_target = |target: &TargetRdm| {
+        let view = analysis.view(target)?;
+        let all = |kept: Vec<f64>| {
+            let mut pairs = vec![f64::NAN; target.subjects[0].len()];
+            view.kept.iter().zip(kept).for_each(|(&pair, value)| pairs[pair as usize] = value);
+            pairs
+        };
+        let model = |model: &ModelRdm| ModelRdm { pairs: all(view.of(&model.pairs)), ..model.clone() };
+        let control = |control: &ControlRdm| ControlRdm { pairs: all(view.values(&control.pairs)), ..control.clone() };
+        let subjects = target.subjects.iter().map(|subject| all(view.values(subject))).collect();
+        Ok(Cow::Owned(Analysis {
+            comparison: view.comparison,
+            stimuli: analysis.stimuli,
+            controls: analysis.controls.iter().map(control).collect(),
+            models: analysis.models.iter().map(model).collect(),
+            targets: vec![TargetRdm { subjects, ..target.clone() }],
+        }))
+    };
+    analysis.targets.iter().map(of_target).collect()
+}
+
+/// The scores when the missing pairs of the targets and controls move along: of the pairs that are there for all.
 fn plain(analysis: &Analysis, order: &[u32]) -> Vec<f64> {
     let moved = moved(order);
+    let control = |control: &ControlRdm| ControlRdm { pairs: pick(&control.pairs, &moved), ..control.clone() };
+    let controls: Vec<ControlRdm> = analysis.controls.iter().map(control).collect();
     let targets = analysis.targets.iter().map(|target| {
         let subjects = target.subjects.iter().map(|subject| pick(subject, &moved)).collect();
-        super::TargetRdm { subjects, ..target.clone() }
+        TargetRdm { subjects, ..target.clone() }
     });
-    let scores = targets.flat_map(|target| {
-        let kept = analysis.kept(&target);
-        let subjects: Vec<Vec<f64>> = target.subjects.iter().map(|subject| pick(subject, &kept)).collect();
-        analysis.models.iter().map(move |model| {
-            let x = pick(&model.pairs, &kept);
-            let compare = |y: &Vec<f64>| analysis.comparison.compare(analysis.stimuli, &x, y);
-            subjects.iter().map(compare).sum::<f64>() / subjects.len() as f64
-        })
+    let scores = targets.flat_map(|target| match analysis.view_given(&controls, &target) {
+        Ok(view) => of_view(analysis, &view, &target),
+        // Over the pairs that are left the controls are not apart from each other.
+        Err(_) => vec![f64::NAN; analysis.models.len()],
     });
     scores.collect()
+}
+
+/// The scores of all models with a target.
+fn of_view(analysis: &Analysis, view: &View, target: &TargetRdm) -> Vec<f64> {
+    let subjects: Vec<Vec<f64>> = target.subjects.iter().map(|subject| view.of(subject)).collect();
+    let score = |model: &ModelRdm| {
+        let x = view.of(&model.pairs);
+        let compare = |y: &Vec<f64>| view.comparison.compare(analysis.stimuli, &x, y);
+        subjects.iter().map(compare).sum::<f64>() / subjects.len() as f64
+    };
+    analysis.models.iter().map(score).collect()
 }

@@ -1,5 +1,6 @@
 //! What is to be compared, and how: the same value whether flags, a study or a caller in Rust says it.
 
+use super::analysis::not_partial;
 use super::{Comparison, Over};
 use crate::arrays;
 use crate::error::advise;
@@ -30,6 +31,11 @@ pub struct Request {
     /// How two RDMs are compared
     #[arg(long, value_enum, default_value_t)]
     pub compare: Comparison,
+
+    /// An RDM to hold constant: scores are partial correlations, of what a regression on all controls leaves of models and
+    /// targets (pearson, or spearman of ranks). Repeat for more
+    #[arg(long, value_name = "[NAME=]RDM")]
+    pub control: Vec<String>,
 
     /// Compare the stimuli that all RDMs have, by their IDs, instead of failing when they differ
     #[arg(long)]
@@ -67,6 +73,7 @@ impl Default for Request {
             behavior: Vec::new(),
             fmri: Vec::new(),
             compare: Comparison::default(),
+            control: Vec::new(),
             intersect: false,
             permutations: 0,
             bootstrap: 0,
@@ -101,6 +108,9 @@ impl Request {
                 format!("{draws} draws would take memory and time for nothing"),
                 format!("take 10000 to 1000000, at most {MOST_DRAWS}"),
             ));
+        }
+        if !self.control.is_empty() && self.compare.partial().is_none() {
+            return Err(not_partial(self.compare));
         }
         if self.bootstrap == 0 && self.differences {
             return Err(advise("differences between models need a bootstrap", "add --bootstrap 1000"));

@@ -2,6 +2,7 @@
 
 use super::analysis::{Analysis, pick};
 use super::comparison::Scoring;
+use super::controls::{orthonormal, remove};
 use super::form::{Pairs, Product, rho_a_scale};
 use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
@@ -22,6 +23,7 @@ enum Samples<'a> {
 }
 
 struct All<T> {
+    controls: Vec<T>,
     models: Vec<T>,
     /// The subjects of each.
     targets: Vec<Vec<T>>,
@@ -69,29 +71,32 @@ impl<'a> Prepared<'a> {
     /// if they were (`subjects[target]`, else empty).
     pub(super) fn scores(&self, stimuli: &[u32], subjects: Option<&[Vec<u32>]>) -> [Vec<f64>; 2] {
         let mut scores = [Vec::new(), Vec::new()];
-        let mut before: Option<(usize, Draw, Vec<Vec<f64>>)> = None;
+        let mut before: Option<(usize, Draw, Prior)> = None;
         for (t, target) in self.analysis.targets.iter().enumerate() {
             // The same pairs as of the target before: the models' forms are the same.
-            let (draw, models) = match before.take() {
-                Some((other, draw, models)) if self.kept[other] == self.kept[t] => (draw, models),
+            let (draw, prior) = match before.take() {
+                Some((other, draw, prior)) if self.kept[other] == self.kept[t] => (draw, prior),
                 _ => {
                     let draw = Draw::new(stimuli, &self.kept[t]);
-                    let models = match &self.samples {
-                        Samples::Products(pairs, all) => draw.forms(*pairs, &all.models),
-                        Samples::Taus(..) => Vec::new(),
+                    let prior = match &self.samples {
+                        Samples::Products(pairs, all) => Prior::new(&draw, *pairs, all),
+                        Samples::Taus(..) => Prior::default(),
                     };
-                    (draw, models)
+                    (draw, prior)
                 }
             };
             let once = vec![1; target.subjects.len()];
             let counts: Vec<&[u32]> =
                 [Some(&once[..]), subjects.map(|subjects| &subjects[t][..])].into_iter().flatten().collect();
             let of_target = match &self.samples {
-                Samples::Products(pairs, all) => products(&models, &draw.forms(*pairs, &all.targets[t]), &draw, &counts),
+                Samples::Products(pairs, all) => {
+                    let subjects = prior.left(draw.forms(*pairs, &all.targets[t]));
+                    products(&prior.models, &subjects, &draw, &counts)
+                }
                 Samples::Taus(tau, all) => taus(*tau, &all.models, &all.targets[t], &draw, &counts),
             };
             scores.iter_mut().zip(of_target).for_each(|(scores, of_target)| scores.extend(of_target));
-            before = Some((t, draw, models));
+            before = Some((t, draw, prior));
         }
         scores
     }
@@ -101,9 +106,36 @@ impl<T> All<T> {
     fn of<'a>(analysis: &'a Analysis, sample: impl Fn(&'a [f64]) -> T) -> All<T> {
         let targets = analysis.targets.iter();
         All {
+            controls: analysis.controls.iter().map(|control| sample(&control.pairs)).collect(),
             models: analysis.models.iter().map(|model| sample(&model.pairs)).collect(),
             targets: targets.map(|target| target.subjects.iter().map(|subject| sample(subject)).collect()).collect(),
         }
+    }
+}
+
+/// What is the same for all targets of which the same pairs were drawn.
+#[derive(Default)]
+struct Prior {
+    /// An orthonormal basis of the controls.
+    controls: Vec<Vec<f64>>,
+    /// What these leave of the models.
+    models: Vec<Vec<f64>>,
+}
+
+impl Prior {
+    fn new(draw: &Draw, pairs: Pairs, all: &All<Sample>) -> Prior {
+        let mut prior = Prior { controls: orthonormal(draw.forms(pairs, &all.controls)), models: Vec::new() };
+        prior.models = prior.left(draw.forms(pairs, &all.models));
+        prior
+    }
+
+    /// What the controls leave of these forms.
+    fn left(&self, mut forms: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        // Nor are those of ρ-a of length 1.
+        if !self.controls.is_empty() {
+            forms.iter_mut().for_each(|form| remove(&self.controls, form));
+        }
+        forms
     }
 }
 
@@ -215,6 +247,7 @@ mod tests {
         let analysis = Analysis {
             comparison: Comparison::Pearson,
             stimuli: 4,
+            controls: Vec::new(),
             models: [0.1, 0.7, 1.1].map(model).into(),
             targets: vec![target],
         };
@@ -237,6 +270,7 @@ mod tests {
                 let analysis = Analysis {
                     comparison: Comparison::from_str(name, false).unwrap(),
                     stimuli: 12,
+                    controls: Vec::new(),
                     models: rows(&golden["models"]).into_iter().map(model).collect(),
                     targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects: rows(&golden["subjects"]) }],
                 };

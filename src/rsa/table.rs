@@ -24,6 +24,10 @@ pub struct Score {
     pub layer: String,
     /// The comparison.
     pub compare: String,
+    /// What was held constant, names with ` + ` between: the score is the partial correlation given these.
+    pub controls: Option<String>,
+    /// The score with nothing held constant, if something was.
+    pub uncontrolled: Option<f64>,
     /// How many stimuli both RDMs have.
     pub stimuli: usize,
     /// How many pairs of stimuli were compared.
@@ -61,6 +65,16 @@ impl Score {
     pub fn is_beyond(&self) -> bool {
         self.low.is_some_and(|low| low < -1.0) || self.high.is_some_and(|high| high > 1.0)
     }
+}
+
+/// What was computed of an analysis.
+pub(super) struct Computed<'a> {
+    pub(super) scores: &'a [f64],
+    /// With nothing held constant, if something was.
+    pub(super) uncontrolled: Option<&'a [f64]>,
+    pub(super) ceilings: &'a [Option<Ceiling>],
+    pub(super) permuted: Option<&'a Permuted>,
+    pub(super) bootstrap: Option<&'a Bootstrap>,
 }
 
 /// Two models, compared on one target.
@@ -123,14 +137,10 @@ pub struct Table {
 
 impl Table {
     /// Puts together what was computed of `analysis`.
-    pub(super) fn new(
-        analysis: &Analysis,
-        scores: &[f64],
-        ceilings: &[Option<Ceiling>],
-        permuted: Option<&Permuted>,
-        bootstrap: Option<&Bootstrap>,
-        differences: Vec<Difference>,
-    ) -> Table {
+    pub(super) fn new(analysis: &Analysis, computed: &Computed, differences: Vec<Difference>) -> Table {
+        let Computed { scores, uncontrolled, ceilings, permuted, bootstrap } = *computed;
+        let names: Vec<&str> = analysis.controls.iter().map(|control| control.name.as_str()).collect();
+        let controls = (!names.is_empty()).then(|| names.join(" + "));
         let corrected = permuted.map(|permuted| (permuted, holm(&permuted.p), benjamini_hochberg(&permuted.p)));
         let mut rows = Vec::new();
         for (t, target) in analysis.targets.iter().enumerate() {
@@ -144,6 +154,8 @@ impl Table {
                     model: model.model.clone(),
                     layer: model.layer.clone(),
                     compare: analysis.comparison.name().to_owned(),
+                    controls: controls.clone(),
+                    uncontrolled: uncontrolled.map(|scores| scores[test]),
                     stimuli: analysis.stimuli,
                     pairs,
                     subjects: target.subjects.len(),

@@ -1,7 +1,10 @@
-//! The targets of a request: `[NAME=]FILE[,FILE…]`, or a glob for files.
+//! The targets of a request: `[NAME=]FILE[,FILE…]`, or a glob for files; and its controls, a file each.
 
+use super::analysis::model_name;
+use super::candidates::run_and_layer;
 use super::request::Request;
 use crate::arrays;
+use crate::error::advise;
 use crate::rdm::Rdms;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,14 @@ pub(crate) struct NamedTarget {
     pub(crate) kind: &'static str,
     /// One or more, each with the RDM of a subject or of several.
     pub(crate) files: Vec<(PathBuf, Rdms)>,
+}
+
+/// A control that was read.
+pub(crate) struct NamedControl {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// Of one subject.
+    pub(crate) rdm: Rdms,
 }
 
 /// A target as it was asked for.
@@ -28,6 +39,31 @@ pub(crate) fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
     let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
     let names = distinct_names(&all);
     all.into_iter().zip(names).map(|(named, name)| named.read(name)).collect()
+}
+
+pub(crate) fn read_controls(request: &Request) -> Result<Vec<NamedControl>> {
+    request.control.iter().map(|text| NamedControl::read(text)).collect()
+}
+
+impl NamedControl {
+    fn read(text: &str) -> Result<NamedControl> {
+        let named = Named::parse(text, "control")?;
+        let [path] = &named.files[..] else {
+            return Err(advise(
+                format!("`{text}` is {} files; a control is one RDM", named.files.len()),
+                "repeat --control for each, or average them: thingsvision rdm average",
+            ));
+        };
+        let rdm = Rdms::read(path)?;
+        if rdm.subjects.len() > 1 {
+            return Err(advise(
+                format!("`{}` holds {} RDMs; a control is one", path.display(), rdm.subjects.len()),
+                "average them: thingsvision rdm average",
+            ));
+        }
+        let (model, layer) = run_and_layer(path)?;
+        Ok(NamedControl { name: named.name.unwrap_or_else(|| model_name(&model, &layer)), path: path.clone(), rdm })
+    }
 }
 
 impl Named {

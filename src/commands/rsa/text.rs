@@ -37,11 +37,13 @@ fn optional(table: &Table) -> Vec<(&str, Cell)> {
     let first = &table.scores[0];
     let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
     let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
+    let score = if first.controls.is_some() { "partial" } else { first.compare.as_str() };
     let (drawn, tested, ceiling) =
         (any(|s| s.draws_left_out.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
-    let all: [(bool, &str, Cell); 8] = [
+    let all: [(bool, &str, Cell); 9] = [
         (pairs_differ, "pairs", |score| Some(count(score.pairs))),
-        (true, &first.compare, |score| Some(format!("{:.3}", score.score))),
+        (first.controls.is_some(), &first.compare, |score| score.uncontrolled.map(|score| format!("{score:.3}"))),
+        (true, score, |score| Some(format!("{:.3}", score.score))),
         (drawn, "95 % interval", |score| Some(interval(score).unwrap_or_else(|| NOT_AVAILABLE.into()))),
         (tested, "p", |score| score.p.map(probability)),
         (tested, "p family", |score| score.p_family.map(probability)),
@@ -108,6 +110,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     };
     let title = capital(analysis.comparison.title());
     let mut notes = vec![format!("{title} of RDMs: {} stimuli, {pairs}, {order}.", count(analysis.stimuli))];
+    notes.extend(table.scores[0].controls.as_ref().map(|controls| partial(controls, table)));
     notes.extend(analysed.ids.as_deref().filter(|_| analysed.assumed).and_then(doubt));
     notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
     if request.bootstrap > 0 {
@@ -129,6 +132,15 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes.extend(negative(&analysed.negative));
     notes.extend(ties(analysis));
     notes
+}
+
+/// What the columns of a table with controls say.
+fn partial(controls: &str, table: &Table) -> String {
+    let score = &table.scores[0];
+    let of = [(score.low.is_some(), "intervals"), (score.p.is_some(), "p"), (score.ceiling_lower.is_some(), "ceiling")];
+    let of: Vec<&str> = of.into_iter().filter(|(there, _)| *there).map(|(_, what)| what).collect();
+    let are = if of.is_empty() { String::new() } else { format!("; {}: of the partial correlation", of.join(", ")) };
+    format!("partial: held constant {controls}{are}.")
 }
 
 /// The scores that some draws do not have, at most this many.

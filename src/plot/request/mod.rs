@@ -154,7 +154,12 @@ fn draw(request: &ScoresRequest, out: &str, plot: Plot, observer: &dyn Observer)
     let scores = Table::read(&request.scores)?;
     let name = &scores[0].compare;
     let measure = Comparison::from_str(name, false).map_or_else(|_| name.clone(), |known| known.title().to_owned());
-    let stimuli = format!("{} stimuli.", count(scores[0].stimuli));
+    let (partial, held) = match &scores[0].controls {
+        Some(controls) => ("partial ", format!(", {controls} held constant")),
+        None => ("", String::new()),
+    };
+    let measure = format!("{partial}{measure}");
+    let stimuli = format!("{} stimuli{held}.", count(scores[0].stimuli));
     let title = format!("{measure} of {} targets and their models", scores.len());
     let family = format!("{} tests", count(scores.len()));
     write(&files, &plot(&scores, &measure, &family, &[stimuli]), &title, observer)
