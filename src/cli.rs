@@ -7,7 +7,7 @@ pub use rdm::{Rdm, RdmCommand};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::extract::{Overrides, ReduceRequest, Request};
-use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest};
+use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest, VarianceRequest};
 use thingsvision::rsa::{self, cka};
 
 /// The heading of the flags that every command has.
@@ -381,6 +381,8 @@ pub enum PlotCommand {
     Bars(ScoresRequest),
     /// Draw the scores of `thingsvision rsa` along the layers of each network
     Layers(ScoresRequest),
+    /// Draw what predictors of `thingsvision rsa --regress` explain, each alone and together
+    Variance(VarianceRequest),
 }
 
 #[cfg(test)]

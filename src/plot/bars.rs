@@ -13,7 +13,7 @@ const HEIGHT: f64 = 200.0;
 const BAR: f64 = 16.0;
 const BETWEEN: f64 = 12.0;
 const WIDEST: f64 = 1100.0;
-const SMALL: f64 = 10.0;
+pub(super) const SMALL: f64 = 10.0;
 
 /// Names longer than this are shortened.
 const LONGEST: f64 = 170.0;

@@ -42,19 +42,9 @@ pub struct Analysed {
 /// Reads, aligns and compares all models and targets; nothing is written.
 pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     request.check()?;
-    let targets = read_targets(request)?;
-    let controls = read_controls(request)?;
-    let candidates = candidates(&request.models, observer)?;
-    check_outputs(request, &targets, &controls, &candidates)?;
-    let alignment = alignment(request, &targets, &controls, &candidates)?;
-    alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
-    if alignment.left_out > 0 {
-        observer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
-    }
-    let (analysis, lacking) = analysis(request, targets, controls, candidates, &alignment).with_data();
-    let sentences = lacking_in_words(&lacking, alignment.ids.as_deref());
-    sentences.iter().for_each(|sentence| observer.note(sentence));
-    analysis.check(request.permutations > 0)?;
+    let read = Read { targets: read_targets(request)?, controls: read_controls(request)?, candidates: candidates(&request.models, observer)? };
+    read.check_outputs(&Table::files(&request.out, request.differences), &request.models)?;
+    let Aligned { analysis, ids, assumed, renamed, left_out } = read.aligned(request, observer)?;
     let (analysis, explained) = analysis.with_models_left()?;
     explained.iter().for_each(|name| observer.note(&format!("left out `{name}`: the controls explain it entirely")));
 
@@ -75,8 +65,6 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
         bootstrap: bootstrap.as_ref(),
     };
     let table = Table::new(&analysis, &computed, differences);
-    let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
-    let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
     Ok(Analysed {
         request: request.clone(),
         few: few(request, &analysis),
@@ -85,10 +73,10 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
         table,
         permuted,
         bootstrap,
-        ids: alignment.ids.map(kept),
-        assumed: alignment.assumed,
-        renamed: alignment.renamed,
-        left_out: sentences,
+        ids,
+        assumed,
+        renamed,
+        left_out,
     })
 }
 
@@ -99,55 +87,76 @@ impl Analysed {
     }
 }
 
-/// Fails if a file that will be written is one that is read.
-fn check_outputs(
-    request: &Request,
-    targets: &[NamedTarget],
-    controls: &[NamedControl],
-    candidates: &[Candidate],
-) -> Result<()> {
-    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
-    let of_controls = controls.iter().map(|control| &control.path);
-    let inputs = of_targets.chain(of_controls).chain(candidates.iter().map(|candidate| &candidate.path)).chain(&request.models);
-    outputs::check(&Table::files(&request.out, request.differences), inputs.flat_map(|input| outputs::read_of(input)))
+/// RDMs as they were read.
+pub(super) struct Read {
+    pub(super) targets: Vec<NamedTarget>,
+    pub(super) controls: Vec<NamedControl>,
+    pub(super) candidates: Vec<Candidate>,
 }
 
-fn alignment(
-    request: &Request,
-    targets: &[NamedTarget],
-    controls: &[NamedControl],
-    candidates: &[Candidate],
-) -> Result<Alignment> {
-    let of_targets = targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (&**path, rdms)));
-    let of_models = candidates.iter().map(|candidate| (&*candidate.path, &candidate.rdm));
-    let of_controls = controls.iter().map(|control| (&*control.path, &control.rdm));
-    align_files(of_targets.chain(of_controls), of_models, request.intersect)
+/// RDMs that were brought to the same stimuli, and what is to be said of that.
+pub(super) struct Aligned {
+    pub(super) analysis: Analysis,
+    pub(super) ids: Option<Vec<String>>,
+    pub(super) assumed: bool,
+    pub(super) renamed: Vec<String>,
+    pub(super) left_out: Vec<String>,
 }
 
-fn analysis(
-    request: &Request,
-    targets: Vec<NamedTarget>,
-    controls: Vec<NamedControl>,
-    candidates: Vec<Candidate>,
-    alignment: &Alignment,
-) -> Analysis {
-    let mut rows = alignment.rows.iter();
-    let mut pairs = |rdms: &Rdms| -> Vec<Vec<f64>> {
-        let rows = rows.next().expect("rows of every RDM");
-        rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
-    };
-    let mut subjects = |files: &[(PathBuf, Rdms)]| files.iter().flat_map(|(_, rdms)| pairs(rdms)).collect();
-    let targets: Vec<TargetRdm> = targets
-        .into_iter()
-        .map(|target| TargetRdm { subjects: subjects(&target.files), name: target.name, kind: target.kind })
-        .collect();
-    let controls =
-        controls.into_iter().map(|control| ControlRdm { pairs: pairs(&control.rdm).concat(), name: control.name }).collect();
-    let models = candidates
-        .into_iter()
-        .map(|candidate| ModelRdm { pairs: pairs(&candidate.rdm).concat(), model: candidate.model, layer: candidate.layer })
-        .collect();
-    Analysis { comparison: request.compare, stimuli: alignment.rows[0].len(), controls, models, targets }
+impl Read {
+    /// Fails if one of `files`, which will be written, is one that is read.
+    pub(super) fn check_outputs(&self, files: &[PathBuf], models: &[PathBuf]) -> Result<()> {
+        let of_targets = self.targets.iter().flat_map(|target| target.files.iter().map(|(path, _)| path));
+        let of_controls = self.controls.iter().map(|control| &control.path);
+        let of_models = self.candidates.iter().map(|candidate| &candidate.path).chain(models);
+        outputs::check(files, of_targets.chain(of_controls).chain(of_models).flat_map(|input| outputs::read_of(input)))
+    }
+
+    /// The stimuli of which all have data, in one order; fails where the measure cannot compare them.
+    pub(super) fn aligned(self, request: &Request, observer: &dyn Observer) -> Result<Aligned> {
+        let alignment = self.alignment(request)?;
+        alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
+        if alignment.left_out > 0 {
+            observer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
+        }
+        let (analysis, lacking) = self.analysis(request, &alignment).with_data();
+        let sentences = lacking_in_words(&lacking, alignment.ids.as_deref());
+        sentences.iter().for_each(|sentence| observer.note(sentence));
+        analysis.check(request.permutations > 0)?;
+        let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
+        let kept =
+            |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
+        Ok(Aligned {
+            analysis,
+            ids: alignment.ids.map(kept),
+            assumed: alignment.assumed,
+            renamed: alignment.renamed,
+            left_out: sentences,
+        })
+    }
+
+    fn alignment(&self, request: &Request) -> Result<Alignment> {
+        let of_targets = self.targets.iter().flat_map(|target| target.files.iter().map(|(path, rdms)| (&**path, rdms)));
+        let of_controls = self.controls.iter().map(|control| (&*control.path, &control.rdm));
+        let of_models = self.candidates.iter().map(|candidate| (&*candidate.path, &candidate.rdm));
+        align_files(of_targets.chain(of_controls), of_models, request.intersect)
+    }
+
+    fn analysis(self, request: &Request, alignment: &Alignment) -> Analysis {
+        let mut rows = alignment.rows.iter();
+        let mut pairs = |rdms: &Rdms| -> Vec<Vec<f64>> {
+            let rows = rows.next().expect("rows of every RDM");
+            rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
+        };
+        let mut subjects = |files: &[(PathBuf, Rdms)]| files.iter().flat_map(|(_, rdms)| pairs(rdms)).collect();
+        let target = |target: NamedTarget| TargetRdm { subjects: subjects(&target.files), name: target.name, kind: target.kind };
+        let targets = self.targets.into_iter().map(target).collect();
+        let control = |control: NamedControl| ControlRdm { pairs: pairs(&control.rdm).concat(), name: control.name };
+        let controls = self.controls.into_iter().map(control).collect();
+        let model = |of: Candidate| ModelRdm { pairs: pairs(&of.rdm).concat(), model: of.model, layer: of.layer };
+        let models = self.candidates.into_iter().map(model).collect();
+        Analysis { comparison: request.compare, stimuli: alignment.rows[0].len(), controls, models, targets }
+    }
 }
 
 /// Which stimuli were left out, the first of each.
@@ -161,7 +170,7 @@ fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> 
 }
 
 /// What RDMs have negative pairs, of a target with several subjects the first such.
-fn negatives(analysis: &Analysis) -> Vec<String> {
+pub(super) fn negatives(analysis: &Analysis) -> Vec<String> {
     let models = analysis.models.iter().filter_map(|model| Some((model.name(), negative(&model.pairs)?)));
     let controls = analysis.controls.iter().filter_map(|control| Some((control.name.clone(), negative(&control.pairs)?)));
     let targets = analysis
@@ -175,7 +184,7 @@ fn negatives(analysis: &Analysis) -> Vec<String> {
 pub(super) const FEW: usize = 20;
 
 /// Warnings of tests and intervals that say little.
-fn few(request: &Request, analysis: &Analysis) -> Vec<String> {
+pub(super) fn few(request: &Request, analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
     if analysis.stimuli < FEW && (request.permutations > 0 || request.bootstrap > 0) {
         notes.push(format!("with fewer than {FEW} stimuli tests find little, and intervals are unsure"));

@@ -68,23 +68,51 @@ pub fn bootstrap(analysis: &Analysis, over: Over, draws: usize, seed: u64) -> Re
     check(analysis, over)?;
     let prepared = if over == Over::Subjects { None } else { Prepared::new(analysis) };
     let by_subject = if over == Over::Stimuli { Vec::new() } else { analysis.scores_by_subject()? };
+    let scores = |stimuli: &[u32], subjects: Option<&[Vec<u32>]>| match &prepared {
+        Some(of) => of.scores(stimuli, subjects),
+        None => [Vec::new(), Vec::new()],
+    };
+    draw(analysis, analysis.models.len(), Draws { over, draws, seed }, &by_subject, &scores)
+}
+
+/// What is drawn, how often, by which seed.
+#[derive(Clone, Copy)]
+pub(super) struct Draws {
+    pub(super) over: Over,
+    pub(super) draws: usize,
+    pub(super) seed: u64,
+}
+
+/// The scores of all tests, `[targets, of_target]`, when stimulus i comes as often as the numbers say: the mean over all subjects of
+/// a target, and over drawn ones if these are given.
+pub(super) type OnDrawn<'a> = &'a (dyn Fn(&[u32], Option<&[Vec<u32>]>) -> [Vec<f64>; 2] + Sync);
+
+/// Draws anything that is scored on the stimuli and subjects of `analysis`: `by_subject` are the scores of every test in each subject
+/// as they are, for draws of subjects.
+pub(super) fn draw(
+    analysis: &Analysis,
+    of_target: usize,
+    Draws { over, draws, seed }: Draws,
+    by_subject: &[Vec<f64>],
+    scores: OnDrawn,
+) -> Result<Bootstrap> {
     let drawn: Vec<[Vec<f64>; 3]> = parallel(draws, &|draw| {
         let mut random = generator(seed, Purpose::Bootstrap, draw);
-        let stimuli = prepared.as_ref().map(|of| (of, enough(|| multiplicities(analysis.stimuli, &mut random))));
+        let stimuli = (over != Over::Subjects).then(|| enough(|| multiplicities(analysis.stimuli, &mut random)));
         let subjects: Option<Vec<Vec<u32>>> = (over != Over::Stimuli)
             .then(|| analysis.targets.iter().map(|target| multiplicities(target.subjects.len(), &mut random)).collect());
-        let over_subjects = subjects.as_ref().map(|subjects| weighted(&by_subject, subjects, analysis.models.len()));
-        let [of_all, of_drawn] =
-            stimuli.map_or([Vec::new(), Vec::new()], |(of, stimuli)| of.scores(&stimuli, subjects.as_deref()));
+        let over_subjects = subjects.as_ref().map(|subjects| weighted(by_subject, subjects, of_target));
+        let [of_all, of_drawn] = stimuli.map_or([Vec::new(), Vec::new()], |stimuli| scores(&stimuli, subjects.as_deref()));
         Ok([of_all, over_subjects.unwrap_or_default(), of_drawn])
     })?;
     let samples = [0, 1, 2].map(|part| drawn.iter().flat_map(|draw| draw[part].iter().copied()).collect());
     let subjects: Vec<usize> = analysis.targets.iter().map(|target| target.subjects.len()).collect();
     let over = subjects.iter().map(|&subjects| over.of(subjects)).collect();
-    Ok(Bootstrap { over, draws, stimuli: analysis.stimuli, subjects, tests: analysis.tests(), samples })
+    let tests = analysis.targets.len() * of_target;
+    Ok(Bootstrap { over, draws, stimuli: analysis.stimuli, subjects, tests, samples })
 }
 
-fn check(analysis: &Analysis, over: Over) -> Result<()> {
+pub(super) fn check(analysis: &Analysis, over: Over) -> Result<()> {
     let targets = analysis.targets.iter().map(|target| (target.name.as_str(), target.subjects.len()));
     match cannot_draw(analysis.comparison, over, targets) {
         None => Ok(()),

@@ -1,5 +1,6 @@
 //! The models of an analysis: layers of runs, and RDM files.
 
+use super::analysis::model_name;
 use super::targets::stem;
 use crate::atomic_file::is_same;
 use crate::error::advise;
@@ -21,6 +22,12 @@ pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
     /// Of one subject.
     pub(crate) rdm: Rdms,
+}
+
+impl Candidate {
+    pub(super) fn name(&self) -> String {
+        model_name(&self.model, &self.layer)
+    }
 }
 
 /// The RDMs of the runs and files that were named, or of all finished runs.

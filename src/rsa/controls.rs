@@ -78,7 +78,7 @@ pub(super) fn remove(basis: &[Vec<f64>], values: &mut [f64]) {
     values.iter_mut().for_each(|value| *value *= scale);
 }
 
-/// Makes `values`, which are of length 1 or NaN, orthonormal one after the other.
+/// Makes `values` orthonormal one after the other; NaN where one is a linear combination of those before it.
 pub(super) fn orthonormal(mut values: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     for number in 0..values.len() {
         let (basis, rest) = values.split_at_mut(number);

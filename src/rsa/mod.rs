@@ -20,6 +20,7 @@ mod kendall;
 mod pearson;
 mod permutation;
 mod random;
+pub mod regression;
 mod relabel;
 mod request;
 mod resample;
@@ -41,5 +42,5 @@ pub use table::{Difference, Score, Table};
 
 pub(crate) use bootstrap::{NoDraws, cannot_draw};
 pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
-pub(crate) use table::{csv, mean_and_deviation, of_run};
+pub(crate) use table::{csv, csv_of_objects, mean_and_deviation, of_run};
 pub(crate) use targets::{Named, NamedTarget, read_targets};

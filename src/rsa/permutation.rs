@@ -40,19 +40,27 @@ impl Permuted {
 
 /// Tests every score of `analysis` by `wanted` permutations, or by all n! − 1 if these are not more.
 pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted> {
-    let all = factorial(analysis.stimuli).map(|all| all - 1).filter(|&all| all <= wanted);
+    let relabelled = Relabelled::new(analysis)?;
+    test(analysis.stimuli, wanted, seed, &|orders| relabelled.deviations(orders))
+}
+
+/// How far the scores of tests are from their means under each order of the stimuli, `[orders, tests]`.
+pub(super) type Deviations<'a> = &'a (dyn Fn(&[Vec<u32>]) -> Result<Vec<f64>> + Sync);
+
+/// Tests anything that is scored on `n` stimuli.
+pub(super) fn test(n: usize, wanted: usize, seed: u64, deviations: Deviations) -> Result<Permuted> {
+    let all = factorial(n).map(|all| all - 1).filter(|&all| all <= wanted);
     let permutations = all.unwrap_or(wanted);
     let order = |draw: usize| match all {
-        Some(_) => numbered(analysis.stimuli, draw + 1),
-        None => shuffled(analysis.stimuli, &mut generator(seed, Purpose::Permutation, draw)),
+        Some(_) => numbered(n, draw + 1),
+        None => shuffled(n, &mut generator(seed, Purpose::Permutation, draw)),
     };
-    let relabelled = Relabelled::new(analysis)?;
-    let identity: Vec<u32> = (0..analysis.stimuli as u32).collect();
-    let observed = relabelled.deviations(&[identity])?;
+    let identity: Vec<u32> = (0..n as u32).collect();
+    let observed = deviations(&[identity])?;
     let blocks = parallel(permutations.div_ceil(TOGETHER), &|block| {
         let draws = block * TOGETHER..permutations.min((block + 1) * TOGETHER);
         let orders: Vec<Vec<u32>> = draws.map(order).collect();
-        relabelled.deviations(&orders)
+        deviations(&orders)
     })?;
     let counts = Counts::of(&blocks, &observed);
     let share = |count: &[usize]| -> Vec<f64> {

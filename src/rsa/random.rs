@@ -9,12 +9,19 @@ use rand_chacha::ChaCha8Rng;
 pub(super) enum Purpose {
     Permutation,
     Bootstrap,
+    Folds,
 }
 
 /// The generator of draw number `draw`.
 pub(super) fn generator(seed: u64, purpose: Purpose, draw: usize) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream((draw as u64) << 1 | purpose as u64);
+    let draw = draw as u64;
+    random.set_stream(match purpose {
+        Purpose::Permutation => draw << 1,
+        Purpose::Bootstrap => draw << 1 | 1,
+        // From the other end.
+        Purpose::Folds => u64::MAX - draw,
+    });
     random
 }
 

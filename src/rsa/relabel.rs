@@ -19,7 +19,7 @@ use std::borrow::Cow;
 
 /// Models and targets prepared for relabelling.
 pub(super) enum Relabelled<'a> {
-    Products(Products<'a>),
+    Products(Products),
     Orders(Orders<'a>),
     /// With missing pairs, everything from the start.
     Plain(Vec<Cow<'a, Analysis>>),
@@ -48,8 +48,8 @@ impl<'a> Relabelled<'a> {
 }
 
 /// Forms of the models, and of the targets as squares, of which rows can be looked up in any order.
-pub(super) struct Products<'a> {
-    analysis: &'a Analysis,
+pub(super) struct Products {
+    stimuli: usize,
     models: Vec<Form>,
     targets: Vec<Square>,
     /// An orthonormal basis of the controls.
@@ -73,8 +73,8 @@ enum Values {
 /// From this many stimuli on squares are in float32.
 const LARGE: usize = 1024;
 
-impl<'a> Products<'a> {
-    fn new(analysis: &'a Analysis, product: Product) -> Result<Products<'a>> {
+impl Products {
+    fn new(analysis: &Analysis, product: Product) -> Result<Products> {
         let n = analysis.stimuli;
         // With no pair missing it is the same for all targets.
         let controls = analysis.view(&analysis.targets[0])?.controls;
@@ -90,7 +90,20 @@ impl<'a> Products<'a> {
         let square = |form| Square::new(n, form);
         let basis = controls.as_ref().map(|controls| controls.basis()).unwrap_or_default();
         let controls = basis.iter().map(|axis| square(Form::of_pairs(axis.clone()))).collect();
-        Ok(Products { analysis, models, targets: targets.into_iter().map(square).collect(), controls, expected })
+        let targets = targets.into_iter().map(square).collect();
+        Ok(Products { stimuli: n, models, targets, controls, expected })
+    }
+
+    /// Of pairs that are prepared already: centred, of length 1.
+    pub(super) fn of_pairs(stimuli: usize, models: Vec<Vec<f64>>, targets: Vec<Vec<f64>>) -> Products {
+        let models = models.into_iter().map(Form::of_pairs).collect();
+        let targets = targets.into_iter().map(|target| Square::new(stimuli, Form::of_pairs(target))).collect();
+        Products { stimuli, models, targets, controls: Vec::new(), expected: Vec::new() }
+    }
+
+    /// The products of all models with each target, `[targets]` of `[orders, models]`.
+    pub(super) fn of_targets(&self, orders: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
+        self.targets.iter().map(|target| self.scores(target, orders)).collect()
     }
 
     fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
@@ -122,8 +135,8 @@ impl<'a> Products<'a> {
         let mut products = scores.clone();
         let (mut own, mut moved) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for i in 0..self.analysis.stimuli - 1 {
-            let others = self.analysis.stimuli - i - 1;
+        for i in 0..self.stimuli - 1 {
+            let others = self.stimuli - i - 1;
             own.clear();
             self.models.iter().for_each(|model| own.extend_from_slice(&model.pairs[start..start + others]));
             moved.clear();
@@ -220,7 +233,7 @@ impl<'a> Orders<'a> {
 }
 
 /// Where the pairs of the relabelled stimuli come from: pair `(i, j)` is pair `(order[i], order[j])`.
-fn moved(order: &[u32]) -> Vec<u32> {
+pub(super) fn moved(order: &[u32]) -> Vec<u32> {
     let n = order.len();
     pairs_of(n).map(|(i, j)| pair(n, order[i] as usize, order[j] as usize) as u32).collect()
 }

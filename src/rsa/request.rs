@@ -1,6 +1,7 @@
 //! What is to be compared, and how: the same value whether flags, a study or a caller in Rust says it.
 
 use super::analysis::not_partial;
+use super::regression::{Wanted, not_linear};
 use super::{Comparison, Over};
 use crate::arrays;
 use crate::error::advise;
@@ -36,6 +37,10 @@ pub struct Request {
     /// targets (pearson, or spearman of ranks). Repeat for more
     #[arg(long, value_name = "[NAME=]RDM")]
     pub control: Vec<String>,
+
+    /// A multiple regression instead of comparisons one by one
+    #[command(flatten)]
+    pub regression: Wanted,
 
     /// Compare the stimuli that all RDMs have, by their IDs, instead of failing when they differ
     #[arg(long)]
@@ -74,6 +79,7 @@ impl Default for Request {
             fmri: Vec::new(),
             compare: Comparison::default(),
             control: Vec::new(),
+            regression: Wanted::default(),
             intersect: false,
             permutations: 0,
             bootstrap: 0,
@@ -109,6 +115,10 @@ impl Request {
                 format!("take 10000 to 1000000, at most {MOST_DRAWS}"),
             ));
         }
+        self.regression.check()?;
+        if self.regression.is_regression() {
+            self.check_regression()?;
+        }
         if !self.control.is_empty() && self.compare.partial().is_none() {
             return Err(not_partial(self.compare));
         }
@@ -120,6 +130,37 @@ impl Request {
             return Err(advise(
                 format!("`{}` is no prefix: .npy, .csv and .json will be added to it", self.out.display()),
                 format!("leave the ending out: --out {}", self.out.with_extension("").display()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Fails for what a regression cannot do.
+    fn check_regression(&self) -> Result<()> {
+        let Wanted { regress_layers, cross_validate, .. } = &self.regression;
+        if !self.control.is_empty() {
+            return Err(advise(
+                "in a regression all predictors control for each other",
+                "give the controls as predictors: --regress instead of --control",
+            ));
+        }
+        if self.differences {
+            return Err(advise("--differences compare models, and a regression has predictors", "leave it out"));
+        }
+        if regress_layers.is_empty() && !self.models.is_empty() {
+            let model = self.models[0].display();
+            return Err(advise(
+                format!("with --regress models are not compared one by one, and `{model}` is one"),
+                "make it a predictor: --regress RDM, or --regress-layers GLOB with the folders of runs; or leave it out",
+            ));
+        }
+        if self.compare.partial().is_none() {
+            return Err(not_linear(self.compare));
+        }
+        if cross_validate.is_some() && self.compare != Comparison::Pearson {
+            return Err(advise(
+                "ranks of pairs that are left out hang on those that are fitted, so they cannot be predicted from them",
+                "cross-validate with --compare pearson",
             ));
         }
         Ok(())

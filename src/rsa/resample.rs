@@ -67,6 +67,19 @@ impl<'a> Prepared<'a> {
         Some(Prepared { analysis, samples, kept: kept.collect() })
     }
 
+    /// Of the models and of the subjects of target `t`, values of the drawn pairs that are centred and times the root of how often
+    /// each pair was drawn; of measures that are correlations.
+    pub(super) fn centred(&self, stimuli: &[u32], t: usize) -> Option<[Vec<Vec<f64>>; 2]> {
+        let draw = Draw::new(stimuli, &self.kept[t]);
+        match &self.samples {
+            Samples::Products(_, all) => {
+                let of = |samples: &[Sample]| samples.iter().map(|sample| draw.centred(sample)).collect();
+                Some([of(&all.models), of(&all.targets[t])])
+            }
+            Samples::Taus(..) => None,
+        }
+    }
+
     /// The scores of all tests when stimulus i comes `stimuli[i]` times: the mean over all subjects, and over drawn ones
     /// if they were (`subjects[target]`, else empty).
     pub(super) fn scores(&self, stimuli: &[u32], subjects: Option<&[Vec<u32>]>) -> [Vec<f64>; 2] {
@@ -203,12 +216,26 @@ impl Draw {
         samples.iter().map(|sample| self.form(pairs, sample)).collect()
     }
 
-    /// Numbers for the drawn pairs whose products with those of another RDM are the score.
-    fn form(&self, pairs: Pairs, sample: &Sample) -> Vec<f64> {
-        let mut values = match sample {
+    /// The values of the drawn pairs, or their ranks.
+    fn values(&self, sample: &Sample) -> Vec<f64> {
+        match sample {
             Sample::Ranks(order) => order.mean_ranks(&self.drawn, &self.weights),
             Sample::Values(values) => pick(values, &self.drawn),
-        };
+        }
+    }
+
+    fn centred(&self, sample: &Sample) -> Vec<f64> {
+        let mut values = self.values(sample);
+        let mean = dot(&values, &self.counts) / self.total;
+        let varies = values.iter().any(|value| *value != values[0]);
+        let deviation = |value: f64, root: f64| if varies { (value - mean) * root } else { 0.0 };
+        values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = deviation(*value, *root));
+        values
+    }
+
+    /// Numbers for the drawn pairs whose products with those of another RDM are the score.
+    fn form(&self, pairs: Pairs, sample: &Sample) -> Vec<f64> {
+        let mut values = self.values(sample);
         let (is_centred, scale) = match pairs {
             Pairs::Values { centred } => (centred, None),
             Pairs::Ranks { untied } => (true, untied.then(|| rho_a_scale(self.total))),

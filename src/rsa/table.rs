@@ -9,6 +9,7 @@ use crate::text::guard;
 use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A layer's score against a target. What was not asked for is empty.
@@ -263,6 +264,25 @@ pub(crate) fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
         guarded.write_record(record?.iter().map(|cell| guard(cell).into_owned()))?;
     }
     Ok(guarded.into_inner()?)
+}
+
+/// A CSV of objects that all have the same names, which are the header.
+pub(crate) fn csv_of_objects(objects: &[Value]) -> Result<Vec<u8>> {
+    let cell = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => guard(text).into_owned(),
+        other => other.to_string(),
+    };
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for (number, object) in objects.iter().enumerate() {
+        let (names, cells): (Vec<&String>, Vec<String>) =
+            object.as_object().into_iter().flatten().map(|(name, value)| (name, cell(value))).unzip();
+        if number == 0 {
+            csv.write_record(names)?;
+        }
+        csv.write_record(cells)?;
+    }
+    Ok(csv.into_inner()?)
 }
 
 #[cfg(test)]

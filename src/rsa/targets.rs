@@ -42,22 +42,23 @@ pub(crate) fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
 }
 
 pub(crate) fn read_controls(request: &Request) -> Result<Vec<NamedControl>> {
-    request.control.iter().map(|text| NamedControl::read(text)).collect()
+    request.control.iter().map(|text| NamedControl::read(text, "--control")).collect()
 }
 
 impl NamedControl {
-    fn read(text: &str) -> Result<NamedControl> {
+    /// `[NAME=]FILE`, as it was given to `flag`.
+    pub(super) fn read(text: &str, flag: &str) -> Result<NamedControl> {
         let named = Named::parse(text, "control")?;
         let [path] = &named.files[..] else {
             return Err(advise(
-                format!("`{text}` is {} files; a control is one RDM", named.files.len()),
-                "repeat --control for each, or average them: thingsvision rdm average",
+                format!("`{text}` is {} files, and {flag} takes one RDM", named.files.len()),
+                format!("repeat {flag} for each, or average them: thingsvision rdm average"),
             ));
         };
         let rdm = Rdms::read(path)?;
         if rdm.subjects.len() > 1 {
             return Err(advise(
-                format!("`{}` holds {} RDMs; a control is one", path.display(), rdm.subjects.len()),
+                format!("`{}` holds {} RDMs, and {flag} takes one", path.display(), rdm.subjects.len()),
                 "average them: thingsvision rdm average",
             ));
         }

@@ -6,8 +6,7 @@ use crate::atomic_file;
 use crate::observer::Observer;
 use crate::plot::{Groups, Panel, categories, what_target};
 use crate::rdm::{Pooling, Rdms, average};
-use crate::rsa::{self, Analysed, Over, Score, TargetRdm, analyse, csv, mean_and_deviation, of_run};
-use crate::text::guard;
+use crate::rsa::{self, Analysed, Over, Score, TargetRdm, analyse, csv, csv_of_objects, mean_and_deviation, of_run};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -126,33 +125,16 @@ pub(super) fn write_tables(out: &Path, scenes: &[Scene], summaries: &[Summary]) 
 }
 
 fn results_csv(scenes: &[Scene]) -> Result<Vec<u8>> {
-    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    let mut headed = false;
-    for (dataset, score) in scores(scenes) {
+    let row = |(dataset, score): (_, &Score)| {
         let (_, seed) = of_run(&score.model);
-        let row = Row { dataset, weights: weights(seed.is_some()), seed, score };
         // The csv crate cannot flatten; JSON can.
-        let value = serde_json::to_value(&row)?;
-        let cells = value.as_object().into_iter().flatten();
-        let (names, cells): (Vec<&String>, Vec<String>) = cells.map(|(name, value)| (name, cell(value))).unzip();
-        if !std::mem::replace(&mut headed, true) {
-            csv.write_record(names)?;
-        }
-        csv.write_record(cells)?;
-    }
-    Ok(csv.into_inner()?)
+        Ok(serde_json::to_value(Row { dataset, weights: weights(seed.is_some()), seed, score })?)
+    };
+    csv_of_objects(&scores(scenes).map(row).collect::<Result<Vec<_>>>()?)
 }
 
 fn scores<'a>(scenes: &'a [Scene]) -> impl Iterator<Item = (&'a str, &'a Score)> {
     scenes.iter().flat_map(|scene| scene.found.table.scores.iter().map(|score| (scene.name, score)))
-}
-
-fn cell(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => guard(text).into_owned(),
-        other => other.to_string(),
-    }
 }
 
 fn weights(random: bool) -> &'static str {

@@ -1,5 +1,6 @@
 //! `thingsvision rsa`
 
+mod regression;
 mod text;
 
 use crate::cli::Rsa;
@@ -7,10 +8,14 @@ use crate::printer::Printer;
 use anyhow::Result;
 use std::path::PathBuf;
 use thingsvision::arrays;
+use thingsvision::rsa::regression::regress;
 use thingsvision::rsa::{Analysed, Analysis, analyse};
 
 /// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
+    if arguments.request.regression.is_regression() {
+        return run_regression(arguments, printer);
+    }
     let analysed = analyse(&arguments.request, &printer)?;
     let files = analysed.write()?;
     print(arguments, &analysed, printer)?;
@@ -19,6 +24,21 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     if arguments.explain {
         let text = format!("\n{}", analysed.explained());
         // Of JSON nothing else may be on stdout.
+        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
+    }
+    Ok(())
+}
+
+/// Fits every target on all predictors, writes the tables, and prints them.
+fn run_regression(arguments: &Rsa, printer: Printer) -> Result<()> {
+    let regressed = regress(&arguments.request, &printer)?;
+    let files = regressed.write()?;
+    printer.data(&if arguments.json { regressed.json()? } else { regression::tables(&regressed) })?;
+    printer.note(&format!("\n  {}", regression::notes(&regressed).join("\n  ")));
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    printer.note(&format!("  wrote {}\n  next: thingsvision plot variance {}", names.join(", "), names[1]));
+    if arguments.explain {
+        let text = format!("\n{}", regressed.explained());
         if arguments.json { printer.note(&text) } else { printer.data(&text)? }
     }
     Ok(())

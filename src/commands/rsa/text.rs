@@ -55,7 +55,7 @@ fn optional(table: &Table) -> Vec<(&str, Cell)> {
 }
 
 /// What stands for a number that there is a reason not to give.
-const NOT_AVAILABLE: &str = "n/a";
+pub(super) const NOT_AVAILABLE: &str = "n/a";
 
 /// The column that is filled once for each target.
 const CEILING: &str = "ceiling";
@@ -68,11 +68,11 @@ fn bounds(score: &Score) -> Option<String> {
     Some(range(score.ceiling_lower?, score.ceiling_upper?))
 }
 
-fn range(low: f64, high: f64) -> String {
+pub(super) fn range(low: f64, high: f64) -> String {
     format!("{low:.3} … {high:.3}")
 }
 
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
@@ -103,11 +103,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     } else {
         "pairs as listed".into()
     };
-    let order = match (analysed.ids.is_some(), analysed.assumed) {
-        (true, false) => "matched by name",
-        (true, true) => "without names on one side, so taken to be in the same order",
-        (false, _) => "taken to be in the same order on both sides",
-    };
+    let order = matched(analysed.ids.as_deref(), analysed.assumed);
     let title = capital(analysis.comparison.title());
     let mut notes = vec![format!("{title} of RDMs: {} stimuli, {pairs}, {order}.", count(analysis.stimuli))];
     notes.extend(table.scores[0].controls.as_ref().map(|controls| partial(controls, table)));
@@ -132,6 +128,15 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes.extend(negative(&analysed.negative));
     notes.extend(ties(analysis));
     notes
+}
+
+/// How rows were found.
+pub(super) fn matched(ids: Option<&[String]>, assumed: bool) -> &'static str {
+    match (ids.is_some(), assumed) {
+        (true, false) => "matched by name",
+        (true, true) => "without names on one side, so taken to be in the same order",
+        (false, _) => "taken to be in the same order on both sides",
+    }
 }
 
 /// What the columns of a table with controls say.
@@ -182,7 +187,7 @@ fn beyond(table: &Table) -> Option<String> {
     ))
 }
 
-fn null(permuted: &Permuted, tests: usize) -> String {
+pub(super) fn null(permuted: &Permuted, tests: usize) -> String {
     let of = match permuted.exhaustive {
         true => format!("all {} permutations", count(permuted.permutations + 1)),
         false => format!("{} permutations", count(permuted.permutations)),
@@ -195,7 +200,7 @@ fn null(permuted: &Permuted, tests: usize) -> String {
 }
 
 /// RDMs that may be similarities, at most this many.
-fn negative(sentences: &[String]) -> Vec<String> {
+pub(super) fn negative(sentences: &[String]) -> Vec<String> {
     const SHOWN: usize = 5;
     let more = sentences.len().saturating_sub(SHOWN);
     let mut notes: Vec<String> = sentences.iter().take(SHOWN).map(|sentence| format!("{sentence}.")).collect();

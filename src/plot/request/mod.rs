@@ -7,11 +7,11 @@ mod stimuli;
 pub use rdms::{draw_maps, draw_rdms};
 
 use super::font::lacks_letters;
-use super::{Files, Picture, Scale, bars, profiles};
+use super::{Files, Picture, Scale, bars, profiles, variance};
 use crate::error::advise;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::rsa::{Comparison, Score, Table};
+use crate::rsa::{Comparison, Score, Table, regression};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,18 @@ pub struct ScoresRequest {
     pub out: Option<PathBuf>,
 }
 
+/// A picture of the parts of R².
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct VarianceRequest {
+    /// The .regression.json that `thingsvision rsa --regress` wrote
+    #[arg(default_value = "rsa.regression.json", value_name = "REGRESSION.json")]
+    pub regression: PathBuf,
+
+    /// Where the pictures go: PREFIX.png and PREFIX.svg, or one file, FILE.png or FILE.svg [default: variance]
+    #[arg(long, value_name = "PREFIX|FILE")]
+    pub out: Option<PathBuf>,
+}
+
 impl Shown {
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
@@ -163,6 +175,27 @@ fn draw(request: &ScoresRequest, out: &str, plot: Plot, observer: &dyn Observer)
     let title = format!("{measure} of {} targets and their models", scores.len());
     let family = format!("{} tests", count(scores.len()));
     write(&files, &plot(&scores, &measure, &family, &[stimuli]), &title, observer)
+}
+
+/// What fits side by side; and the parts of six predictors.
+const MOST_PREDICTORS: usize = 40;
+const MOST_PARTS: usize = 63;
+
+/// Draws what predictors explain of targets alone and together, and says where the pictures are.
+pub fn draw_variance(request: &VarianceRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let files = Files::new(request.out.as_deref().unwrap_or(Path::new("variance")))?;
+    files.check(&[], [request.regression.clone()])?;
+    let rows = regression::read(&request.regression)?;
+    if let Some(row) = rows.iter().find(|row| row.predictors.len() > MOST_PREDICTORS || row.parts.len() > MOST_PARTS) {
+        return Err(advise(
+            format!("the picture has no room for the {} predictors of `{}`", row.predictors.len(), row.target),
+            format!("draw regressions on at most {MOST_PREDICTORS} predictors"),
+        ));
+    }
+    let ranks = if rows[0].compare == "spearman" { " of ranks" } else { "" };
+    let about = format!("{} regression{ranks}, {} stimuli.", rows[0].fit.title(), count(rows[0].stimuli));
+    let title = format!("Variance explained of {} targets", rows.len());
+    write(&files, &variance(&rows, &[about]), &title, observer)
 }
 
 /// Writes a picture, which programs call by `title`, and says where it is.
