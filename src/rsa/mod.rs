@@ -24,6 +24,7 @@ pub mod regression;
 mod relabel;
 mod request;
 mod resample;
+mod side_by_side;
 mod table;
 mod targets;
 mod tree;

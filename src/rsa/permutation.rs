@@ -10,6 +10,7 @@ use super::random::{Purpose, generator, shuffled};
 use super::relabel::Relabelled;
 use crate::parallel::parallel;
 use anyhow::Result;
+use std::ops::Range;
 
 /// How far two numbers that are the same but for the order of a sum may differ.
 const SAME: f64 = 1e-12;
@@ -41,14 +42,15 @@ impl Permuted {
 /// Tests every score of `analysis` by `wanted` permutations, or by all n! − 1 if these are not more.
 pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted> {
     let relabelled = Relabelled::new(analysis)?;
-    test(analysis.stimuli, wanted, seed, &|orders| relabelled.deviations(orders))
+    let tested = test(analysis.stimuli, wanted, seed, &[analysis.tests()], &|orders| relabelled.deviations(orders))?;
+    Ok(tested.into_iter().next().expect("one family"))
 }
 
 /// How far the scores of tests are from their means under each order of the stimuli, `[orders, tests]`.
 pub(super) type Deviations<'a> = &'a (dyn Fn(&[Vec<u32>]) -> Result<Vec<f64>> + Sync);
 
-/// Tests anything that is scored on `n` stimuli.
-pub(super) fn test(n: usize, wanted: usize, seed: u64, deviations: Deviations) -> Result<Permuted> {
+/// Tests anything that is scored on `n` stimuli, in families of these numbers of tests, each of which is corrected for its own.
+pub(super) fn test(n: usize, wanted: usize, seed: u64, families: &[usize], deviations: Deviations) -> Result<Vec<Permuted>> {
     let all = factorial(n).map(|all| all - 1).filter(|&all| all <= wanted);
     let permutations = all.unwrap_or(wanted);
     let order = |draw: usize| match all {
@@ -62,12 +64,18 @@ pub(super) fn test(n: usize, wanted: usize, seed: u64, deviations: Deviations) -
         let orders: Vec<Vec<u32>> = draws.map(order).collect();
         deviations(&orders)
     })?;
-    let counts = Counts::of(&blocks, &observed);
-    let share = |count: &[usize]| -> Vec<f64> {
-        let p = count.iter().map(|&count| (count + 1) as f64 / (permutations + 1) as f64);
-        p.zip(&observed).map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
+    let mut first = 0;
+    let family = |&tests: &usize| {
+        let counts = Counts::of(&blocks, &observed, first..first + tests);
+        let of_family = &observed[first..first + tests];
+        first += tests;
+        let share = |count: &[usize]| -> Vec<f64> {
+            let p = count.iter().map(|&count| (count + 1) as f64 / (permutations + 1) as f64);
+            p.zip(of_family).map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
+        };
+        Permuted { permutations, exhaustive: all.is_some(), p: share(&counts.own), family: share(&counts.largest) }
     };
-    Ok(Permuted { permutations, exhaustive: all.is_some(), p: share(&counts.own), family: share(&counts.largest) })
+    Ok(families.iter().map(family).collect())
 }
 
 /// How often a deviation was as large as the observed one of each test.
@@ -77,10 +85,11 @@ struct Counts {
 }
 
 impl Counts {
-    /// Of blocks of deviations `[permutations, tests]`.
-    fn of(blocks: &[Vec<f64>], observed: &[f64]) -> Counts {
-        let tests = observed.len();
-        let permuted = || blocks.iter().flat_map(|block| block.chunks_exact(tests));
+    /// Of a family among blocks of deviations `[permutations, tests]`.
+    fn of(blocks: &[Vec<f64>], observed: &[f64], family: Range<usize>) -> Counts {
+        let all = observed.len();
+        let (observed, tests) = (&observed[family.clone()], family.len());
+        let permuted = || blocks.iter().flat_map(|block| block.chunks_exact(all)).map(|row| &row[family.clone()]);
         // The labels as they are count as one, so that no permutation differs from the others in its part of the spread.
         let spreads: Vec<f64> = (0..tests).map(|test| spread(permuted().chain([observed]).map(|far| far[test]))).collect();
         let mut counts = Counts { own: vec![0; tests], largest: vec![0; tests] };
@@ -130,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_permutation_without_a_score_counts_as_extreme() {
-        let counts = Counts::of(&[vec![0.1, f64::NAN, 0.3, 0.1]], &[0.2, 0.2]);
+        let counts = Counts::of(&[vec![0.1, f64::NAN, 0.3, 0.1]], &[0.2, 0.2], 0..2);
         assert_eq!((counts.own, counts.largest), (vec![1, 1], vec![2, 2]));
     }
 
@@ -138,8 +147,11 @@ mod tests {
     fn a_test_of_wide_spread_does_not_decide_for_one_of_narrow_spread() {
         // The second test has a quarter of the first one's spread; the third does not vary.
         let blocks = [vec![0.2, 0.03, 0.0, 0.3, 0.02, 0.0], vec![0.1, 0.01, 0.0]];
-        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0]);
+        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 0..3);
         assert_eq!((counts.own, counts.largest), (vec![3, 0, 3], vec![3, 0, 3]));
+        // Nor does one of another family.
+        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 1..2);
+        assert_eq!((counts.own, counts.largest), (vec![0], vec![0]));
         let spread = spread([0.3, f64::NAN, 0.4].into_iter());
         assert!((spread - 0.125f64.sqrt()).abs() < 1e-15, "{spread}");
     }

@@ -71,7 +71,7 @@ enum Values {
 }
 
 /// From this many stimuli on squares are in float32.
-const LARGE: usize = 1024;
+pub(super) const LARGE: usize = 1024;
 
 impl Products {
     fn new(analysis: &Analysis, product: Product) -> Result<Products> {
@@ -92,18 +92,6 @@ impl Products {
         let controls = basis.iter().map(|axis| square(Form::of_pairs(axis.clone()))).collect();
         let targets = targets.into_iter().map(square).collect();
         Ok(Products { stimuli: n, models, targets, controls, expected })
-    }
-
-    /// Of pairs that are prepared already: centred, of length 1.
-    pub(super) fn of_pairs(stimuli: usize, models: Vec<Vec<f64>>, targets: Vec<Vec<f64>>) -> Products {
-        let models = models.into_iter().map(Form::of_pairs).collect();
-        let targets = targets.into_iter().map(|target| Square::new(stimuli, Form::of_pairs(target))).collect();
-        Products { stimuli, models, targets, controls: Vec::new(), expected: Vec::new() }
-    }
-
-    /// The products of all models with each target, `[targets]` of `[orders, models]`.
-    pub(super) fn of_targets(&self, orders: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
-        self.targets.iter().map(|target| self.scores(target, orders)).collect()
     }
 
     fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
@@ -178,7 +166,7 @@ fn append<T: Copy + Into<f64>>(row: &[T], places: &[u32], to: &mut Vec<f64>) {
 }
 
 /// The pairs at both their places in `[n, n]`.
-fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
+pub(super) fn square<T: Copy + Default>(n: usize, pairs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
     let mut values = vec![T::default(); n * n];
     for ((i, j), &pair) in pairs_of(n).zip(pairs) {
         values[i * n + j] = round(pair);

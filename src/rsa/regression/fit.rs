@@ -86,6 +86,11 @@ impl Reduced {
         self.predictors.len()
     }
 
+    /// The part of a target in the space of the predictors.
+    pub(super) fn target(&self, target: usize) -> &[f64] {
+        &self.targets[target]
+    }
+
     pub(super) fn targets(&self) -> usize {
         self.targets.len()
     }
@@ -142,7 +147,7 @@ impl Reduced {
     }
 
     /// An orthonormal basis of the other predictors, and what these leave of a predictor, of length 1.
-    fn left(&self, predictor: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    pub(super) fn left(&self, predictor: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
         let others = (0..self.predictors()).filter(|&other| other != predictor).map(|other| self.predictors[other].clone());
         let basis = orthonormal(others.collect());
         let mut left = self.predictors[predictor].clone();

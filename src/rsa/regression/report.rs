@@ -135,8 +135,8 @@ pub(super) struct Numbers {
     pub(super) penalties: Vec<Option<f64>>,
     pub(super) predicted: Option<Vec<Predicted>>,
     pub(super) ceilings: Vec<Option<Ceiling>>,
-    pub(super) predictors_tested: Option<Permuted>,
-    pub(super) all_tested: Option<Permuted>,
+    /// Of the predictors, and of R².
+    pub(super) tested: Option<[Permuted; 2]>,
     pub(super) bootstrap: Option<Bootstrap>,
 }
 
@@ -178,7 +178,7 @@ impl Regressed {
     pub(super) fn new(request: &Request, regression: Regression, numbers: Numbers, known: Known) -> Regressed {
         let targets = (0..regression.analysis.targets.len()).map(|t| numbers.row(request, &regression, t)).collect();
         let Known { ids, assumed, renamed, left_out, few, negative } = known;
-        let permuted = numbers.predictors_tested;
+        let permuted = numbers.tested.map(|[predictors, _]| predictors);
         Regressed { request: request.clone(), regression, targets, permuted, ids, assumed, renamed, left_out, few, negative }
     }
 
@@ -250,7 +250,7 @@ impl Numbers {
     fn row(&self, request: &Request, regression: &Regression, t: usize) -> TargetRow {
         let (analysis, layout) = (&regression.analysis, regression.layout());
         let target = &analysis.targets[t];
-        let (all, ceiling) = (self.all_tested.as_ref(), self.ceilings[t]);
+        let (all, ceiling) = (self.tested.as_ref().map(|[_, all]| all), self.ceilings[t]);
         let (explained, [explained_low, explained_high]) = self.number(layout, t, Layout::EXPLAINED);
         let test = t * layout.len();
         let predicted = self.predicted.as_ref().map(|of| &of[t]).filter(|of| of.is_number());
@@ -293,7 +293,7 @@ impl Numbers {
     fn predictor(&self, regression: &Regression, predicted: Option<&Predicted>, t: usize, own: usize) -> Predictor {
         let layout = regression.layout();
         let test = t * layout.predictors + own;
-        let tested = self.predictors_tested.as_ref();
+        let tested = self.tested.as_ref().map(|[predictors, _]| predictors);
         let (weight, [weight_low, weight_high]) = self.number(layout, t, layout.weight(own));
         let (standardised, [standardised_low, standardised_high]) = self.number(layout, t, layout.standardised(own));
         let (unique, [unique_low, unique_high]) = self.number(layout, t, layout.unique(own));

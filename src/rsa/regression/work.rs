@@ -102,14 +102,14 @@ impl Regression {
             targets.map(|target| self.predicted(target, over, wanted.folds(), wanted.penalty, seed)).collect()
         });
         let count = |number: u32| (number > 0).then_some(number as usize);
+        let tested = count(request.permutations).map(|number| self.test(&fitted, number, seed)).transpose()?;
         let draws = count(request.bootstrap).map(|draws| Draws { over: request.over, draws, seed });
         Ok(Numbers {
             inflations: fitted.iter().map(|of| of.reduced.inflations()).collect(),
             penalties: fitted.iter().map(|of| (self.fit == Fit::Ridge).then_some(of.how.lambda)).collect(),
             predicted,
             ceilings: self.analysis.ceilings()?,
-            predictors_tested: count(request.permutations).map(|number| self.test_predictors(number, seed)).transpose()?,
-            all_tested: count(request.permutations).map(|number| self.test_all(&fitted, number, seed)).transpose()?,
+            tested,
             bootstrap: draws.map(|draws| self.bootstrap(&fitted, &by_subject, draws)).transpose()?,
             by_subject,
         })
