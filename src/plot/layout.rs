@@ -120,6 +120,8 @@ fn score(target: &str, model: &str, layer: &str, value: f64, full: bool) -> Scor
         model: model.into(),
         layer: layer.into(),
         compare: "pearson".into(),
+        controls: None,
+        uncontrolled: None,
         stimuli: 92,
         pairs: 4186,
         subjects: 4,

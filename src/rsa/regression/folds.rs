@@ -57,8 +57,17 @@ struct Scaled {
     predicted: Vec<Vec<f64>>,
 }
 
+/// The stimuli that are fitted, and those that are predicted.
+pub(super) type Turn = [Vec<usize>; 2];
+
+/// The λ of ridge, or how it is chosen within what is fitted.
+pub(super) enum Penalty {
+    Is(f64),
+    Chosen { folds: usize, seed: u64 },
+}
+
 /// Divides `stimuli` at random into `folds` of nearly the same size; of each, what is left and what is in it.
-fn divided(stimuli: &[usize], folds: usize, seed: u64) -> Vec<[Vec<usize>; 2]> {
+fn divided(stimuli: &[usize], folds: usize, seed: u64) -> Vec<Turn> {
     let order = shuffled(stimuli.len(), &mut generator(seed, Purpose::Folds, 0));
     let fold_of = |place: usize| order[place] as usize % folds;
     let part = |fold: usize, inside: bool| -> Vec<usize> {
@@ -107,32 +116,32 @@ impl Regression {
         chosen([&columns, &subjects], &self.pairs(&kept), &stimuli, folds, seed)
     }
 
-    /// How well a target is predicted, with the penalty `lambda` or, if there is none, the one that is best within what is fitted.
-    pub(super) fn predicted(
-        &self,
-        target: &TargetRdm,
-        over: Over,
-        folds: usize,
-        lambda: Option<f64>,
-        seed: u64,
-    ) -> Predicted {
+    /// What is left of the stimuli to be fitted, and what is to be predicted, in turn: all of them if only subjects are left out.
+    pub(super) fn turns(&self, over: Over, folds: usize, seed: u64) -> Vec<Turn> {
+        let all: Vec<usize> = (0..self.analysis.stimuli).collect();
+        if over == Over::Subjects { vec![[all.clone(), all]] } else { divided(&all, folds, seed) }
+    }
+
+    /// How well a target is predicted: of all turns, with the penalty that is given for what is fitted in each.
+    pub(super) fn predicted(&self, target: &TargetRdm, over: Over, turns: &[Turn], penalty: &Penalty) -> Predicted {
         let kept = self.analysis.kept(target);
         let (columns, pairs) = (self.columns(&kept), self.pairs(&kept));
         let subjects: Vec<Vec<f64>> = target.subjects.iter().map(|subject| pick(subject, &kept)).collect();
-        let all: Vec<usize> = (0..self.analysis.stimuli).collect();
-        let parts = if over == Over::Subjects { vec![[all.clone(), all]] } else { divided(&all, folds, seed) };
         let mut sums = vec![Sums::new(self.predictors()); subjects.len()];
-        for [fitted, predicted] in &parts {
+        for [fitted, predicted] in turns {
             let split = pairs.split(fitted, predicted);
             let (x, y) = (Scaled::new(&columns, &split), Scaled::new(&subjects, &split));
-            let lambda = lambda.unwrap_or_else(|| chosen([&columns, &subjects], &pairs, fitted, folds, seed));
+            let lambda = match *penalty {
+                Penalty::Is(lambda) => lambda,
+                Penalty::Chosen { folds, seed } => chosen([&columns, &subjects], &pairs, fitted, folds, seed),
+            };
             let aims = if over == Over::Stimuli { y.fitted.clone() } else { others(&y.fitted) };
             let reduced = Reduced::new(x.fitted.clone(), aims);
             for (subject, sums) in sums.iter_mut().enumerate() {
                 sums.add(&reduced, Penalised { fit: self.fit, lambda }, subject, &x.predicted, &y.predicted[subject]);
             }
         }
-        mean(&sums, parts.len())
+        mean(&sums, turns.len())
     }
 
     /// The predictors over these pairs.

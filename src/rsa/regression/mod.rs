@@ -10,6 +10,8 @@ mod report;
 mod statistics;
 mod test;
 mod variance;
+#[cfg(test)]
+mod goldens;
 mod work;
 
 pub use fit::Fit;

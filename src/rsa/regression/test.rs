@@ -43,7 +43,7 @@ impl Regression {
     }
 
     /// One predictor as the model, all others as controls.
-    fn given_others(&self, predictor: usize) -> Analysis {
+    pub(super) fn given_others(&self, predictor: usize) -> Analysis {
         let others = self.analysis.models.iter().enumerate().filter(|(other, _)| *other != predictor);
         let control = |(_, model): (usize, &ModelRdm)| ControlRdm { name: model.name(), pairs: model.pairs.clone() };
         Analysis {

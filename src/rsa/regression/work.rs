@@ -1,5 +1,6 @@
 //! From a request to a regression: RDMs are read, aligned, fitted, tested.
 
+use super::folds::Penalty;
 use super::report::{Known, Numbers};
 use super::{Fit, Fitted, Penalised, Reduced, Regressed, Regression, folds};
 use crate::error::advise;
@@ -97,9 +98,13 @@ impl Regression {
         }
         let fitted = self.fitted(wanted.penalty, wanted.folds(), seed)?;
         let by_subject = self.by_subject(&fitted);
+        let penalty = match (chooses, wanted.penalty) {
+            (true, _) => Penalty::Chosen { folds: wanted.folds(), seed },
+            (false, lambda) => Penalty::Is(lambda.unwrap_or(0.0)),
+        };
         let predicted = wanted.cross_validate.map(|over| {
-            let targets = self.analysis.targets.iter();
-            targets.map(|target| self.predicted(target, over, wanted.folds(), wanted.penalty, seed)).collect()
+            let turns = self.turns(over, wanted.folds(), seed);
+            self.analysis.targets.iter().map(|target| self.predicted(target, over, &turns, &penalty)).collect()
         });
         let count = |number: u32| (number > 0).then_some(number as usize);
         let tested = count(request.permutations).map(|number| self.test(&fitted, number, seed)).transpose()?;
@@ -115,7 +120,7 @@ impl Regression {
         })
     }
 
-    fn fitted(&self, penalty: Option<f64>, folds: usize, seed: u64) -> Result<Vec<Fitted>> {
+    pub(super) fn fitted(&self, penalty: Option<f64>, folds: usize, seed: u64) -> Result<Vec<Fitted>> {
         let of_target = |target| {
             let [predictors, subjects] = self.values(target)?;
             let lambda = match (self.fit, penalty) {
