@@ -120,9 +120,10 @@ pub enum Command {
                           thingsvision rsa [OPTIONS] --fmri <[NAME=]RDM> [RUN_DIR|RDM]..."
     )]
     Rsa(Rsa),
-    /// Compare the features of layers with each other by linear CKA
+    /// Compare the features of layers with each other by CKA
     ///
-    /// ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of the centred features X and Y of the same stimuli (Kornblith et al. 2019)
+    /// ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of the centred features X and Y of the same stimuli; with --kernel rbf the same of Gaussian
+    /// kernels K and L, ⟨K, L⟩ / (‖K‖ ‖L‖), both centred (Kornblith et al. 2019)
     Cka(Cka),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),

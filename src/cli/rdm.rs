@@ -12,6 +12,7 @@ use thingsvision::rdm::{Pooling, Request};
     override_usage = "thingsvision rdm [OPTIONS] <FEATURES>...\n       \
                       thingsvision rdm [OPTIONS] --from-embedding <FILE>\n       \
                       thingsvision rdm [OPTIONS] --from-triplets <FILE>\n       \
+                      thingsvision rdm [OPTIONS] --from-ratings <FILE> --scale <SCALE>\n       \
                       thingsvision rdm [OPTIONS] --nifti <FILE> --mask <FILE>\n       \
                       thingsvision rdm <COMMAND>"
 )]

@@ -26,7 +26,11 @@ fn said(arguments: &Cka, Compared { layers, alignment, few, .. }: &Compared) -> 
     let doubt = alignment.ids.as_deref().filter(|_| alignment.assumed).and_then(doubt).map(|doubt| format!("\n  {doubt}"));
     let few = few.as_ref().map(|few| format!("\n  few: {few}.")).unwrap_or_default();
     let (layers, stimuli) = (layers.len(), count(alignment.rows[0].len()));
-    format!("\n  {kind}linear CKA of {layers} layers, {stimuli} stimuli, {order}{}{few}", doubt.unwrap_or_default())
+    let kernel = match arguments.request.width() {
+        Some(width) => format!("rbf CKA (bandwidth {width} × the median distance)"),
+        None => "linear CKA".into(),
+    };
+    format!("\n  {kind}{kernel} of {layers} layers, {stimuli} stimuli, {order}{}{few}", doubt.unwrap_or_default())
 }
 
 fn text(Compared { layers, cka, .. }: &Compared) -> String {

@@ -94,7 +94,7 @@ fn is_header(lines: &[Vec<String>]) -> bool {
 }
 
 /// The words of a name in lower case, which begin with capitals or after other signs; an abbreviation is one.
-fn words_of(name: &str) -> Vec<String> {
+pub(super) fn words_of(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_small = false;
     for letter in name.chars() {

@@ -62,6 +62,13 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
     Ok(text.trim_start_matches('\u{feff}').lines().map(|line| line.trim().to_owned()).collect())
 }
 
+/// Reads IDs, one a line, of which none comes twice.
+pub(super) fn names(path: &Path) -> Result<Vec<String>> {
+    let names = read(path)?;
+    check_unique(&names, &path.display().to_string())?;
+    Ok(names)
+}
+
 /// Reads the IDs of `rows` rows; a repeated ID or another number of them is an error.
 pub fn read_for(path: &Path, rows: usize) -> Result<Vec<String>> {
     let ids = read(path)?;

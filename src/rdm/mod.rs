@@ -29,6 +29,8 @@ pub(crate) mod outputs;
 mod points;
 mod products;
 mod ranked;
+mod rating_columns;
+mod ratings;
 mod renamed;
 mod request;
 pub mod stored;
@@ -44,6 +46,7 @@ pub use job::Job;
 pub use mds::{Plane, plane};
 pub use metric::{Metric, OnConstant};
 pub use noise::{Noise, NoiseModel};
+pub use ratings::Scale;
 pub use request::{Request, run};
 pub use tiles::Shape;
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// More stimuli than anyone has shown; of this many there are two thousand million pairs.
-const MOST: usize = 1 << 16;
+pub(super) const MOST: usize = 1 << 16;
 
 /// What a file of triplets is.
 const SHAPE: &str = "give three stimuli a line, the odd one last: `12 407 33`, or `dog,cat,kettle`";

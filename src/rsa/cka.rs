@@ -1,8 +1,9 @@
-//! Linear centred kernel alignment of layers with each other, by their features (Kornblith, Norouzi, Lee & Hinton 2019), and its
-//! unbiased estimate (Song et al. 2012; Nguyen, Raghu & Kornblith 2021).
+//! Centred kernel alignment of layers with each other, by their features, with linear or Gaussian kernels (Kornblith, Norouzi, Lee &
+//! Hinton 2019), and its unbiased estimate (Song et al. 2012; Nguyen, Raghu & Kornblith 2021).
 
 use super::analyse::FEW;
 use super::candidates::folder_name;
+use super::rbf;
 use crate::arrays;
 use crate::error::advise;
 use crate::npy::{self, Matrix};
@@ -17,6 +18,17 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
+
+/// How alike two stimuli are to a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// The product of their features
+    #[default]
+    Linear,
+    /// exp(−‖x−y‖² / (2σ²)), σ being --bandwidth × the layer's median distance
+    Rbf,
+}
 
 /// A comparison of layers with each other.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
@@ -34,9 +46,46 @@ pub struct Request {
     #[arg(long)]
     pub unbiased: bool,
 
+    /// The kernel
+    #[arg(long, value_enum, default_value_t)]
+    pub kernel: Form,
+
+    /// The width of the rbf kernel in units of each layer's median distance: σ² = S² × the median of the squared distances
+    /// of all N² pairs, those of a stimulus with itself included, as in the code of Kornblith et al. (2019) [default: 1]
+    #[arg(long, value_name = "S", value_parser = parse_bandwidth, allow_negative_numbers = true)]
+    pub bandwidth: Option<f64>,
+
     /// Write the matrix, [layers, layers] float64
     #[arg(long, value_name = "FILE.npy")]
     pub out: Option<PathBuf>,
+}
+
+impl Request {
+    /// Of the rbf kernel, where that is wanted, the width.
+    pub fn width(&self) -> Option<f64> {
+        (self.kernel == Form::Rbf).then(|| self.bandwidth.unwrap_or(1.0))
+    }
+
+    /// Fails for what contradicts itself.
+    fn check(&self) -> Result<()> {
+        match self.bandwidth {
+            Some(_) if self.kernel != Form::Rbf => {
+                Err(advise("a linear kernel has no bandwidth", "add --kernel rbf, or leave out --bandwidth"))
+            }
+            Some(bandwidth) if !is_bandwidth(&bandwidth) => {
+                Err(advise(format!("the bandwidth is {bandwidth}"), "give a number above 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parse_bandwidth(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(is_bandwidth).ok_or_else(|| "a number above 0 is needed".to_owned())
+}
+
+fn is_bandwidth(bandwidth: &f64) -> bool {
+    *bandwidth > 0.0 && bandwidth.is_finite()
 }
 
 /// What was computed.
@@ -53,6 +102,7 @@ pub struct Compared {
 
 /// Compares all layers with each other, and writes the matrix if that is wanted.
 pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
+    request.check()?;
     if let Some(out) = &request.out {
         outputs::check_folder(out)?;
         outputs::check_npy(out, "")?;
@@ -71,11 +121,15 @@ pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
     if alignment.left_out > 0 {
         observer.note(&format!("left out {} stimuli that not all have", count(alignment.left_out)));
     }
-    let cka = matrix(&layers, &alignment, request.unbiased)?;
+    let kernels = kernels(&layers, &alignment, request.width())?;
+    let cka = matrix(&layers, &kernels, request.unbiased)?;
     if let Some(out) = &request.out {
         npy::write(out, &cka.clone().into_dyn())?;
     }
-    let few = few(&layers, stimuli, request.unbiased);
+    let few = match request.kernel {
+        Form::Rbf if !request.unbiased => by_chance(&kernels)?,
+        _ => few(&layers, stimuli, request.unbiased),
+    };
     Ok(Compared { few, layers: layers.into_iter().map(|layer| layer.name).collect(), cka, alignment })
 }
 
@@ -93,12 +147,28 @@ fn few(layers: &[Layer], stimuli: usize, unbiased: bool) -> Option<String> {
     }
 }
 
-fn matrix(layers: &[Layer], alignment: &Alignment, unbiased: bool) -> Result<Array2<f64>> {
+/// The same of rbf kernels, which have as many dimensions as there are stimuli: if even the mean CKA over all orders of the stimuli of
+/// one of two layers, `tr K tr L / ((n − 1) ‖K‖ ‖L‖)`, is high.
+fn by_chance(kernels: &[Kernel]) -> Result<Option<String>> {
+    const HIGH: f64 = 0.1;
+    let mut shares = kernels.iter().map(Kernel::share).collect::<Result<Vec<_>>>()?;
+    shares.sort_by(|a, b| b.total_cmp(a));
+    let chance = shares[0] * shares[1];
+    Ok((chance >= HIGH).then(|| {
+        format!("CKA is up to {chance:.2} on average of layers that have nothing in common, of so few stimuli and this bandwidth: take --unbiased")
+    }))
+}
+
+/// The kernel of each layer, with a width that of the rbf kernel.
+fn kernels(layers: &[Layer], alignment: &Alignment, width: Option<f64>) -> Result<Vec<Kernel>> {
     let kernel = |(layer, rows): (&Layer, &Vec<usize>)| {
-        let kernel = Kernel::new(&layer.features, rows, &|row| ids::name(layer.ids.as_deref(), row));
+        let kernel = Kernel::new(&layer.features, rows, width, &|row| ids::name(layer.ids.as_deref(), row));
         kernel.with_context(|| format!("no CKA of `{}`", layer.name))
     };
-    let kernels: Vec<Kernel> = layers.iter().zip(&alignment.rows).map(kernel).collect::<Result<_>>()?;
+    layers.iter().zip(&alignment.rows).map(kernel).collect()
+}
+
+fn matrix(layers: &[Layer], kernels: &[Kernel], unbiased: bool) -> Result<Array2<f64>> {
     let kind = if unbiased { "unbiased " } else { "" };
     let mut cka = Array2::zeros((layers.len(), layers.len()));
     for i in 0..layers.len() {
@@ -172,7 +242,7 @@ fn named(name: String, features: Matrix, own: Option<Vec<String>>, path: &Path) 
 /// Units that are read at a time.
 const BLOCK: usize = 1024;
 
-/// The linear kernel `K = X Xᵀ` of centred features `X` `[N, P]`, as whichever of the two is smaller.
+/// A centred kernel; the linear one, `K = X Xᵀ` of centred features `X` `[N, P]`, as whichever of the two is smaller.
 struct Kernel {
     factor: Factor,
     /// Kᵢᵢ.
@@ -188,11 +258,11 @@ enum Factor {
 
 impl Kernel {
     /// Of these `rows` of `features`, which messages call by `name`. Values that are not finite are an error, and so are
-    /// rows that are all the same.
-    fn new(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> String) -> Result<Kernel> {
+    /// rows that are all the same. With a `width` it is the rbf kernel.
+    fn new(features: &Matrix, rows: &[usize], width: Option<f64>, name: &dyn Fn(usize) -> String) -> Result<Kernel> {
         let unit = checked_unit(features, rows, name)?;
         let (n, p) = (rows.len(), features.columns);
-        if p < n {
+        if p < n && width.is_none() {
             let x = centred(features, rows, 0..p, unit)?;
             let diagonal = Vec::<f64>::try_from(x.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?)?;
             return Ok(Kernel { factor: Factor::Features(x), diagonal });
@@ -202,8 +272,17 @@ impl Kernel {
             let x = centred(features, rows, first..p.min(first + BLOCK), unit)?;
             gram = gram.f_add(&x.f_matmul(&x.f_tr()?)?)?;
         }
+        if let Some(width) = width {
+            gram = rbf::centred(&gram, width, &|i, j| squared_distance(features, [rows[i], rows[j]], unit))?;
+        }
         let diagonal = Vec::<f64>::try_from(gram.f_diag(0)?)?;
         Ok(Kernel { factor: Factor::Gram(gram), diagonal })
+    }
+
+    /// `tr K / (‖K‖ √(n − 1))`, at most 1.
+    fn share(&self) -> Result<f64> {
+        let trace: f64 = self.diagonal.iter().sum();
+        Ok(trace / (self.product(self)? * (self.diagonal.len() as f64 - 1.0)).sqrt())
     }
 
     /// `⟨K, L⟩ / (‖K‖ ‖L‖)`, 0 to 1.
@@ -270,6 +349,12 @@ fn checked_unit(features: &Matrix, rows: &[usize], name: &dyn Fn(usize) -> Strin
 /// Half the difference of two values, which is finite.
 fn apart(value: f64, first: f64) -> f64 {
     value * 0.5 - first * 0.5
+}
+
+/// Of two rows, in the units of [`centred`].
+fn squared_distance(features: &Matrix, [one, other]: [usize; 2], unit: f64) -> f64 {
+    let other = features.row(other);
+    features.row(one).iter().zip(other).map(|(&value, other)| (apart(value, other) / unit).powi(2)).sum()
 }
 
 /// The units of `columns` divided by `unit`, each less its mean over the stimuli.

@@ -20,6 +20,7 @@ mod kendall;
 mod pearson;
 mod permutation;
 mod random;
+mod rbf;
 pub mod regression;
 mod relabel;
 mod request;

@@ -2,9 +2,10 @@
 
 mod compute;
 mod features;
+mod ratings;
 mod triplets;
 
-use super::{Metric, NoiseModel, OnConstant, Shape};
+use super::{Metric, NoiseModel, OnConstant, Scale, Shape};
 use crate::arrays;
 use crate::error::advise;
 use crate::images::AverageBy;
@@ -13,10 +14,10 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// An RDM of features, of an embedding, of fMRI images or of triplets. Of several subjects the lists of files hold one for all, or
+/// An RDM of features, of an embedding, of fMRI images, of triplets or of ratings. Of several subjects the lists of files hold one for all, or
 /// one for each.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, clap::Args)]
-#[command(group(clap::ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti", "from_triplets"])))]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["features", "from_embedding", "nifti", "from_triplets", "from_ratings"])))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// The features, one stimulus a row: .npy, .npz, .csv, .tsv, .txt (spaces between cells), .mat, .h5, in the folder of a run .pt; further axes are flattened. FILE:NAME is one
@@ -47,6 +48,28 @@ pub struct Request {
         conflicts_with_all = ["metric", "on_constant", "conditions", "average_by", "partitions", "noise", "residuals"]
     )]
     pub from_triplets: Option<PathBuf>,
+
+    /// Ratings of pairs: a table of subject, two stimuli and rating, whose first line names the columns. An RDM of each
+    /// subject, with repeats averaged and NaN for pairs not asked; NAME.counts.csv has how often each was rated
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["metric", "on_constant", "conditions", "average_by", "partitions", "noise", "residuals"]
+    )]
+    pub from_ratings: Option<PathBuf>,
+
+    /// What a large rating means; needed for --from-ratings
+    #[arg(long, value_enum, requires = "from_ratings")]
+    pub scale: Option<Scale>,
+
+    /// The smallest and the largest rating there could be, as 1,7: others are errors [default: those in the
+    /// table]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true, requires = "from_ratings")]
+    pub rating_range: Option<[f64; 2]>,
+
+    /// The columns of ratings, if they are called otherwise; without SUBJECT if all are of one
+    #[arg(long, value_name = "SUBJECT,ONE,OTHER,RATING", value_delimiter = ',', requires = "from_ratings")]
+    pub rating_columns: Vec<String>,
 
     /// How the dissimilarity of two stimuli is measured [default: correlation; with --from-embedding euclidean]
     #[arg(long, value_enum)]
@@ -120,12 +143,13 @@ impl Request {
 
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
-        let given =
-            [!self.features.is_empty(), self.from_embedding.is_some(), !self.nifti.is_empty(), self.from_triplets.is_some()];
+        let of_behavior = [self.from_triplets.is_some(), self.from_ratings.is_some()];
+        let given = [!self.features.is_empty(), self.from_embedding.is_some(), !self.nifti.is_empty()];
+        let given = [&given[..], &of_behavior].concat();
         if given.iter().filter(|given| **given).count() != 1 {
             return Err(advise(
                 "an RDM is made of one kind of source",
-                "give features, or one of --from-embedding, --nifti and --from-triplets",
+                "give features, or one of --from-embedding, --nifti, --from-triplets and --from-ratings",
             ));
         }
         if let Some(by @ AverageBy::Column(_)) = &self.average_by {
@@ -135,6 +159,12 @@ impl Request {
                     "`--average-by folder` goes by the IDs; by a column images are averaged as they are extracted, \
                      `thingsvision extract --image-list FILE --average-by {by}`, or rows with --conditions"
                 ),
+            ));
+        }
+        if self.from_ratings.is_some() && self.scale.is_none() {
+            return Err(advise(
+                "it is not known what a large rating means: that two stimuli are alike, or that they differ",
+                "say which: --scale similarity, or --scale dissimilarity",
             ));
         }
         if !self.nifti.is_empty() && self.mask.is_empty() {
@@ -147,6 +177,7 @@ impl Request {
         let of_rows = self.average_by.is_some() || files.into_iter().any(|files| !files.is_empty());
         let of_features =
             self.metric.is_some() || self.on_constant != OnConstant::default() || self.noise != NoiseModel::default();
+        let of_ratings = self.scale.is_some() || self.rating_range.is_some() || !self.rating_columns.is_empty();
         let faults = [
             (!self.ids.is_empty() && !self.conditions.is_empty(), "--conditions does not go with --ids"),
             (self.average_by.is_some() && !self.conditions.is_empty(), "--average-by does not go with --conditions"),
@@ -154,7 +185,15 @@ impl Request {
                 self.from_triplets.is_some() && (of_rows || of_features),
                 "--from-triplets goes with --ids, --condensed and --out alone",
             ),
+            (
+                self.from_ratings.is_some() && (of_rows || of_features),
+                "--from-ratings goes with --scale, --rating-range, --rating-columns, --ids, --condensed and --out alone",
+            ),
+            (self.from_ratings.is_none() && of_ratings, "--scale, --rating-range and --rating-columns go with --from-ratings"),
         ];
+        if let Some([low, high]) = self.rating_range.filter(|range| !is_range(range)) {
+            return Err(advise(format!("the range {low} to {high} has no ratings"), "give the smallest rating first: 1,7"));
+        }
         match faults.into_iter().find(|(is_fault, _)| *is_fault) {
             Some((_, problem)) => Err(advise(problem, "leave out one of them")),
             None => Ok(()),
@@ -166,10 +205,21 @@ impl Request {
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
     let request = request.with_files()?;
-    match &request.from_triplets {
-        Some(path) => triplets::run(path, &request, observer),
-        None => compute::run(&request, observer),
+    match (&request.from_triplets, &request.from_ratings) {
+        (Some(path), _) => triplets::run(path, &request, observer),
+        (None, Some(path)) => ratings::run(path, &request, observer),
+        (None, None) => compute::run(&request, observer),
     }
+}
+
+fn parse_range(text: &str) -> Result<[f64; 2], String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let range = numbers.and_then(|numbers| <[f64; 2]>::try_from(numbers).ok()).filter(is_range);
+    range.ok_or_else(|| "the smallest and the largest rating are needed: 1,7".to_owned())
+}
+
+fn is_range([low, high]: &[f64; 2]) -> bool {
+    low < high && low.is_finite() && high.is_finite()
 }
 
 #[cfg(test)]
@@ -186,6 +236,11 @@ mod tests {
         let problem = |text: &str| request(text).and_then(|request| request.check()).unwrap_err().to_string();
         assert_eq!(problem("features = ['x.npy']\nfrom_triplets = 't.csv'"), "an RDM is made of one kind of source");
         assert!(problem("from_triplets = 't.csv'\nmetric = 'cosine'").starts_with("--from-triplets goes with"));
+        assert_eq!(problem("from_ratings = 'r.csv'\nfrom_triplets = 't.csv'"), "an RDM is made of one kind of source");
+        assert!(problem("from_ratings = 'r.csv'").starts_with("it is not known what a large rating means"));
+        assert!(problem("from_ratings = 'r.csv'\nscale = 'similarity'\nnoise = 'full'").starts_with("--from-ratings goes"));
+        assert!(problem("features = ['x.npy']\nscale = 'similarity'").contains("go with --from-ratings"));
+        assert!(problem("from_ratings = 'r.csv'\nscale = 'similarity'\nrating_range = [7, 1]").starts_with("the range 7 to 1"));
         assert!(problem("features = ['x.npy']\naverage_by = 'concept'").contains("no column `concept`"));
         assert!(problem("feature = ['x.npy']").contains("unknown field `feature`"));
     }

@@ -15,7 +15,7 @@ pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Re
     let out = request.out.clone().unwrap_or_else(|| arrays::with_ending(path, "rdm.npy"));
     let ids = one_of(&request.ids, "--ids", 0, 1)?;
     outputs::check_rdm(&out, [path].into_iter().chain(ids).map(Path::to_owned))?;
-    let ids = ids.map(names).transpose()?;
+    let ids = ids.map(ids::names).transpose()?;
     let triplets = Triplets::read(path, ids)?;
     let rdms = triplets.rdm();
     let pairs = &rdms.subjects[0];
@@ -31,10 +31,4 @@ pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Re
     }
     stored::write(&out, &rdms, request.condensed, observer)?;
     Ok(out)
-}
-
-fn names(path: &Path) -> Result<Vec<String>> {
-    let names = ids::read(path)?;
-    ids::check_unique(&names, &path.display().to_string())?;
-    Ok(names)
 }
