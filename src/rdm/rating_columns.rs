@@ -8,11 +8,13 @@ use anyhow::Result;
 use std::path::Path;
 
 /// How the columns are named by hand.
-const FLAG: &str = "say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one";
+const FLAG: &str =
+    "say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one";
 
 /// Words beside others that say nothing of what a column is.
 const BESIDE: &str = "id nr no number name code index file filename path";
-const OF_SUBJECTS: &str = "subject subjects subj sub participant participants ppt pid prolific worker rater observer respondent user";
+const OF_SUBJECTS: &str =
+    "subject subjects subj sub participant participants ppt pid prolific worker rater observer respondent user";
 const OF_STIMULI: &str = "stimulus stimuli stim item image img picture pic object concept word";
 const SIDES: [[&str; 2]; 6] = [["1", "2"], ["a", "b"], ["i", "j"], ["left", "right"], ["first", "second"], ["one", "two"]];
 const OF_RATINGS: &str = "rating ratings response score judgement judgment value";
@@ -31,14 +33,12 @@ pub(super) struct Columns {
 impl Columns {
     /// Of the table at `path` whose first line is `header`: those that `named` says or, if it says none, those that are called so.
     pub(super) fn of(header: &[String], named: &[String], path: &Path) -> Result<Columns> {
-        let place = |name: &String| only("of the name that was given", &places(header, name), header, path);
+        let place = |name: &String| only(&format!("`{name}`"), &places(header, name), header, path);
         let of_name = named.iter().map(place).collect::<Result<Vec<_>>>()?;
         match of_name[..] {
             [] => recognised(header, path),
             [one, other, rating] => distinct(Columns { subject: None, stimuli: [one, other], rating }, header),
-            [subject, one, other, rating] => {
-                distinct(Columns { subject: Some(subject), stimuli: [one, other], rating }, header)
-            }
+            [subject, one, other, rating] => distinct(Columns { subject: Some(subject), stimuli: [one, other], rating }, header),
             _ => Err(advise(format!("--rating-columns names {} columns, not three or four", named.len()), FLAG)),
         }
     }

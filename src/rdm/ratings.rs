@@ -260,12 +260,14 @@ impl Names {
                 format!("{} has `{cell}`, which is none of the stimuli", place()),
                 "names must be written as in the IDs; leave out --ids to take the stimuli that the table has",
             ),
-            _ if cell.contains(['\n', '\r']) => {
-                (format!("{} has a name of several lines: `{cell}`", place()), "close the quotation mark, or write the name in one line")
-            }
-            _ if self.names.len() == MOST => {
-                (format!("{} makes more than {MOST} of one {}: `{cell}`", place(), self.what), "is it the right column? --rating-columns says which")
-            }
+            _ if cell.contains(['\n', '\r']) => (
+                format!("{} has a name of several lines: `{cell}`", place()),
+                "close the quotation mark, or write the name in one line",
+            ),
+            _ if self.names.len() == MOST => (
+                format!("{} makes more than {MOST} of one {}: `{cell}`", place(), self.what),
+                "is it the right column? --rating-columns says which",
+            ),
             _ => {
                 self.places.insert(cell.to_owned(), self.names.len());
                 self.names.push(cell.to_owned());

@@ -17,6 +17,7 @@ mod correction;
 mod explain;
 mod form;
 mod kendall;
+mod kernel;
 mod pearson;
 mod permutation;
 mod random;

@@ -8,23 +8,68 @@ use tch::{Kind, Tensor};
 /// The share of the squared lengths below which a difference of them has lost digits that matter.
 const NEAR: f64 = 1e-6;
 
-/// The centred kernel `exp(−‖x − y‖² / (2 σ²))`, in units of its own, of points whose products are `gram` `[N, N]`: σ² is `width²`
-/// times the median squared distance. `distance` computes one squared distance from the points.
-pub(super) fn centred(gram: &Tensor, width: f64, distance: &dyn Fn(usize, usize) -> f64) -> Result<Tensor> {
-    let n = gram.size()[0];
-    let half = exponents(&squared_distances(gram, distance)?, n as usize, width)?;
+/// Below this share of what there is a difference is one of rounding.
+const ROUNDING: f64 = 1e-13;
+
+/// Which kernel `exp(−‖x − y‖² / (2 σ²))` is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rbf {
+    /// σ² is its square times the median squared distance.
+    pub(super) width: f64,
+    /// Whether it is to be U-centred, with a diagonal of 0, so that products of two are unbiased HSICs.
+    pub(super) unbiased: bool,
+}
+
+impl Rbf {
+    /// The centred kernel, in units of its own, of points whose products are `gram` `[N, N]`; `distance` computes one squared distance
+    /// from the points.
+    pub(super) fn centred(self, gram: &Tensor, distance: &dyn Fn(usize, usize) -> f64) -> Result<Tensor> {
+        let n = gram.size()[0];
+        let exponents = exponents(&squared_distances(gram, distance)?, n as usize, self.width)?;
+        let exponents = Tensor::f_from_slice(&exponents)?.f_view([n, n])?;
+        if self.unbiased { u_centred(&exponents, self.width) } else { centred(&exponents) }
+    }
+}
+
+/// Of all entries, the diagonal included, less the means of rows and columns.
+fn centred(exponents: &Tensor) -> Result<Tensor> {
     // Less 1 everywhere, which centring takes away: of wide kernels nothing would be left of small differences.
-    let kernel = Tensor::f_from_slice(&half)?.f_view([n, n])?.f_neg()?.f_expm1()?;
+    let kernel = exponents.f_neg()?.f_expm1()?;
     let largest = kernel.f_abs()?.f_max()?.double_value(&[]);
     if largest < 1e-290 {
         return Err(advise("the bandwidth is so large that all stimuli are alike", "give a smaller --bandwidth"));
     }
     let less_means = |k: &Tensor| -> Result<Tensor> {
         let means = k.f_mean_dim(0, false, Kind::Double)?;
-        let overall = means.f_mean(Kind::Double)?;
-        Ok(k.f_sub(&means.f_unsqueeze(0)?)?.f_sub(&means.f_unsqueeze(1)?)?.f_add(&overall)?)
+        less(k, &means, &means.f_mean(Kind::Double)?)
     };
     less_means(&less_means(&kernel.f_div_scalar(power_of_two(largest))?)?)
+}
+
+/// Of the entries off the diagonal alone (Székely & Rizzo 2014): all 0 if they do not differ.
+fn u_centred(exponents: &Tensor, width: f64) -> Result<Tensor> {
+    let n = exponents.size()[0];
+    let infinite = Tensor::f_eye(n, (Kind::Double, exponents.device()))?.f_mul_scalar(f64::MAX)?;
+    let nearest = exponents.f_add(&infinite)?.f_min()?;
+    // In units of the largest entry and less 1: of narrow kernels all are small, of wide ones all nearly 1.
+    let mut kernel = nearest.f_sub(exponents)?.f_expm1()?.f_fill_diagonal_(0.0, false)?;
+    let largest = kernel.f_abs()?.f_max()?.double_value(&[]);
+    if largest <= ROUNDING / width / width {
+        return Ok(kernel.f_zeros_like()?);
+    }
+    kernel = kernel.f_div_scalar(power_of_two(largest))?;
+    for _ in 0..2 {
+        let sums = kernel.f_sum_dim_intlist(0, false, Kind::Double)?.f_div_scalar((n - 2) as f64)?;
+        let overall = sums.f_sum(Kind::Double)?.f_div_scalar((n - 1) as f64)?;
+        kernel = less(&kernel, &sums, &overall)?.f_fill_diagonal_(0.0, false)?;
+    }
+    let left = kernel.f_abs()?.f_max()?.double_value(&[]);
+    if left > ROUNDING { Ok(kernel) } else { Ok(kernel.f_zeros_like()?) }
+}
+
+/// `kᵢⱼ − rowᵢ − rowⱼ + overall`.
+fn less(k: &Tensor, rows: &Tensor, overall: &Tensor) -> Result<Tensor> {
+    Ok(k.f_sub(&rows.f_unsqueeze(0)?)?.f_sub(&rows.f_unsqueeze(1)?)?.f_add(overall)?)
 }
 
 /// `‖x‖² + ‖y‖² − 2 x·y` of all points, row by row; of those that are near each other `distance`.

@@ -4,6 +4,7 @@
 mod averages;
 mod caveats;
 mod cka;
+mod cka_kernels;
 mod exported;
 mod exported_refusals;
 mod exported_registry;
@@ -25,6 +26,7 @@ mod models;
 mod names;
 mod outputs;
 mod plot;
+mod ratings;
 mod rdm;
 mod rdm_files;
 mod readouts;

@@ -65,7 +65,8 @@ fn say_left_out(ratings: &Ratings, rated: &[usize], observer: &dyn Observer) {
     if ratings.missing > 0 {
         observer.note(&format!("{} without a rating", count_of(ratings.missing, "line")));
     }
-    let silent: Vec<&String> = (0..ratings.subjects.len()).filter(|i| rated.binary_search(i).is_err()).map(|i| &ratings.subjects[i]).collect();
+    let silent: Vec<&String> =
+        (0..ratings.subjects.len()).filter(|i| rated.binary_search(i).is_err()).map(|i| &ratings.subjects[i]).collect();
     if let [first, others @ ..] = &silent[..] {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", count(others.len())) };
         observer.note(&format!("left out who rated no two stimuli: `{first}`{more}"));
