@@ -5,6 +5,7 @@ mod averages;
 mod caveats;
 mod cka;
 mod cka_kernels;
+mod explaining;
 mod exported;
 mod exported_refusals;
 mod exported_registry;

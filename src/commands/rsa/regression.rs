@@ -1,6 +1,6 @@
 //! The tables of a regression on the terminal, and the notes below them.
 
-use super::text::{NOT_AVAILABLE, matched, negative, null, probability, range};
+use super::text::{NOT_AVAILABLE, SMALL_P, matched, negative, null, probability, range};
 use crate::printer::columns;
 use thingsvision::numbers::count;
 use thingsvision::rsa::regression::{Fit, Predictor, Regressed, TargetRow};
@@ -40,7 +40,7 @@ fn of_targets(targets: &[TargetRow]) -> String {
         ("R²", true, |of| Some(three(of.explained))),
         ("95 % interval", first.draws.is_some(), |of| Some(interval(of.explained_low, of.explained_high))),
         ("p", first.explained_p.is_some(), |of| of.explained_p.map(probability)),
-        ("p family", first.explained_p.is_some(), |of| of.explained_p_family.map(probability)),
+        ("p family", first.explained_p.is_some() && targets.len() > 1, |of| of.explained_p_family.map(probability)),
         ("R² left out", first.cross_validated.is_some(), |of| Some(or_none(of.explained_predicted))),
         ("r left out", first.cross_validated.is_some(), |of| Some(or_none(of.correlation_predicted))),
         ("ceiling of r", any(|of| of.ceiling_lower.is_some()), |of| Some(interval(of.ceiling_lower, of.ceiling_upper))),
@@ -56,7 +56,7 @@ fn or_none(value: Option<f64>) -> String {
 fn of_predictors(targets: &[TargetRow]) -> String {
     let first = &targets[0].predictors[0];
     let drawn = targets[0].draws.is_some();
-    let all: [Column<Predictor>; 11] = [
+    let all: [Column<Predictor>; 9] = [
         ("weight", true, |one| Some(significant(one.weight))),
         ("standardised", true, |one| Some(three(one.standardised))),
         ("95 % interval", drawn, |one| Some(interval(one.standardised_low, one.standardised_high))),
@@ -66,8 +66,6 @@ fn of_predictors(targets: &[TargetRow]) -> String {
         ("partial r", true, |one| Some(three(one.partial))),
         ("p", first.p.is_some(), |one| one.p.map(probability)),
         ("p family", first.p.is_some(), |one| one.p_family.map(probability)),
-        ("p Holm", first.p.is_some(), |one| one.p_holm.map(probability)),
-        ("q", first.p.is_some(), |one| one.q.map(probability)),
     ];
     let of_target = |of: &TargetRow| {
         let name = |place: usize| if place == 0 { of.target.clone() } else { String::new() };
@@ -142,7 +140,8 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
         }
     }
     if let Some(permuted) = permuted {
-        notes.push(null(permuted, targets.len() * first.predictors.len()));
+        notes.push(null(permuted, targets.len() * first.predictors.len()) + " p Holm and q are in the files.");
+        notes.push(SMALL_P.into());
         let family = if targets.len() > 1 { format!("; p family over {} targets", targets.len()) } else { String::new() };
         notes.push(format!("p of R²: one-sided, of relabelled targets{family}."));
     }

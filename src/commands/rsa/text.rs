@@ -109,6 +109,9 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     notes.extend(table.scores[0].controls.as_ref().map(|controls| partial(controls, table)));
     notes.extend(analysed.ids.as_deref().filter(|_| analysed.assumed).and_then(doubt));
     notes.extend(analysed.permuted.as_ref().map(|permuted| null(permuted, analysis.tests())));
+    if analysed.permuted.is_some() && !analysis.controls.is_empty() {
+        notes.push(SMALL_P.into());
+    }
     if request.bootstrap > 0 {
         let draws = request.bootstrap;
         let drawn = drawn(request.over, &analysis.targets);
@@ -138,6 +141,10 @@ pub(super) fn matched(ids: Option<&[String]>, assumed: bool) -> &'static str {
         (false, _) => "taken to be in the same order on both sides",
     }
 }
+
+/// That tests of partial correlations may find too much; the figures are those of the simulations in docs/statistics.md.
+pub(super) const SMALL_P: &str =
+    "p of partial correlations: where model and target are both made of a control's features, 0.05 may be 0.10.";
 
 /// What the columns of a table with controls say.
 fn partial(controls: &str, table: &Table) -> String {
