@@ -46,8 +46,7 @@ fn predictors(request: &Request, observer: &dyn Observer) -> Result<Vec<Candidat
         predictors.extend(layers(&wanted.regress_layers, &request.models, observer)?);
     }
     for (number, predictor) in predictors.iter().enumerate() {
-        let same = |other: &&Candidate| (&other.model, &other.layer) == (&predictor.model, &predictor.layer);
-        if predictors[..number].iter().any(|other| same(&other)) {
+        if predictors[..number].iter().any(|other| other.name() == predictor.name()) {
             return Err(advise(
                 format!("two predictors are called `{}`", predictor.name()),
                 "give each a name: --regress NAME=FILE; or leave the one out that is named twice",
