@@ -382,6 +382,8 @@ pub enum PlotCommand {
     Bars(ScoresRequest),
     /// Draw the scores of `thingsvision rsa` along the layers of each network
     Layers(ScoresRequest),
+    /// Draw the scores of `thingsvision rsa --meg` or `--eeg` over time, with intervals and significant clusters
+    Time(ScoresRequest),
     /// Draw what predictors of `thingsvision rsa --regress` explain, each alone and together
     Variance(VarianceRequest),
 }

@@ -32,7 +32,7 @@ fn rdm(patterns: &[[f64; UNITS]]) -> Vec<f64> {
 
 fn analysis(comparison: Comparison, stimuli: usize, models: Vec<Vec<f64>>, subjects: Vec<Vec<f64>>) -> Analysis {
     let models = models.into_iter().map(|pairs| ModelRdm { model: String::new(), layer: String::new(), pairs }).collect();
-    Analysis { comparison, stimuli, controls: Vec::new(), models, targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }] }
+    Analysis { comparison, stimuli, controls: Vec::new(), models, targets: vec![TargetRdm { name: String::new(), kind: "fmri", time: None, subjects }] }
 }
 
 /// An experiment in which the models have nothing to do with the target.
@@ -82,6 +82,7 @@ fn one_beside_many(strengths: [f64; 2], experiments: usize) -> ([[f64; 2]; 3], f
         let of_subjects = strengths.into_iter().zip([1, 12]).map(|(strength, subjects)| TargetRdm {
             name: String::new(),
             kind: "fmri",
+            time: None,
             subjects: (0..subjects).map(|_| seen(strength, &mut random)).collect(),
         });
         let targets = of_subjects.collect();

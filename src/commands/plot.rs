@@ -3,7 +3,7 @@
 use crate::cli::{Plot, PlotCommand};
 use crate::printer::Printer;
 use anyhow::Result;
-use thingsvision::plot::{draw_bars, draw_layers, draw_maps, draw_rdms, draw_variance};
+use thingsvision::plot::{draw_bars, draw_courses, draw_layers, draw_maps, draw_rdms, draw_variance};
 
 /// Draws what is wanted, and prints the paths of the pictures.
 pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
@@ -12,6 +12,7 @@ pub fn run(arguments: &Plot, printer: Printer) -> Result<()> {
         PlotCommand::Mds(wanted) => draw_maps(wanted, &printer),
         PlotCommand::Bars(wanted) => draw_bars(wanted, &printer),
         PlotCommand::Layers(wanted) => draw_layers(wanted, &printer),
+        PlotCommand::Time(wanted) => draw_courses(wanted, &printer),
         PlotCommand::Variance(wanted) => draw_variance(wanted, &printer),
     };
     pictures?.iter().try_for_each(|path| printer.data(&path.display().to_string()))

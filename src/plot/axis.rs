@@ -62,7 +62,7 @@ impl Axis {
 }
 
 /// The next of 1, 2, 5, 10 … times a power of ten.
-fn round_step(step: f64) -> f64 {
+pub(super) fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     let leading = step / power;
     power * [1.0, 2.0, 5.0].into_iter().find(|&round| leading <= round + 1e-9).unwrap_or(10.0)

@@ -47,7 +47,11 @@ pub(super) fn colour(weights: Weights) -> Colour {
 
 /// The name of the ceiling in legends, with its colour.
 pub(super) fn ceiling_entry(facets: &[Facet]) -> Option<(String, Colour)> {
-    facets.iter().any(|facet| facet.ceiling.is_some()).then(|| ("noise ceiling".to_owned(), FAINT))
+    facets.iter().any(|facet| facet.ceiling.is_some()).then(ceiling_entry_of)
+}
+
+pub(super) fn ceiling_entry_of() -> (String, Colour) {
+    ("noise ceiling".to_owned(), FAINT)
 }
 
 fn entries(facets: &[Facet]) -> Vec<(String, Colour)> {

@@ -117,6 +117,7 @@ fn score(target: &str, model: &str, layer: &str, value: f64, full: bool) -> Scor
     Score {
         target: target.into(),
         kind: "fmri".into(),
+        time: None,
         model: model.into(),
         layer: layer.into(),
         compare: "pearson".into(),
@@ -133,6 +134,7 @@ fn score(target: &str, model: &str, layer: &str, value: f64, full: bool) -> Scor
         draws_left_out: full.then_some(0),
         p: full.then_some(0.001),
         p_family: full.then_some(if value > 0.2 { 0.01 } else { 0.3 }),
+        p_cluster: None,
         p_holm: None,
         q: None,
         ceiling_lower: full.then_some(0.5),

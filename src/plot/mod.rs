@@ -7,6 +7,7 @@ mod axis;
 mod bars;
 mod categories;
 mod colours;
+mod course;
 mod files;
 mod font;
 mod heatmap;
@@ -23,11 +24,13 @@ mod variance;
 
 pub use colours::Scale;
 pub use request::{
-    MdsRequest, RdmRequest, ScoresRequest, Shown, VarianceRequest, draw_bars, draw_layers, draw_maps, draw_rdms, draw_variance,
+    MdsRequest, RdmRequest, ScoresRequest, Shown, VarianceRequest, draw_bars, draw_courses, draw_layers, draw_maps, draw_rdms,
+    draw_variance,
 };
 
 pub(crate) use bars::bars;
 pub(crate) use categories::categories;
+pub(crate) use course::courses;
 pub(crate) use files::Files;
 pub(crate) use heatmap::Values;
 pub(crate) use networks::what_target;

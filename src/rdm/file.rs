@@ -40,7 +40,7 @@ impl Rdms {
     }
 }
 
-fn misfit(name: &str, names: usize, stimuli: usize) -> anyhow::Error {
+pub(super) fn misfit(name: &str, names: usize, stimuli: usize) -> anyhow::Error {
     advise(
         format!("`{name}` names {names} stimuli, but its RDMs are of {stimuli}"),
         "check how the file was made; of an RDM without names give the numbers alone",
@@ -105,7 +105,7 @@ fn subjects_first(array: ArrayD<f64>, name: &str) -> Result<ArrayD<f64>> {
 }
 
 /// The pairs of a square that is symmetric and has a diagonal of 0 (or NaN).
-fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
+pub(super) fn from_square(square: ArrayView2<f64>, name: &str) -> Result<Vec<f64>> {
     let n = square.nrows();
     let at = |i: usize, j: usize| square[[i, j]];
     let largest = square.iter().filter(|value| value.is_finite()).fold(0.0, |largest: f64, value| largest.max(value.abs()));
@@ -161,7 +161,7 @@ pub(super) fn stimuli_of(count: usize, name: &str) -> Result<usize> {
     ))
 }
 
-fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
+pub(super) fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
     if stimuli < 4 {
         return Err(advise(
             format!("`{name}` has {stimuli} stimuli; a correlation of so few pairs says nothing"),
@@ -184,7 +184,7 @@ fn check_values(stimuli: usize, pairs: &[f64], name: &str) -> Result<()> {
 }
 
 /// Fails if there is no memory for the RDM in a NumPy file, as float64 once whole and once as pairs.
-fn check_memory(path: &Path) -> Result<()> {
+pub(super) fn check_memory(path: &Path) -> Result<()> {
     if arrays::kind(path) != "npy" {
         return Ok(());
     }

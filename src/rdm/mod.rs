@@ -23,6 +23,7 @@ pub(crate) mod lanes;
 mod mapped;
 mod mds;
 mod metric;
+mod movie;
 pub(crate) mod noise;
 mod odd_one_out;
 pub(crate) mod outputs;
@@ -35,6 +36,7 @@ mod renamed;
 mod request;
 pub mod stored;
 mod tiles;
+pub mod times;
 mod triplets;
 
 pub use align::Alignment;
@@ -50,6 +52,7 @@ pub use ratings::Scale;
 pub use request::{Request, run};
 pub use tiles::Shape;
 
+pub(crate) use movie::Movie;
 pub(crate) use align::{Rows, align, align_files, aligned};
 pub(crate) use average::average;
 pub(crate) use categories::Categories;

@@ -37,13 +37,16 @@ pub struct Analysed {
     pub few: Vec<String>,
     /// Which RDMs have negative pairs, in sentences.
     pub negative: Vec<String>,
+    /// The movies whose times are not known, so that frames are counted.
+    pub counted: Vec<String>,
 }
 
 /// Reads, aligns and compares all models and targets; nothing is written.
 pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     request.check()?;
     let read = Read { targets: read_targets(request)?, controls: read_controls(request)?, candidates: candidates(&request.models, observer)? };
-    read.check_outputs(&Table::files(&request.out, request.differences), &request.models)?;
+    read.check_outputs(&Table::files(&request.out), &request.models)?;
+    let counted = read.counted();
     let Aligned { analysis, ids, assumed, renamed, left_out } = read.aligned(request, observer)?;
     let (analysis, explained) = analysis.with_models_left()?;
     explained.iter().for_each(|name| observer.note(&format!("left out `{name}`: the controls explain it entirely")));
@@ -77,6 +80,7 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
         assumed,
         renamed,
         left_out,
+        counted,
     })
 }
 
@@ -110,6 +114,13 @@ impl Read {
         let of_controls = self.controls.iter().map(|control| &control.path);
         let of_models = self.candidates.iter().map(|candidate| &candidate.path).chain(models);
         outputs::check(files, of_targets.chain(of_controls).chain(of_models).flat_map(|input| outputs::read_of(input)))
+    }
+
+    /// The movies whose times are not known.
+    fn counted(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.targets.iter().filter(|of| of.is_counted).map(|of| of.name.clone()).collect();
+        names.dedup();
+        names
     }
 
     /// The stimuli of which all have data, in one order; fails where the measure cannot compare them.
@@ -149,7 +160,12 @@ impl Read {
             rdms.subjects.iter().map(|pairs| aligned(rdms.stimuli, pairs, rows)).collect()
         };
         let mut subjects = |files: &[(PathBuf, Rdms)]| files.iter().flat_map(|(_, rdms)| pairs(rdms)).collect();
-        let target = |target: NamedTarget| TargetRdm { subjects: subjects(&target.files), name: target.name, kind: target.kind };
+        let target = |target: NamedTarget| TargetRdm {
+            subjects: subjects(&target.files),
+            name: target.name,
+            kind: target.kind,
+            time: target.time,
+        };
         let targets = self.targets.into_iter().map(target).collect();
         let control = |control: NamedControl| ControlRdm { pairs: pairs(&control.rdm).concat(), name: control.name };
         let controls = self.controls.into_iter().map(control).collect();
@@ -176,7 +192,7 @@ pub(super) fn negatives(analysis: &Analysis) -> Vec<String> {
     let targets = analysis
         .targets
         .iter()
-        .filter_map(|target| Some((target.name.clone(), target.subjects.iter().find_map(|pairs| negative(pairs))?)));
+        .filter_map(|target| Some((target.title(), target.subjects.iter().find_map(|pairs| negative(pairs))?)));
     models.chain(controls).chain(targets).map(|(name, found)| format!("`{name}`: {found}")).collect()
 }
 

@@ -10,6 +10,7 @@ use crate::error::advise;
 use crate::parallel::parallel;
 use crate::rdm::{aligned, missing, varies};
 use anyhow::Result;
+use std::ops::Range;
 
 /// An RDM that is to explain others.
 #[derive(Debug, Clone)]
@@ -27,8 +28,10 @@ pub struct ModelRdm {
 pub struct TargetRdm {
     /// The name in tables.
     pub name: String,
-    /// `behavior` or `fmri`.
+    /// `behavior`, `fmri`, `meg` or `eeg`.
     pub kind: &'static str,
+    /// Of a movie, in ms (or as frames are counted): the targets of the same name and kind are its frames, in order.
+    pub time: Option<f64>,
     /// The pairs of each subject, NaN where there is no data.
     pub subjects: Vec<Vec<f64>>,
 }
@@ -61,6 +64,29 @@ impl Analysis {
     /// The number of scores: targets × models.
     pub fn tests(&self) -> usize {
         self.targets.len() * self.models.len()
+    }
+
+    /// The frames of each movie, by their numbers among the targets.
+    pub(super) fn movies(&self) -> Vec<Range<usize>> {
+        let mut movies: Vec<Range<usize>> = Vec::new();
+        for (number, target) in self.targets.iter().enumerate().filter(|(_, target)| target.time.is_some()) {
+            let same = |movie: &Range<usize>| {
+                let first = &self.targets[movie.start];
+                movie.end == number && (&first.name, first.kind) == (&target.name, target.kind)
+            };
+            match movies.last_mut().filter(|movie| same(movie)) {
+                Some(movie) => movie.end += 1,
+                None => movies.push(number..number + 1),
+            }
+        }
+        movies
+    }
+
+    /// The tests of each movie with each model, side by side in time.
+    pub(super) fn chains(&self) -> Vec<Vec<usize>> {
+        let models = self.models.len();
+        let of_movie = |movie: Range<usize>| (0..models).map(move |model| movie.clone().map(|t| t * models + model).collect());
+        self.movies().into_iter().flat_map(of_movie).collect()
     }
 
     /// The pairs on which a target is compared with every model: those of which all models, all controls and all its subjects
@@ -115,7 +141,7 @@ impl Analysis {
     fn no_score(&self, test: usize) -> anyhow::Error {
         let (target, model) = (&self.targets[test / self.models.len()], &self.models[test % self.models.len()]);
         advise(
-            format!("there is no {} of `{}` with `{}`", self.comparison.title(), model.name(), target.name),
+            format!("there is no {} of `{}` with `{}`", self.comparison.title(), model.name(), target.title()),
             "one of them does not vary in the way that this measure sees: take another with --compare, or leave it out",
         )
     }
@@ -223,7 +249,7 @@ impl Analysis {
         let n = self.stimuli;
         let of_models = self.models.iter().map(|model| (model.name(), &model.pairs));
         let of_controls = self.controls.iter().map(|control| (control.name.clone(), &control.pairs));
-        let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.name.clone(), pairs)));
+        let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.title(), pairs)));
         let lacking = |(name, pairs): (String, &Vec<f64>)| Lacking { name, stimuli: missing(n, pairs).1 };
         let lacking: Vec<Lacking> =
             of_models.chain(of_controls).chain(of_targets).map(lacking).filter(|lacking| !lacking.stimuli.is_empty()).collect();
@@ -302,13 +328,13 @@ impl Analysis {
         let kept = self.kept(target);
         if kept.is_empty() {
             return Err(advise(
-                format!("no pair of stimuli has data in `{}` and in all models", target.name),
+                format!("no pair of stimuli has data in `{}` and in all models", target.title()),
                 "leave out the layer or the subject that lacks most pairs: name the others",
             ));
         }
         let subject = |number: usize| match target.subjects.len() {
-            1 => format!("`{}`", target.name),
-            _ => format!("subject {number} of `{}`, counting from 0,", target.name),
+            1 => format!("`{}`", target.title()),
+            _ => format!("subject {number} of `{}`, counting from 0,", target.title()),
         };
         let models = self.models.iter().map(|model| (format!("`{}`", model.name()), &model.pairs));
         let controls = self.controls.iter().map(|control| (format!("the control `{}`", control.name), &control.pairs));
@@ -333,6 +359,13 @@ impl Analysis {
     }
 }
 
+impl TargetRdm {
+    /// What messages call it.
+    pub fn title(&self) -> String {
+        self.time.map_or_else(|| self.name.clone(), |time| format!("{} at time {time}", self.name))
+    }
+}
+
 impl ModelRdm {
     pub(super) fn name(&self) -> String {
         model_name(&self.model, &self.layer)
@@ -350,7 +383,7 @@ mod tests {
 
     fn analysis(comparison: Comparison, model: Vec<f64>, subjects: Vec<Vec<f64>>) -> Analysis {
         let models = vec![ModelRdm { model: "m".into(), layer: "l".into(), pairs: model }];
-        Analysis { comparison, stimuli: 5, controls: Vec::new(), models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
+        Analysis { comparison, stimuli: 5, controls: Vec::new(), models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", time: None, subjects }] }
     }
 
     fn some() -> Vec<f64> {

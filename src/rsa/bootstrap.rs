@@ -244,6 +244,16 @@ impl Bootstrap {
         self.over[test / (self.tests / self.over.len())]
     }
 
+    /// The score of a test in a draw of what its target was drawn over.
+    pub(super) fn drawn_score(&self, draw: usize, test: usize) -> f64 {
+        let part = match self.over_of(test) {
+            Over::Stimuli => 0,
+            Over::Subjects => 1,
+            Over::Both => 2,
+        };
+        self.samples[part][draw * self.tests + test]
+    }
+
     /// The score of a test in all draws.
     fn column(&self, part: usize, test: usize) -> Vec<f64> {
         self.samples[part].iter().skip(test).step_by(self.tests).copied().collect()
@@ -295,7 +305,7 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 /// The 2.5 and 97.5 percentiles, between neighbours in proportion, as NumPy's default.
-fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
+pub(super) fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
     values.retain(|value| !value.is_nan());
     values.sort_by(f64::total_cmp);
     [0.025, 0.975].map(|share| {

@@ -6,6 +6,7 @@
 //! over the permutations, for else the test of the widest spread would decide for all (Nichols & Holmes 2002).
 
 use super::Analysis;
+use super::clusters::{Cluster, clusters, largest_mass};
 use super::random::{Purpose, generator, shuffled};
 use super::relabel::Relabelled;
 use crate::parallel::parallel;
@@ -30,6 +31,19 @@ pub struct Permuted {
     pub p: Vec<f64>,
     /// The same for the largest deviation of all tests, each in units of its spread over the permutations.
     pub family: Vec<f64>,
+    /// The clusters over time, each with its p: the share of permutations with one of as large a mass anywhere.
+    pub(super) clusters: Vec<(Cluster, f64)>,
+    /// How far each score is from its mean over all permutations, and the root of the mean square of that over them.
+    pub(super) observed: Vec<f64>,
+    pub(super) spreads: Vec<f64>,
+}
+
+/// Tests that are corrected for their number together; those of a chain are side by side in time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Family {
+    pub(super) tests: usize,
+    /// By their numbers in the family.
+    pub(super) chains: Vec<Vec<usize>>,
 }
 
 impl Permuted {
@@ -42,15 +56,16 @@ impl Permuted {
 /// Tests every score of `analysis` by `wanted` permutations, or by all n! − 1 if these are not more.
 pub fn permute(analysis: &Analysis, wanted: usize, seed: u64) -> Result<Permuted> {
     let relabelled = Relabelled::new(analysis)?;
-    let tested = test(analysis.stimuli, wanted, seed, &[analysis.tests()], &|orders| relabelled.deviations(orders))?;
+    let family = Family { tests: analysis.tests(), chains: analysis.chains() };
+    let tested = test(analysis.stimuli, wanted, seed, &[family], &|orders| relabelled.deviations(orders))?;
     Ok(tested.into_iter().next().expect("one family"))
 }
 
 /// How far the scores of tests are from their means under each order of the stimuli, `[orders, tests]`.
 pub(super) type Deviations<'a> = &'a (dyn Fn(&[Vec<u32>]) -> Result<Vec<f64>> + Sync);
 
-/// Tests anything that is scored on `n` stimuli, in families of these numbers of tests, each of which is corrected for its own.
-pub(super) fn test(n: usize, wanted: usize, seed: u64, families: &[usize], deviations: Deviations) -> Result<Vec<Permuted>> {
+/// Tests anything that is scored on `n` stimuli, in families, each of which is corrected for its own tests.
+pub(super) fn test(n: usize, wanted: usize, seed: u64, families: &[Family], deviations: Deviations) -> Result<Vec<Permuted>> {
     let all = factorial(n).map(|all| all - 1).filter(|&all| all <= wanted);
     let permutations = all.unwrap_or(wanted);
     let order = |draw: usize| match all {
@@ -65,41 +80,66 @@ pub(super) fn test(n: usize, wanted: usize, seed: u64, families: &[usize], devia
         deviations(&orders)
     })?;
     let mut first = 0;
-    let family = |&tests: &usize| {
-        let counts = Counts::of(&blocks, &observed, first..first + tests);
-        let of_family = &observed[first..first + tests];
-        first += tests;
-        let share = |count: &[usize]| -> Vec<f64> {
-            let p = count.iter().map(|&count| (count + 1) as f64 / (permutations + 1) as f64);
-            p.zip(of_family).map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
+    let family = |family: &Family| {
+        let range = first..first + family.tests;
+        first += family.tests;
+        let counts = Counts::of(&blocks, &observed, range.clone(), &family.chains);
+        let share = |&count: &usize| (count + 1) as f64 / (permutations + 1) as f64;
+        let shares = |counts: &[usize]| -> Vec<f64> {
+            let p = counts.iter().map(share).zip(&observed[range.clone()]);
+            p.map(|(p, observed)| if observed.is_nan() { f64::NAN } else { p }).collect()
         };
-        Permuted { permutations, exhaustive: all.is_some(), p: share(&counts.own), family: share(&counts.largest) }
+        let clusters = counts.clusters.iter().map(|(cluster, count)| (cluster.clone(), share(count))).collect();
+        let (p, of_family) = (shares(&counts.own), shares(&counts.largest));
+        Permuted {
+            permutations,
+            exhaustive: all.is_some(),
+            p,
+            family: of_family,
+            clusters,
+            observed: observed[range].to_vec(),
+            spreads: counts.spreads,
+        }
     };
     Ok(families.iter().map(family).collect())
 }
 
-/// How often a deviation was as large as the observed one of each test.
+/// How often a deviation was as large as the observed one of each test, and the mass of a cluster as large as each observed one.
 struct Counts {
     own: Vec<usize>,
     largest: Vec<usize>,
+    clusters: Vec<(Cluster, usize)>,
+    spreads: Vec<f64>,
 }
 
 impl Counts {
     /// Of a family among blocks of deviations `[permutations, tests]`.
-    fn of(blocks: &[Vec<f64>], observed: &[f64], family: Range<usize>) -> Counts {
+    fn of(blocks: &[Vec<f64>], observed: &[f64], family: Range<usize>, chains: &[Vec<usize>]) -> Counts {
         let all = observed.len();
         let (observed, tests) = (&observed[family.clone()], family.len());
         let permuted = || blocks.iter().flat_map(|block| block.chunks_exact(all)).map(|row| &row[family.clone()]);
         // The labels as they are count as one, so that no permutation differs from the others in its part of the spread.
         let spreads: Vec<f64> = (0..tests).map(|test| spread(permuted().chain([observed]).map(|far| far[test]))).collect();
-        let mut counts = Counts { own: vec![0; tests], largest: vec![0; tests] };
+        let in_spreads = |deviations: &[f64], test: usize| standard(deviations[test], spreads[test]);
+        let of_chain = |(number, chain): (usize, &Vec<usize>)| clusters(number, chain.iter().map(|&test| in_spreads(observed, test)));
+        let of_chains = chains.iter().enumerate().flat_map(of_chain);
+        let mut counts = Counts {
+            own: vec![0; tests],
+            largest: vec![0; tests],
+            clusters: of_chains.map(|cluster| (cluster, 0)).collect(),
+            spreads: spreads.clone(),
+        };
         for deviations in permuted() {
             // A permutation of which there is no score counts as extreme, so that p is never too small for want of scores.
-            let reached = |test: usize| if deviations[test].is_nan() { f64::INFINITY } else { deviations[test] + SAME };
+            let reached = |test: usize| if deviations[test].is_nan() { f64::INFINITY } else { deviations[test].abs() + SAME };
             let largest = (0..tests).map(|test| standard(reached(test), spreads[test])).fold(0.0, f64::max);
-            for (test, &observed) in observed.iter().enumerate() {
+            for (test, observed) in observed.iter().map(|far| far.abs()).enumerate() {
                 counts.own[test] += usize::from(reached(test) >= observed);
                 counts.largest[test] += usize::from(largest >= standard(observed, spreads[test]));
+            }
+            if !chains.is_empty() {
+                let mass = largest_mass(chains, |test| in_spreads(deviations, test));
+                counts.clusters.iter_mut().for_each(|(cluster, count)| *count += usize::from(mass + SAME >= cluster.mass.abs()));
             }
         }
         counts
@@ -139,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_permutation_without_a_score_counts_as_extreme() {
-        let counts = Counts::of(&[vec![0.1, f64::NAN, 0.3, 0.1]], &[0.2, 0.2], 0..2);
+        let counts = Counts::of(&[vec![0.1, f64::NAN, 0.3, 0.1]], &[0.2, 0.2], 0..2, &[]);
         assert_eq!((counts.own, counts.largest), (vec![1, 1], vec![2, 2]));
     }
 
@@ -147,10 +187,10 @@ mod tests {
     fn a_test_of_wide_spread_does_not_decide_for_one_of_narrow_spread() {
         // The second test has a quarter of the first one's spread; the third does not vary.
         let blocks = [vec![0.2, 0.03, 0.0, 0.3, 0.02, 0.0], vec![0.1, 0.01, 0.0]];
-        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 0..3);
+        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 0..3, &[]);
         assert_eq!((counts.own, counts.largest), (vec![3, 0, 3], vec![3, 0, 3]));
         // Nor does one of another family.
-        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 1..2);
+        let counts = Counts::of(&blocks, &[0.1, 0.09, 0.0], 1..2, &[]);
         assert_eq!((counts.own, counts.largest), (vec![0], vec![0]));
         let spread = spread([0.3, f64::NAN, 0.4].into_iter());
         assert!((spread - 0.125f64.sqrt()).abs() < 1e-15, "{spread}");

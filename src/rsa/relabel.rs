@@ -38,26 +38,28 @@ impl<'a> Relabelled<'a> {
     pub(super) fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
         match self {
             Relabelled::Products(products) => products.deviations(orders),
-            Relabelled::Orders(of_ranks) => Ok(orders.iter().flat_map(|order| of_ranks.scores(order)).map(f64::abs).collect()),
+            Relabelled::Orders(of_ranks) => Ok(orders.iter().flat_map(|order| of_ranks.scores(order)).collect()),
             Relabelled::Plain(parts) => {
                 let scores = |order: &Vec<u32>| parts.iter().flat_map(|part| plain(part, order)).collect::<Vec<_>>();
-                Ok(orders.iter().flat_map(scores).map(f64::abs).collect())
+                Ok(orders.iter().flat_map(scores).collect())
             }
         }
     }
 }
 
-/// Forms of the models, and of the targets as squares, of which rows can be looked up in any order.
+/// Forms of models, targets and controls: those of one side as squares, of which rows can be looked up in any order, the fewer ones.
 pub(super) struct Products {
     stimuli: usize,
-    models: Vec<Form>,
-    targets: Vec<Square>,
-    /// An orthonormal basis of the controls.
-    controls: Vec<Square>,
+    targets: usize,
+    models: usize,
+    /// Whether the models are relabelled, the other way round, instead of the targets and controls.
+    models_move: bool,
+    moved: Vec<Square>,
+    staying: Vec<Form>,
     expected: Vec<f64>,
 }
 
-/// A target's form, the mean over its subjects, `[n, n]`, and the diagonal.
+/// A form, of a target the mean over its subjects, `[n, n]`, and the diagonal.
 struct Square {
     values: Values,
     diagonal: Vec<f64>,
@@ -87,58 +89,69 @@ impl Products {
         let targets: Vec<Form> = analysis.targets.iter().map(|target| mean(&target.subjects)).collect();
         let expected =
             targets.iter().flat_map(|target| models.iter().map(move |model| model.expected_product(target, n))).collect();
-        let square = |form| Square::new(n, form);
         let basis = controls.as_ref().map(|controls| controls.basis()).unwrap_or_default();
-        let controls = basis.iter().map(|axis| square(Form::of_pairs(axis.clone()))).collect();
-        let targets = targets.into_iter().map(square).collect();
-        Ok(Products { stimuli: n, models, targets, controls, expected })
+        let (of_targets, of_models) = (targets.len(), models.len());
+        let both: Vec<Form> = targets.into_iter().chain(basis.iter().cloned().map(Form::of_pairs)).collect();
+        let models_move = models.len() < both.len();
+        let (moved, staying) = if models_move { (models, both) } else { (both, models) };
+        let moved = moved.into_iter().map(|form| Square::new(n, form)).collect();
+        Ok(Products { stimuli: n, targets: of_targets, models: of_models, models_move, moved, staying, expected })
     }
 
     fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let lengths = self.lengths(orders)?;
-        let of_target = |target| -> Result<Vec<f64>> {
-            let mut scores = self.scores(target, orders)?;
-            scores.iter_mut().zip(&lengths).for_each(|(score, length)| *score /= length);
-            Ok(scores)
+        let turned: Vec<Vec<u32>> = if self.models_move { orders.iter().map(|order| inverse(order)).collect() } else { Vec::new() };
+        let orders = if self.models_move { &turned } else { orders };
+        let products: Vec<Vec<f64>> = self.moved.iter().map(|square| self.products(square, orders)).collect::<Result<_>>()?;
+        // Of a target or, behind them, a control.
+        let product = |order: usize, other: usize, model: usize| match self.models_move {
+            true => products[model][order * self.staying.len() + other],
+            false => products[other][order * self.staying.len() + model],
         };
-        let by_target: Vec<Vec<f64>> = self.targets.iter().map(of_target).collect::<Result<_>>()?;
-        let models = self.models.len();
-        let of_order = |order| by_target.iter().flat_map(move |scores| &scores[order * models..(order + 1) * models]);
-        let scores = (0..orders.len()).flat_map(of_order);
-        Ok(scores.zip(self.expected.iter().cycle()).map(|(score, expected)| (score - expected).abs()).collect())
-    }
-
-    /// The lengths of what the relabelled controls leave of the models, `[orders, models]`: 1 without controls, NaN if nothing.
-    fn lengths(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let mut left = vec![1.0; orders.len() * self.models.len()];
-        for axis in &self.controls {
-            left.iter_mut().zip(self.scores(axis, orders)?).for_each(|(left, along)| *left -= along * along);
+        let controls = self.targets..if self.models_move { self.staying.len() } else { self.moved.len() };
+        let mut deviations = Vec::with_capacity(orders.len() * self.expected.len());
+        for order in 0..orders.len() {
+            // The lengths of what the relabelled controls leave of the models: 1 without controls, NaN if nothing.
+            let length = |model: usize| {
+                let left = 1.0 - controls.clone().map(|control| product(order, control, model).powi(2)).sum::<f64>();
+                if left > NOTHING { left.sqrt() } else { f64::NAN }
+            };
+            let lengths: Vec<f64> = (0..self.models).map(length).collect();
+            let tests = (0..self.targets).flat_map(|target| (0..self.models).map(move |model| (target, model)));
+            let scores = tests.map(|(target, model)| product(order, target, model) / lengths[model]);
+            deviations.extend(scores.zip(&self.expected).map(|(score, expected)| score - expected));
         }
-        Ok(left.into_iter().map(|left| if left > NOTHING { left.sqrt() } else { f64::NAN }).collect())
+        Ok(deviations)
     }
 
-    /// The scores of all models with one target, `[orders, models]`.
-    fn scores(&self, target: &Square, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let mut scores = vec![0.0; orders.len() * self.models.len()];
+    /// The products of one that is relabelled with all that stay, `[orders, staying]`.
+    fn products(&self, square: &Square, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let mut scores = vec![0.0; orders.len() * self.staying.len()];
         let mut products = scores.clone();
         let (mut own, mut moved) = (Vec::new(), Vec::new());
         let mut start = 0;
         for i in 0..self.stimuli - 1 {
             let others = self.stimuli - i - 1;
             own.clear();
-            self.models.iter().for_each(|model| own.extend_from_slice(&model.pairs[start..start + others]));
+            self.staying.iter().for_each(|form| own.extend_from_slice(&form.pairs[start..start + others]));
             moved.clear();
-            orders.iter().for_each(|order| target.append_moved(i, order, &mut moved));
+            orders.iter().for_each(|order| square.append_moved(i, order, &mut moved));
             multiply(Block::new(&moved, others), Block::new(&own, others), &mut products)?;
             scores.iter_mut().zip(&products).for_each(|(score, product)| *score += product);
             start += others;
         }
-        for (order, scores) in orders.iter().zip(scores.chunks_exact_mut(self.models.len())) {
-            let moved: Vec<f64> = order.iter().filter_map(|&from| target.diagonal.get(from as usize).copied()).collect();
-            scores.iter_mut().zip(&self.models).for_each(|(score, model)| *score += dot(&model.diagonal, &moved));
+        for (order, scores) in orders.iter().zip(scores.chunks_exact_mut(self.staying.len())) {
+            let moved: Vec<f64> = order.iter().filter_map(|&from| square.diagonal.get(from as usize).copied()).collect();
+            scores.iter_mut().zip(&self.staying).for_each(|(score, form)| *score += dot(&form.diagonal, &moved));
         }
         Ok(scores)
     }
+}
+
+/// The order that takes each stimulus back.
+fn inverse(order: &[u32]) -> Vec<u32> {
+    let mut back = vec![0; order.len()];
+    order.iter().zip(0..).for_each(|(&stimulus, place)| back[stimulus as usize] = place);
+    back
 }
 
 impl Square {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// A comparison of models with targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
-#[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri"]))]
+#[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri", "meg", "eeg"]))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// Runs of `thingsvision extract`, or RDM files [default: every finished run in activations/]
@@ -28,6 +28,15 @@ pub struct Request {
     /// An RDM of fMRI responses, likewise
     #[arg(long, value_name = "[NAME=]RDM")]
     pub fmri: Vec<String>,
+
+    /// A movie of MEG RDMs: [times, N, N], of several subjects [subjects, times, N, N] or files with commas between; its
+    /// times, in ms, one a line in FILE.times.txt
+    #[arg(long, value_name = "[NAME=]MOVIE")]
+    pub meg: Vec<String>,
+
+    /// A movie of EEG RDMs, likewise
+    #[arg(long, value_name = "[NAME=]MOVIE")]
+    pub eeg: Vec<String>,
 
     /// How two RDMs are compared
     #[arg(long, value_enum, default_value_t)]
@@ -77,6 +86,8 @@ impl Default for Request {
             models: Vec::new(),
             behavior: Vec::new(),
             fmri: Vec::new(),
+            meg: Vec::new(),
+            eeg: Vec::new(),
             compare: Comparison::default(),
             control: Vec::new(),
             regression: Wanted::default(),
@@ -100,8 +111,11 @@ const MOST_DRAWS: u32 = 10_000_000;
 impl Request {
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
-        if self.behavior.is_empty() && self.fmri.is_empty() {
-            return Err(advise("there is nothing to compare with", "give RDMs of behaviour or fMRI: --behavior, --fmri"));
+        if [&self.behavior, &self.fmri, &self.meg, &self.eeg].into_iter().all(Vec::is_empty) {
+            return Err(advise(
+                "there is nothing to compare with",
+                "give RDMs of behaviour, fMRI, MEG or EEG: --behavior, --fmri, --meg, --eeg",
+            ));
         }
         if (1..FEWEST_BOOTSTRAPS).contains(&self.bootstrap) {
             return Err(advise(

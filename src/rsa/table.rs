@@ -1,5 +1,6 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
+use super::course::{Course, TimeCluster, courses};
 use super::{Analysis, Bootstrap, Ceiling, Over, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
 use crate::error::advise;
@@ -17,8 +18,10 @@ use std::path::{Path, PathBuf};
 pub struct Score {
     /// The name of the behavioural or fMRI RDM.
     pub target: String,
-    /// `behavior` or `fmri`.
+    /// `behavior`, `fmri`, `meg` or `eeg`.
     pub kind: String,
+    /// Of a movie, in ms, or as its frames are counted.
+    pub time: Option<f64>,
     /// The run, as its folder is called.
     pub model: String,
     /// PyTorch's name of the layer.
@@ -51,6 +54,8 @@ pub struct Score {
     pub p: Option<f64>,
     /// Corrected by the maximum over all tests, each in units of its spread.
     pub p_family: Option<f64>,
+    /// Of the cluster over time that it belongs to, if it belongs to one.
+    pub p_cluster: Option<f64>,
     /// Corrected by Holm.
     pub p_holm: Option<f64>,
     /// The false discovery rate of Benjamini and Hochberg.
@@ -134,6 +139,8 @@ pub struct Table {
     pub scores: Vec<Score>,
     /// Comparisons of models with each other, if they were wanted.
     pub differences: Vec<Difference>,
+    /// Scores over the time of movies, if there are any.
+    pub courses: Vec<Course>,
 }
 
 impl Table {
@@ -143,6 +150,7 @@ impl Table {
         let names: Vec<&str> = analysis.controls.iter().map(|control| control.name.as_str()).collect();
         let controls = (!names.is_empty()).then(|| names.join(" + "));
         let corrected = permuted.map(|permuted| (permuted, holm(&permuted.p), benjamini_hochberg(&permuted.p)));
+        let of_clusters = permuted.map(|permuted| p_of_clusters(analysis, permuted)).unwrap_or_default();
         let mut rows = Vec::new();
         for (t, target) in analysis.targets.iter().enumerate() {
             let pairs = analysis.kept(target).len();
@@ -152,6 +160,7 @@ impl Table {
                 rows.push(Score {
                     target: target.name.clone(),
                     kind: target.kind.to_owned(),
+                    time: target.time,
                     model: model.model.clone(),
                     layer: model.layer.clone(),
                     compare: analysis.comparison.name().to_owned(),
@@ -168,6 +177,7 @@ impl Table {
                     draws_left_out: bootstrap.map(|bootstrap| bootstrap.left_out(&[test])),
                     p: corrected.as_ref().map(|(permuted, ..)| permuted.p[test]),
                     p_family: corrected.as_ref().map(|(permuted, ..)| permuted.family[test]),
+                    p_cluster: of_clusters.get(test).copied().flatten(),
                     p_holm: corrected.as_ref().map(|(_, holm, _)| holm[test]),
                     q: corrected.as_ref().map(|(.., q)| q[test]),
                     ceiling_lower: ceilings[t].map(|ceiling| ceiling.lower),
@@ -175,24 +185,25 @@ impl Table {
                 });
             }
         }
-        Table { targets: analysis.targets.len(), scores: rows, differences }
+        let courses = courses(analysis, scores, permuted, bootstrap);
+        Table { targets: analysis.targets.len(), scores: rows, differences, courses }
     }
 
-    /// The files that [`Table::write`] writes: `.npy`, `.csv`, `.json` and, with differences, `.differences.csv`.
-    pub(crate) fn files(prefix: &Path, differences: bool) -> Vec<PathBuf> {
-        let endings = ["npy", "csv", "json", "differences.csv"];
+    /// The files that [`Table::write`] may write: `.npy`, `.csv`, `.json`; `.differences.csv` if models were compared with each other;
+    /// of movies `.times.csv` and `.clusters.csv`.
+    pub(crate) fn files(prefix: &Path) -> Vec<PathBuf> {
         let named = |ending: &str| {
             let mut path = prefix.as_os_str().to_owned();
             path.push(format!(".{ending}"));
             PathBuf::from(path)
         };
-        endings.into_iter().take(if differences { 4 } else { 3 }).map(named).collect()
+        ["npy", "csv", "json", "differences.csv", "times.csv", "clusters.csv"].map(named).to_vec()
     }
 
-    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv`, `<prefix>.json` and, if models were compared with
-    /// each other, `<prefix>.differences.csv`; returns their paths.
+    /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv`, `<prefix>.json` and, where there are some, differences, peaks and
+    /// onsets, and clusters; returns their paths.
     pub(super) fn write(&self, prefix: &Path) -> Result<Vec<PathBuf>> {
-        let paths = Self::files(prefix, !self.differences.is_empty());
+        let paths = Self::files(prefix);
         if let Some(folder) = prefix.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         }
@@ -201,14 +212,21 @@ impl Table {
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
         atomic_file::write(&paths[1], &csv(&self.scores)?)?;
         atomic_file::write(&paths[2], self.json()?.as_bytes())?;
-        let differences = &Self::files(prefix, true)[3];
-        if self.differences.is_empty() {
-            // Those there may be are of other scores.
-            std::fs::remove_file(differences).ok();
-        } else {
-            atomic_file::write(differences, &csv(&self.differences)?)?;
+        let clusters: Vec<ClusterLine> = self.courses.iter().flat_map(ClusterLine::of).collect();
+        let courses: Vec<CourseLine> = self.courses.iter().map(CourseLine::of).collect();
+        let mut written = paths[..3].to_vec();
+        let further = [csv_if_any(&self.differences)?, csv_if_any(&courses)?, csv_if_any(&clusters)?];
+        for (path, table) in paths[3..].iter().zip(further) {
+            match table {
+                Some(table) => {
+                    atomic_file::write(path, &table)?;
+                    written.push(path.clone());
+                }
+                // What there may be is of other scores.
+                None => _ = std::fs::remove_file(path),
+            }
         }
-        Ok(paths)
+        Ok(written)
     }
 
     /// Reads the scores in the `.json` file at `path`.
@@ -231,13 +249,100 @@ impl Table {
         Ok(serde_json::to_string_pretty(&self.scores)? + "\n")
     }
 
-    /// The scores as in the file; beside differences, which that leaves to a file of their own, an object of both.
+    /// The scores as in the file; beside differences and courses, which that leaves to files of their own, an object of all.
     pub fn json_of_all(&self) -> Result<String> {
-        if self.differences.is_empty() {
+        if self.differences.is_empty() && self.courses.is_empty() {
             return self.json();
         }
-        Ok(serde_json::to_string_pretty(&serde_json::json!({ "scores": self.scores, "differences": self.differences }))? + "\n")
+        let mut all = serde_json::json!({ "scores": self.scores });
+        if !self.differences.is_empty() {
+            all["differences"] = serde_json::to_value(&self.differences)?;
+        }
+        if !self.courses.is_empty() {
+            all["courses"] = serde_json::to_value(&self.courses)?;
+        }
+        Ok(serde_json::to_string_pretty(&all)? + "\n")
     }
+}
+
+/// Of each test the p of the cluster over time that it belongs to.
+fn p_of_clusters(analysis: &Analysis, permuted: &Permuted) -> Vec<Option<f64>> {
+    let chains = analysis.chains();
+    let mut all = vec![None; analysis.tests()];
+    for (cluster, p) in &permuted.clusters {
+        chains[cluster.chain][cluster.places.clone()].iter().for_each(|&test| all[test] = Some(*p));
+    }
+    all
+}
+
+/// A line of the table of peaks and onsets.
+#[derive(Serialize)]
+struct CourseLine<'a> {
+    target: &'a str,
+    kind: &'a str,
+    model: &'a str,
+    layer: &'a str,
+    score: f64,
+    peak: f64,
+    peak_low: Option<f64>,
+    peak_high: Option<f64>,
+    onset: Option<f64>,
+    onset_low: Option<f64>,
+    onset_high: Option<f64>,
+    draws_without_onset: Option<usize>,
+}
+
+impl<'a> CourseLine<'a> {
+    fn of(course: &'a Course) -> CourseLine<'a> {
+        let Course { target, kind, model, layer, score, peak, peak_low, peak_high, onset, onset_low, onset_high, .. } = course;
+        CourseLine {
+            target,
+            kind,
+            model,
+            layer,
+            score: *score,
+            peak: *peak,
+            peak_low: *peak_low,
+            peak_high: *peak_high,
+            onset: *onset,
+            onset_low: *onset_low,
+            onset_high: *onset_high,
+            draws_without_onset: course.draws_without_onset,
+        }
+    }
+}
+
+/// A line of the table of clusters.
+#[derive(Serialize)]
+struct ClusterLine<'a> {
+    target: &'a str,
+    kind: &'a str,
+    model: &'a str,
+    layer: &'a str,
+    from: f64,
+    to: f64,
+    mass: f64,
+    p: f64,
+}
+
+impl<'a> ClusterLine<'a> {
+    fn of(course: &'a Course) -> impl Iterator<Item = ClusterLine<'a>> {
+        let Course { target, kind, model, layer, .. } = course;
+        course.clusters.iter().map(move |&TimeCluster { from, to, mass, p }| ClusterLine {
+            target,
+            kind,
+            model,
+            layer,
+            from,
+            to,
+            mass,
+            p,
+        })
+    }
+}
+
+fn csv_if_any(rows: &[impl Serialize]) -> Result<Option<Vec<u8>>> {
+    if rows.is_empty() { Ok(None) } else { csv(rows).map(Some) }
 }
 
 /// The network of a run and, if its weights are random, their seed: `resnet50.random-3` is `resnet50` with seed 3.

@@ -5,15 +5,18 @@ use super::candidates::run_and_layer;
 use super::request::Request;
 use crate::arrays;
 use crate::error::advise;
-use crate::rdm::Rdms;
+use crate::rdm::{Movie, Rdms};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// A target that was read.
 pub(crate) struct NamedTarget {
     pub(crate) name: String,
-    /// `behavior` or `fmri`.
+    /// `behavior`, `fmri`, `meg` or `eeg`.
     pub(crate) kind: &'static str,
+    /// Of a frame of a movie, in ms; if its times are not known, as frames are counted.
+    pub(crate) time: Option<f64>,
+    pub(crate) is_counted: bool,
     /// One or more, each with the RDM of a subject or of several.
     pub(crate) files: Vec<(PathBuf, Rdms)>,
 }
@@ -36,9 +39,18 @@ pub(crate) struct Named {
 pub(crate) fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
     let behavior = request.behavior.iter().map(|text| Named::parse(text, "behavior"));
     let fmri = request.fmri.iter().map(|text| Named::parse(text, "fmri"));
-    let all: Vec<Named> = behavior.chain(fmri).collect::<Result<_>>()?;
+    let meg = request.meg.iter().map(|text| Named::parse(text, "meg"));
+    let eeg = request.eeg.iter().map(|text| Named::parse(text, "eeg"));
+    let all: Vec<Named> = behavior.chain(fmri).chain(meg).chain(eeg).collect::<Result<_>>()?;
     let names = distinct_names(&all);
-    all.into_iter().zip(names).map(|(named, name)| named.read(name)).collect()
+    let mut targets = Vec::new();
+    for (named, name) in all.into_iter().zip(names) {
+        match named.kind {
+            "meg" | "eeg" => targets.extend(named.read_movie(&name)?),
+            _ => targets.push(named.read(name)?),
+        }
+    }
+    Ok(targets)
 }
 
 pub(crate) fn read_controls(request: &Request) -> Result<Vec<NamedControl>> {
@@ -91,7 +103,40 @@ impl Named {
 
     fn read(self, name: String) -> Result<NamedTarget> {
         let read = |file: PathBuf| Rdms::read(&file).map(|rdms| (file, rdms));
-        Ok(NamedTarget { name, kind: self.kind, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+        Ok(NamedTarget { name, kind: self.kind, time: None, is_counted: false, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+    }
+}
+
+impl Named {
+    /// A target for each time: the subjects of all files, whose times must be the same.
+    fn read_movie(self, name: &str) -> Result<Vec<NamedTarget>> {
+        let kind = self.kind;
+        let mut targets: Vec<NamedTarget> = Vec::new();
+        let mut first: Option<(PathBuf, Option<Vec<f64>>)> = None;
+        for path in self.files {
+            let Movie { times, frames } = Movie::read(&path)?;
+            let (of, own) = first.get_or_insert_with(|| (path.clone(), times.clone()));
+            if *own != times || (!targets.is_empty() && targets.len() != frames.len()) {
+                return Err(advise(
+                    format!("`{}` has other times than `{}`", path.display(), of.display()),
+                    "subjects need RDMs at the same times; those beside a file are in its .times.txt",
+                ));
+            }
+            for (number, frame) in frames.into_iter().enumerate() {
+                if targets.len() == number {
+                    let time = times.as_ref().map_or(number as f64, |times| times[number]);
+                    targets.push(NamedTarget {
+                        name: name.to_owned(),
+                        kind,
+                        time: Some(time),
+                        is_counted: times.is_none(),
+                        files: Vec::new(),
+                    });
+                }
+                targets[number].files.push((path.clone(), frame));
+            }
+        }
+        Ok(targets)
     }
 }
 

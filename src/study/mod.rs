@@ -51,7 +51,7 @@ impl Plan<'_> {
         let html = html(self, &scenes, &drawn, &summaries, file)?;
 
         let mut files = write_tables(out, &scenes, &summaries)?;
-        files.extend(self.datasets.iter().flat_map(|set| Table::files(&set.comparison.out, false)));
+        files.extend(self.datasets.iter().flat_map(|set| Table::files(&set.comparison.out).into_iter().take(3)));
         files.extend(write_figures(out, &drawn)?);
         atomic_file::write(&report, html.as_bytes())?;
         files.push(report.clone());

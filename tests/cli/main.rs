@@ -41,6 +41,7 @@ mod stacks;
 mod study;
 mod tables;
 mod threads;
+mod time;
 mod triplets;
 mod weights;
 mod which_images;

@@ -1,5 +1,6 @@
 //! `thingsvision rsa`
 
+mod courses;
 mod regression;
 mod text;
 
@@ -48,7 +49,12 @@ fn print(arguments: &Rsa, Analysed { table, .. }: &Analysed, printer: Printer) -
     if arguments.json {
         return printer.data(&table.json_of_all()?);
     }
-    printer.data(&text::table(table))?;
+    if table.scores.iter().any(|score| score.time.is_none()) {
+        printer.data(&text::table(table))?;
+    }
+    if let Some(courses) = courses::courses(table) {
+        printer.data(&courses)?;
+    }
     if !table.differences.is_empty() {
         printer.data(&format!("\n{}", text::differences(table)))?;
     }
@@ -60,9 +66,10 @@ fn wrote(files: &[PathBuf], analysis: &Analysis) -> String {
     let (targets, models) = (analysis.targets.len(), analysis.models.len());
     let next = files.iter().find(|file| arrays::kind(file) == "json").map(|file| file.display().to_string());
     format!(
-        "  wrote {} ({targets} × {models} scores), {}\n  next: thingsvision plot bars {}",
+        "  wrote {} ({targets} × {models} scores), {}\n  next: thingsvision plot {} {}",
         files[0].display(),
         names.join(", "),
+        if analysis.targets.iter().any(|target| target.time.is_some()) { "time" } else { "bars" },
         next.unwrap_or_default()
     )
 }

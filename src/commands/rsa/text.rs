@@ -15,7 +15,7 @@ pub fn table(table: &Table) -> String {
     let mut rows = vec![["target", "kind", "model", "layer"].map(String::from).to_vec()];
     rows[0].extend(columns_wanted.iter().map(|(title, _)| (*title).to_owned()));
     let mut before: Option<&Score> = None;
-    for score in &table.scores {
+    for score in table.scores.iter().filter(|score| score.time.is_none()) {
         let same_target = before.is_some_and(|before| before.target == score.target && before.kind == score.kind);
         let same_model = same_target && before.is_some_and(|before| before.model == score.model);
         let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
@@ -34,9 +34,10 @@ pub fn table(table: &Table) -> String {
 
 /// The title and the cells of every column of numbers that there is something to say in.
 fn optional(table: &Table) -> Vec<(&str, Cell)> {
-    let first = &table.scores[0];
-    let any = |has: fn(&Score) -> bool| table.scores.iter().any(has);
-    let pairs_differ = table.scores.iter().any(|score| score.pairs != first.pairs);
+    let scores = || table.scores.iter().filter(|score| score.time.is_none());
+    let Some(first) = scores().next() else { return Vec::new() };
+    let any = |has: fn(&Score) -> bool| scores().any(has);
+    let pairs_differ = scores().any(|score| score.pairs != first.pairs);
     let score = if first.controls.is_some() { "partial" } else { first.compare.as_str() };
     let (drawn, tested, ceiling) =
         (any(|s| s.draws_left_out.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
@@ -112,6 +113,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
     if analysed.permuted.is_some() && !analysis.controls.is_empty() {
         notes.push(SMALL_P.into());
     }
+    notes.extend(over_time(analysed));
     if request.bootstrap > 0 {
         let draws = request.bootstrap;
         let drawn = drawn(request.over, &analysis.targets);
@@ -153,6 +155,31 @@ fn partial(controls: &str, table: &Table) -> String {
     let of: Vec<&str> = of.into_iter().filter(|(there, _)| *there).map(|(_, what)| what).collect();
     let are = if of.is_empty() { String::new() } else { format!("; {}: of the partial correlation", of.join(", ")) };
     format!("partial: held constant {controls}{are}.")
+}
+
+/// What times, clusters and onsets are.
+fn over_time(analysed: &Analysed) -> Vec<String> {
+    let Analysed { request, table, counted, permuted, .. } = analysed;
+    let mut notes = Vec::new();
+    if table.courses.is_empty() {
+        return notes;
+    }
+    let of = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    notes.push(match &counted[..] {
+        [] => "times: in ms.".to_owned(),
+        names => format!("times: frames of {}, counted from 0; put their times, in ms, into a .times.txt beside the file.", of(names)),
+    });
+    if permuted.is_some() {
+        notes.push(
+            "clusters: times side by side that deviate by more than 1.96 spreads; p: of the largest mass of any cluster in each \
+             permutation, over all times, models and targets; onset: where the first with p ≤ 0.05 begins."
+                .into(),
+        );
+    }
+    if request.bootstrap > 0 {
+        notes.push("intervals of peak and onset: of those of the draws; the scores of all times are in the .csv.".into());
+    }
+    notes
 }
 
 /// The scores that some draws do not have, at most this many.

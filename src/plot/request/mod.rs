@@ -7,7 +7,7 @@ mod stimuli;
 pub use rdms::{draw_maps, draw_rdms};
 
 use super::font::lacks_letters;
-use super::{Files, Picture, Scale, bars, profiles, variance};
+use super::{Files, Picture, Scale, bars, courses, profiles, variance};
 use crate::error::advise;
 use crate::numbers::count;
 use crate::observer::Observer;
@@ -115,7 +115,8 @@ pub struct ScoresRequest {
     #[arg(default_value = "rsa.json", value_name = "SCORES.json")]
     pub scores: PathBuf,
 
-    /// Where the pictures go: PREFIX.png and PREFIX.svg, or one file, FILE.png or FILE.svg [default: bars, layers]
+    /// Where the pictures go: PREFIX.png and PREFIX.svg, or one file, FILE.png or FILE.svg [default: bars,
+    /// layers, time]
     #[arg(long, value_name = "PREFIX|FILE")]
     pub out: Option<PathBuf>,
 }
@@ -158,23 +159,52 @@ pub fn draw_layers(request: &ScoresRequest, observer: &dyn Observer) -> Result<V
     draw(request, "layers", profiles, observer)
 }
 
+/// Draws those of movies over time.
+pub fn draw_courses(request: &ScoresRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, scores) = read(request, "time")?;
+    let (measure, stimuli) = said(&scores);
+    let title = format!("{measure} over time");
+    let Some(picture) = courses(&scores, &measure, &[stimuli]) else {
+        return Err(advise(
+            format!("`{}` has no scores over time", request.scores.display()),
+            "compare models with a movie of RDMs: thingsvision rsa --meg MOVIE; or draw `plot bars`, `plot layers`",
+        ));
+    };
+    write(&files, &picture, &title, observer)
+}
+
 type Plot = fn(&[Score], &str, &str, &[String]) -> Picture;
 
 fn draw(request: &ScoresRequest, out: &str, plot: Plot, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let (files, scores) = read(request, out)?;
+    if let Some(score) = scores.iter().find(|score| score.time.is_some()) {
+        return Err(advise(
+            format!("`{}` has a score for every time of `{}`", request.scores.display(), score.target),
+            format!("draw them over time: thingsvision plot time {}", request.scores.display()),
+        ));
+    }
+    let (measure, stimuli) = said(&scores);
+    let title = format!("{measure} of {} targets and their models", scores.len());
+    let family = format!("{} tests", count(scores.len()));
+    write(&files, &plot(&scores, &measure, &family, &[stimuli]), &title, observer)
+}
+
+/// Where the pictures go, and the scores.
+fn read(request: &ScoresRequest, out: &str) -> Result<(Files, Vec<Score>)> {
     let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;
     files.check(&[], [request.scores.clone()])?;
-    let scores = Table::read(&request.scores)?;
+    Ok((files, Table::read(&request.scores)?))
+}
+
+/// The measure in words, and of how many stimuli.
+fn said(scores: &[Score]) -> (String, String) {
     let name = &scores[0].compare;
     let measure = Comparison::from_str(name, false).map_or_else(|_| name.clone(), |known| known.title().to_owned());
     let (partial, held) = match &scores[0].controls {
         Some(controls) => ("partial ", format!(", {controls} held constant")),
         None => ("", String::new()),
     };
-    let measure = format!("{partial}{measure}");
-    let stimuli = format!("{} stimuli{held}.", count(scores[0].stimuli));
-    let title = format!("{measure} of {} targets and their models", scores.len());
-    let family = format!("{} tests", count(scores.len()));
-    write(&files, &plot(&scores, &measure, &family, &[stimuli]), &title, observer)
+    (format!("{partial}{measure}"), format!("{} stimuli{held}.", count(scores[0].stimuli)))
 }
 
 /// What fits side by side; and the parts of six predictors.

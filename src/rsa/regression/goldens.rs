@@ -35,7 +35,7 @@ fn regression(of: &Value, fit: Fit, comparison: &str) -> Regression {
         stimuli,
         controls: Vec::new(),
         models: predictors.into_iter().enumerate().map(model).collect(),
-        targets: vec![TargetRdm { name: "y".into(), kind: "fmri", subjects }],
+        targets: vec![TargetRdm { name: "y".into(), kind: "fmri", time: None, subjects }],
     };
     Regression { analysis, fit }
 }

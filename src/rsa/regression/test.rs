@@ -5,7 +5,7 @@ use super::{Fitted, Regression};
 use crate::rdm::lanes::dot;
 use crate::rsa::analysis::pick;
 use crate::rsa::controls::NOTHING;
-use crate::rsa::permutation::{Permuted, test};
+use crate::rsa::permutation::{Family, Permuted, test};
 use crate::rsa::relabel::{Relabelled, moved};
 use crate::rsa::side_by_side::SideBySide;
 use crate::rsa::{Analysis, ControlRdm, ModelRdm, TargetRdm};
@@ -17,7 +17,7 @@ impl Regression {
     /// made anew with the penalty as it is; one-sided, for by chance R² is above 0.
     pub(super) fn test(&self, fitted: &[Fitted], permutations: usize, seed: u64) -> Result<[Permuted; 2]> {
         let targets = self.analysis.targets.len();
-        let families = [targets * self.predictors(), targets];
+        let families = [targets * self.predictors(), targets].map(|tests| Family { tests, ..Family::default() });
         let tested = match self.all_pairs()? {
             Some(all) => test(self.analysis.stimuli, permutations, seed, &families, &|orders| Ok(all.scores(fitted, orders)))?,
             None => {
@@ -29,7 +29,7 @@ impl Regression {
         tested.try_into().map_err(|_| anyhow!("there are two families"))
     }
 
-    /// |partial correlation| of each target and predictor, and R² of each target, under each order; of which pairs are missing.
+    /// The partial correlation of each target and predictor, and R² of each target, under each order; of which pairs are missing.
     fn scores(&self, relabelled: &[Relabelled], fitted: &[Fitted], orders: &[Vec<u32>]) -> Result<Vec<f64>> {
         let by_predictor: Vec<Vec<f64>> = relabelled.iter().map(|of| of.deviations(orders)).collect::<Result<_>>()?;
         let targets = self.analysis.targets.len();
@@ -101,13 +101,13 @@ struct AllPairs {
 }
 
 impl AllPairs {
-    /// |partial correlation| of each target and predictor, and R² of each target, under each order.
+    /// The partial correlation of each target and predictor, and R² of each target, under each order.
     fn scores(&self, fitted: &[Fitted], orders: &[Vec<u32>]) -> Vec<f64> {
         let of_order = |products: &Vec<Vec<f64>>| [self.partial(products), self.explained(fitted, products)].concat();
         self.products.products(orders).iter().flat_map(of_order).collect()
     }
 
-    /// |partial correlation| of each target, relabelled with the other predictors, and what these leave of each predictor.
+    /// The partial correlation of each target, relabelled with the other predictors, and what these leave of each predictor.
     fn partial(&self, products: &[Vec<f64>]) -> Vec<f64> {
         let (of_subjects, of_basis) = products.split_at(self.reduced.targets());
         let mut first = 0;
@@ -126,7 +126,7 @@ impl AllPairs {
                     (dot(&of_subjects[subject], left) - of_others) / left_of_target.sqrt()
                 };
                 let mean = subjects.clone().map(score).sum::<f64>() / count as f64;
-                (mean / if length > NOTHING { length.sqrt() } else { f64::NAN }).abs()
+                mean / if length > NOTHING { length.sqrt() } else { f64::NAN }
             }));
             first += count;
         }

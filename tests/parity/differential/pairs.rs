@@ -44,7 +44,7 @@ fn measures() {
 /// Of the pairs that both have.
 fn score(comparison: Comparison, stimuli: usize, rows: &[Vec<f64>]) -> anyhow::Result<f64> {
     let models = vec![ModelRdm { model: "model".into(), layer: String::new(), pairs: rows[0].clone() }];
-    let targets = vec![TargetRdm { name: "target".into(), kind: "fmri", subjects: vec![rows[1].clone()] }];
+    let targets = vec![TargetRdm { name: "target".into(), kind: "fmri", time: None, subjects: vec![rows[1].clone()] }];
     Ok(Analysis { comparison, stimuli, controls: Vec::new(), models, targets }.scores()?[0])
 }
 
