@@ -61,6 +61,7 @@ fn analysis(comparison: Comparison, n: usize, models: usize, targets: usize, sub
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut pairs = move || -> Vec<f64> { (0..n * (n - 1) / 2).map(|_| random.random()).collect() };
     let models = (0..models).map(|_| ModelRdm { model: String::new(), layer: String::new(), pairs: pairs() }).collect();
-    let target = |_| TargetRdm { name: String::new(), kind: "fmri", time: None, subjects: (0..subjects).map(|_| pairs()).collect() };
+    let target =
+        |_| TargetRdm { name: String::new(), kind: "fmri", time: None, subjects: (0..subjects).map(|_| pairs()).collect() };
     Analysis { comparison, stimuli: n, controls: Vec::new(), targets: (0..targets).map(target).collect(), models }
 }

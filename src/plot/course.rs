@@ -30,7 +30,11 @@ pub fn courses(scores: &[Score], title: &str, more: &[String]) -> Option<Picture
     let first = panels.first()?;
     let names: Vec<String> = panels.iter().flat_map(|panel| panel.lines.iter().map(|line| line.name.clone())).collect();
     let mut distinct: Vec<String> = Vec::new();
-    names.into_iter().for_each(|name| if !distinct.contains(&name) { distinct.push(name) });
+    names.into_iter().for_each(|name| {
+        if !distinct.contains(&name) {
+            distinct.push(name)
+        }
+    });
     let axis = Axis::of(panels.iter().flat_map(Panel::values), HEIGHT);
     let drawn: Vec<Picture> = panels.iter().map(|panel| panel.picture(&axis, &distinct, title)).collect();
     let columns = 2.min(drawn.len());
@@ -137,7 +141,8 @@ impl Panel<'_> {
     }
 
     fn draw_ceiling(&self, picture: &mut Picture, axis: &Axis, top: f64, x: &dyn Fn(f64) -> f64) {
-        let bounds = self.lines[0].scores.iter().filter_map(|score| Some((score.time?, score.ceiling_lower?, score.ceiling_upper?)));
+        let bounds =
+            self.lines[0].scores.iter().filter_map(|score| Some((score.time?, score.ceiling_lower?, score.ceiling_upper?)));
         let bounds: Vec<(f64, f64, f64)> = bounds.collect();
         let upper = bounds.iter().map(|&(time, _, upper)| [x(time), top + axis.y(upper)]);
         let lower = bounds.iter().rev().map(|&(time, lower, _)| [x(time), top + axis.y(lower)]);

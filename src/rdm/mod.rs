@@ -52,13 +52,13 @@ pub use ratings::Scale;
 pub use request::{Request, run};
 pub use tiles::Shape;
 
-pub(crate) use movie::Movie;
 pub(crate) use align::{Rows, align, align_files, aligned};
 pub(crate) use average::average;
 pub(crate) use categories::Categories;
 pub(crate) use centre::Centre;
 pub(crate) use check::{in_units_of_largest, missing, negative, power_of_two, varies};
 pub(crate) use errors::Uninformative;
+pub(crate) use movie::Movie;
 pub(crate) use renamed::renamed;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.

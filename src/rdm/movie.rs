@@ -28,7 +28,9 @@ impl Movie {
         let name = path.display().to_string();
         let array = subjects_first(labelled.values, &name)?;
         let times = times::of(path, array.len_of(Axis(1)))?;
-        let at = |frame: usize| times.as_ref().map_or_else(|| format!("time {frame}, counting from 0"), |times| format!("{} ms", times[frame]));
+        let at = |frame: usize| {
+            times.as_ref().map_or_else(|| format!("time {frame}, counting from 0"), |times| format!("{} ms", times[frame]))
+        };
         let mut frames = Vec::with_capacity(array.len_of(Axis(1)));
         for (number, of_time) in array.axis_iter(Axis(1)).enumerate() {
             let name = format!("{name}` at `{}", at(number));
@@ -74,7 +76,8 @@ fn subjects_first(array: ArrayD<f64>, name: &str) -> Result<ArrayD<f64>> {
 
 /// Whether it is along the first two axes that RDMs lie, of an array in which they may be the last two as well.
 fn are_first(array: &ArrayD<f64>) -> bool {
-    let is_rdm = |square: ArrayViewD<f64>| square.into_dimensionality::<Ix2>().is_ok_and(|square| from_square(square, "").is_ok());
+    let is_rdm =
+        |square: ArrayViewD<f64>| square.into_dimensionality::<Ix2>().is_ok_and(|square| from_square(square, "").is_ok());
     let last = array.index_axis(Axis(0), 0);
     let turned = array.view().permuted_axes(vec![3, 2, 0, 1]);
     !is_rdm(last.index_axis(Axis(0), 0)) && is_rdm(turned.index_axis(Axis(0), 0).index_axis(Axis(0), 0))

@@ -192,9 +192,10 @@ fn interval(drawn: Option<&Drawn>) -> [Option<f64>; 2] {
 /// Where the highest of these is, the first of several; those that are not known are not.
 fn highest(scores: &[f64]) -> Option<usize> {
     let known = scores.iter().enumerate().filter(|(_, score)| !score.is_nan());
-    known.fold(None, |best: Option<(usize, f64)>, (place, &score)| match best {
-        Some((_, most)) if most >= score => best,
-        _ => Some((place, score)),
-    })
-    .map(|(place, _)| place)
+    known
+        .fold(None, |best: Option<(usize, f64)>, (place, &score)| match best {
+            Some((_, most)) if most >= score => best,
+            _ => Some((place, score)),
+        })
+        .map(|(place, _)| place)
 }

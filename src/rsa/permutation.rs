@@ -121,7 +121,8 @@ impl Counts {
         // The labels as they are count as one, so that no permutation differs from the others in its part of the spread.
         let spreads: Vec<f64> = (0..tests).map(|test| spread(permuted().chain([observed]).map(|far| far[test]))).collect();
         let in_spreads = |deviations: &[f64], test: usize| standard(deviations[test], spreads[test]);
-        let of_chain = |(number, chain): (usize, &Vec<usize>)| clusters(number, chain.iter().map(|&test| in_spreads(observed, test)));
+        let of_chain =
+            |(number, chain): (usize, &Vec<usize>)| clusters(number, chain.iter().map(|&test| in_spreads(observed, test)));
         let of_chains = chains.iter().enumerate().flat_map(of_chain);
         let mut counts = Counts {
             own: vec![0; tests],

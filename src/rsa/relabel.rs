@@ -99,7 +99,8 @@ impl Products {
     }
 
     fn deviations(&self, orders: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let turned: Vec<Vec<u32>> = if self.models_move { orders.iter().map(|order| inverse(order)).collect() } else { Vec::new() };
+        let turned: Vec<Vec<u32>> =
+            if self.models_move { orders.iter().map(|order| inverse(order)).collect() } else { Vec::new() };
         let orders = if self.models_move { &turned } else { orders };
         let products: Vec<Vec<f64>> = self.moved.iter().map(|square| self.products(square, orders)).collect::<Result<_>>()?;
         // Of a target or, behind them, a control.

@@ -270,7 +270,8 @@ mod tests {
     fn a_draw_without_variation_or_pairs_has_no_score() {
         let model =
             |value: f64| ModelRdm { model: String::new(), layer: String::new(), pairs: vec![value, 9.0, 9.0, 9.0, value, value] };
-        let target = TargetRdm { name: String::new(), kind: "fmri", time: None, subjects: vec![vec![1.0, 3.0, 2.0, 5.0, 4.0, f64::NAN]] };
+        let target =
+            TargetRdm { name: String::new(), kind: "fmri", time: None, subjects: vec![vec![1.0, 3.0, 2.0, 5.0, 4.0, f64::NAN]] };
         let analysis = Analysis {
             comparison: Comparison::Pearson,
             stimuli: 4,
@@ -299,7 +300,12 @@ mod tests {
                     stimuli: 12,
                     controls: Vec::new(),
                     models: rows(&golden["models"]).into_iter().map(model).collect(),
-                    targets: vec![TargetRdm { name: String::new(), kind: "fmri", time: None, subjects: rows(&golden["subjects"]) }],
+                    targets: vec![TargetRdm {
+                        name: String::new(),
+                        kind: "fmri",
+                        time: None,
+                        subjects: rows(&golden["subjects"]),
+                    }],
                 };
                 let [scores, _] = Prepared::new(&analysis).unwrap().scores(&counts, None);
                 for (score, expected) in scores.iter().zip(expected.as_array().unwrap()) {

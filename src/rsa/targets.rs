@@ -103,7 +103,13 @@ impl Named {
 
     fn read(self, name: String) -> Result<NamedTarget> {
         let read = |file: PathBuf| Rdms::read(&file).map(|rdms| (file, rdms));
-        Ok(NamedTarget { name, kind: self.kind, time: None, is_counted: false, files: self.files.into_iter().map(read).collect::<Result<_>>()? })
+        Ok(NamedTarget {
+            name,
+            kind: self.kind,
+            time: None,
+            is_counted: false,
+            files: self.files.into_iter().map(read).collect::<Result<_>>()?,
+        })
     }
 }
 

@@ -27,7 +27,8 @@ fn lab_of_movie() -> Lab {
     let lab = lab();
     let movie = Array4::from_shape_fn((4, TIMES, N, N), |(s, t, i, j)| value(s, t, i, j));
     npy::write(&lab.path("movie.npy"), &movie.into_dyn()).unwrap();
-    fs::write(lab.path("movie.times.txt"), (0..TIMES).map(|time| format!("{}\n", time as i64 * 20 - 20)).collect::<String>()).unwrap();
+    fs::write(lab.path("movie.times.txt"), (0..TIMES).map(|time| format!("{}\n", time as i64 * 20 - 20)).collect::<String>())
+        .unwrap();
     lab
 }
 
@@ -38,7 +39,25 @@ fn numbers(value: &Value) -> Vec<f64> {
 #[test]
 fn scores_over_time() {
     let lab = lab_of_movie();
-    assert_output!(lab.succeed("rsa --meg OT=movie.npy near.npy far.npy --permutations 499 --bootstrap 200"), @"");
+    assert_output!(lab.succeed("rsa --meg OT=movie.npy near.npy far.npy --permutations 499 --bootstrap 200"), @"
+    exit Some(0)
+    --- stdout
+    target   kind   model   layer   peak   95 % interval   pearson   onset   95 % interval   clusters
+    OT       meg    near             100        60 … 100     0.716      60       59.5 … 60   60 … 140: p 0.0040; 0 … 0: p 0.2100
+                    far              180       -20 … 200     0.046    none                   40 … 40: p 0.4080, below chance
+    --- stderr
+
+      Pearson correlation of RDMs: 12 stimuli, 66 pairs each, taken to be in the same order on both sides.
+      p: 499 permutations of the stimuli, two-sided; null hypothesis: their labels are exchangeable; smallest possible 0.0020.
+      p family: maximum over 24 tests, each in units of its spread; p Holm, q (Benjamini-Hochberg): over the same.
+      times: in ms.
+      clusters: times side by side that deviate by more than 1.96 spreads; p: of the largest mass of any cluster in each permutation, over all times, models and targets; onset: where the first with p ≤ 0.05 begins.
+      intervals of peak and onset: of those of the draws; the scores of all times are in the .csv.
+      intervals: 200 bootstraps over stimuli.
+      few: with fewer than 20 stimuli tests find little, and intervals are unsure.
+      wrote rsa.npy (12 × 2 scores), rsa.csv, rsa.json, rsa.times.csv, rsa.clusters.csv
+      next: thingsvision plot time rsa.json
+    ");
     let scores = npy::read(&lab.path("rsa.npy")).unwrap();
     assert_eq!(scores.shape(), [TIMES, 2]);
     let rows: Value = serde_json::from_slice(&lab.bytes("rsa.json")).unwrap();
@@ -48,13 +67,29 @@ fn scores_over_time() {
     npy::write(&lab.path("frame.npy"), &frame.into_dyn()).unwrap();
     let alone = json(&lab, "--fmri frame.npy near.npy far.npy --permutations 499 --out alone");
     assert_eq!((&alone[0]["score"], &alone[0]["p"]), (&rows[10]["score"], &rows[10]["p"]));
-    assert_output!(lab.succeed("plot time"), @"");
+    assert_output!(lab.succeed("plot time"), @"
+    exit Some(0)
+    --- stdout
+    time.png
+    time.svg
+    --- stderr
+    ");
     let words = words(&lab, "time.svg");
-    for said in ["OT", "near", "far", "noise ceiling", "clusters with p ≤ 0.05", "95 % intervals of each time over stimuli (200 bootstraps)"] {
+    for said in [
+        "OT",
+        "near",
+        "far",
+        "noise ceiling",
+        "clusters with p ≤ 0.05",
+        "95 % intervals of each time over stimuli (200 bootstraps)",
+    ] {
         assert!(words.contains(said), "{words}");
     }
     let table = fs::read_to_string(lab.path("rsa.times.csv")).unwrap();
-    assert_eq!((table.lines().count(), table.lines().next().unwrap().starts_with("target,kind,model,layer,score,peak,")), (3, true));
+    assert_eq!(
+        (table.lines().count(), table.lines().next().unwrap().starts_with("target,kind,model,layer,score,peak,")),
+        (3, true)
+    );
     // Beside a target without time there are two tables.
     let both = lab.succeed("rsa --eeg OT=movie.npy --fmri area.npy near.npy far.npy").stdout;
     assert!(both.contains("ceiling") && both.contains("peak"), "{both}");
@@ -115,20 +150,70 @@ fn a_movie_is_read_in_every_form() {
 #[test]
 fn what_is_no_movie_is_said() {
     let lab = lab_of_movie();
-    assert_output!(lab.run("rsa --meg near.npy far.npy"), @"");
+    assert_output!(lab.run("rsa --meg near.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `near.npy` is one RDM of 12 stimuli, or as many times of their pairs
+
+    hint: a movie is [times, N, N], of several subjects [subjects, times, N, N]; or with the pairs of each RDM in SciPy's order [times, pairs], [subjects, times, pairs]
+    ");
     fs::write(lab.path("movie.times.txt"), "0\n20\n").unwrap();
-    assert_output!(lab.run("rsa --meg movie.npy far.npy"), @"");
+    assert_output!(lab.run("rsa --meg movie.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `movie.times.txt` has 2 times, but there are 12
+
+    hint: give one time a line, in ms, in the order of the RDMs
+    ");
     fs::write(lab.path("movie.times.txt"), (0..TIMES).map(|time| format!("{}\n", time % 6)).collect::<String>()).unwrap();
-    assert_output!(lab.run("rsa --meg movie.npy far.npy"), @"");
+    assert_output!(lab.run("rsa --meg movie.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: line 7 of `movie.times.txt` is no time after the one before: `0`
+
+    hint: give one time a line, in ms, each larger than the one before
+    ");
     fs::remove_file(lab.path("movie.times.txt")).unwrap();
-    let still = Array3::from_shape_fn((TIMES, N, N), |(t, i, j)| if t == 3 { f64::from(u8::from(i != j)) } else { value(0, t, i, j) });
+    let still =
+        Array3::from_shape_fn((TIMES, N, N), |(t, i, j)| if t == 3 { f64::from(u8::from(i != j)) } else { value(0, t, i, j) });
     npy::write(&lab.path("still.npy"), &still.into_dyn()).unwrap();
-    assert_output!(lab.run("rsa --meg still.npy far.npy"), @"");
+    assert_output!(lab.run("rsa --meg still.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: all pairs in `still.npy` at `time 3, counting from 0` are equally dissimilar (1), so nothing correlates with it
+
+    hint: check how the file was made
+    ");
     let short = Array3::from_shape_fn((5, N, N), |(t, i, j)| value(0, t, i, j));
     npy::write(&lab.path("short.npy"), &short.into_dyn()).unwrap();
-    assert_output!(lab.run("rsa --meg movie.npy,short.npy far.npy"), @"");
+    assert_output!(lab.run("rsa --meg movie.npy,short.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `short.npy` has other times than `movie.npy`
+
+    hint: subjects need RDMs at the same times; those beside a file are in its .times.txt
+    ");
     lab.succeed("rsa --meg movie.npy far.npy");
-    assert_output!(lab.run("plot bars"), @"");
+    assert_output!(lab.run("plot bars"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `rsa.json` has a score for every time of `movie`
+
+    hint: draw them over time: thingsvision plot time rsa.json
+    ");
     lab.succeed("rsa --fmri area.npy far.npy");
-    assert_output!(lab.run("plot time"), @"");
+    assert_output!(lab.run("plot time"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `rsa.json` has no scores over time
+
+    hint: compare models with a movie of RDMs: thingsvision rsa --meg MOVIE; or draw `plot bars`, `plot layers`
+    ");
 }

@@ -167,7 +167,9 @@ fn over_time(analysed: &Analysed) -> Vec<String> {
     let of = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     notes.push(match &counted[..] {
         [] => "times: in ms.".to_owned(),
-        names => format!("times: frames of {}, counted from 0; put their times, in ms, into a .times.txt beside the file.", of(names)),
+        names => {
+            format!("times: frames of {}, counted from 0; put their times, in ms, into a .times.txt beside the file.", of(names))
+        }
     });
     if permuted.is_some() {
         notes.push(
