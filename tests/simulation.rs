@@ -9,7 +9,7 @@ use thingsvision::npy;
 use thingsvision::observer::Silent;
 use thingsvision::rsa::regression::{TargetRow, Wanted, regress as regress_rdms};
 use thingsvision::rsa::{
-    Analysis, Comparison, ControlRdm, ModelRdm, Over, Request, TargetRdm, bootstrap, holm, pearson, permute,
+    Analysis, Comparison, ControlRdm, ModelRdm, Over, Request, TargetRdm, analyse, bootstrap, holm, pearson, permute,
 };
 
 /// Units of a stimulus.
@@ -347,4 +347,54 @@ fn the_test_of_all_predictors_is_wrong_as_often_as_it_says() {
     let share = |count: usize| count as f64 / EXPERIMENTS as f64;
     println!("R²: false positives {:.3}; of any predictor, family-wise {:.3}", share(all), share(any));
     assert!((share(all) - 0.05).abs() < 0.015 && (share(any) - 0.05).abs() < 0.015);
+}
+
+/// Experiments with a movie of twelve frames, whose patterns drift from frame to frame, and two models, of which the first is seen in
+/// frames 4 to 8 with this strength: the shares with a cluster, and with a frame, that is significant over all frames and models.
+fn over_time(strength: f64, experiments: usize) -> [f64; 2] {
+    const STIMULI: usize = 20;
+    const FRAMES: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let write = |name: &str, values: ndarray::ArrayD<f64>| {
+        let path = folder.path().join(name);
+        npy::write(&path, &values).unwrap();
+        path
+    };
+    let mut found = [0; 2];
+    for experiment in 0..experiments {
+        let models = [0, 1].map(|_| patterns(STIMULI, &mut random));
+        let mut noise = patterns(STIMULI, &mut random);
+        let mut movie = Vec::new();
+        for frame in 0..FRAMES {
+            let new = patterns(STIMULI, &mut random);
+            noise.iter_mut().flatten().zip(new.iter().flatten()).for_each(|(old, new)| *old = 0.8 * *old + 0.6 * new);
+            let seen = if (4..9).contains(&frame) { strength } else { 0.0 };
+            let of = |(own, noise): (&[f64; UNITS], &[f64; UNITS])| std::array::from_fn(|unit| seen * own[unit] + noise[unit]);
+            movie.extend(rdm(&models[0].iter().zip(&noise).map(of).collect::<Vec<_>>()));
+        }
+        let pairs = STIMULI * (STIMULI - 1) / 2;
+        let movie = ndarray::Array2::from_shape_vec((FRAMES, pairs), movie).unwrap().into_dyn();
+        let model = |number: usize| write(&format!("{number}.npy"), ndarray::Array1::from(rdm(&models[number])).into_dyn());
+        let request = Request {
+            meg: vec![write("movie.npy", movie).display().to_string()],
+            models: vec![model(0), model(1)],
+            permutations: 199,
+            seed: experiment as u64,
+            ..Request::default()
+        };
+        let table = analyse(&request, &Silent).unwrap().table;
+        found[0] += usize::from(table.courses.iter().flat_map(|course| &course.clusters).any(|cluster| cluster.p <= 0.05));
+        found[1] += usize::from(table.scores.iter().any(|score| score.p_family.unwrap() <= 0.05));
+    }
+    found.map(|found| found as f64 / experiments as f64)
+}
+
+#[test]
+#[ignore = "a minute long; its figures are in docs/statistics.md"]
+fn clusters_are_wrong_as_often_as_they_say() {
+    let (level, power) = (over_time(0.0, 2000), over_time(0.6, 1000));
+    println!("clusters and frames: any false positive {level:.3?}, found {power:.3?}");
+    assert!(level.iter().all(|level| (level - 0.05).abs() < 0.015), "{level:?}");
+    assert!(power[0] > power[1] && power[1] > level[1], "{power:?}");
 }
