@@ -32,7 +32,13 @@ fn rdm(patterns: &[[f64; UNITS]]) -> Vec<f64> {
 
 fn analysis(comparison: Comparison, stimuli: usize, models: Vec<Vec<f64>>, subjects: Vec<Vec<f64>>) -> Analysis {
     let models = models.into_iter().map(|pairs| ModelRdm { model: String::new(), layer: String::new(), pairs }).collect();
-    Analysis { comparison, stimuli, controls: Vec::new(), models, targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }] }
+    Analysis {
+        comparison,
+        stimuli,
+        controls: Vec::new(),
+        models,
+        targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }],
+    }
 }
 
 /// An experiment in which the models have nothing to do with the target.

@@ -42,7 +42,11 @@ pub struct Analysed {
 /// Reads, aligns and compares all models and targets; nothing is written.
 pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     request.check()?;
-    let read = Read { targets: read_targets(request)?, controls: read_controls(request)?, candidates: candidates(&request.models, observer)? };
+    let read = Read {
+        targets: read_targets(request)?,
+        controls: read_controls(request)?,
+        candidates: candidates(&request.models, observer)?,
+    };
     read.check_outputs(&Table::files(&request.out, request.differences), &request.models)?;
     let Aligned { analysis, ids, assumed, renamed, left_out } = read.aligned(request, observer)?;
     let (analysis, explained) = analysis.with_models_left()?;
@@ -124,8 +128,7 @@ impl Read {
         sentences.iter().for_each(|sentence| observer.note(sentence));
         analysis.check(request.permutations > 0)?;
         let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
-        let kept =
-            |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
+        let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
         Ok(Aligned {
             analysis,
             ids: alignment.ids.map(kept),

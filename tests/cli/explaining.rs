@@ -33,7 +33,8 @@ fn a_control_is_held_constant() {
     lab.succeed("plot bars rsa.json");
     assert!(words(&lab, "bars.svg").contains("partial Pearson correlation"));
     assert!(words(&lab, "bars.svg").contains("12 stimuli, two held constant."));
-    let explained = lab.succeed("rsa --fmri area.npy --control groups.npy near.npy --compare spearman --permutations 99 --explain").stdout;
+    let explained =
+        lab.succeed("rsa --fmri area.npy --control groups.npy near.npy --compare spearman --permutations 99 --explain").stdout;
     for said in ["Held constant: `groups`.", "All RDMs were ranked before.", "the residuals of the models"] {
         assert!(explained.contains(said), "{explained}");
     }
@@ -90,7 +91,10 @@ fn a_regression_says_what_each_predictor_explains() {
                   correlation_predicted,ceiling_lower,ceiling_upper,over,draws,draws_left_out";
     assert_eq!((table.lines().next(), table.lines().count()), (Some(header), 7));
     let parts = fs::read_to_string(lab.path("rsa.regression.variance.csv")).unwrap();
-    assert_eq!((parts.lines().next().unwrap().starts_with("target,kind,predictors,variance,low,high"), parts.lines().count()), (true, 15));
+    assert_eq!(
+        (parts.lines().next().unwrap().starts_with("target,kind,predictors,variance,low,high"), parts.lines().count()),
+        (true, 15)
+    );
     let targets: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.regression.json")).unwrap();
     for target in targets.as_array().unwrap() {
         let sum: f64 = target["parts"].as_array().unwrap().iter().map(|part| part["variance"].as_f64().unwrap()).sum();
@@ -114,7 +118,8 @@ fn a_predictor_given_the_others_is_a_model_given_controls() {
         lab.succeed(&format!("rsa --fmri area.npy {regress} --permutations 300 --compare {compare}"));
         let found: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.regression.json")).unwrap();
         for (own, file) in files.iter().enumerate() {
-            let controls: String = files.iter().filter(|other| *other != file).map(|other| format!("--control {other} ")).collect();
+            let controls: String =
+                files.iter().filter(|other| *other != file).map(|other| format!("--control {other} ")).collect();
             let given = json(&lab, &format!("--fmri area.npy {controls} {file} --permutations 300 --compare {compare}"));
             let predictor = &found[0]["predictors"][own];
             assert_eq!(predictor["p"], given[0]["p"], "{compare} {file}");
@@ -127,7 +132,9 @@ fn a_predictor_given_the_others_is_a_model_given_controls() {
 #[test]
 fn layers_of_runs_are_predictors() {
     let lab = Lab::new();
-    lab.succeed("extract --model alexnet --weights random --images images --layer features.2 --layer features.5 --layer classifier.5");
+    lab.succeed(
+        "extract --model alexnet --weights random --images images --layer features.2 --layer features.5 --layer classifier.5",
+    );
     let target = Array2::from_shape_fn((5, 5), |(i, j)| if i == j { 0.0 } else { ((i * j + i + j) % 5 + 1) as f64 });
     npy::write(&lab.path("behavior.npy"), &target.into_dyn()).unwrap();
     let table = lab.succeed("rsa --behavior behavior.npy --regress-layers features.*").stdout;

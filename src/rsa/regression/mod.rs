@@ -6,12 +6,12 @@
 mod explain;
 mod fit;
 mod folds;
+#[cfg(test)]
+mod goldens;
 mod report;
 mod statistics;
 mod test;
 mod variance;
-#[cfg(test)]
-mod goldens;
 mod work;
 
 pub use fit::Fit;
@@ -155,7 +155,9 @@ impl Regression {
         let scores = |stimuli: &[u32], subjects: Option<&[Vec<u32>]>| {
             let mut scores = [Vec::new(), Vec::new()];
             for (t, of) in fitted.iter().enumerate() {
-                let Some([models, targets]) = prepared.as_ref().and_then(|prepared| prepared.centred(stimuli, t)) else { continue };
+                let Some([models, targets]) = prepared.as_ref().and_then(|prepared| prepared.centred(stimuli, t)) else {
+                    continue;
+                };
                 let reduced = Reduced::new(models, targets);
                 let rows: Vec<Vec<f64>> = (0..reduced.targets()).map(|subject| row(&reduced, of.how, subject)).collect();
                 scores[0].extend(mean(&rows, &vec![1; rows.len()]));
@@ -203,7 +205,8 @@ pub(super) fn not_linear(comparison: Comparison) -> anyhow::Error {
 /// The mean of rows, each counted as often as `counts` say.
 fn mean(rows: &[Vec<f64>], counts: &[u32]) -> Vec<f64> {
     let number = |number: usize| {
-        let sum: f64 = rows.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(row, &count)| row[number] * f64::from(count)).sum();
+        let sum: f64 =
+            rows.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(row, &count)| row[number] * f64::from(count)).sum();
         sum / rows.len() as f64
     };
     (0..rows[0].len()).map(number).collect()
