@@ -61,13 +61,15 @@ struct Movie<'a> {
 impl Movie<'_> {
     /// The RDMs of all subjects and times, one after the other; returns the IDs of the stimuli.
     fn make(&self, mut recording: Recording) -> Result<Option<Vec<String>>> {
-        let (times, shape) = (self.windows.times.len(), self.request.shape());
         let mut made: Option<(Stack, Common)> = None;
         for (number, subject) in self.subjects.iter().enumerate() {
             if self.files > 1 && number > 0 {
                 recording = Recording::open(subject.source)?;
             }
             self.check(&recording, subject)?;
+            if number == 0 || self.files > 1 {
+                self.say(&recording, subject);
+            }
             let rows = Rows::read(self.request, subject, recording.trials, None)?;
             let stimuli = rows.ids().map_or(recording.trials, <[String]>::len);
             let (mut stack, mut common) = match made.take() {
@@ -76,9 +78,6 @@ impl Movie<'_> {
                     (self.begin(&recording, stimuli)?, Common::new(self.name(number), stimuli, rows.ids().map(<[_]>::to_vec))?)
                 }
             };
-            if number == 0 || self.files > 1 {
-                self.say(&recording, subject);
-            }
             let order = if number == 0 { None } else { common.order(&self.name(number), stimuli, rows.ids())? };
             let one = One { movie: self, number, rows, order };
             one.put(&recording, &mut stack)?;
@@ -87,16 +86,7 @@ impl Movie<'_> {
         let Some((stack, common)) = made else { return Ok(None) };
         outputs::check_beside(self.out, common.ids.as_deref(), Some(&self.windows.times))?;
         stack.finish()?;
-        let windows = if self.windows.width > 1 { format!("windows of {} samples", self.windows.width) } else { "times".into() };
-        let order = if common.assumed && self.subjects.len() > 1 { ", stimuli taken to be in the same order" } else { "" };
-        self.observer.note(&format!(
-            "RDMs of {} at {} {windows} from {} to {} ms{order}{}",
-            count_of(self.subjects.len(), "subject"),
-            count(times),
-            self.windows.times[0],
-            self.windows.times[times - 1],
-            announced(size(shape, common.stimuli) * (self.subjects.len() * times) as u64),
-        ));
+        self.say_made(&common);
         Ok(common.ids)
     }
 
@@ -161,6 +151,23 @@ impl Movie<'_> {
             let left = count_of(self.windows.left, "sample");
             self.observer.note(&format!("left out the last {left}, too few for a window of {}", self.windows.width));
         }
+    }
+
+    /// What was made.
+    fn say_made(&self, common: &Common) {
+        let times = &self.windows.times;
+        let windows = if self.windows.width > 1 { format!("windows of {} samples", self.windows.width) } else { "times".into() };
+        let order = if common.assumed && self.subjects.len() > 1 { ", taken to be in the same order" } else { "" };
+        let bytes = size(self.request.shape(), common.stimuli) * (self.subjects.len() * times.len()) as u64;
+        self.observer.note(&format!(
+            "RDMs of {}, {} stimuli each{order}, at {} {windows} from {} to {} ms{}",
+            count_of(self.subjects.len(), "subject"),
+            count(common.stimuli),
+            count(times.len()),
+            times[0],
+            times[times.len() - 1],
+            announced(bytes)
+        ));
     }
 
     /// What messages call a subject, as a file or as one of several in it.
