@@ -9,12 +9,15 @@ use crate::error::advise;
 use crate::npy::Matrix;
 use crate::numbers::{count, count_of};
 use crate::observer::{Observer, Stage, Stopped};
+use crate::parallel::parallel;
 use crate::rdm::job::Stack;
 use crate::rdm::recording::Recording;
 use crate::rdm::windows::Windows;
 use crate::rdm::{Job, Times, ids, outputs};
 use anyhow::{Context, Result};
+use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Checks everything, then computes, and says where the RDMs are.
 pub(super) fn run(times: &Times, request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
@@ -187,23 +190,31 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    /// Computes the RDMs of all times.
+    /// Computes the RDMs of all times, as many together as there are cores.
     fn put(&self, recording: &Recording, stack: &mut Stack) -> Result<()> {
         let Movie { windows, observer, files, .. } = self.movie;
         let times = windows.times.len();
         let progress = observer.begin(Stage::Rdms, Some(times));
         let within = if *files > 1 { 0 } else { self.number };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for pass in recording.passes(times) {
-            for (window, patterns) in pass.clone().zip(recording.patterns(within, windows, pass)) {
+            let patterns: Vec<Mutex<Matrix>> =
+                recording.patterns(within, windows, pass.clone()).into_iter().map(Mutex::new).collect();
+            for (first, together) in pass.step_by(cores).zip(patterns.chunks(cores)) {
                 if let Some(reason) = observer.stopped() {
                     return Err(Stopped(reason).into());
                 }
-                let time = windows.times[window];
-                let mut job =
-                    self.job(patterns).with_context(|| format!("no RDM of `{}` at {time} ms", self.movie.name(self.number)))?;
-                self.order.iter().for_each(|order| job.reorder(order));
-                stack.put(self.number * times + window, &job, *observer)?;
-                progress.add(1);
+                let job = |number: usize| {
+                    let empty = Matrix::from_rows(0, 0, Vec::new());
+                    let patterns = mem::replace(&mut *together[number].lock().unwrap_or_else(PoisonError::into_inner), empty);
+                    let time = windows.times[first + number];
+                    self.job(patterns).with_context(|| format!("no RDM of `{}` at {time} ms", self.movie.name(self.number)))
+                };
+                for (window, mut job) in (first..).zip(parallel(together.len(), &job)?) {
+                    self.order.iter().for_each(|order| job.reorder(order));
+                    stack.put(self.number * times + window, &job, *observer)?;
+                    progress.add(1);
+                }
             }
         }
         Ok(())
