@@ -34,6 +34,8 @@ pub enum Stage<'a> {
     Fetch(&'a str),
     /// Extracting activations, in images.
     Extract,
+    /// Computing RDMs, one for each time and subject.
+    Rdms,
 }
 
 /// How far a stage is.

@@ -1,6 +1,6 @@
 //! HDF5: RDMs as rsatoolbox stores them, and any file of arrays.
 
-use super::{Labelled, array, cannot_be_read, choose, split, trimmed};
+use super::{Axes, Labelled, array, cannot_be_read, choose, split, trimmed};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::memory;
@@ -65,7 +65,7 @@ pub(crate) fn in_place(dataset: &Dataset) -> Option<(u64, bool)> {
 }
 
 /// The dataset `name`, or rsatoolbox's, or the only one.
-pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
+pub(super) fn read(path: &Path, name: Option<&str>, axes: Axes) -> Result<Labelled> {
     let file = open(path)?;
     let names = names(&file, name.is_some()).with_context(|| format!("cannot read `{}`", path.display()))?;
     let of_rsatoolbox = (name.is_none() && names.iter().any(|name| name == PAIRS)).then_some(PAIRS);
@@ -77,16 +77,25 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
         PAIRS => stimuli(&file),
         _ => images(&file, name, shape.first().copied()),
     };
-    if ids.is_none() {
+    if ids.is_none() && axes == Axes::Long {
         // One RDM is a vector.
         shape.retain(|&size| size != 1);
     }
     Ok(Labelled { values: array(&shape, values, path)?, ids, are_rdms: name == PAIRS })
 }
 
+/// Features where they lie.
+pub(super) struct InPlace {
+    /// Of all axes.
+    pub(super) sizes: Vec<usize>,
+    pub(super) matrix: Matrix,
+    /// The names of the rows.
+    pub(super) ids: Option<Vec<String>>,
+}
+
 /// The features in the file `path`, where they lie, and the names of their rows; none if they do not lie there as in memory, or it is
 /// not clear which array is meant.
-pub(super) fn features(path: &Path) -> Result<Option<(Matrix, Option<Vec<String>>)>> {
+pub(super) fn features(path: &Path) -> Result<Option<InPlace>> {
     let (file, name) = split(path);
     if !file.is_file() || !is_hdf5(&file) {
         return Ok(None);
@@ -99,7 +108,7 @@ pub(super) fn features(path: &Path) -> Result<Option<(Matrix, Option<Vec<String>
     let ids = images(&open, name, shape.first().copied());
     let units = shape.iter().skip(1).try_fold(1usize, |units, size| units.checked_mul(*size));
     let (Some((start, half)), Some(units), [rows, _, ..]) = (in_place(&dataset), units, &shape[..]) else { return Ok(None) };
-    Ok(Matrix::map(&file, start, [*rows, units], half)?.map(|matrix| (matrix, ids)))
+    Ok(Matrix::map(&file, start, [*rows, units], half)?.map(|matrix| InPlace { sizes: shape, matrix, ids }))
 }
 
 /// The numbers of a dataset as they lie there.
@@ -269,6 +278,6 @@ mod tests {
         stimuli.create_dataset("stim_id").with_i64_data(&[73, 12, 5]).with_shape(&[3]);
         file.add_group(stimuli.finish());
         atomic_file::write(&path, &file.finish().unwrap()).unwrap();
-        assert_eq!(read(&path, None).unwrap().ids.unwrap(), ["73", "12", "5"]);
+        assert_eq!(read(&path, None, Axes::Long).unwrap().ids.unwrap(), ["73", "12", "5"]);
     }
 }

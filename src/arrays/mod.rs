@@ -41,8 +41,20 @@ impl Labelled {
     }
 }
 
+/// Which axes of an array in MATLAB's files or HDF5 are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Axes {
+    All,
+    /// Those longer than 1: there a vector is a matrix.
+    Long,
+}
+
 /// Reads the array at `path`; of a file with several, `FILE:NAME` is the one of that name.
 pub(crate) fn read(path: &Path) -> Result<Labelled> {
+    read_axes(path, Axes::Long)
+}
+
+fn read_axes(path: &Path, axes: Axes) -> Result<Labelled> {
     let (file, name) = split(path);
     if !file.exists() || file.is_dir() {
         return Err(cannot_read(&file));
@@ -50,8 +62,8 @@ pub(crate) fn read(path: &Path) -> Result<Labelled> {
     match kind(&file).as_str() {
         "npz" => npz::read(&file, name.as_deref()),
         "csv" | "tsv" | "txt" => csv::read(&file),
-        "mat" => matlab::read(&file, name.as_deref()),
-        "h5" | "hdf5" => hdf5::read(&file, name.as_deref()),
+        "mat" => matlab::read(&file, name.as_deref(), axes),
+        "h5" | "hdf5" => hdf5::read(&file, name.as_deref(), axes),
         "pt" | "pth" => {
             let hint =
                 "save the tensor for NumPy: np.save('features.npy', tensor.numpy()); features of a run are read in its folder";
@@ -70,14 +82,30 @@ pub fn features(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
     match kind(path).as_str() {
         "npz" | "csv" | "tsv" | "txt" | "mat" | "pt" | "pth" => {}
         "h5" | "hdf5" => {
-            if let Some(found) = hdf5::features(path)? {
-                return Ok(found);
+            if let Some(hdf5::InPlace { matrix, ids, .. }) = hdf5::features(path)? {
+                return Ok((matrix, ids));
             }
         }
         _ if path.is_file() => return Ok((Matrix::open(path)?, None)),
         _ => {}
     }
     read(path)?.into_features(path)
+}
+
+/// The array `[N, …]` in the file `path`, where it lies if it can be used so, and the sizes of all its axes.
+pub(crate) fn with_sizes(path: &Path) -> Result<(Vec<usize>, Matrix)> {
+    match kind(path).as_str() {
+        "npz" | "csv" | "tsv" | "txt" | "mat" | "pt" | "pth" => {}
+        "h5" | "hdf5" => {
+            if let Some(hdf5::InPlace { sizes, matrix, .. }) = hdf5::features(path)? {
+                return Ok((sizes, matrix));
+            }
+        }
+        _ if path.is_file() => return Matrix::open_with_sizes(path),
+        _ => {}
+    }
+    let read = read_axes(path, Axes::All)?;
+    Ok((read.values.shape().to_vec(), read.into_features(path)?.0))
 }
 
 /// The features in the file of a layer that lies in the folder of its run.

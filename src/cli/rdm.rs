@@ -10,6 +10,7 @@ use thingsvision::rdm::{Pooling, Request};
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     override_usage = "thingsvision rdm [OPTIONS] <FEATURES>...\n       \
+                      thingsvision rdm [OPTIONS] --times <START:STEP|FILE> <FEATURES>...\n       \
                       thingsvision rdm [OPTIONS] --from-embedding <FILE>\n       \
                       thingsvision rdm [OPTIONS] --from-triplets <FILE>\n       \
                       thingsvision rdm [OPTIONS] --from-ratings <FILE> --scale <SCALE>\n       \

@@ -25,6 +25,7 @@ pub struct Matrix {
 enum Values {
     F16(Mapped),
     F32(Mapped),
+    F64(Mapped),
     Read(Vec<f64>),
     Single(Vec<f32>),
 }
@@ -39,20 +40,27 @@ struct Mapped {
 impl Matrix {
     /// Opens the array `[N, …]` at `path`.
     pub fn open(path: &Path) -> Result<Matrix> {
+        Ok(Matrix::open_with_sizes(path)?.1)
+    }
+
+    /// The same, and the sizes of all axes.
+    pub(crate) fn open_with_sizes(path: &Path) -> Result<(Vec<usize>, Matrix)> {
         let map = map(path)?;
         header::check(&map[..], map.len() as u64).map_err(|error| not_npy(path, &error))?;
         let single = shape_of::<f32>(&map);
         let half = shape_of::<F16>(&map);
-        let (shape, values) = match (single, half) {
-            (Some(shape), _) => (shape.clone(), Values::F32(at_the_end(map, &shape, size_of::<f32>()))),
-            (_, Some(shape)) => (shape.clone(), Values::F16(at_the_end(map, &shape, size_of::<F16>()))),
+        let double = shape_of::<f64>(&map);
+        let (shape, values) = match (single, half, double) {
+            (Some(shape), ..) => (shape.clone(), Values::F32(at_the_end(map, &shape, size_of::<f32>()))),
+            (_, Some(shape), _) => (shape.clone(), Values::F16(at_the_end(map, &shape, size_of::<F16>()))),
+            (.., Some(shape)) => (shape.clone(), Values::F64(at_the_end(map, &shape, size_of::<f64>()))),
             // Another type, another order, or a fault, which `read` puts into words.
             _ => {
                 let array = read(path)?;
                 (array.shape().to_vec(), Values::Read(array.into_raw_vec_and_offset().0))
             }
         };
-        Matrix::of(&shape, values, path)
+        Matrix::of(&shape, values, path).map(|matrix| (shape, matrix))
     }
 
     /// The numbers `[rows, columns]` in the file at `path` from the byte `start` on, row by row: float32, or float16 if they are
@@ -133,6 +141,7 @@ impl Matrix {
         match &self.values {
             Values::F16(file) => to.extend(elements::<F16>(file, count)[range].iter().map(|value| f(value.to_f64()))),
             Values::F32(file) => to.extend(elements::<f32>(file, count)[range].iter().map(|value| f(value.to_f64()))),
+            Values::F64(file) => to.extend(elements::<f64>(file, count)[range].iter().map(|&value| f(value))),
             Values::Read(values) => to.extend(values[range].iter().map(|&value| f(value))),
             Values::Single(values) => to.extend(values[range].iter().map(|value| f(value.to_f64()))),
         }

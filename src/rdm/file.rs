@@ -1,6 +1,6 @@
 //! RDMs from a file, with the mistakes that are easily made with such files.
 
-use super::{Rdms, Uninformative, ids, pairs_of, varies};
+use super::{Rdms, Uninformative, ids, pairs_of, times, varies};
 use crate::arrays;
 use crate::error::advise;
 use crate::memory;
@@ -21,6 +21,7 @@ impl Rdms {
         check_memory(path)?;
         let labelled = arrays::read(path)?;
         let name = path.display().to_string();
+        check_times(path, labelled.values.shape())?;
         // The names of the rows of a table of subjects × pairs are those of the subjects.
         let is_square = matches!(*labelled.values.shape(), [rows, columns] if rows == columns);
         let named = labelled.ids.filter(|_| is_square || labelled.are_rdms);
@@ -37,6 +38,19 @@ impl Rdms {
             ids::check_unique(ids, &name)?;
         }
         Ok(Rdms { stimuli, ids, subjects })
+    }
+}
+
+/// Fails if the RDMs are those of times, which would be taken for subjects.
+fn check_times(path: &Path, shape: &[usize]) -> Result<()> {
+    let are_times = |&&size: &&usize| matches!(times::of(path, size), Ok(Some(_)));
+    match shape.iter().take(2).find(are_times) {
+        None => Ok(()),
+        Some(times) => Err(advise(
+            format!("`{}` is a movie, of RDMs at {times} times, which are no subjects", path.display()),
+            "compare models with it by `rsa --meg` or `--eeg`; of one window of times make an RDM with `thingsvision rdm --times \
+             --window`; in NumPy `movie[k]` is the RDM at line k of its .times.txt, from 0",
+        )),
     }
 }
 

@@ -102,26 +102,26 @@ impl Job {
     }
 }
 
-/// The RDMs of several subjects in one file, `[subjects, N, N]` or `[subjects, pairs]`, of which one is computed at a time; it has
-/// its name when it is whole.
-pub(super) struct SubjectStack {
+/// RDMs of several subjects or times in one file, `[…, N, N]` or `[…, pairs]`, of which one is computed at a time; it has its name
+/// when it is whole.
+pub(super) struct Stack {
     file: MappedFile,
     shape: Shape,
     /// The number of values of one RDM.
     size: usize,
 }
 
-impl SubjectStack {
-    /// Makes room for the RDMs of this many subjects, float32, at `path`.
-    pub(super) fn create(path: &Path, subjects: usize, stimuli: usize, shape: Shape) -> Result<SubjectStack> {
+impl Stack {
+    /// Makes room for as many RDMs, float32, at `path`, as these axes have places.
+    pub(super) fn create(path: &Path, axes: &[usize], stimuli: usize, shape: Shape) -> Result<Stack> {
         let one = shape.sizes(stimuli);
-        let all: Vec<usize> = std::iter::once(subjects).chain(one.iter().copied()).collect();
-        Ok(SubjectStack { file: MappedFile::create(path, &all)?, shape, size: one.iter().product() })
+        let all: Vec<usize> = axes.iter().chain(&one).copied().collect();
+        Ok(Stack { file: MappedFile::create(path, &all)?, shape, size: one.iter().product() })
     }
 
-    /// Computes the RDM of a subject, counted from 0; it has as many stimuli as all others.
-    pub(super) fn put(&mut self, subject: usize, job: &Job, observer: &dyn Observer) -> Result<()> {
-        job.fill(&mut self.file.values()[subject * self.size..(subject + 1) * self.size], self.shape, observer)
+    /// Computes the RDM at this place, counted from 0 along all axes; it has as many stimuli as all others.
+    pub(super) fn put(&mut self, place: usize, job: &Job, observer: &dyn Observer) -> Result<()> {
+        job.fill(&mut self.file.values()[place * self.size..(place + 1) * self.size], self.shape, observer)
     }
 
     pub(super) fn finish(self) -> Result<()> {

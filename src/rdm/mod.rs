@@ -32,12 +32,14 @@ mod products;
 mod ranked;
 mod rating_columns;
 mod ratings;
+mod recording;
 mod renamed;
 mod request;
 pub mod stored;
 mod tiles;
-pub mod times;
+pub(crate) mod times;
 mod triplets;
+mod windows;
 
 pub use align::Alignment;
 pub use average::Pooling;
@@ -51,6 +53,7 @@ pub use noise::{Noise, NoiseModel};
 pub use ratings::Scale;
 pub use request::{Request, run};
 pub use tiles::Shape;
+pub use windows::Times;
 
 pub(crate) use align::{Rows, align, align_files, aligned};
 pub(crate) use average::average;

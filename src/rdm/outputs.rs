@@ -1,6 +1,6 @@
 //! What is about to be written: it must not be what it reads, nor a format under another's name.
 
-use super::ids;
+use super::{ids, times};
 use crate::arrays;
 use crate::atomic_file::is_same;
 use crate::error::advise;
@@ -9,18 +9,19 @@ use crate::run::{LayerRecord, is_run, read_record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-pub fn with_ids(file: &Path) -> Vec<PathBuf> {
-    vec![file.to_owned(), ids::beside(file)]
+/// The file of an RDM, and those beside it that say what it is of.
+pub fn with_beside(file: &Path) -> Vec<PathBuf> {
+    vec![file.to_owned(), ids::beside(file), times::beside(file)]
 }
 
-/// What is read of `path`: a file (perhaps `FILE:NAME`), the IDs beside it, and the record of the run that it lies in; of
+/// What is read of `path`: a file (perhaps `FILE:NAME`), the IDs and times beside it, and the record of the run that it lies in; of
 /// a run all its files.
 pub fn read_of(path: &Path) -> Vec<PathBuf> {
     let file = arrays::split(path).0;
     let in_run = |folder: &Path| [folder.join("run.json"), folder.join("images.txt")];
     match std::fs::read_dir(&file) {
         Ok(files) => files.filter_map(|file| Some(file.ok()?.path())).collect(),
-        Err(_) => with_ids(&file).into_iter().chain(in_run(file.parent().unwrap_or(Path::new("")))).collect(),
+        Err(_) => with_beside(&file).into_iter().chain(in_run(file.parent().unwrap_or(Path::new("")))).collect(),
     }
 }
 
@@ -37,10 +38,10 @@ pub fn check(outputs: &[PathBuf], inputs: impl IntoIterator<Item = PathBuf>) -> 
     Ok(())
 }
 
-/// Fails if an RDM cannot be written to `output`, or if that or the IDs beside it are read.
+/// Fails if an RDM cannot be written to `output`, or if that or the IDs or times beside it are read.
 pub fn check_rdm(output: &Path, inputs: impl IntoIterator<Item = PathBuf>) -> Result<()> {
     check_folder(output)?;
-    check(&with_ids(output), inputs)
+    check(&with_beside(output), inputs)
 }
 
 /// Fails if `output` is called as a folder.
@@ -105,30 +106,33 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     ["npy", "npz", "csv", "tsv", "txt", "mat", "h5", "hdf5"].into_iter().map(|ending| arrays::with_ending(path, ending))
 }
 
-/// Fails if IDs of `output` would take the place of those of another file: `x.npy` and `x.csv` have one `x.ids.txt`.
-pub fn check_ids(output: &Path, ids: Option<&[String]>) -> Result<()> {
-    let beside = ids::beside(output);
+/// Fails if IDs or times of `output` would take the place of those of another file: `x.npy` and `x.csv` have one `x.ids.txt`.
+pub fn check_beside(output: &Path, ids: Option<&[String]>, times: Option<&[f64]>) -> Result<()> {
     let is_other = |path: &PathBuf| path.is_file() && !is_same(path, output) && holds_numbers(path);
-    let sibling = siblings(output).find(is_other);
-    let (Some(sibling), true) = (sibling, beside.is_file()) else { return Ok(()) };
-    if ids.is_some_and(|ids| ids::read(&beside).is_ok_and(|own| own == ids)) {
-        return Ok(());
+    let Some(sibling) = siblings(output).find(is_other) else { return Ok(()) };
+    let [of_ids, of_times] = [ids::beside(output), times::beside(output)];
+    let same_ids = || ids.is_some_and(|ids| ids::read(&of_ids).is_ok_and(|own| own == ids));
+    let same_times = || times.is_some_and(|times| times::read(&of_times).is_ok_and(|own| own == times));
+    let faults = [
+        (of_ids.is_file() && !same_ids(), &of_ids, "names the stimuli"),
+        (of_times.is_file() && !same_times(), &of_times, "has the times"),
+    ];
+    match faults.into_iter().find(|(is_fault, ..)| *is_fault) {
+        None => Ok(()),
+        Some((_, beside, what)) => Err(advise(
+            format!("`{}` {what} of `{}`, and would those of `{}` too", beside.display(), sibling.display(), output.display()),
+            "give what is written another name",
+        )),
     }
-    Err(advise(
-        format!(
-            "`{}` names the stimuli of `{}`, and would those of `{}` too",
-            beside.display(),
-            sibling.display(),
-            output.display()
-        ),
-        "give what is written another name",
-    ))
 }
 
-/// Writes the IDs of `output` beside it, or removes those of what was there before.
-pub fn write_ids(output: &Path, ids: Option<&[String]>, observer: &dyn Observer) -> Result<()> {
+/// Writes the IDs and times of `output` beside it, or removes those of what was there before.
+pub fn write_beside(output: &Path, ids: Option<&[String]>, times: Option<&[f64]>, observer: &dyn Observer) -> Result<()> {
     if ids::write(output, ids)? {
         observer.note(&format!("removed `{}`, which named the stimuli of what was there before", ids::beside(output).display()));
+    }
+    if times::write(output, times)? {
+        observer.note(&format!("removed `{}`, the times of what was there before", times::beside(output).display()));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! RDM files that are made of other files: the mean of several, another format, categories.
 
-use super::{Categories, Pooling, Rdms, align_files, aligned, ids, outputs};
+use super::{Categories, Pooling, Rdms, align_files, aligned, ids, outputs, times};
 use crate::arrays::{self, Labelled};
 use crate::error::advise;
 use crate::numbers::count;
@@ -44,9 +44,9 @@ fn number_of_rdms(rdms: usize) -> String {
 /// Writes an RDM, or those of all subjects, in another format.
 pub fn convert(file: &Path, out: &Path, condensed: bool, observer: &dyn Observer) -> Result<()> {
     outputs::check_folder(out)?;
-    // The same IDs beside both may be the same file.
-    let own = |path: &PathBuf| *path != ids::beside(file);
-    let outputs: Vec<PathBuf> = outputs::with_ids(out).into_iter().filter(own).collect();
+    // What lies beside both may be the same file.
+    let own = |path: &PathBuf| ![ids::beside(file), times::beside(file)].contains(path);
+    let outputs: Vec<PathBuf> = outputs::with_beside(out).into_iter().filter(own).collect();
     outputs::check(&outputs, outputs::read_of(file))?;
     write(out, &Rdms::read(file)?, condensed, observer)
 }
@@ -70,9 +70,9 @@ pub(super) fn write(out: &Path, rdms: &Rdms, condensed: bool, observer: &dyn Obs
     if values.ndim() > 2 && arrays::kind(out) != "npy" {
         return Err(advise("this format holds no RDM of each subject as squares", "add --condensed, or write .npy"));
     }
-    outputs::check_ids(out, rdms.ids.as_deref())?;
+    outputs::check_beside(out, rdms.ids.as_deref(), None)?;
     arrays::write(out, &Labelled { values, ids: rdms.ids.clone(), are_rdms: true })?;
-    outputs::write_ids(out, rdms.ids.as_deref(), observer)
+    outputs::write_beside(out, rdms.ids.as_deref(), None, observer)
 }
 
 /// `[pairs]`, or `[subjects, pairs]`.

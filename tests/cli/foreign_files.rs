@@ -184,6 +184,7 @@ fn pipes_and_devices_in_the_place_of_files_are_refused_and_do_not_hang() {
             "extract --model alexnet --weights given --images images",
             "rsa --behavior given",
             "rdm given --out out.npy",
+            "rdm given --times 0:1 --out out.npy",
             "rdm --from-triplets given --out out.npy",
             "rdm --from-ratings given --scale similarity --out out.npy",
             "rdm categories given --out out.npy",

@@ -24,6 +24,7 @@ mod join;
 mod lab;
 mod matlab;
 mod models;
+mod movie;
 mod names;
 mod outputs;
 mod plot;

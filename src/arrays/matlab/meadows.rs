@@ -3,6 +3,7 @@
 
 use super::value::Value;
 use super::{Labelled, Variable, find};
+use crate::arrays::Axes;
 use crate::error::advise;
 use anyhow::Result;
 use std::path::Path;
@@ -61,6 +62,6 @@ pub(super) fn participants(variables: &[Variable], path: &Path) -> Result<Option
         ));
     }
     let value = Value::Cells { sizes: vec![1, cells.len()], cells };
-    let values = value.stacked(&|| format!("the `{PAIRS}` in `{}`", path.display()))?;
+    let values = value.stacked(Axes::Long, &|| format!("the `{PAIRS}` in `{}`", path.display()))?;
     Ok(Some(Labelled { values, ids: of_all.into_iter().next().flatten(), are_rdms: true }))
 }

@@ -10,7 +10,7 @@ pub(crate) mod write;
 pub(super) use self::write::write;
 
 use self::value::Value;
-use super::{Labelled, bytes, choose, hdf5, no_such, trimmed};
+use super::{Axes, Labelled, bytes, choose, hdf5, no_such, trimmed};
 use crate::error::advise;
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::path::Path;
 type Variable = (String, Value);
 
 /// The array of numbers `name`, which may lead into structures and cells (`results.RDMs(2).RDM`), or the only one.
-pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
+pub(super) fn read(path: &Path, name: Option<&str>, axes: Axes) -> Result<Labelled> {
     let variables = match hdf5::is_hdf5(path) {
         true => level73::variables(path)?,
         false => level5::variables(&bytes(path)?).with_context(|| format!("cannot read `{}`", path.display()))?,
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
         stimuli => stimuli,
     };
     let are_rdms = !matches!(value, Value::Numbers { .. }) || meadows::are_pairs(name);
-    let values = array.stacked(&|| format!("`{name}` in `{}`", path.display()))?;
+    let values = array.stacked(axes, &|| format!("`{name}` in `{}`", path.display()))?;
     let ids = ids.filter(|ids: &Vec<String>| are_rdms || values.shape().first() == Some(&ids.len()));
     Ok(Labelled { values, ids, are_rdms })
 }

@@ -1,5 +1,6 @@
 //! What variables of MATLAB's hold, and the arrays in them.
 
+use crate::arrays::Axes;
 use crate::error::advise;
 use crate::memory;
 use anyhow::{Context, Result};
@@ -152,8 +153,8 @@ impl Value {
         }
     }
 
-    /// The numbers without axes of size 1; several arrays, which must be of one shape, one after the other along a first axis.
-    pub(super) fn stacked(&self, what: &dyn Fn() -> String) -> Result<ArrayD<f64>> {
+    /// The numbers; several arrays, which must be of one shape, one after the other along a first axis.
+    pub(super) fn stacked(&self, axes: Axes, what: &dyn Fn() -> String) -> Result<ArrayD<f64>> {
         let (sizes, cells) = match self {
             Value::Cells { sizes, cells } => (&sizes[..], &cells[..]),
             other => (&[][..], std::slice::from_ref(other)),
@@ -169,7 +170,7 @@ impl Value {
         // Once as they are read, once in the order of rows, and once together.
         let count = cells.iter().map(Value::count).fold(0, usize::saturating_add) as u64;
         memory::check(&what(), count.saturating_mul(3 * size_of::<f64>() as u64))?;
-        let mut arrays: Vec<ArrayD<f64>> = cells.iter().map(|cell| cell.numbers(what)).collect::<Result<_>>()?;
+        let mut arrays: Vec<ArrayD<f64>> = cells.iter().map(|cell| cell.numbers(axes, what)).collect::<Result<_>>()?;
         if let Some(other) = arrays.iter().position(|array| array.shape() != arrays[0].shape()) {
             let (first, shape) = (arrays[0].shape(), arrays[other].shape());
             return Err(advise(
@@ -183,10 +184,10 @@ impl Value {
         Ok(ndarray::stack(Axis(0), &arrays.iter().map(ArrayD::view).collect::<Vec<_>>())?)
     }
 
-    fn numbers(&self, what: &dyn Fn() -> String) -> Result<ArrayD<f64>> {
+    fn numbers(&self, axes: Axes, what: &dyn Fn() -> String) -> Result<ArrayD<f64>> {
         let Value::Numbers { sizes, read } = self else { unreachable!("arrays are of numbers") };
         // Column by column in the file.
-        let mut shape: Vec<usize> = sizes.iter().copied().filter(|&size| size != 1).rev().collect();
+        let mut shape: Vec<usize> = sizes.iter().copied().filter(|&size| size != 1 || axes == Axes::All).rev().collect();
         if shape.is_empty() {
             shape.push(1);
         }

@@ -2,47 +2,54 @@
 
 use super::Request;
 use super::features::{Features, Subject, subjects};
+use super::stimuli::Common;
 use crate::arrays;
 use crate::atomic_file::free_space;
 use crate::error::advise;
 use crate::npy::Matrix;
 use crate::numbers::{bytes, count};
 use crate::observer::Observer;
-use crate::rdm::job::SubjectStack;
+use crate::rdm::job::Stack;
 use crate::rdm::{Job, Shape, ids, outputs};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// Checks everything, then computes, and says where the RDM is.
 pub(super) fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
-    let subjects = subjects(request)?;
-    let out = out(request, &subjects)?;
-    outputs::check_folder(&out)?;
-    outputs::check_run(&out)?;
-    outputs::check_npy(&out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat, .h5 and .pt of it")?;
-    outputs::check(&outputs::with_ids(&out), subjects.iter().flat_map(Subject::reads))?;
+    let sources = request.sources();
+    let subjects = subjects(request, &sources)?;
+    let out = out(request, &sources)?;
+    check_out(&out, &subjects)?;
     let ids = match &subjects[..] {
         [only] => one(only, request, &out, observer)?,
         _ => several(&subjects, request, &out, observer)?,
     };
-    outputs::write_ids(&out, ids.as_deref(), observer)?;
+    outputs::write_beside(&out, ids.as_deref(), None, observer)?;
     Ok(out)
 }
 
 /// What --out says; of one subject `features.npy` to `features.rdm.npy`, `features.mat:x` to `features.x.rdm.npy`.
-fn out(request: &Request, subjects: &[Subject]) -> Result<PathBuf> {
-    match (&request.out, subjects) {
+pub(super) fn out(request: &Request, sources: &[&Path]) -> Result<PathBuf> {
+    match (&request.out, sources) {
         (Some(out), _) => Ok(out.clone()),
         (None, [only]) => {
-            let (file, name) = arrays::split(only.source);
+            let (file, name) = arrays::split(only);
             let name = name.map_or_else(String::new, |name| name.replace('/', ".") + ".");
             Ok(arrays::with_ending(&file, &format!("{name}rdm.npy")))
         }
         (None, _) => Err(advise(
-            format!("the RDMs of {} subjects need a name", subjects.len()),
+            format!("the RDMs of {} subjects need a name", sources.len()),
             "give the one file that is made of all: --out NAME.npy; each by itself is a command of its own",
         )),
     }
+}
+
+/// Fails if the RDM cannot be called `out`.
+pub(super) fn check_out(out: &Path, subjects: &[Subject]) -> Result<()> {
+    outputs::check_folder(out)?;
+    outputs::check_run(out)?;
+    outputs::check_npy(out, "; `thingsvision rdm convert` makes .csv, .tsv, .mat, .h5 and .pt of it")?;
+    outputs::check(&outputs::with_beside(out), subjects.iter().flat_map(Subject::reads))
 }
 
 /// The RDM of one subject; returns the IDs of its stimuli.
@@ -52,28 +59,28 @@ fn one(subject: &Subject, request: &Request, out: &Path, observer: &dyn Observer
         outputs::check_alone(&arrays::split(subject.source).0)?;
     }
     check_disk(out, size(request.shape(), job.stimuli()))?;
-    outputs::check_ids(out, ids.as_deref())?;
+    outputs::check_beside(out, ids.as_deref(), None)?;
     job.write(out, request.shape(), observer)?;
     Ok(ids)
 }
 
 /// The RDMs of all subjects in the order of the first, one after the other; returns the IDs of the stimuli.
 fn several(subjects: &[Subject], request: &Request, out: &Path, observer: &dyn Observer) -> Result<Option<Vec<String>>> {
-    check_files(subjects)?;
+    check_files(subjects.iter().flat_map(Subject::images))?;
     let first = Planned::new(&subjects[0], request, observer)?;
     let (stimuli, shape) = (first.job.stimuli(), request.shape());
     check_disk(out, size(shape, stimuli) * subjects.len() as u64)?;
-    let mut stack = SubjectStack::create(out, subjects.len(), stimuli, shape)?;
+    let mut stack = Stack::create(out, &[subjects.len()], stimuli, shape)?;
     stack.put(0, &first.job, observer)?;
-    let mut common = Common::new(&subjects[0], first)?;
+    let mut common = Common::new(subjects[0].source.display().to_string(), first.job.stimuli(), first.ids)?;
     for (number, subject) in subjects.iter().enumerate().skip(1) {
         let mut planned = Planned::new(subject, request, observer)?;
-        if let Some(order) = common.order(subject, &planned)? {
+        if let Some(order) = common.order(&subject.source.display().to_string(), planned.job.stimuli(), planned.ids.as_deref())? {
             planned.job.reorder(&order);
         }
         stack.put(number, &planned.job, observer)?;
     }
-    outputs::check_ids(out, common.ids.as_deref())?;
+    outputs::check_beside(out, common.ids.as_deref(), None)?;
     stack.finish()?;
     let order = if common.assumed { ", taken to be in the same order" } else { "" };
     observer.note(&format!("RDMs of {} subjects, {} stimuli each{order}", count(subjects.len()), count(stimuli)));
@@ -81,8 +88,8 @@ fn several(subjects: &[Subject], request: &Request, out: &Path, observer: &dyn O
 }
 
 /// Fails if a file is not there, before the first RDM is computed.
-fn check_files(subjects: &[Subject]) -> Result<()> {
-    match subjects.iter().flat_map(Subject::images).find(|file| !file.is_file()) {
+pub(super) fn check_files(mut files: impl Iterator<Item = PathBuf>) -> Result<()> {
+    match files.find(|file| !file.is_file()) {
         Some(missing) => Err(arrays::cannot_read(&missing)),
         None => Ok(()),
     }
@@ -144,78 +151,17 @@ fn left(job: &Job, stimuli: usize, ids: Option<Vec<String>>, observer: &dyn Obse
     Some(kept.into_iter().map(name).collect())
 }
 
-/// The stimuli that all subjects have.
-struct Common<'a> {
-    /// The file that has named or counted them.
-    of: &'a Path,
-    stimuli: usize,
-    ids: Option<Vec<String>>,
-    /// Whether a subject without IDs was taken to be in the order of the others.
-    assumed: bool,
-    /// Whether two with IDs have them in different orders.
-    differs: bool,
-}
-
-impl<'a> Common<'a> {
-    fn new(subject: &Subject<'a>, Planned { job, ids }: Planned) -> Result<Common<'a>> {
-        ids.iter().try_for_each(|ids| ids::check_unique(ids, &subject.source.display().to_string()))?;
-        Ok(Common { of: subject.source, stimuli: job.stimuli(), assumed: ids.is_none(), differs: false, ids })
-    }
-
-    /// Where another subject has each of the stimuli; `None` if in this order.
-    fn order(&mut self, subject: &Subject<'a>, planned: &Planned) -> Result<Option<Vec<usize>>> {
-        let (of, other) = (self.of.display(), subject.source.display());
-        if planned.job.stimuli() != self.stimuli {
-            return Err(advise(
-                format!("`{other}` has {} stimuli, but `{of}` has {}", planned.job.stimuli(), self.stimuli),
-                "every subject must have the same stimuli; --on-constant nan keeps those that do not vary",
-            ));
-        }
-        let Some(own) = &planned.ids else {
-            self.assumed = true;
-            return self.check_order().map(|()| None);
-        };
-        ids::check_unique(own, &other.to_string())?;
-        let Some(common) = &self.ids else {
-            (self.of, self.ids) = (subject.source, Some(own.clone()));
-            return Ok(None);
-        };
-        self.differs |= common != own;
-        let order = ids::order(common, own).ok_or_else(|| not_the_same(common, own, self.of, subject.source))?;
-        self.check_order().map(|()| Some(order))
-    }
-
-    /// Fails if those without IDs are in nobody knows which order.
-    fn check_order(&self) -> Result<()> {
-        if !(self.assumed && self.differs) {
-            return Ok(());
-        }
-        Err(advise(
-            "some subjects have no IDs, and others have the stimuli in different orders",
-            "put the IDs of each, one a line, into a file beside it that ends in .ids.txt, or give --ids",
-        ))
-    }
-}
-
-fn not_the_same(common: &[String], own: &[String], of: &Path, other: &Path) -> anyhow::Error {
-    let lacking = common.iter().find(|id| !own.contains(id)).map_or_else(String::new, |id| format!(": the latter has no `{id}`"));
-    advise(
-        format!("`{}` and `{}` are not of the same stimuli{lacking}", of.display(), other.display()),
-        "IDs must be written alike, and every subject must have the same: leave out what one lacks",
-    )
-}
-
 /// In bytes.
-fn size(shape: Shape, stimuli: usize) -> u64 {
+pub(super) fn size(shape: Shape, stimuli: usize) -> u64 {
     shape.sizes(stimuli).iter().product::<usize>() as u64 * 4
 }
 
 /// Of small files nothing.
-fn announced(size: u64) -> String {
+pub(super) fn announced(size: u64) -> String {
     if size < 100_000_000 { String::new() } else { format!(", {}", bytes(size)) }
 }
 
-fn check_disk(out: &Path, size: u64) -> Result<()> {
+pub(super) fn check_disk(out: &Path, size: u64) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let free = free_space(folder)?;
     if size <= free {

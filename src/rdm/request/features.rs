@@ -23,9 +23,8 @@ pub(super) struct Subject<'a> {
     pub(super) residuals: Option<&'a Path>,
 }
 
-/// The subjects in the order in which they are named.
-pub(super) fn subjects(request: &Request) -> Result<Vec<Subject<'_>>> {
-    let sources = request.sources();
+/// The subjects in the order in which they are named, whose features are these.
+pub(super) fn subjects<'a>(request: &'a Request, sources: &[&'a Path]) -> Result<Vec<Subject<'a>>> {
     let subject = |number: usize| {
         let file = |files, flag| one_of(files, flag, number, sources.len());
         Ok(Subject {
@@ -69,9 +68,7 @@ impl Subject<'_> {
 /// What was read, before repeats are averaged.
 pub(super) struct Features {
     matrix: Matrix,
-    ids: Option<Vec<String>>,
-    conditions: Option<Labels>,
-    partitions: Option<Labels>,
+    rows: Rows,
 }
 
 impl Features {
@@ -85,6 +82,30 @@ impl Features {
                 "compare it with `thingsvision rsa`, average several with `thingsvision rdm average`; a glob may have matched it",
             ));
         }
+        Ok(Features { rows: Rows::read(request, subject, rows, own)?, matrix })
+    }
+
+    pub(super) fn noise(&self, request: &Request, subject: &Subject) -> Result<Option<Noise>> {
+        self.rows.noise(&self.matrix, request, subject)
+    }
+
+    /// The features with a row for each condition, and the IDs of the rows. (They may have to be averaged within partitions later.)
+    pub(super) fn of_stimuli(self, request: &Request) -> (Matrix, Option<Vec<String>>) {
+        (self.rows.of_stimuli(self.matrix, request), self.rows.into_ids())
+    }
+}
+
+/// What the rows of a matrix are.
+pub(super) struct Rows {
+    ids: Option<Vec<String>>,
+    conditions: Option<Labels>,
+    partitions: Option<Labels>,
+}
+
+impl Rows {
+    /// Reads what is said of so many rows; `own` are the names that the file of features has.
+    pub(super) fn read(request: &Request, subject: &Subject, rows: usize, own: Option<Vec<String>>) -> Result<Rows> {
+        let path = subject.source;
         let labels = |path: Option<&Path>| path.map(|path| Labels::read(path, rows)).transpose();
         let ids = match subject.ids {
             Some(path) => Some(ids::read_for(path, rows)?),
@@ -95,11 +116,11 @@ impl Features {
             Some(_) => Some(folders(path, ids.as_deref())?),
             None => labels(subject.conditions)?,
         };
-        Ok(Features { ids, conditions, partitions: labels(subject.partitions)?, matrix })
+        Ok(Rows { ids, conditions, partitions: labels(subject.partitions)? })
     }
 
     /// The noise covariance, for the metrics that are in units of it.
-    pub(super) fn noise(&self, request: &Request, subject: &Subject) -> Result<Option<Noise>> {
+    pub(super) fn noise(&self, features: &Matrix, request: &Request, subject: &Subject) -> Result<Option<Noise>> {
         if !request.metric().entry().noise {
             return Ok(None);
         }
@@ -111,19 +132,26 @@ impl Features {
             };
             return Noise::new(request.noise, &residuals, residuals.rows.saturating_sub(1), design).map(Some);
         }
-        let of_repeats = |conditions| Noise::from_repeats(request.noise, &self.matrix, conditions, design);
+        let of_repeats = |conditions| Noise::from_repeats(request.noise, features, conditions, design);
         self.conditions.as_ref().map(of_repeats).transpose()
     }
 
-    /// The features with a row for each condition, and the IDs of the rows. (They may have to be averaged within partitions later.)
-    pub(super) fn of_stimuli(self, request: &Request) -> (Matrix, Option<Vec<String>>) {
-        match self.conditions {
-            None => (self.matrix, self.ids),
-            Some(conditions) => match request.metric().entry().method {
-                Method::Partitions(_) => (self.matrix, Some(conditions.names)),
-                Method::Tiles(_) => (means(&self.matrix, &conditions.groups()), Some(conditions.names)),
-            },
+    /// The features with a row for each condition, but for metrics that average within partitions.
+    pub(super) fn of_stimuli(&self, features: Matrix, request: &Request) -> Matrix {
+        match (&self.conditions, request.metric().entry().method) {
+            (Some(conditions), Method::Tiles(_)) => means(&features, &conditions.groups()),
+            _ => features,
         }
+    }
+
+    /// The names of the stimuli, which are conditions if there are some.
+    pub(super) fn into_ids(self) -> Option<Vec<String>> {
+        self.conditions.map(|conditions| conditions.names).or(self.ids)
+    }
+
+    /// The same.
+    pub(super) fn ids(&self) -> Option<&[String]> {
+        self.conditions.as_ref().map(|conditions| &conditions.names).or(self.ids.as_ref()).map(Vec::as_slice)
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod compute;
 mod features;
+mod movie;
 mod ratings;
+mod stimuli;
 mod triplets;
 
-use super::{Metric, NoiseModel, OnConstant, Scale, Shape};
+use super::{Metric, NoiseModel, OnConstant, Scale, Shape, Times};
 use crate::arrays;
 use crate::error::advise;
 use crate::images::AverageBy;
@@ -78,6 +80,20 @@ pub struct Request {
     /// What to do about rows with the same value everywhere, for which no correlation is defined
     #[arg(long, value_enum, default_value_t)]
     pub on_constant: OnConstant,
+
+    /// An RDM of each time: the last axis of the features is time, [trials, channels, times], or [subjects, trials, channels,
+    /// times]. START:STEP in ms, -100:4 for a first sample at -100 ms and one every 4 ms; or a file of the times, one a line
+    #[arg(long, value_name = "START:STEP|FILE", allow_hyphen_values = true)]
+    pub times: Option<Times>,
+
+    /// Average the samples within so many ms before distances are computed; the time of an RDM is the middle of its window
+    /// [default: one sample]
+    #[arg(long, value_name = "MS", requires = "times")]
+    pub window: Option<f64>,
+
+    /// From the start of one window to that of the next [default: the window, or without one every sample]
+    #[arg(long, value_name = "MS", requires = "times")]
+    pub step: Option<f64>,
 
     /// The file to write, .npy (`rdm convert` makes others of it) [default: FEATURES with .rdm.npy;
     /// needed for several subjects]
@@ -173,6 +189,9 @@ impl Request {
                 "give a 3-D image that is 1 in the voxels of a region, or of the brain, and 0 elsewhere: --mask mask.nii.gz",
             ));
         }
+        if self.times.is_some() {
+            self.check_times()?;
+        }
         let files = [&self.conditions, &self.partitions, &self.residuals];
         let of_rows = self.average_by.is_some() || files.into_iter().any(|files| !files.is_empty());
         let of_features =
@@ -189,6 +208,7 @@ impl Request {
                 self.from_ratings.is_some() && (of_rows || of_features),
                 "--from-ratings goes with --scale, --rating-range, --rating-columns, --ids, --condensed and --out alone",
             ),
+            (self.times.is_none() && (self.window.is_some() || self.step.is_some()), "--window and --step go with --times"),
             (self.from_ratings.is_none() && of_ratings, "--scale, --rating-range and --rating-columns go with --from-ratings"),
         ];
         if let Some([low, high]) = self.rating_range.filter(|range| !is_range(range)) {
@@ -199,16 +219,40 @@ impl Request {
             None => Ok(()),
         }
     }
+
+    /// Fails for what does not go with an RDM of each time.
+    fn check_times(&self) -> Result<()> {
+        if self.features.is_empty() {
+            return Err(advise(
+                "of what is given there are no times",
+                "leave out --times, or give measurements with times as their last axis",
+            ));
+        }
+        if !self.residuals.is_empty() {
+            return Err(advise(
+                "the noise is estimated at each time, and --residuals have none",
+                "leave them out: with --conditions the deviations of trials from their condition's mean are taken, at each time",
+            ));
+        }
+        if self.on_constant == OnConstant::Drop {
+            return Err(advise(
+                "--on-constant drop would leave out other stimuli at each time",
+                "store NaN for their pairs instead: --on-constant nan",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Checks everything, then computes and writes an RDM, or one of each subject, and says where.
 pub fn run(request: &Request, observer: &dyn Observer) -> Result<PathBuf> {
     request.check()?;
     let request = request.with_files()?;
-    match (&request.from_triplets, &request.from_ratings) {
-        (Some(path), _) => triplets::run(path, &request, observer),
-        (None, Some(path)) => ratings::run(path, &request, observer),
-        (None, None) => compute::run(&request, observer),
+    match (&request.from_triplets, &request.from_ratings, &request.times) {
+        (Some(path), ..) => triplets::run(path, &request, observer),
+        (_, Some(path), _) => ratings::run(path, &request, observer),
+        (.., Some(times)) => movie::run(times, &request, observer),
+        (None, None, None) => compute::run(&request, observer),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Re
     let counts = arrays::with_ending(&out, "counts.csv");
     let ids = one_of(&request.ids, "--ids", 0, 1)?;
     outputs::check_folder(&out)?;
-    let outputs: Vec<PathBuf> = outputs::with_ids(&out).into_iter().chain([counts.clone()]).collect();
+    let outputs: Vec<PathBuf> = outputs::with_beside(&out).into_iter().chain([counts.clone()]).collect();
     outputs::check(&outputs, [path].into_iter().chain(ids).map(Path::to_owned))?;
     let ids = ids.map(ids::names).transpose()?;
     let scale = request.scale.unwrap_or(Scale::Dissimilarity);
