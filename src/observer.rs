@@ -34,6 +34,8 @@ pub enum Stage<'a> {
     Fetch(&'a str),
     /// Extracting activations, in images.
     Extract,
+    /// Reweighting the units of layers, in fits.
+    Reweight,
 }
 
 /// How far a stage is.
