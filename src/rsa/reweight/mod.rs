@@ -9,6 +9,7 @@ mod fit;
 #[cfg(test)]
 mod goldens;
 mod report;
+mod triangle;
 mod units;
 mod validate;
 

@@ -4,6 +4,7 @@ use super::fit::{Fit, check_memory};
 use super::units::Units;
 use crate::npy::Matrix;
 use crate::observer::Progress;
+use crate::parallel::parallel;
 use crate::rdm::lanes::dot;
 use crate::rdm::aligned;
 use crate::rsa::regression::{Turn, divided};
@@ -89,12 +90,15 @@ impl Reweighting<'_> {
             let left_out = self.subjects(&turn[1]);
             for (place, &lambda) in PENALTIES.iter().enumerate() {
                 let weights = fit.weights(lambda)?;
-                for (subject, (target, _)) in self.owners().into_iter().enumerate().filter(|(subject, _)| fit.aims.variances[*subject] > 0.0) {
-                    let predicted = fit.predicted(&weights, subject)?;
+                let error = |subject: usize| {
                     let actual = fit.aims.deviations(subject, &left_out[subject]);
+                    let predicted = fit.predicted(&weights[subject])?;
                     let error: Vec<f64> = predicted.iter().zip(&actual).map(|(predicted, actual)| actual - predicted).collect();
-                    errors[target][place] += dot(&error, &error) / fit.aims.variances[subject];
-                }
+                    // A subject that does not vary is predicted by any weights.
+                    Ok(if fit.aims.variances[subject] > 0.0 { dot(&error, &error) / fit.aims.variances[subject] } else { 0.0 })
+                };
+                let found = parallel(weights.len(), &error)?;
+                self.owners().into_iter().zip(found).for_each(|((target, _), error)| errors[target][place] += error);
             }
             progress.add(1);
         }
@@ -111,11 +115,17 @@ impl Reweighting<'_> {
         different.dedup();
         for lambda in different {
             let weights = fit.weights(lambda)?;
-            for (subject, (target, own)) in self.owners().into_iter().enumerate().filter(|(_, (target, _))| penalties[*target] == lambda) {
+            let owners: Vec<(usize, (usize, usize))> = self.owners().into_iter().enumerate().collect();
+            let meant: Vec<_> = owners.into_iter().filter(|(_, (target, _))| penalties[*target] == lambda).collect();
+            let score = |place: usize| {
+                let subject = meant[place].0;
                 let mean = fit.aims.mean(subject);
-                let model: Vec<f64> = fit.predicted(&weights, subject)?.into_iter().map(|pair| pair + mean).collect();
-                sums[target].reweighted[own] += compare(&model, subject);
-                sums[target].plain[own] += compare(&plain, subject);
+                let model: Vec<f64> = fit.predicted(&weights[subject])?.into_iter().map(|pair| pair + mean).collect();
+                Ok([compare(&model, subject), compare(&plain, subject)])
+            };
+            for (scores, (_, (target, own))) in parallel(meant.len(), &score)?.into_iter().zip(&meant) {
+                sums[*target].reweighted[*own] += scores[0];
+                sums[*target].plain[*own] += scores[1];
             }
         }
         for (sums, penalty) in sums.iter_mut().zip(penalties) {
@@ -128,7 +138,7 @@ impl Reweighting<'_> {
     /// The fit to all subjects of all targets in turn.
     fn fit(&self, turn: &Turn) -> Result<Fit> {
         let [fitted, predicted] = turn.each_ref().map(|stimuli| stimuli.iter().map(|&place| self.rows[place]).collect::<Vec<_>>());
-        let units = Units::new(self.features, [&fitted, &predicted])?;
+        let units = Units::new(self.features, [&fitted, &predicted]);
         units.check(self.name)?;
         Fit::new(units, &self.subjects(&turn[0]))
     }
