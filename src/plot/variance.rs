@@ -97,7 +97,9 @@ fn sentences(rows: &[TargetRow], more: &[String]) -> Vec<String> {
     }
     for row in rows {
         let (r2, r) = (row.explained_predicted, row.correlation_predicted);
-        sentences.extend(r2.zip(r).map(|(r2, r)| format!("{}, left out of the fit: R² {r2:.3}, r {r:.3}.", row.target).replace('-', "−")));
+        sentences.extend(
+            r2.zip(r).map(|(r2, r)| format!("{}, left out of the fit: R² {r2:.3}, r {r:.3}.", row.target).replace('-', "−")),
+        );
     }
     sentences.extend(more.iter().cloned());
     sentences

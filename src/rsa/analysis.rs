@@ -350,7 +350,13 @@ mod tests {
 
     fn analysis(comparison: Comparison, model: Vec<f64>, subjects: Vec<Vec<f64>>) -> Analysis {
         let models = vec![ModelRdm { model: "m".into(), layer: "l".into(), pairs: model }];
-        Analysis { comparison, stimuli: 5, controls: Vec::new(), models, targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }] }
+        Analysis {
+            comparison,
+            stimuli: 5,
+            controls: Vec::new(),
+            models,
+            targets: vec![TargetRdm { name: "t".into(), kind: "fmri", subjects }],
+        }
     }
 
     fn some() -> Vec<f64> {

@@ -21,9 +21,9 @@ impl Comparison {
     /// The product that correlates what is left, of measures that can be partial.
     pub(super) fn partial(self) -> Option<Product> {
         match self.scoring() {
-            Scoring::Product(
-                product @ Product::Pairs(Pairs::Values { centred: true } | Pairs::Ranks { untied: false }),
-            ) => Some(product),
+            Scoring::Product(product @ Product::Pairs(Pairs::Values { centred: true } | Pairs::Ranks { untied: false })) => {
+                Some(product)
+            }
             Scoring::Product(Product::Pairs(_) | Product::Kernels(_)) | Scoring::Tau(_) => None,
         }
     }

@@ -200,7 +200,8 @@ mod tests {
     fn products_equal_sums_over_relabelled_pairs() {
         let n = 23;
         let count = n * (n - 1) / 2;
-        let rdm = |seed: usize| -> Vec<f64> { (0..count).map(|pair| ((pair * 37 + seed * 101) % 97) as f64 / 97.0 - 0.5).collect() };
+        let rdm =
+            |seed: usize| -> Vec<f64> { (0..count).map(|pair| ((pair * 37 + seed * 101) % 97) as f64 / 97.0 - 0.5).collect() };
         let (moved, staying): (Vec<_>, Vec<_>) = ((0..11).map(rdm).collect(), (20..27).map(rdm).collect());
         let order: Vec<u32> = (0..n).map(|i| (i * 9 % n) as u32).collect();
         let found = SideBySide::new(n, &slices(&moved), &slices(&staying)).products(std::slice::from_ref(&order)).remove(0);

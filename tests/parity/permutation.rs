@@ -6,7 +6,13 @@ fn analysis(comparison: Comparison, n: usize) -> Analysis {
     let pairs = |k: u64| -> Vec<f64> { (0..(n * (n - 1) / 2) as u64).map(|i| ((i * i * k + i * 7 + k) % 23) as f64).collect() };
     let model = |k: u64| ModelRdm { model: k.to_string(), layer: String::new(), pairs: pairs(k) };
     let target = |k: u64| TargetRdm { name: k.to_string(), kind: "fmri", subjects: vec![pairs(k), pairs(k + 1)] };
-    Analysis { comparison, stimuli: n, controls: Vec::new(), models: vec![model(3), model(5)], targets: vec![target(3), target(11)] }
+    Analysis {
+        comparison,
+        stimuli: n,
+        controls: Vec::new(),
+        models: vec![model(3), model(5)],
+        targets: vec![target(3), target(11)],
+    }
 }
 
 /// All orders of 0 … n − 1, the identity first.

@@ -73,9 +73,9 @@ fn of_predictors(targets: &[TargetRow]) -> String {
         let name = |place: usize| if place == 0 { of.target.clone() } else { String::new() };
         (0..of.predictors.len()).map(name).collect::<Vec<_>>()
     };
-    let rows = targets.iter().flat_map(|of| {
-        of_target(of).into_iter().zip(&of.predictors).map(|(target, one)| ([target, one.predictor.clone()], one))
-    });
+    let rows = targets
+        .iter()
+        .flat_map(|of| of_target(of).into_iter().zip(&of.predictors).map(|(target, one)| ([target, one.predictor.clone()], one)));
     table(&["target", "predictor"], rows, &all)
 }
 
@@ -127,7 +127,9 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
     let mut notes = vec![format!("{how} regression{of}: {stimuli} stimuli, {} pairs, {order}.", pairs(targets))];
     notes.extend(inflated(targets));
     if first.fit == Fit::Ridge {
-        notes.push("R², unique, shared: of the penalised fit, with which they need not be above 0; weights are drawn to 0.".into());
+        notes.push(
+            "R², unique, shared: of the penalised fit, with which they need not be above 0; weights are drawn to 0.".into(),
+        );
     }
     if first.fit != Fit::Ordinary {
         notes.push("partial r, and its p: of ordinary least squares.".into());
@@ -138,7 +140,9 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
             targets.iter().filter(|of| of.explained_predicted.is_none()).map(|of| format!("`{}`", of.target)).collect();
         if !lacking.is_empty() {
             let names = lacking.join(", ");
-            notes.push(format!("left out {NOT_AVAILABLE} of {names}: within a fold something does not vary, or predictors are not apart."));
+            notes.push(format!(
+                "left out {NOT_AVAILABLE} of {names}: within a fold something does not vary, or predictors are not apart."
+            ));
         }
     }
     if let Some(permuted) = permuted {
@@ -150,7 +154,9 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
         let drawn = drawn(request.over, &regression.analysis.targets);
         let words: Vec<&str> = drawn.iter().map(|(over, _)| over.words()).collect();
         notes.push(format!("intervals: {} bootstraps over {}.", count(request.bootstrap as usize), words.join("; ")));
-        notes.push("R² and unique variance of ordinary fits are never below 0, nor are their intervals; p tells them from 0.".into());
+        notes.push(
+            "R² and unique variance of ordinary fits are never below 0, nor are their intervals; p tells them from 0.".into(),
+        );
         let most = targets.iter().filter_map(|of| of.draws_left_out).max().unwrap_or(0);
         if most > 0 {
             notes.push(format!(
@@ -181,7 +187,8 @@ fn inflated(targets: &[TargetRow]) -> Option<String> {
 }
 
 fn left_out(over: Over, folds: u32, seed: u64) -> String {
-    let stimuli = format!("{folds} parts of the stimuli in turn (seed {seed}), no pair of which has a stimulus in common with the fit");
+    let stimuli =
+        format!("{folds} parts of the stimuli in turn (seed {seed}), no pair of which has a stimulus in common with the fit");
     match over {
         Over::Stimuli => format!("left out: {stimuli}."),
         Over::Subjects => "left out: each subject in turn, predicted by the mean of the others.".into(),

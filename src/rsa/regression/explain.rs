@@ -43,11 +43,16 @@ impl Regressed {
             Fit::Ordinary => "by ordinary least squares".to_owned(),
             Fit::NonNegative => "by least squares with no weight below 0 (the active set of Lawson & Hanson 1974)".to_owned(),
             Fit::Ridge => {
-                let chosen = if self.request.regression.penalty.is_some() { "" } else { ", the λ that predicted left-out stimuli best" };
+                let chosen =
+                    if self.request.regression.penalty.is_some() { "" } else { ", the λ that predicted left-out stimuli best" };
                 format!("by ridge regression, the smallest Σ(y − Σwx)²/m + λ Σw² of z-scored predictors{chosen}")
             }
         };
-        let mean = if self.targets.iter().any(|of| of.subjects > 1) { " All numbers are means over the subjects of a target." } else { "" };
+        let mean = if self.targets.iter().any(|of| of.subjects > 1) {
+            " All numbers are means over the subjects of a target."
+        } else {
+            ""
+        };
         format!(
             "The pairs of each target's RDM of {} stimuli were regressed on those of {} with an intercept {how}.{ranks}{mean}",
             first.stimuli,
@@ -63,8 +68,10 @@ impl Regressed {
                  within a part predicted from a fit to the pairs within the others.",
                 self.request.seed
             ),
-            Over::Subjects => "Cross-validation over subjects: each subject was predicted from a fit to the mean of all others, z-scored."
-                .to_owned(),
+            Over::Subjects => {
+                "Cross-validation over subjects: each subject was predicted from a fit to the mean of all others, z-scored."
+                    .to_owned()
+            }
             Over::Both => format!(
                 "Cross-validation over stimuli and subjects: {folds} random parts of the stimuli were left out in turn (seed {}), and the \
                  pairs within a part predicted for each subject from a fit of the mean of all others, z-scored, to the pairs within the \

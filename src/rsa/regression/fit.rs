@@ -77,8 +77,7 @@ impl Reduced {
         let along = |values: &[Vec<f64>]| -> Vec<Vec<f64>> {
             values.iter().map(|one| basis.iter().map(|axis| dot(axis, one)).collect()).collect()
         };
-        let reduced =
-            Reduced { predictors: along(&predictors), targets: along(&targets), predictor_lengths, target_lengths };
+        let reduced = Reduced { predictors: along(&predictors), targets: along(&targets), predictor_lengths, target_lengths };
         (reduced, Whole { basis, targets })
     }
 
@@ -127,7 +126,8 @@ impl Reduced {
     }
 
     pub(super) fn explained_of(&self, target: &[f64], weights: &[f64]) -> f64 {
-        let predicted = |row: usize| -> f64 { self.predictors.iter().zip(weights).map(|(column, weight)| column[row] * weight).sum() };
+        let predicted =
+            |row: usize| -> f64 { self.predictors.iter().zip(weights).map(|(column, weight)| column[row] * weight).sum() };
         let left: f64 = target.iter().enumerate().map(|(row, value)| (value - predicted(row)).powi(2)).sum();
         dot(target, target) - left
     }

@@ -154,7 +154,8 @@ fn a_penalty_is_chosen_that_predicts_best() {
 #[test]
 fn predictors_that_are_combinations_of_others_are_named() {
     let mut regression = regression(&golden(), Fit::Ordinary, "pearson");
-    let sum = regression.analysis.models[0].pairs.iter().zip(&regression.analysis.models[3].pairs).map(|(a, b)| 2.0 * a - b + 1.0);
+    let sum =
+        regression.analysis.models[0].pairs.iter().zip(&regression.analysis.models[3].pairs).map(|(a, b)| 2.0 * a - b + 1.0);
     let pairs = sum.collect();
     regression.analysis.models.push(ModelRdm { model: "sum".into(), layer: String::new(), pairs });
     let error = regression.check().unwrap_err().to_string();

@@ -238,10 +238,10 @@ impl Regressed {
 /// Reads the regressions in the `.json` file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Vec<TargetRow>> {
     let hint = "name the .regression.json that `thingsvision rsa --regress` writes";
-    let text = plain_file::read_to_string(path)
-        .map_err(|error| advise(format!("cannot read `{}`: {error}", path.display()), hint))?;
-    let rows: Vec<TargetRow> = serde_json::from_str(&text)
-        .map_err(|error| advise(format!("`{}` is no regression: {error}", path.display()), hint))?;
+    let text =
+        plain_file::read_to_string(path).map_err(|error| advise(format!("cannot read `{}`: {error}", path.display()), hint))?;
+    let rows: Vec<TargetRow> =
+        serde_json::from_str(&text).map_err(|error| advise(format!("`{}` is no regression: {error}", path.display()), hint))?;
     ensure!(!rows.is_empty(), "`{}` holds no regressions", path.display());
     Ok(rows)
 }
