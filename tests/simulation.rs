@@ -4,7 +4,11 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, TargetRdm, bootstrap, holm, permute};
+use thingsvision::npy;
+use thingsvision::observer::Silent;
+use thingsvision::rsa::regression::Wanted;
+use thingsvision::rsa::reweight::reweight;
+use thingsvision::rsa::{Analysis, Comparison, ModelRdm, Over, Request, TargetRdm, bootstrap, holm, permute};
 
 /// Units of a stimulus.
 const UNITS: usize = 8;
@@ -26,7 +30,13 @@ fn rdm(patterns: &[[f64; UNITS]]) -> Vec<f64> {
 
 fn analysis(comparison: Comparison, stimuli: usize, models: Vec<Vec<f64>>, subjects: Vec<Vec<f64>>) -> Analysis {
     let models = models.into_iter().map(|pairs| ModelRdm { model: String::new(), layer: String::new(), pairs }).collect();
-    Analysis { comparison, stimuli, controls: Vec::new(), models, targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }] }
+    Analysis {
+        comparison,
+        stimuli,
+        controls: Vec::new(),
+        models,
+        targets: vec![TargetRdm { name: String::new(), kind: "fmri", subjects }],
+    }
 }
 
 /// An experiment in which the models have nothing to do with the target.
@@ -173,5 +183,53 @@ fn intervals_hold_the_score_of_the_population() {
         let share = covered as f64 / EXPERIMENTS as f64;
         println!("over {over:?}: {share:.3} of the 95 % intervals hold the true score {truth:.3}");
         assert!((0.90..=0.98).contains(&share), "{over:?}: {share}");
+    }
+}
+
+/// The mean of numbers, and its standard error.
+fn mean_and_error(values: &[f64]) -> [f64; 2] {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    [mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt()]
+}
+
+/// `[unweighted, reweighted]` scores of `units` units with a target that sees `seen` of them, and noise.
+fn reweighted(stimuli: usize, units: usize, seen: usize, random: &mut ChaCha8Rng) -> [f64; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let features = ndarray::Array2::from_shape_fn((stimuli, units), |_| normal(random));
+    let mut target = ndarray::Array2::zeros((stimuli, stimuli));
+    for i in 0..stimuli {
+        for j in i + 1..stimuli {
+            let apart: f64 = (0..seen).map(|unit| f64::powi(features[[i, unit]] - features[[j, unit]], 2)).sum();
+            target[[i, j]] = 20.0 + apart + normal(random) * if seen == 0 { 1.0 } else { (8.0 * seen as f64).sqrt() };
+            target[[j, i]] = target[[i, j]];
+        }
+    }
+    let [x, y] = ["x.npy", "y.npy"].map(|name| folder.path().join(name));
+    npy::write(&x, &features.into_dyn()).unwrap();
+    npy::write(&y, &target.into_dyn()).unwrap();
+    let request = Request {
+        models: vec![x],
+        behavior: vec![y.display().to_string()],
+        regression: Wanted { reweight: true, ..Wanted::default() },
+        ..Request::default()
+    };
+    let rows = reweight(&request, &Silent).unwrap().rows;
+    [rows[0].unweighted, rows[0].reweighted].map(Option::unwrap)
+}
+
+#[test]
+#[ignore = "minutes long; its figures are in docs/statistics.md"]
+fn reweighted_scores_are_0_without_a_relation_and_near_the_truth_with_one() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for (units, seen, experiments) in [(20, 0, 300), (600, 0, 100), (20, 3, 100), (100, 3, 100)] {
+        let all: Vec<[f64; 2]> = (0..experiments).map(|_| reweighted(40, units, seen, &mut random)).collect();
+        let of = |number: usize| mean_and_error(&all.iter().map(|scores| scores[number]).collect::<Vec<_>>());
+        let [[plain, error], [reweighted, own_error]] = [0, 1].map(of);
+        println!("{units} units, {seen} seen: unweighted {plain:.3} ± {error:.3}, reweighted {reweighted:.3} ± {own_error:.3}");
+        match seen {
+            0 => assert!(reweighted.abs() < 4.0 * own_error),
+            _ => assert!(reweighted > plain),
+        }
     }
 }

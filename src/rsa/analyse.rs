@@ -42,7 +42,11 @@ pub struct Analysed {
 /// Reads, aligns and compares all models and targets; nothing is written.
 pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     request.check()?;
-    let read = Read { targets: read_targets(request)?, controls: read_controls(request)?, candidates: candidates(&request.models, observer)? };
+    let read = Read {
+        targets: read_targets(request)?,
+        controls: read_controls(request)?,
+        candidates: candidates(&request.models, observer)?,
+    };
     read.check_outputs(&Table::files(&request.out, request.differences), &request.models)?;
     let Aligned { analysis, ids, assumed, renamed, left_out, .. } = read.aligned(request, observer)?;
     let (analysis, explained) = analysis.with_models_left()?;

@@ -142,8 +142,16 @@ impl Request {
     fn check_reweight(&self) -> Result<()> {
         let stimuli = self.bootstrap > 0 && self.over != Over::Subjects;
         let refused: [(bool, &str, &str); 4] = [
-            (self.permutations > 0, "--permutations would need all fits anew for each", "leave them out; bootstrap over subjects"),
-            (stimuli, "stimuli that are drawn twice would be both fitted and left out", "add --over subjects, or leave out --bootstrap"),
+            (
+                self.permutations > 0,
+                "--permutations would need all fits anew for each",
+                "leave them out; bootstrap over subjects",
+            ),
+            (
+                stimuli,
+                "stimuli that are drawn twice would be both fitted and left out",
+                "add --over subjects, or leave out --bootstrap",
+            ),
             (!self.control.is_empty(), "--control is of RDMs, and --reweight fits units", "leave it out, or --reweight"),
             (self.differences, "--differences are of models as they are, and --reweight fits them", "leave out --differences"),
         ];

@@ -30,7 +30,8 @@ pub fn table(rows: &[Row]) -> String {
         let same_target = before.is_some_and(|before| before.target == row.target && before.kind == row.kind);
         let same_model = same_target && before.is_some_and(|before| before.model == row.model);
         let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
-        let names = [unless(same_target, &row.target), unless(same_target, &row.kind), unless(same_model, &row.model), row.layer.clone()];
+        let names =
+            [unless(same_target, &row.target), unless(same_target, &row.kind), unless(same_model, &row.model), row.layer.clone()];
         let cells = wanted.iter().map(|(title, _, cell)| unless(*title == CEILING && same_target, &cell(row)));
         lines.push(names.into_iter().chain(cells).collect());
         before = Some(row);
@@ -52,7 +53,7 @@ fn interval(low: Option<f64>, high: Option<f64>) -> String {
 /// Of two digits that count.
 fn penalty(value: f64) -> String {
     let text = format!("{value:.1e}");
-    if (0.01..1e5).contains(&value) { text.parse::<f64>().unwrap_or(value).to_string() } else { text }
+    if (0.0099..1e5).contains(&value) { text.parse::<f64>().unwrap_or(value).to_string() } else { text }
 }
 
 /// What must be known to read the table.
@@ -61,7 +62,8 @@ pub fn notes(reweighted: &Reweighted) -> Vec<String> {
     let first = &rows[0];
     let matched = matched(reweighted.ids.as_deref(), reweighted.assumed);
     let times = if first.repeats > 1 { format!(", {} times", first.repeats) } else { String::new() };
-    let penalty = if request.regression.penalty.is_some() { "given" } else { "chosen within the fitted stimuli, the geometric mean" };
+    let penalty =
+        if request.regression.penalty.is_some() { "given" } else { "chosen within the fitted stimuli, the geometric mean" };
     let mut notes = vec![
         format!(
             "{} of predicted and real pairs: {} stimuli in {} parts{times} (seed {}), {matched}.",

@@ -6,18 +6,18 @@
 mod explain;
 mod fit;
 mod folds;
+#[cfg(test)]
+mod goldens;
 mod report;
 mod statistics;
 mod test;
 mod variance;
-#[cfg(test)]
-mod goldens;
 mod work;
 
 pub use fit::Fit;
 pub use folds::Predicted;
-pub(crate) use report::read;
 pub(super) use folds::{Turn, check_stimuli, divided};
+pub(crate) use report::read;
 pub use report::{Part, Predictor, Regressed, TargetRow};
 pub use work::regress;
 
@@ -47,8 +47,8 @@ pub struct Wanted {
     #[arg(long, value_enum, hide_default_value = true, help_heading = HEADING)]
     pub fit: Option<Fit>,
 
-    /// The penalty λ of --fit ridge or --reweight [default: the one that predicts left-out stimuli best, of 1e-4 to 100, or of 0.001 to
-    /// 10000]
+    /// The penalty λ of --fit ridge or --reweight [default: the one that predicts left-out stimuli best, of 1e-4 to 100, or of 1e-6 to
+    /// 10]
     #[arg(long, value_name = "NUMBER", help_heading = HEADING)]
     pub penalty: Option<f64>,
 
@@ -200,7 +200,9 @@ impl Regression {
         let scores = |stimuli: &[u32], subjects: Option<&[Vec<u32>]>| {
             let mut scores = [Vec::new(), Vec::new()];
             for (t, of) in fitted.iter().enumerate() {
-                let Some([models, targets]) = prepared.as_ref().and_then(|prepared| prepared.centred(stimuli, t)) else { continue };
+                let Some([models, targets]) = prepared.as_ref().and_then(|prepared| prepared.centred(stimuli, t)) else {
+                    continue;
+                };
                 let reduced = Reduced::new(models, targets);
                 let rows: Vec<Vec<f64>> = (0..reduced.targets()).map(|subject| row(&reduced, of.how, subject)).collect();
                 scores[0].extend(mean(&rows, &vec![1; rows.len()]));
@@ -248,7 +250,8 @@ pub(super) fn not_linear(comparison: Comparison) -> anyhow::Error {
 /// The mean of rows, each counted as often as `counts` say.
 fn mean(rows: &[Vec<f64>], counts: &[u32]) -> Vec<f64> {
     let number = |number: usize| {
-        let sum: f64 = rows.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(row, &count)| row[number] * f64::from(count)).sum();
+        let sum: f64 =
+            rows.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(row, &count)| row[number] * f64::from(count)).sum();
         sum / rows.len() as f64
     };
     (0..rows[0].len()).map(number).collect()

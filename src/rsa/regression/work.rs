@@ -68,8 +68,9 @@ fn layers(globs: &[String], models: &[PathBuf], observer: &dyn Observer) -> Resu
     let all = candidates(models, observer)?;
     let mut is_meant = vec![false; all.len()];
     for glob in globs {
-        let pattern = Pattern::new(glob)
-            .map_err(|error| advise(format!("`{glob}` is no pattern: {error}"), "take names of layers with * and ?: 'layer4.*'"))?;
+        let pattern = Pattern::new(glob).map_err(|error| {
+            advise(format!("`{glob}` is no pattern: {error}"), "take names of layers with * and ?: 'layer4.*'")
+        })?;
         let meant: Vec<bool> = all.iter().map(|candidate| pattern.matches(&candidate.layer)).collect();
         if !meant.contains(&true) {
             let layers: Vec<String> = all.iter().take(5).map(|candidate| format!("`{}`", candidate.layer)).collect();

@@ -25,12 +25,13 @@ impl Reweighted {
     }
 
     fn model(&self) -> String {
-        let mean = if self.rows.iter().any(|row| row.subjects > 1) { " Each subject of a target had weights of its own." } else { "" };
+        let mean =
+            if self.rows.iter().any(|row| row.subjects > 1) { " Each subject of a target had weights of its own." } else { "" };
         format!(
             "Feature-reweighted RSA (Kaniuth & Hebart 2022): the dissimilarity y of two stimuli was predicted as b + Σₖ wₖ (zᵢₖ − zⱼₖ)², zᵢₖ \
              the activation of unit k to stimulus i, less its mean over the stimuli that were fitted and in units of its standard deviation \
-             over them. Weights and intercept are those with the smallest Σ(y − b − Σwx)²/m + λ v̄ Σw² over the m pairs of the fitted \
-             stimuli, v̄ the mean over units of the variance of x. Weights may be negative.{mean}"
+             over them. Weights and intercept are those with the smallest Σ(y − b − Σwx)²/m + λ V Σw² over the m pairs of the fitted \
+             stimuli, V the sum over units of the variance of x. Weights may be negative.{mean}"
         )
     }
 
@@ -52,7 +53,7 @@ impl Reweighted {
             ),
         };
         format!(
-            "{folds} random parts of the {} stimuli were left out in turn (seed {seed}){times}. {penalty} The score is {} of the predicted \
+            "{folds} random parts of the {} stimuli were left out in turn (seed {seed}){times}. {penalty} The score is the {} of the predicted \
              and the real dissimilarities of the pairs whose two stimuli are both in the part that was left out, the mean over parts and \
              subjects. Beside it is the score of the same pairs with all weights 1, squared Euclidean distances.",
             self.rows[0].stimuli,

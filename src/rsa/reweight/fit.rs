@@ -1,5 +1,6 @@
-//! Ridge regression of RDMs on the distances of each unit: `Σ (y − b − Σₖ wₖ xₖ)² / m + λ v̄ Σ wₖ²` over the m pairs of the stimuli that
-//! are fitted, with xₖ = (zᵢₖ − zⱼₖ)² and v̄ the mean over units of the variance of xₖ, so that λ has no unit.
+//! Ridge regression of RDMs on the distances of each unit: `Σ (y − b − Σₖ wₖ xₖ)² / m + λ V Σ wₖ²` over the m pairs of the stimuli that
+//! are fitted, with xₖ = (zᵢₖ − zⱼₖ)² and V the sum over units of the variance of xₖ. So λ has no unit, means the same for few units as for
+//! many, and with λ = 1 even the direction in which the x vary most is shrunk to half or less.
 
 use super::triangle::Triangle;
 use super::units::Units;
@@ -17,15 +18,15 @@ pub(super) struct Fit {
     equations: Equations,
     /// Of each subject.
     right: Vec<Vec<f64>>,
-    /// v̄.
+    /// V.
     variance: f64,
 }
 
 /// By what weights are found, whichever of the two is smaller.
 enum Equations {
-    /// `(C + λ v̄) w = Xᵀy / m` of centred x and y, C = XᵀX / m.
+    /// `(C + λ V) w = Xᵀy / m` of centred x and y, C = XᵀX / m.
     Units(Triangle),
-    /// `w = Xᵀα`, `(XXᵀ / m + λ v̄) α = y / m`.
+    /// `w = Xᵀα`, `(XXᵀ / m + λ V) α = y / m`.
     Pairs(Triangle),
 }
 
@@ -69,7 +70,7 @@ impl Fit {
         };
         right.iter_mut().flatten().for_each(|number| *number /= pairs as f64);
         // Both have the same trace.
-        let variance = equations.matrix().trace() / units.count() as f64;
+        let variance = equations.matrix().trace();
         Ok(Fit { units, aims, right, equations, variance })
     }
 

@@ -56,8 +56,7 @@ fn weights_equal_scikit_learn() {
         let (features, analysis) = layer(of, "pearson");
         let units = Units::new(&features, [fitted, left_out]);
         assert_eq!(units.constant, 1);
-        let subjects: Vec<Vec<f64>> =
-            analysis.targets[0].subjects.iter().map(|pairs| aligned(STIMULI, pairs, fitted)).collect();
+        let subjects: Vec<Vec<f64>> = analysis.targets[0].subjects.iter().map(|pairs| aligned(STIMULI, pairs, fitted)).collect();
         let fit = Fit::new(units, &subjects).unwrap();
         for (lambda, expected) in numbers(&golden["lambdas"]).into_iter().zip(of["weights"].as_array().unwrap()) {
             let weights = fit.weights(lambda).unwrap();

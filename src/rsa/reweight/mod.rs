@@ -89,8 +89,7 @@ fn named_layers(named: &[PathBuf], observer: &dyn Observer) -> Result<Vec<Layer>
 /// Those of the files of targets, then those of layers.
 fn rows<'a>(read: &'a Read, layers: &'a [Layer]) -> Vec<Rows<'a>> {
     let files = read.targets.iter().flat_map(|target| target.files.iter().map(move |(_, rdms)| (&target.name, rdms)));
-    let of_targets =
-        files.map(|(name, rdms)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref(), leads: false });
+    let of_targets = files.map(|(name, rdms)| Rows { name, stimuli: rdms.stimuli, ids: rdms.ids.as_deref(), leads: false });
     of_targets.chain(layers.iter().map(|layer| layer.rows(true))).collect()
 }
 
@@ -105,13 +104,20 @@ fn check(request: &Request, analysis: &Analysis, scheme: &Scheme) -> Result<()> 
     if request.bootstrap > 0 {
         bootstrap::check(analysis, request.over)?;
     }
-    check_stimuli(analysis.stimuli, scheme.folds, scheme.penalty.is_none(), "compare more stimuli: these are too few to leave some out")
+    check_stimuli(
+        analysis.stimuli,
+        scheme.folds,
+        scheme.penalty.is_none(),
+        "compare more stimuli: these are too few to leave some out",
+    )
 }
 
 fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
     let is_finite = |row: usize| layer.features.row(row).iter().all(|value| value.is_finite());
     match rows.iter().find(|row| !is_finite(**row)) {
-        Some(&row) => Err(not_finite(&[row], &|row| ids::name(layer.ids.as_deref(), row))).with_context(|| format!("`{}`", layer.name)),
+        Some(&row) => {
+            Err(not_finite(&[row], &|row| ids::name(layer.ids.as_deref(), row))).with_context(|| format!("`{}`", layer.name))
+        }
         None => Ok(()),
     }
 }

@@ -120,7 +120,10 @@ fn factor_in_place(tile: &mut [f64], width: usize) -> Result<()> {
         }
         let left = own[row] - dot(&own[..row], &own[..row]);
         if left.is_nan() || left <= 0.0 {
-            return Err(advise("the penalty is so small that rounding makes up the weights", "take a larger one: --penalty 0.001"));
+            return Err(advise(
+                "the penalty is so small that rounding makes up the weights",
+                "take a larger one: --penalty 1e-6",
+            ));
         }
         own[row] = left.sqrt();
         own[row + 1..width].fill(0.0);
@@ -154,7 +157,11 @@ mod tests {
         let values: Vec<f64> = (0..size * size).map(|place| number(place / size, place % size)).collect();
         let panel = |rows: Range<usize>| {
             let mut panel = vec![0.0; rows.len() * rows.end];
-            multiply(Block::of(&values, size, &rows, &(0..size)), Block::of(&values, size, &(0..rows.end), &(0..size)), &mut panel)?;
+            multiply(
+                Block::of(&values, size, &rows, &(0..size)),
+                Block::of(&values, size, &(0..rows.end), &(0..size)),
+                &mut panel,
+            )?;
             Ok(panel)
         };
         let triangle = Triangle::new(size, &panel).unwrap();

@@ -115,7 +115,11 @@ impl Units {
             }
             let part = Triangle::new(pairs.len(), &|rows| {
                 let mut panel = vec![0.0; rows.len() * rows.end];
-                multiply(Block::new(&x[rows.start * count..rows.end * count], count), Block::new(&x[..rows.end * count], count), &mut panel)?;
+                multiply(
+                    Block::new(&x[rows.start * count..rows.end * count], count),
+                    Block::new(&x[..rows.end * count], count),
+                    &mut panel,
+                )?;
                 Ok(panel)
             })?;
             match &mut kernel {
@@ -170,7 +174,10 @@ impl Units {
         if self.count() > 0 {
             return Ok(());
         }
-        Err(advise(format!("no unit of `{layer}` varies over the stimuli of a fit"), "leave this layer out, or compare more stimuli"))
+        Err(advise(
+            format!("no unit of `{layer}` varies over the stimuli of a fit"),
+            "leave this layer out, or compare more stimuli",
+        ))
     }
 }
 

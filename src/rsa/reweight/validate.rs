@@ -5,14 +5,14 @@ use super::units::Units;
 use crate::npy::Matrix;
 use crate::observer::Progress;
 use crate::parallel::parallel;
-use crate::rdm::lanes::dot;
 use crate::rdm::aligned;
+use crate::rdm::lanes::dot;
 use crate::rsa::regression::{Turn, divided};
 use crate::rsa::{Analysis, TargetRdm};
 use anyhow::Result;
 
-/// The penalties λ that are chosen from: powers of ten from 0.001 to 10,000.
-pub(super) const PENALTIES: [f64; 8] = [1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4];
+/// The penalties λ that are chosen from: powers of ten from 1e-6 to 10.
+pub(super) const PENALTIES: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
 /// How stimuli are divided, and the penalty; without one it is chosen.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,8 @@ pub(super) struct Predicted {
 impl Reweighting<'_> {
     /// The scores of each target.
     pub(super) fn predicted(&self, scheme: &Scheme, turns: &[Vec<Turn>], progress: &dyn Progress) -> Result<Vec<Predicted>> {
-        let all: Vec<(usize, &Turn)> = turns.iter().enumerate().flat_map(|(round, turns)| turns.iter().map(move |turn| (round, turn))).collect();
+        let all: Vec<(usize, &Turn)> =
+            turns.iter().enumerate().flat_map(|(round, turns)| turns.iter().map(move |turn| (round, turn))).collect();
         let fitted = all.iter().map(|(_, [fitted, _])| fitted.len()).max().unwrap_or(0);
         check_memory(self.name, self.features.columns, fitted, self.rows.len())?;
         let mut sums: Vec<Predicted> = self.analysis.targets.iter().map(Predicted::none).collect();
@@ -137,7 +138,8 @@ impl Reweighting<'_> {
 
     /// The fit to all subjects of all targets in turn.
     fn fit(&self, turn: &Turn) -> Result<Fit> {
-        let [fitted, predicted] = turn.each_ref().map(|stimuli| stimuli.iter().map(|&place| self.rows[place]).collect::<Vec<_>>());
+        let [fitted, predicted] =
+            turn.each_ref().map(|stimuli| stimuli.iter().map(|&place| self.rows[place]).collect::<Vec<_>>());
         let units = Units::new(self.features, [&fitted, &predicted]);
         units.check(self.name)?;
         Fit::new(units, &self.subjects(&turn[0]))
