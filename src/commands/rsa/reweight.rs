@@ -86,11 +86,11 @@ pub fn notes(reweighted: &Reweighted) -> Vec<String> {
 /// The layer with most units that do not vary in a fit.
 fn constant(rows: &[Row]) -> Option<String> {
     let most = rows.iter().max_by_key(|row| row.units_constant).filter(|row| row.units_constant > 0)?;
-    Some(format!(
-        "up to {} units of `{}` do not vary over the stimuli of a fit, and have weight 0.",
-        count(most.units_constant),
-        model_name(&most.model, &most.layer)
-    ))
+    let name = model_name(&most.model, &most.layer);
+    Some(match most.units_constant {
+        1 => format!("a unit of `{name}` does not vary over the stimuli of a fit, and has weight 0."),
+        many => format!("up to {} units of `{name}` do not vary over the stimuli of a fit, and have weight 0.", count(many)),
+    })
 }
 
 fn lacking(rows: &[Row]) -> Option<String> {

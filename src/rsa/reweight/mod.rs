@@ -155,7 +155,7 @@ fn mean_ceiling(analysis: &Analysis, target: &TargetRdm, turns: &[Vec<Turn>]) ->
 fn few(request: &Request, analysis: &Analysis) -> Vec<String> {
     let mut notes = super::analyse::few(request, analysis);
     let smallest = analysis.stimuli / request.regression.folds();
-    if smallest < FEW / 2 {
+    if smallest < FEW / 2 && request.regression.repeats.unwrap_or(1) < 10 {
         notes.push(format!("a part has {smallest} stimuli, whose scores are unsure; --repeats 10 divides them anew"));
     }
     notes
