@@ -165,7 +165,7 @@ impl Numbers {
 }
 
 /// The mean over subjects, if all have a score.
-fn mean(scores: &Vec<f64>) -> Option<f64> {
+fn mean(scores: &[f64]) -> Option<f64> {
     let mean = scores.iter().sum::<f64>() / scores.len() as f64;
     (!mean.is_nan()).then_some(mean)
 }
