@@ -36,6 +36,8 @@ pub enum Stage<'a> {
     Extract,
     /// Computing RDMs, one for each time and subject.
     Rdms,
+    /// Reweighting the units of layers, in fits.
+    Reweight,
 }
 
 /// How far a stage is.

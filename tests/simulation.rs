@@ -8,6 +8,7 @@ use std::path::Path;
 use thingsvision::npy;
 use thingsvision::observer::Silent;
 use thingsvision::rsa::regression::{TargetRow, Wanted, regress as regress_rdms};
+use thingsvision::rsa::reweight::reweight;
 use thingsvision::rsa::{
     Analysis, Comparison, ControlRdm, ModelRdm, Over, Request, TargetRdm, analyse, bootstrap, holm, pearson, permute,
 };
@@ -397,4 +398,52 @@ fn clusters_are_wrong_as_often_as_they_say() {
     println!("clusters and frames: any false positive {level:.3?}, found {power:.3?}");
     assert!(level.iter().all(|level| (level - 0.05).abs() < 0.015), "{level:?}");
     assert!(power[0] > power[1] && power[1] > level[1], "{power:?}");
+}
+
+/// The mean of numbers, and its standard error.
+fn mean_and_error(values: &[f64]) -> [f64; 2] {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    [mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt()]
+}
+
+/// `[unweighted, reweighted]` scores of `units` units with a target that sees `seen` of them, and noise.
+fn reweighted(stimuli: usize, units: usize, seen: usize, random: &mut ChaCha8Rng) -> [f64; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let features = ndarray::Array2::from_shape_fn((stimuli, units), |_| normal(random));
+    let mut target = ndarray::Array2::zeros((stimuli, stimuli));
+    for i in 0..stimuli {
+        for j in i + 1..stimuli {
+            let apart: f64 = (0..seen).map(|unit| f64::powi(features[[i, unit]] - features[[j, unit]], 2)).sum();
+            target[[i, j]] = 20.0 + apart + normal(random) * if seen == 0 { 1.0 } else { (8.0 * seen as f64).sqrt() };
+            target[[j, i]] = target[[i, j]];
+        }
+    }
+    let [x, y] = ["x.npy", "y.npy"].map(|name| folder.path().join(name));
+    npy::write(&x, &features.into_dyn()).unwrap();
+    npy::write(&y, &target.into_dyn()).unwrap();
+    let request = Request {
+        models: vec![x],
+        behavior: vec![y.display().to_string()],
+        regression: Wanted { reweight: true, ..Wanted::default() },
+        ..Request::default()
+    };
+    let rows = reweight(&request, &Silent).unwrap().rows;
+    [rows[0].unweighted, rows[0].reweighted].map(Option::unwrap)
+}
+
+#[test]
+#[ignore = "minutes long; its figures are in docs/statistics.md"]
+fn reweighted_scores_are_0_without_a_relation_and_near_the_truth_with_one() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for (units, seen, experiments) in [(20, 3, 40), (100, 3, 40), (20, 0, 300), (600, 0, 40)] {
+        let all: Vec<[f64; 2]> = (0..experiments).map(|_| reweighted(40, units, seen, &mut random)).collect();
+        let of = |number: usize| mean_and_error(&all.iter().map(|scores| scores[number]).collect::<Vec<_>>());
+        let [[plain, error], [reweighted, own_error]] = [0, 1].map(of);
+        println!("{units} units, {seen} seen: unweighted {plain:.3} ± {error:.3}, reweighted {reweighted:.3} ± {own_error:.3}");
+        match seen {
+            0 => assert!(reweighted.abs() < 4.0 * own_error),
+            _ => assert!(reweighted > plain),
+        }
+    }
 }

@@ -15,7 +15,7 @@ impl Centre {
     }
 
     /// As one number.
-    pub(super) fn mean(self) -> f64 {
+    pub(crate) fn mean(self) -> f64 {
         self.first + self.rest
     }
 

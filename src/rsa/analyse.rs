@@ -51,7 +51,7 @@ pub fn analyse(request: &Request, observer: &dyn Observer) -> Result<Analysed> {
     };
     read.check_outputs(&Table::files(&request.out), &request.models)?;
     let counted = read.counted();
-    let Aligned { analysis, ids, assumed, renamed, left_out } = read.aligned(request, observer)?;
+    let Aligned { analysis, ids, assumed, renamed, left_out, .. } = read.aligned(request, observer)?;
     let (analysis, explained) = analysis.with_models_left()?;
     explained.iter().for_each(|name| observer.note(&format!("left out `{name}`: the controls explain it entirely")));
 
@@ -106,6 +106,8 @@ pub(super) struct Read {
 pub(super) struct Aligned {
     pub(super) analysis: Analysis,
     pub(super) ids: Option<Vec<String>>,
+    /// Which of the aligned stimuli have data.
+    pub(super) places: Vec<usize>,
     pub(super) assumed: bool,
     pub(super) renamed: Vec<String>,
     pub(super) left_out: Vec<String>,
@@ -130,6 +132,11 @@ impl Read {
     /// The stimuli of which all have data, in one order; fails where the measure cannot compare them.
     pub(super) fn aligned(self, request: &Request, observer: &dyn Observer) -> Result<Aligned> {
         let alignment = self.alignment(request)?;
+        self.aligned_as(request, alignment, observer)
+    }
+
+    /// The same, aligned as this says, whose first rows are those of the RDMs.
+    pub(super) fn aligned_as(self, request: &Request, alignment: Alignment, observer: &dyn Observer) -> Result<Aligned> {
         alignment.renamed.iter().for_each(|sentence| observer.note(sentence));
         if alignment.left_out > 0 {
             observer.note(&format!("left out {} stimuli that are not in all RDMs", count(alignment.left_out)));
@@ -139,10 +146,12 @@ impl Read {
         sentences.iter().for_each(|sentence| observer.note(sentence));
         analysis.check(request.permutations > 0)?;
         let left_out: HashSet<usize> = lacking.into_iter().flat_map(|lacking| lacking.stimuli).collect();
-        let kept = |ids: Vec<String>| (0..).zip(ids).filter(|(row, _)| !left_out.contains(row)).map(|(_, id)| id).collect();
+        let places: Vec<usize> = (0..alignment.rows[0].len()).filter(|place| !left_out.contains(place)).collect();
+        let kept = |ids: Vec<String>| places.iter().map(|&place| ids[place].clone()).collect();
         Ok(Aligned {
             analysis,
             ids: alignment.ids.map(kept),
+            places,
             assumed: alignment.assumed,
             renamed: alignment.renamed,
             left_out: sentences,

@@ -69,7 +69,7 @@ pub(crate) fn run_and_layer(path: &Path) -> Result<(String, String)> {
     }
 }
 
-fn finished_runs(observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+pub(super) fn finished_runs(observer: &dyn Observer) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     let folders = std::fs::read_dir(RUNS).map(|folders| folders.filter_map(|folder| Some(folder.ok()?.path())).collect());
     let mut folders: Vec<_> = folders.unwrap_or_default();

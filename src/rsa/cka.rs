@@ -2,20 +2,18 @@
 //! Hinton 2019), and its unbiased estimate (Song et al. 2012; Nguyen, Raghu & Kornblith 2021).
 
 use super::analyse::FEW;
-use super::candidates::folder_name;
+use super::features::{Layer, layers};
 use super::kernel::Kernel;
 use super::rbf::Rbf;
-use crate::arrays;
 use crate::error::advise;
-use crate::npy::{self, Matrix};
+use crate::npy;
 use crate::numbers::count;
 use crate::observer::Observer;
-use crate::rdm::{Alignment, Rows, align, ids, outputs};
-use crate::run::{is_run, read_record};
+use crate::rdm::{Alignment, align, ids, outputs};
 use anyhow::{Context, Result};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How alike two stimuli are to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -110,7 +108,7 @@ pub fn compare(request: &Request, observer: &dyn Observer) -> Result<Compared> {
     if layers.len() < 2 {
         return Err(advise("one layer has nothing to be compared with", "name two runs or files, or a run of several layers"));
     }
-    let alignment = align(&layers.iter().map(Layer::rows).collect::<Vec<_>>(), request.intersect)?;
+    let alignment = align(&layers.iter().map(|layer| layer.rows(false)).collect::<Vec<_>>(), request.intersect)?;
     let stimuli = alignment.rows[0].len();
     if stimuli < 4 {
         return Err(advise(format!("`{}` has {stimuli} stimuli", layers[0].name), "CKA needs at least 4, better many more"));
@@ -190,53 +188,4 @@ fn matrix(layers: &[Layer], kernels: &[Kernel], unbiased: bool) -> Result<Array2
         }
     }
     Ok(cka)
-}
-
-struct Layer {
-    name: String,
-    features: Matrix,
-    ids: Option<Vec<String>>,
-}
-
-impl Layer {
-    fn rows(&self) -> Rows<'_> {
-        Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref(), leads: false }
-    }
-}
-
-fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
-    let mut layers = Vec::new();
-    for path in paths {
-        if is_run(path) {
-            let model = folder_name(path)?;
-            let record = read_record(path)?;
-            if !record.complete {
-                return Err(advise(
-                    format!("the run in `{}` is not finished", path.display()),
-                    "the command that began it goes on with it",
-                ));
-            }
-            for layer in &record.layers {
-                let features = arrays::layer_of_run(path, &record, layer)?;
-                layers.push(named(format!("{model} {}", layer.name), features, None, &path.join(&layer.file))?);
-            }
-        } else {
-            layers.push(open(path.display().to_string(), path)?);
-        }
-    }
-    Ok(layers)
-}
-
-fn open(name: String, path: &Path) -> Result<Layer> {
-    let (features, own) = arrays::features(path)?;
-    named(name, features, own, path)
-}
-
-/// Features from `path`, with the names of their rows: their own, or those beside the file.
-fn named(name: String, features: Matrix, own: Option<Vec<String>>, path: &Path) -> Result<Layer> {
-    let ids = own.map_or_else(|| ids::of(path, features.rows), |own| Ok(Some(own)))?;
-    if let Some(ids) = &ids {
-        ids::check_unique(ids, &name)?;
-    }
-    Ok(Layer { ids, name, features })
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[command(group = clap::ArgGroup::new("target").required(true).multiple(true).args(["behavior", "fmri", "meg", "eeg"]))]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Runs of `thingsvision extract`, or RDM files [default: every finished run in activations/]
+    /// Runs of `thingsvision extract`, or RDM files (with --reweight files of features) [default: every finished run in activations/]
     #[arg(value_name = "RUN_DIR|RDM")]
     pub models: Vec<PathBuf>,
 
@@ -133,6 +133,9 @@ impl Request {
         if self.regression.is_regression() {
             self.check_regression()?;
         }
+        if self.regression.reweight {
+            self.check_reweight()?;
+        }
         if !self.control.is_empty() && self.compare.partial().is_none() {
             return Err(not_partial(self.compare));
         }
@@ -147,6 +150,29 @@ impl Request {
             ));
         }
         Ok(())
+    }
+
+    /// Fails for what a cross-validation of reweighted units cannot do.
+    fn check_reweight(&self) -> Result<()> {
+        let stimuli = self.bootstrap > 0 && self.over != Over::Subjects;
+        let refused: [(bool, &str, &str); 4] = [
+            (
+                self.permutations > 0,
+                "--permutations would need all fits anew for each",
+                "leave them out; bootstrap over subjects",
+            ),
+            (
+                stimuli,
+                "stimuli that are drawn twice would be both fitted and left out",
+                "add --over subjects, or leave out --bootstrap",
+            ),
+            (!self.control.is_empty(), "--control is of RDMs, and --reweight fits units", "leave it out, or --reweight"),
+            (self.differences, "--differences are of models as they are, and --reweight fits them", "leave out --differences"),
+        ];
+        match refused.into_iter().find(|(given, ..)| *given) {
+            Some((_, problem, hint)) => Err(advise(problem, hint)),
+            None => Ok(()),
+        }
     }
 
     /// Fails for what a regression cannot do.

@@ -35,6 +35,7 @@ mod readouts;
 mod reduce;
 mod refusals;
 mod resume;
+mod reweight;
 mod rsa;
 mod safety;
 mod shell;

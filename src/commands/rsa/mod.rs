@@ -2,6 +2,7 @@
 
 mod courses;
 mod regression;
+mod reweight;
 mod text;
 
 use crate::cli::Rsa;
@@ -10,12 +11,16 @@ use anyhow::Result;
 use std::path::PathBuf;
 use thingsvision::arrays;
 use thingsvision::rsa::regression::regress;
+use thingsvision::rsa::reweight::reweight;
 use thingsvision::rsa::{Analysed, Analysis, analyse};
 
 /// Compares every layer with every target, writes the table, and prints it.
 pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     if arguments.request.regression.is_regression() {
         return run_regression(arguments, printer);
+    }
+    if arguments.request.regression.reweight {
+        return run_reweight(arguments, printer);
     }
     let analysed = analyse(&arguments.request, &printer)?;
     let files = analysed.write()?;
@@ -40,6 +45,20 @@ fn run_regression(arguments: &Rsa, printer: Printer) -> Result<()> {
     printer.note(&format!("  wrote {}\n  next: thingsvision plot variance {}", names.join(", "), names[1]));
     if arguments.explain {
         let text = format!("\n{}", regressed.explained());
+        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
+    }
+    Ok(())
+}
+
+/// Reweights the units of every layer for every target, writes the table, and prints it.
+fn run_reweight(arguments: &Rsa, printer: Printer) -> Result<()> {
+    let reweighted = reweight(&arguments.request, &printer)?;
+    let files = reweighted.write()?;
+    printer.data(&if arguments.json { reweighted.json()? } else { reweight::table(&reweighted.rows) })?;
+    printer.note(&format!("\n  {}", reweight::notes(&reweighted).join("\n  ")));
+    printer.note(&format!("  wrote {}", files.map(|path| path.display().to_string()).join(", ")));
+    if arguments.explain {
+        let text = format!("\n{}", reweighted.explained());
         if arguments.json { printer.note(&text) } else { printer.data(&text)? }
     }
     Ok(())

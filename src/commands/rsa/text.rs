@@ -262,7 +262,7 @@ fn ties(analysis: &Analysis) -> Option<String> {
 }
 
 /// With a capital at the beginning; not of `ρ-a`, which would look like a P.
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| [first.to_ascii_uppercase()].into_iter().chain(letters).collect()).unwrap_or_default()
 }

@@ -58,7 +58,7 @@ struct Scaled {
 }
 
 /// The stimuli that are fitted, and those that are predicted.
-pub(super) type Turn = [Vec<usize>; 2];
+pub(in crate::rsa) type Turn = [Vec<usize>; 2];
 
 /// The λ of ridge, or how it is chosen within what is fitted.
 pub(super) enum Penalty {
@@ -66,9 +66,9 @@ pub(super) enum Penalty {
     Chosen { folds: usize, seed: u64 },
 }
 
-/// Divides `stimuli` at random into `folds` of nearly the same size; of each, what is left and what is in it.
-fn divided(stimuli: &[usize], folds: usize, seed: u64) -> Vec<Turn> {
-    let order = shuffled(stimuli.len(), &mut generator(seed, Purpose::Folds, 0));
+/// Divides `stimuli` at random into `folds` of nearly the same size, another way each `round`; of each, what is left and what is in it.
+pub(in crate::rsa) fn divided(stimuli: &[usize], folds: usize, seed: u64, round: usize) -> Vec<Turn> {
+    let order = shuffled(stimuli.len(), &mut generator(seed, Purpose::Folds, round));
     let fold_of = |place: usize| order[place] as usize % folds;
     let part = |fold: usize, inside: bool| -> Vec<usize> {
         (0..stimuli.len()).filter(|&place| (fold_of(place) == fold) == inside).map(|place| stimuli[place]).collect()
@@ -79,22 +79,10 @@ fn divided(stimuli: &[usize], folds: usize, seed: u64) -> Vec<Turn> {
 /// Fails if there are too few stimuli for so many folds, or too few subjects to leave one out.
 pub(super) fn check(regression: &Regression, over: Over, folds: usize, nested: bool) -> Result<()> {
     let n = regression.analysis.stimuli;
-    let smallest = n / folds;
-    if over != Over::Subjects && smallest < FEWEST {
-        return Err(advise(
-            format!("{folds} folds of {n} stimuli leave {smallest} in one, and {FEWEST} are needed to predict their pairs"),
-            match n / FEWEST {
-                0..2 => "leave out --cross-validate: these stimuli are too few".to_owned(),
-                most => format!("take at most --folds {most}"),
-            },
-        ));
-    }
-    let fitted = if over == Over::Subjects { n } else { n - n.div_ceil(folds) };
-    if nested && fitted / folds < FEWEST {
-        return Err(advise(
-            format!("ridge chooses its penalty by {folds} folds of the {fitted} stimuli that are fitted, which are too few"),
-            "give the penalty: --penalty 0.1; or take fewer folds",
-        ));
+    if over == Over::Subjects {
+        check_nested(n, folds, nested)?;
+    } else {
+        check_stimuli(n, folds, nested, "leave out --cross-validate: these stimuli are too few")?;
     }
     let single = regression.analysis.targets.iter().find(|target| target.subjects.len() < 2);
     match single.filter(|_| over != Over::Stimuli) {
@@ -104,6 +92,31 @@ pub(super) fn check(regression: &Regression, over: Over, folds: usize, nested: b
         )),
         None => Ok(()),
     }
+}
+
+/// Fails if `n` stimuli are too few for so many folds, `nested` ones within those that are fitted among them; `hint` if for any.
+pub(in crate::rsa) fn check_stimuli(n: usize, folds: usize, nested: bool, hint: &str) -> Result<()> {
+    let smallest = n / folds;
+    if smallest < FEWEST {
+        return Err(advise(
+            format!("{folds} folds of {n} stimuli leave {smallest} in one, and {FEWEST} are needed to predict their pairs"),
+            match n / FEWEST {
+                0..2 => hint.to_owned(),
+                most => format!("take at most --folds {most}"),
+            },
+        ));
+    }
+    check_nested(n - n.div_ceil(folds), folds, nested)
+}
+
+fn check_nested(fitted: usize, folds: usize, nested: bool) -> Result<()> {
+    if nested && fitted / folds < FEWEST {
+        return Err(advise(
+            format!("ridge chooses its penalty by {folds} folds of the {fitted} stimuli that are fitted, which are too few"),
+            "give the penalty: --penalty 0.1; or take fewer folds",
+        ));
+    }
+    Ok(())
 }
 
 impl Regression {
@@ -119,7 +132,7 @@ impl Regression {
     /// What is left of the stimuli to be fitted, and what is to be predicted, in turn: all of them if only subjects are left out.
     pub(super) fn turns(&self, over: Over, folds: usize, seed: u64) -> Vec<Turn> {
         let all: Vec<usize> = (0..self.analysis.stimuli).collect();
-        if over == Over::Subjects { vec![[all.clone(), all]] } else { divided(&all, folds, seed) }
+        if over == Over::Subjects { vec![[all.clone(), all]] } else { divided(&all, folds, seed, 0) }
     }
 
     /// How well a target is predicted: of all turns, with the penalty that is given for what is fitted in each.
@@ -247,7 +260,7 @@ fn mean(sums: &[Sums], folds: usize) -> Predicted {
 fn chosen([columns, subjects]: [&[Vec<f64>]; 2], pairs: &Pairs, stimuli: &[usize], folds: usize, seed: u64) -> f64 {
     let candidates: Vec<f64> = penalties().collect();
     let mut left = vec![0.0; candidates.len()];
-    for [fitted, predicted] in &divided(stimuli, folds, seed) {
+    for [fitted, predicted] in &divided(stimuli, folds, seed, 0) {
         let split = pairs.split(fitted, predicted);
         let (x, y) = (Scaled::new(columns, &split), Scaled::new(subjects, &split));
         let reduced = Reduced::new(x.fitted, y.fitted);

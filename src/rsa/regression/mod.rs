@@ -16,6 +16,7 @@ mod work;
 
 pub use fit::Fit;
 pub use folds::Predicted;
+pub(super) use folds::{Turn, check_stimuli, divided};
 pub(crate) use report::read;
 pub use report::{Part, Predictor, Regressed, TargetRow};
 pub use work::regress;
@@ -46,7 +47,8 @@ pub struct Wanted {
     #[arg(long, value_enum, hide_default_value = true, help_heading = HEADING)]
     pub fit: Option<Fit>,
 
-    /// The penalty λ of --fit ridge [default: the one of 1e-4 to 100 that predicts left-out stimuli best]
+    /// The penalty λ of --fit ridge or --reweight [default: the one that predicts left-out stimuli best, of 1e-4 to 100, or of 1e-6 to
+    /// 10]
     #[arg(long, value_name = "NUMBER", help_heading = HEADING)]
     pub penalty: Option<f64>,
 
@@ -57,6 +59,15 @@ pub struct Wanted {
     /// Into how many parts the stimuli are divided, of which each is left out once [default: 5]
     #[arg(long, value_name = "K", help_heading = HEADING)]
     pub folds: Option<u32>,
+
+    /// Fit a weight for each unit of each layer to the targets, and score the pairs of left-out stimuli (feature-reweighted RSA,
+    /// Kaniuth & Hebart 2022). Instead of RDMs files of features [stimuli, units] may be named
+    #[arg(long, help_heading = HEADING)]
+    pub reweight: bool,
+
+    /// How often --reweight divides the stimuli anew, of which scores are the mean [default: 1]
+    #[arg(long, value_name = "R", help_heading = HEADING)]
+    pub repeats: Option<u32>,
 }
 
 const HEADING: &str = "Regression";
@@ -80,6 +91,12 @@ impl Wanted {
 
     /// Fails for what contradicts itself.
     pub(super) fn check(&self) -> Result<()> {
+        if self.reweight {
+            return self.check_reweight();
+        }
+        if self.repeats.is_some() {
+            return Err(advise("--repeats are of --reweight, and it is not wanted", "add --reweight, or leave --repeats out"));
+        }
         let given = [
             (self.fit.is_some(), "--fit"),
             (self.penalty.is_some(), "--penalty"),
@@ -92,18 +109,46 @@ impl Wanted {
         if self.penalty.is_some() && self.fit() != Fit::Ridge {
             return Err(advise(format!("the {} fit has no penalty", self.fit().name()), "add --fit ridge"));
         }
-        if let Some(penalty) = self.penalty.filter(|penalty| !(penalty.is_finite() && *penalty > 0.0)) {
-            return Err(advise(format!("the penalty is {penalty}"), "give a number above 0, such as 0.1"));
-        }
+        self.check_penalty()?;
         let needs_folds = self.cross_validate.is_some_and(|over| over != Over::Subjects)
             || (self.fit() == Fit::Ridge && self.penalty.is_none());
         if self.folds.is_some() && !needs_folds {
             return Err(advise("--folds divide stimuli, and none are left out", "add --cross-validate stimuli"));
         }
-        if self.folds() < 2 {
-            return Err(advise(format!("stimuli cannot be divided into {} folds", self.folds()), "take --folds 5"));
+        self.check_folds()
+    }
+
+    fn check_penalty(&self) -> Result<()> {
+        match self.penalty.filter(|penalty| !(penalty.is_finite() && *penalty > 0.0)) {
+            Some(penalty) => Err(advise(format!("the penalty is {penalty}"), "give a number above 0, such as 0.1")),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_folds(&self) -> Result<()> {
+        match self.folds() {
+            0..2 => Err(advise(format!("stimuli cannot be divided into {} folds", self.folds()), "take --folds 5")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails for what --reweight cannot do.
+    fn check_reweight(&self) -> Result<()> {
+        if self.is_regression() {
+            return Err(advise("--reweight fits the units of a layer, and --regress RDMs", "take one of the two"));
+        }
+        let given = [(self.fit.is_some(), "--fit"), (self.cross_validate.is_some(), "--cross-validate")];
+        if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
+            return Err(advise(
+                format!("--reweight is by ridge and left-out stimuli always, and {flag} is of --regress"),
+                "leave it out",
+            ));
+        }
+        if self.repeats == Some(0) {
+            return Err(advise("with no repeat nothing is scored", "take --repeats 1, or more"));
+        }
+        self.check_penalty()?;
+        self.check_folds()
     }
 }
 

@@ -255,7 +255,7 @@ impl Numbers {
         let test = t * layout.len();
         let predicted = self.predicted.as_ref().map(|of| &of[t]).filter(|of| of.is_number());
         TargetRow {
-            target: target.name.clone(),
+            target: target.title(),
             kind: target.kind.to_owned(),
             compare: analysis.comparison.name().to_owned(),
             fit: regression.fit,

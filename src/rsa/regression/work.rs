@@ -19,7 +19,7 @@ pub fn regress(request: &Request, observer: &dyn Observer) -> Result<Regressed> 
     request.check()?;
     let read = Read { targets: read_targets(request)?, controls: Vec::new(), candidates: predictors(request, observer)? };
     read.check_outputs(&Regressed::files(&request.out), &request.models)?;
-    let Aligned { analysis, ids, assumed, renamed, left_out } = read.aligned(request, observer)?;
+    let Aligned { analysis, ids, assumed, renamed, left_out, .. } = read.aligned(request, observer)?;
     let regression = Regression { analysis, fit: request.regression.fit() };
     regression.check()?;
     let numbers = regression.numbers(request)?;
