@@ -118,10 +118,7 @@ impl Windows {
 /// So many ms in samples.
 fn whole(flag: &str, length: f64, times: &[f64]) -> Result<usize> {
     if !(length > 0.0 && length.is_finite()) {
-        return Err(advise(
-            format!("a {flag} of {length} ms has no samples"),
-            "give the ms from its first sample to the next window's",
-        ));
+        return Err(advise(format!("a {flag} of {length} ms has no samples"), "give a number of ms above 0"));
     }
     let spacing = spacing(times)?;
     let samples = length / spacing;

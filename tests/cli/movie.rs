@@ -263,7 +263,7 @@ fn what_is_no_movie_is_refused() {
     assert_output!(fail("--window 0"), @"
     error: a window of 0 ms has no samples
 
-    hint: give the ms from its first sample to the next window's
+    hint: give a number of ms above 0
     ");
     assert_output!(fail("--residuals eeg.npy --metric mahalanobis"), @"
     error: the noise is estimated at each time, and --residuals have none
