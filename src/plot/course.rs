@@ -43,7 +43,7 @@ pub fn courses(scores: &[Score], title: &str, more: &[String]) -> Option<Picture
     let entries = distinct.iter().enumerate().map(|(number, name)| (name.clone(), category(number, distinct.len())));
     let has_ceiling = panels.iter().any(|panel| panel.lines[0].scores.iter().any(|score| score.ceiling_lower.is_some()));
     let entries: Vec<_> = entries.chain(has_ceiling.then(ceiling_entry_of)).collect();
-    let sentences: Vec<String> = explained(first).into_iter().chain(more.iter().cloned()).collect();
+    let sentences: Vec<String> = explained(first, &panels).into_iter().chain(more.iter().cloned()).collect();
     let mut parts = vec![drawn, legend(&entries, width)];
     parts.extend(notes(&sentences, width));
     Some(Picture::column(parts, 12.0).framed(14.0))
@@ -72,13 +72,13 @@ fn panels(scores: &[Score]) -> Vec<Panel<'_>> {
 }
 
 /// What bands and bars mean, of those that are drawn.
-fn explained(panel: &Panel) -> Vec<String> {
+fn explained(panel: &Panel, all: &[Panel]) -> Vec<String> {
     let score = panel.lines[0].scores[0];
     let mut notes = Vec::new();
     if let (Some(over), Some(draws)) = (score.over, score.draws) {
         notes.push(format!("Bands: 95 % intervals of each time over {} ({} bootstraps).", over.words(), count(draws)));
     }
-    if score.p.is_some() {
+    if all.iter().flat_map(|panel| &panel.lines).any(|line| !line.significant().is_empty()) {
         notes.push(format!(
             "Bars below: clusters with p ≤ {LEVEL}, corrected for all times, models and targets by the largest cluster mass."
         ));

@@ -63,7 +63,7 @@ fn subjects_first(array: ArrayD<f64>, name: &str) -> Result<ArrayD<f64>> {
     let is_square = |a: usize, b: usize| shape[a] == shape[b];
     let is_condensed = |axis: usize| stimuli_of(shape[axis], name).is_ok();
     match shape.len() {
-        2 if is_square(0, 1) => wrong(format!("`{name}` is one RDM of {} stimuli, or as many times of their pairs", shape[0])),
+        2 if is_square(0, 1) => wrong(format!("`{name}` is one RDM of {} stimuli, and a movie has one for each time", shape[0])),
         2 if is_condensed(1) => Ok(array.insert_axis(Axis(0))),
         3 if is_square(1, 2) => Ok(array.insert_axis(Axis(0))),
         3 if is_square(0, 1) => Ok(array.permuted_axes(vec![2, 0, 1]).insert_axis(Axis(0))),

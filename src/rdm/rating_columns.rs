@@ -8,8 +8,7 @@ use anyhow::Result;
 use std::path::Path;
 
 /// How the columns are named by hand.
-const FLAG: &str =
-    "say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one";
+const FLAG: &str = "say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line";
 
 /// Words beside others that say nothing of what a column is.
 const BESIDE: &str = "id nr no number name code index file filename path";

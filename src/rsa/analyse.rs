@@ -194,7 +194,10 @@ fn lacking_in_words(lacking: &[Lacking], ids: Option<&[String]>) -> Vec<String> 
         let more = if stimuli.len() > 1 { format!(" and {} more", stimuli.len() - 1) } else { String::new() };
         format!("left out {first}{more}: `{name}` has no data")
     };
-    lacking.iter().map(sentence).collect()
+    let mut sentences: Vec<String> = lacking.iter().map(sentence).collect();
+    // The frames of a movie lack the same.
+    sentences.dedup();
+    sentences
 }
 
 /// What RDMs have negative pairs, of a target with several subjects the first such.

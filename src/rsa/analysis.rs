@@ -4,7 +4,7 @@
 use super::Comparison;
 use super::ceiling::{Ceiling, ceiling};
 use super::comparison::Scoring;
-use super::controls::Controls;
+use super::controls::{Controls, fewest_pairs};
 use super::form::{Pairs, Product};
 use crate::error::advise;
 use crate::parallel::parallel;
@@ -169,7 +169,7 @@ impl Analysis {
             return Ok(View { kept, controls: None, comparison: self.comparison });
         }
         let Some(product) = self.comparison.partial() else { return Err(not_partial(self.comparison)) };
-        if kept.len() < controls.len() + 3 {
+        if kept.len() < fewest_pairs(controls.len()) {
             return Err(advise(
                 format!("{} controls explain any RDM of {} pairs", controls.len(), kept.len()),
                 "compare more stimuli, or leave controls out",
@@ -249,7 +249,7 @@ impl Analysis {
         let n = self.stimuli;
         let of_models = self.models.iter().map(|model| (model.name(), &model.pairs));
         let of_controls = self.controls.iter().map(|control| (control.name.clone(), &control.pairs));
-        let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.title(), pairs)));
+        let of_targets = self.targets.iter().flat_map(|t| t.subjects.iter().map(|pairs| (t.name.clone(), pairs)));
         let lacking = |(name, pairs): (String, &Vec<f64>)| Lacking { name, stimuli: missing(n, pairs).1 };
         let lacking: Vec<Lacking> =
             of_models.chain(of_controls).chain(of_targets).map(lacking).filter(|lacking| !lacking.stimuli.is_empty()).collect();

@@ -10,6 +10,11 @@ use crate::rdm::lanes::dot;
 /// A share of the squared length that is no more than this is what rounding to float32 leaves of nothing.
 pub(super) const NOTHING: f64 = 1e-10;
 
+/// The fewest pairs over which so many RDMs, and an intercept, do not explain any other.
+pub(super) fn fewest_pairs(rdms: usize) -> usize {
+    rdms + 3
+}
+
 /// The space of all linear combinations of the controls, over the pairs that are compared; of none, that of nothing.
 pub(super) struct Controls {
     product: Product,

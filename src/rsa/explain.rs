@@ -15,6 +15,7 @@ impl Analysed {
             text.push(self.ceiling());
         }
         text.extend(self.permuted.as_ref().map(|permuted| self.permutation(permuted)));
+        text.extend(self.over_time());
         if let Some(bootstrap) = &self.bootstrap {
             let drawn = drawn(self.request.over, &self.analysis.targets);
             let several = drawn.len() > 1;
@@ -24,6 +25,26 @@ impl Analysed {
             }));
         }
         text.join("\n")
+    }
+
+    fn over_time(&self) -> Option<String> {
+        let tested = self.permuted.is_some() && !self.table.courses.is_empty();
+        let intervals = match &self.bootstrap {
+            Some(_) => {
+                " Intervals of peaks are the 2.5 and 97.5 percentiles of those of the draws, of onsets those of the first time \
+                        of the largest cluster of a draw that shares times with the one that was found."
+            }
+            None => "",
+        };
+        tested.then(|| {
+            format!(
+                "Each time was a target of its own. Times side by side at which a score deviates from its mean over the permutations by \
+                 more than 1.96 times its root mean square over them, in one direction, form a cluster, whose mass is the sum of \
+                 these deviations; its p is the share of permutations with a cluster of as large a mass at any time, of any model and \
+                 target (Maris & Oostenveld 2007). The onset is the first time of the first cluster with p ≤ 0.05 above chance; it \
+                 describes, and is not tested.{intervals}"
+            )
+        })
     }
 
     /// The largest number of subjects of a target.

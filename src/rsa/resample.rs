@@ -2,10 +2,11 @@
 
 use super::analysis::{Analysis, pick};
 use super::comparison::Scoring;
-use super::controls::{orthonormal, remove};
+use super::controls::{fewest_pairs, orthonormal, remove};
 use super::form::{Pairs, Product, rho_a_scale};
 use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
+use crate::rdm::in_units_of_largest;
 use crate::rdm::lanes::dot;
 
 /// Models and targets prepared for draws of stimuli.
@@ -137,7 +138,11 @@ struct Prior {
 
 impl Prior {
     fn new(draw: &Draw, pairs: Pairs, all: &All<Sample>) -> Prior {
-        let mut prior = Prior { controls: orthonormal(draw.forms(pairs, &all.controls)), models: Vec::new() };
+        let mut controls = orthonormal(draw.forms(pairs, &all.controls));
+        if draw.drawn.len() < fewest_pairs(controls.len()) {
+            controls.iter_mut().flatten().for_each(|value| *value = f64::NAN);
+        }
+        let mut prior = Prior { controls, models: Vec::new() };
         prior.models = prior.left(draw.forms(pairs, &all.models));
         prior
     }
@@ -247,6 +252,10 @@ impl Draw {
         }
         let mean = if is_centred { dot(&values, &self.counts) / self.total } else { 0.0 };
         values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
+        if scale.is_none() {
+            // So that squares neither overflow nor vanish.
+            values = in_units_of_largest(values);
+        }
         let scale = scale.unwrap_or_else(|| 1.0 / dot(&values, &values).sqrt());
         values.iter_mut().for_each(|value| *value *= scale);
         values

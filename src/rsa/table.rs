@@ -20,18 +20,12 @@ pub struct Score {
     pub target: String,
     /// `behavior`, `fmri`, `meg` or `eeg`.
     pub kind: String,
-    /// Of a movie, in ms, or as its frames are counted.
-    pub time: Option<f64>,
     /// The run, as its folder is called.
     pub model: String,
     /// PyTorch's name of the layer.
     pub layer: String,
     /// The comparison.
     pub compare: String,
-    /// What was held constant, names with ` + ` between: the score is the partial correlation given these.
-    pub controls: Option<String>,
-    /// The score with nothing held constant, if something was.
-    pub uncontrolled: Option<f64>,
     /// How many stimuli both RDMs have.
     pub stimuli: usize,
     /// How many pairs of stimuli were compared.
@@ -54,8 +48,6 @@ pub struct Score {
     pub p: Option<f64>,
     /// Corrected by the maximum over all tests, each in units of its spread.
     pub p_family: Option<f64>,
-    /// Of the cluster over time that it belongs to, if it belongs to one.
-    pub p_cluster: Option<f64>,
     /// Corrected by Holm.
     pub p_holm: Option<f64>,
     /// The false discovery rate of Benjamini and Hochberg.
@@ -64,6 +56,14 @@ pub struct Score {
     pub ceiling_lower: Option<f64>,
     /// Its upper bound.
     pub ceiling_upper: Option<f64>,
+    /// What was held constant, names with ` + ` between: the score is the partial correlation given these.
+    pub controls: Option<String>,
+    /// The score with nothing held constant, if something was.
+    pub uncontrolled: Option<f64>,
+    /// Of a movie, in ms, or as its frames are counted.
+    pub time: Option<f64>,
+    /// Of the cluster over time that it belongs to, if it belongs to one.
+    pub p_cluster: Option<f64>,
 }
 
 impl Score {
@@ -113,7 +113,7 @@ pub(super) fn differences(analysis: &Analysis, scores: &[f64], bootstrap: &Boots
             for (b, other) in analysis.models.iter().enumerate().skip(a + 1) {
                 let difference = scores[t * models + a] - scores[t * models + b];
                 differences.push(Difference {
-                    target: target.name.clone(),
+                    target: target.title(),
                     model: one.model.clone(),
                     layer: one.layer.clone(),
                     other_model: other.model.clone(),

@@ -46,7 +46,13 @@ pub(crate) fn read_targets(request: &Request) -> Result<Vec<NamedTarget>> {
     let mut targets = Vec::new();
     for (named, name) in all.into_iter().zip(names) {
         match named.kind {
-            "meg" | "eeg" => targets.extend(named.read_movie(&name)?),
+            "meg" | "eeg" => {
+                let is_same = |other: &NamedTarget| (&other.name, other.kind) == (&name, named.kind);
+                if targets.iter().any(is_same) {
+                    return Err(advise(format!("the movie `{name}` is given twice"), "leave one out, or name it: NAME=MOVIE"));
+                }
+                targets.extend(named.read_movie(&name)?);
+            }
             _ => targets.push(named.read(name)?),
         }
     }
@@ -67,6 +73,12 @@ impl NamedControl {
                 format!("repeat {flag} for each, or average them: thingsvision rdm average"),
             ));
         };
+        if path.is_dir() {
+            return Err(advise(
+                format!("`{}` is a folder, and {flag} takes one RDM", path.display()),
+                format!("name that of a layer: {}", path.join("LAYER.rdm.npy").display()),
+            ));
+        }
         let rdm = Rdms::read(path)?;
         if rdm.subjects.len() > 1 {
             return Err(advise(
@@ -84,7 +96,7 @@ impl Named {
     pub(crate) fn parse(text: &str, kind: &'static str) -> Result<Named> {
         let exists = |text: &str| arrays::split(Path::new(text)).0.exists();
         let (name, files) = match text.split_once('=') {
-            Some((name, files)) if !exists(text) => (Some(name.to_owned()), files),
+            Some((name, files)) if !exists(text) => (Some(name.to_owned()).filter(|name| !name.is_empty()), files),
             _ => (None, text),
         };
         if exists(files) {
@@ -123,10 +135,12 @@ impl Named {
             let Movie { times, frames } = Movie::read(&path)?;
             let (of, own) = first.get_or_insert_with(|| (path.clone(), times.clone()));
             if *own != times || (!targets.is_empty() && targets.len() != frames.len()) {
-                return Err(advise(
-                    format!("`{}` has other times than `{}`", path.display(), of.display()),
-                    "subjects need RDMs at the same times; those beside a file are in its .times.txt",
-                ));
+                let problem = match (&own, &times) {
+                    (Some(_), None) => format!("`{}` has no .times.txt, but `{}` has one", path.display(), of.display()),
+                    (None, Some(_)) => format!("`{}` has a .times.txt, but `{}` has none", path.display(), of.display()),
+                    _ => format!("`{}` has other times than `{}`", path.display(), of.display()),
+                };
+                return Err(advise(problem, "subjects need RDMs at the same times; those beside a file are in its .times.txt"));
             }
             for (number, frame) in frames.into_iter().enumerate() {
                 if targets.len() == number {

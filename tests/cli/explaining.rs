@@ -1,7 +1,7 @@
 //! `thingsvision rsa --control` and `--regress`; `thingsvision plot variance`.
 
 use crate::assert_output;
-use crate::inference::{N, ids, json, lab, rdm, words};
+use crate::inference::{N, ids, json, lab, noise, rdm, words};
 use crate::lab::Lab;
 use ndarray::Array2;
 use std::fs;
@@ -175,7 +175,7 @@ fn a_regression_says_what_each_predictor_explains() {
       p of partial correlations: where model and target are both made of a control's features, 0.05 may be 0.10.
       p of R²: one-sided, of relabelled targets; p family over 2 targets.
       intervals: 200 bootstraps over stimuli.
-      R² and unique variance of ordinary fits are never below 0, nor are their intervals; p tells them from 0.
+      R² and unique variance are never below 0, nor are their intervals; p tells them from 0.
       few: with fewer than 20 stimuli tests find little, and intervals are unsure.
       wrote rsa.regression.csv, rsa.regression.json, rsa.regression.variance.csv
       next: thingsvision plot variance rsa.regression.json
@@ -254,9 +254,9 @@ fn layers_of_runs_are_predictors() {
     exit Some(1)
     --- stdout
     --- stderr
-    error: each of `alexnet.random-0 features.2`, `alexnet.random-0 features.2` is a linear combination of the others, so none has weights of its own
+    error: two predictors are called `alexnet.random-0 features.2`
 
-    hint: leave one of them out
+    hint: give each a name: --regress NAME=FILE; or leave the one out that is named twice
     ");
     assert_output!(lab.run("rsa --behavior behavior.npy --regress-layers features.* behavior.npy"), @"
     exit Some(1)
@@ -326,7 +326,7 @@ fn what_a_regression_cannot_do_is_said() {
     --- stderr
     error: stimuli cannot be divided into 1 folds
 
-    hint: take --folds 5
+    hint: take 2 or more
     ");
     assert_output!(lab.run("rsa --behavior sub-1.npy --regress near.npy --regress far.npy --cross-validate subjects"), @"
     exit Some(1)
@@ -397,8 +397,68 @@ fn what_a_regression_cannot_do_is_said() {
     exit Some(1)
     --- stdout
     --- stderr
-    error: `rsa.json` is no regression: missing field `fit` at line 25 column 3
+    error: `rsa.json` is no regression: missing field `fit` at line 27 column 3
 
     hint: name the .regression.json that `thingsvision rsa --regress` writes
+    ");
+}
+
+/// A draw of three of six stimuli has three pairs.
+#[test]
+fn draws_that_any_predictors_or_controls_explain_are_left_out() {
+    let lab = Lab::new();
+    for seed in 0..4 {
+        let rdm = Array2::from_shape_fn((6, 6), |(i, j)| if i == j { 0.0 } else { noise(i.min(j), i.max(j), seed) });
+        npy::write(&lab.path(&format!("{seed}.npy")), &rdm.into_dyn()).unwrap();
+    }
+    let found = json(&lab, "--behavior 0.npy --regress 1.npy --regress 2.npy --bootstrap 1000");
+    assert!(found[0]["draws_left_out"].as_u64().unwrap() > 50, "{found}");
+    assert!(found[0]["explained_high"].is_null() && found[0]["predictors"][0]["standardised_low"].is_null(), "{found}");
+    let found = json(&lab, "--behavior 0.npy --control 1.npy --control 2.npy 3.npy --bootstrap 1000");
+    assert!(found[0]["draws_left_out"].as_u64().unwrap() > 50 && found[0]["low"].is_null(), "{found}");
+}
+
+#[test]
+fn numbers_of_any_size_give_the_same_intervals() {
+    let lab = lab_of_three();
+    let near = npy::read(&lab.path("near.npy")).unwrap();
+    let of = |target: &str| {
+        let scores = json(&lab, &format!("--behavior {target} --control groups.npy far.npy third.npy --bootstrap 100"));
+        let regression = json(&lab, &format!("--behavior {target} --regress groups.npy --regress far.npy --bootstrap 100"));
+        [&scores[0]["low"], &scores[1]["high"], &regression[0]["explained_low"], &regression[0]["predictors"][1]["standardised_high"]]
+            .map(|number| number.as_f64().unwrap())
+    };
+    let expected = of("near.npy");
+    for scale in [1e200, 1e-200] {
+        npy::write(&lab.path("scaled.npy"), &(&near * scale)).unwrap();
+        let found = of("scaled.npy");
+        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9), "{scale}: {found:?} {expected:?}");
+    }
+}
+
+/// Of what another predictor explains entirely there is no partial correlation, in tables and pictures.
+#[test]
+fn a_target_that_is_a_predictor_is_explained() {
+    let lab = lab_of_three();
+    let table = lab.succeed("rsa --behavior near.npy --regress near.npy --regress far.npy --permutations 50").stdout;
+    assert!(table.contains("n/a") && !table.contains("NaN"), "{table}");
+    lab.succeed("plot variance");
+}
+
+#[test]
+fn numbers_that_nothing_measures_are_not_drawn() {
+    let lab = lab_of_three();
+    lab.succeed("rsa --fmri area.npy --regress near.npy --regress far.npy");
+    let text = String::from_utf8(lab.bytes("rsa.regression.json")).unwrap();
+    let start = text.find("\"explained\": ").unwrap() + 13;
+    let end = start + text[start..].find(',').unwrap();
+    fs::write(lab.path("edited.json"), format!("{}1e308{}", &text[..start], &text[end..])).unwrap();
+    assert_output!(lab.run("plot variance edited.json"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: `edited.json` has the number 1e308, which no score and no time is
+
+    hint: name the .json that `thingsvision rsa` wrote, as it was written
     ");
 }

@@ -366,7 +366,7 @@ fn a_movie_is_known_by_its_times() {
     assert_output!(lab.fail("rdm average x.npy --out mean.npy"), @"
     error: `x.npy` is a movie, of RDMs at 11 times, which are no subjects
 
-    hint: of one window of times make an RDM with `thingsvision rdm --times --window`; in NumPy `movie[k]` is the RDM at line k of its .times.txt, from 0
+    hint: compare models with it by `rsa --meg` or `--eeg`; of one window of times make an RDM with `thingsvision rdm --times --window`; in NumPy `movie[k]` is the RDM at line k of its .times.txt, from 0
     ");
     assert_output!(lab.fail("rdm x.npy x.npy --times 0:1 --out movies.npy"), @"
     error: `x.npy` has RDMs, and no measurements: they are symmetric, with zeros on the diagonal

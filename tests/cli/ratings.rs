@@ -133,37 +133,37 @@ fn columns_that_may_be_others_are_not_guessed() {
     assert_output!(fail("subject,image1,image2,rating,response", "--scale similarity"), @"
     error: `t.csv` has several columns of ratings: `rating`, `response`
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,image2,x,y", "--scale similarity"), @"
     error: `t.csv` has no column of ratings; it has `subject`, `image1`, `image2`, `x`, `y`
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,b,rating,y", "--scale similarity"), @"
     error: `t.csv` has no column of the first and second stimulus; it has `subject`, `image1`, `b`, `rating`, `y`
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("s,image1,image2,rating,y", "--scale similarity"), @"
     error: `t.csv` has no column of subjects; it has `s`, `image1`, `image2`, `rating`, `y`
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,image2,rating,rt", "--scale similarity --rating-columns subject,image1,image3,rating"), @"
     error: `t.csv` has no column `image3`; it has `subject`, `image1`, `image2`, `rating`, `rt`
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,image2,rating,rt", "--scale similarity --rating-columns image1,image1,rating"), @"
     error: --rating-columns names `image1` twice
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,image2,rating,rt", "--scale similarity --rating-columns image1,image2"), @"
     error: --rating-columns names 2 columns, not three or four
 
-    hint: say which columns they are: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one
+    hint: say which columns they are, by their names in the first line: --rating-columns SUBJECT,STIMULUS,STIMULUS,RATING, without SUBJECT if all are of one; a table without names of columns needs such a line
     ");
     assert_output!(fail("subject,image1,image2,similarity,rt", "--scale dissimilarity"), @"
     error: the column `similarity` contradicts `--scale dissimilarity`

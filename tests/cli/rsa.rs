@@ -51,7 +51,7 @@ fn every_run_is_compared_with_every_target() {
     assert_eq!(
         csv.lines().next(),
         Some(
-            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,over,draws,draws_left_out,p,p_family,p_holm,q,ceiling_lower,ceiling_upper"
+            "target,kind,model,layer,compare,stimuli,pairs,subjects,score,low,high,over,draws,draws_left_out,p,p_family,p_holm,q,ceiling_lower,ceiling_upper,controls,uncontrolled,time,p_cluster"
         )
     );
     let json: serde_json::Value = serde_json::from_slice(&lab.bytes("rsa.json")).unwrap();

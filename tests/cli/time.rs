@@ -154,7 +154,7 @@ fn what_is_no_movie_is_said() {
     exit Some(1)
     --- stdout
     --- stderr
-    error: `near.npy` is one RDM of 12 stimuli, or as many times of their pairs
+    error: `near.npy` is one RDM of 12 stimuli, and a movie has one for each time
 
     hint: a movie is [times, N, N], of several subjects [subjects, times, N, N]; or with the pairs of each RDM in SciPy's order [times, pairs], [subjects, times, pairs]
     ");
@@ -165,16 +165,16 @@ fn what_is_no_movie_is_said() {
     --- stderr
     error: `movie.times.txt` has 2 times, but there are 12
 
-    hint: give one time a line, in ms, in the order of the RDMs
+    hint: give one time in ms a line, one for each along the last axis
     ");
     fs::write(lab.path("movie.times.txt"), (0..TIMES).map(|time| format!("{}\n", time % 6)).collect::<String>()).unwrap();
     assert_output!(lab.run("rsa --meg movie.npy far.npy"), @"
     exit Some(1)
     --- stdout
     --- stderr
-    error: line 7 of `movie.times.txt` is no time after the one before: `0`
+    error: line 7 of `movie.times.txt` has the time 0, after 5
 
-    hint: give one time a line, in ms, each larger than the one before
+    hint: each time must be later than the one before, as the samples are
     ");
     fs::remove_file(lab.path("movie.times.txt")).unwrap();
     let still =
@@ -197,6 +197,14 @@ fn what_is_no_movie_is_said() {
     error: `short.npy` has other times than `movie.npy`
 
     hint: subjects need RDMs at the same times; those beside a file are in its .times.txt
+    ");
+    assert_output!(lab.run("rsa --meg movie.npy --meg movie.npy far.npy"), @"
+    exit Some(1)
+    --- stdout
+    --- stderr
+    error: the movie `movie.npy` is given twice
+
+    hint: leave one out, or name it: NAME=MOVIE
     ");
     lab.succeed("rsa --meg movie.npy far.npy");
     assert_output!(lab.run("plot bars"), @"

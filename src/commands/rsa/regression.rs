@@ -54,7 +54,7 @@ fn or_none(value: Option<f64>) -> String {
 }
 
 fn of_predictors(targets: &[TargetRow]) -> String {
-    let first = &targets[0].predictors[0];
+    let tested = targets[0].explained_p.is_some();
     let drawn = targets[0].draws.is_some();
     let all: [Column<Predictor>; 9] = [
         ("weight", true, |one| Some(significant(one.weight))),
@@ -63,9 +63,9 @@ fn of_predictors(targets: &[TargetRow]) -> String {
         ("unique", true, |one| Some(three(one.unique))),
         ("95 % interval", drawn, |one| Some(interval(one.unique_low, one.unique_high))),
         ("left out", targets[0].cross_validated.is_some(), |one| Some(or_none(one.unique_predicted))),
-        ("partial r", true, |one| Some(three(one.partial))),
-        ("p", first.p.is_some(), |one| one.p.map(probability)),
-        ("p family", first.p.is_some(), |one| one.p_family.map(probability)),
+        ("partial r", true, |one| Some(or_none(one.partial))),
+        ("p", tested, |one| Some(one.p.map_or_else(|| NOT_AVAILABLE.into(), probability))),
+        ("p family", tested, |one| Some(one.p_family.map_or_else(|| NOT_AVAILABLE.into(), probability))),
     ];
     let of_target = |of: &TargetRow| {
         let name = |place: usize| if place == 0 { of.target.clone() } else { String::new() };
@@ -124,6 +124,9 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
     let (stimuli, order) = (count(first.stimuli), matched(regressed.ids.as_deref(), regressed.assumed));
     let mut notes = vec![format!("{how} regression{of}: {stimuli} stimuli, {} pairs, {order}.", pairs(targets))];
     notes.extend(inflated(targets));
+    if first.parts.is_empty() {
+        notes.push("shared variance is taken apart for at most six predictors.".into());
+    }
     if first.fit == Fit::Ridge {
         notes.push(
             "R², unique, shared: of the penalised fit, with which they need not be above 0; weights are drawn to 0.".into(),
@@ -153,13 +156,13 @@ pub fn notes(regressed: &Regressed) -> Vec<String> {
         let drawn = drawn(request.over, &regression.analysis.targets);
         let words: Vec<&str> = drawn.iter().map(|(over, _)| over.words()).collect();
         notes.push(format!("intervals: {} bootstraps over {}.", count(request.bootstrap as usize), words.join("; ")));
-        notes.push(
-            "R² and unique variance of ordinary fits are never below 0, nor are their intervals; p tells them from 0.".into(),
-        );
+        if first.fit == Fit::Ordinary {
+            notes.push("R² and unique variance are never below 0, nor are their intervals; p tells them from 0.".into());
+        }
         let most = targets.iter().filter_map(|of| of.draws_left_out).max().unwrap_or(0);
         if most > 0 {
             notes.push(format!(
-                "left out up to {} draws, in which something does not vary or predictors are not apart.",
+                "left out up to {} draws, in which something does not vary, or predictors are not apart or explain any RDM.",
                 count(most)
             ));
         }

@@ -188,6 +188,7 @@ fn over_time(analysed: &Analysed) -> Vec<String> {
 fn left_out(table: &Table, draws: u32) -> Vec<String> {
     const SHOWN: usize = 5;
     let scores = table.scores.iter().filter_map(|score| Some((score, score.draws_left_out.filter(|&count| count > 0)?)));
+    let controls = if table.scores[0].controls.is_some() { ", or the controls explain one" } else { "" };
     let note = |(score, left_out): (&Score, usize)| {
         let none = match score.low {
             Some(_) => "",
@@ -195,7 +196,7 @@ fn left_out(table: &Table, draws: u32) -> Vec<String> {
         };
         let (name, left_out, draws) = (model_name(&score.model, &score.layer), count(left_out), count(draws));
         format!(
-            "`{name}`, `{}`: left out {left_out} of {draws} draws, in which one of the two does not vary{none}.",
+            "`{name}`, `{}`: left out {left_out} of {draws} draws, in which one of the two does not vary{controls}{none}.",
             score.target
         )
     };

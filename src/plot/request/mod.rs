@@ -162,6 +162,17 @@ pub fn draw_layers(request: &ScoresRequest, observer: &dyn Observer) -> Result<V
 /// Draws those of movies over time.
 pub fn draw_courses(request: &ScoresRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
     let (files, scores) = read(request, "time")?;
+    let numbers = scores.iter().flat_map(|of| [Some(of.score), of.low, of.high, of.time, of.ceiling_lower, of.ceiling_upper]);
+    check_numbers(numbers.flatten(), &request.scores)?;
+    let mut lines: Vec<_> = scores.iter().map(|of| (&of.target, &of.kind, &of.model, &of.layer)).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    if lines.len() > MOST_LINES {
+        return Err(advise(
+            format!("the picture has no room for {} lines", lines.len()),
+            format!("compare at most {MOST_LINES} layers and targets in one command"),
+        ));
+    }
     let (measure, stimuli) = said(&scores);
     let title = format!("{measure} over time");
     let Some(picture) = courses(&scores, &measure, &[stimuli]) else {
@@ -210,6 +221,22 @@ fn said(scores: &[Score]) -> (String, String) {
 /// What fits side by side; and the parts of six predictors.
 const MOST_PREDICTORS: usize = 40;
 const MOST_PARTS: usize = 63;
+const MOST_PANELS: usize = 60;
+const MOST_LINES: usize = 200;
+
+/// No score, no share of variance and no time in ms is larger.
+const LARGEST: f64 = 1e9;
+
+/// Fails for numbers that nothing measures.
+fn check_numbers(mut numbers: impl Iterator<Item = f64>, path: &Path) -> Result<()> {
+    match numbers.find(|number| number.abs() > LARGEST) {
+        Some(number) => Err(advise(
+            format!("`{}` has the number {number:e}, which no score and no time is", path.display()),
+            "name the .json that `thingsvision rsa` wrote, as it was written",
+        )),
+        None => Ok(()),
+    }
+}
 
 /// Draws what predictors explain of targets alone and together, and says where the pictures are.
 pub fn draw_variance(request: &VarianceRequest, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
@@ -222,6 +249,19 @@ pub fn draw_variance(request: &VarianceRequest, observer: &dyn Observer) -> Resu
             format!("draw regressions on at most {MOST_PREDICTORS} predictors"),
         ));
     }
+    if rows.len() > MOST_PANELS {
+        return Err(advise(
+            format!("the picture has no room for {} targets", rows.len()),
+            format!("draw regressions of at most {MOST_PANELS} targets"),
+        ));
+    }
+    let numbers = rows.iter().flat_map(|row| {
+        let own = [Some(row.explained), row.explained_low, row.explained_high];
+        let of_predictors = row.predictors.iter().flat_map(|one| [Some(one.unique), one.unique_low, one.unique_high]);
+        let of_parts = row.parts.iter().flat_map(|part| [Some(part.variance), part.low, part.high]);
+        own.into_iter().chain(of_predictors).chain(of_parts)
+    });
+    check_numbers(numbers.flatten(), &request.regression)?;
     let ranks = if rows[0].compare == "spearman" { " of ranks" } else { "" };
     let about = format!("{} regression{ranks}, {} stimuli.", rows[0].fit.title(), count(rows[0].stimuli));
     let title = format!("Variance explained of {} targets", rows.len());

@@ -79,6 +79,8 @@ impl Regressed {
                 self.request.seed
             ),
         };
-        format!("{what} R² of what was left out is in relation to the mean of what was fitted, r its mean over the parts.")
+        format!(
+            "{what} Targets and predictors are in units of their mean and standard deviation over what was fitted; R² of what was left out is in relation to the mean of what was fitted, r its mean over the parts."
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! Least squares in as many dimensions as there are predictors: what a regression of m pairs on P predictors comes to after an
 //! orthonormal basis of the predictors is found, for all ways to fit and all subsets of the predictors.
 
+use crate::rdm::in_units_of_largest;
 use crate::rdm::lanes::dot;
 use crate::rsa::controls::{orthonormal, remove};
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,7 @@ impl Reduced {
 
 /// The columns that are linear combinations of the others; none, if all are apart.
 pub(super) fn collinear(columns: &[Vec<f64>]) -> Vec<usize> {
+    let columns: Vec<Vec<f64>> = columns.iter().cloned().map(in_units_of_largest).collect();
     let is_none = |column: &Vec<f64>| column.iter().any(|value| value.is_nan());
     if !orthonormal(columns.to_vec()).iter().any(is_none) {
         return Vec::new();

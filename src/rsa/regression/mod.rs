@@ -23,6 +23,7 @@ pub use work::regress;
 
 use super::analysis::{Analysis, pick};
 use super::bootstrap::{Bootstrap, Draws, Over, draw};
+use super::controls::fewest_pairs;
 use super::resample::Prepared;
 use super::{Comparison, TargetRdm};
 use crate::error::advise;
@@ -49,7 +50,7 @@ pub struct Wanted {
 
     /// The penalty λ of --fit ridge or --reweight [default: the one that predicts left-out stimuli best, of 1e-4 to 100, or of 1e-6 to
     /// 10]
-    #[arg(long, value_name = "NUMBER", help_heading = HEADING)]
+    #[arg(long, value_name = "NUMBER", help_heading = HEADING, allow_hyphen_values = true)]
     pub penalty: Option<f64>,
 
     /// Predict what was left out of the fit, to say how well weights generalise
@@ -127,7 +128,7 @@ impl Wanted {
 
     fn check_folds(&self) -> Result<()> {
         match self.folds() {
-            0..2 => Err(advise(format!("stimuli cannot be divided into {} folds", self.folds()), "take --folds 5")),
+            0..2 => Err(advise(format!("stimuli cannot be divided into {} folds", self.folds()), "take 2 or more")),
             _ => Ok(()),
         }
     }
@@ -203,11 +204,16 @@ impl Regression {
                 let Some([models, targets]) = prepared.as_ref().and_then(|prepared| prepared.centred(stimuli, t)) else {
                     continue;
                 };
+                let pairs = models[0].len();
                 let reduced = Reduced::new(models, targets);
                 let rows: Vec<Vec<f64>> = (0..reduced.targets()).map(|subject| row(&reduced, of.how, subject)).collect();
-                scores[0].extend(mean(&rows, &vec![1; rows.len()]));
+                // Few pairs are explained by any predictors.
+                let known = |mean: Vec<f64>| -> Vec<f64> {
+                    if pairs < fewest_pairs(self.predictors()) { vec![f64::NAN; mean.len()] } else { mean }
+                };
+                scores[0].extend(known(mean(&rows, &vec![1; rows.len()])));
                 if let Some(subjects) = subjects {
-                    scores[1].extend(mean(&rows, &subjects[t]));
+                    scores[1].extend(known(mean(&rows, &subjects[t])));
                 }
             }
             scores
@@ -220,7 +226,7 @@ impl Regression {
         for target in &self.analysis.targets {
             let [predictors, _] = self.values(target)?;
             let pairs = predictors[0].len();
-            if pairs < predictors.len() + 3 {
+            if pairs < fewest_pairs(predictors.len()) {
                 return Err(advise(
                     format!("{} predictors explain any RDM of {pairs} pairs", predictors.len()),
                     "compare more stimuli, or leave predictors out",

@@ -92,8 +92,8 @@ pub struct Predictor {
     pub unique_high: Option<f64>,
     /// The same of what was left out of the fit.
     pub unique_predicted: Option<f64>,
-    /// The partial correlation with the target given the other predictors.
-    pub partial: f64,
+    /// The partial correlation with the target given the other predictors; none if these explain the target entirely.
+    pub partial: Option<f64>,
     /// Of its permutation test, two-sided.
     pub p: Option<f64>,
     /// Corrected by the maximum over all predictors and targets.
@@ -138,6 +138,11 @@ pub(super) struct Numbers {
     /// Of the predictors, and of R².
     pub(super) tested: Option<[Permuted; 2]>,
     pub(super) bootstrap: Option<Bootstrap>,
+}
+
+/// Not NaN, which is no test.
+fn known(p: Option<f64>) -> Option<f64> {
+    p.filter(|p| !p.is_nan())
 }
 
 /// What else is known of the RDMs.
@@ -309,11 +314,11 @@ impl Numbers {
             unique_low,
             unique_high,
             unique_predicted: predicted.map(|of| of.unique[own]),
-            partial: self.number(layout, t, layout.partial(own)).0,
-            p: tested.map(|tested| tested.p[test]),
-            p_family: tested.map(|tested| tested.family[test]),
-            p_holm: tested.map(|tested| holm(&tested.p)[test]),
-            q: tested.map(|tested| benjamini_hochberg(&tested.p)[test]),
+            partial: Some(self.number(layout, t, layout.partial(own)).0).filter(|partial| !partial.is_nan()),
+            p: known(tested.map(|tested| tested.p[test])),
+            p_family: known(tested.map(|tested| tested.family[test])),
+            p_holm: known(tested.map(|tested| holm(&tested.p)[test])),
+            q: known(tested.map(|tested| benjamini_hochberg(&tested.p)[test])),
             inflation: self.inflations[t][own],
         }
     }
