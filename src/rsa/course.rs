@@ -106,7 +106,7 @@ impl Chain<'_> {
         let clusters = permuted.map(|permuted| self.clusters(permuted)).unwrap_or_default();
         let first = permuted.and_then(|permuted| self.first(permuted));
         let onset = first.as_ref().map(|cluster| self.time(cluster.places.start));
-        let peaks = bootstrap.map(|bootstrap| self.of_draws(bootstrap, |draw| highest(draw)));
+        let peaks = bootstrap.map(|bootstrap| self.of_draws(bootstrap, highest));
         let onsets = permuted.zip(bootstrap).zip(first).map(|((permuted, bootstrap), first)| {
             let begins = |draw: &[f64]| self.begins(scores, permuted, &first, draw);
             self.of_draws(bootstrap, begins)

@@ -425,14 +425,22 @@ fn numbers_of_any_size_give_the_same_intervals() {
     let of = |target: &str| {
         let scores = json(&lab, &format!("--behavior {target} --control groups.npy far.npy third.npy --bootstrap 100"));
         let regression = json(&lab, &format!("--behavior {target} --regress groups.npy --regress far.npy --bootstrap 100"));
-        [&scores[0]["low"], &scores[1]["high"], &regression[0]["explained_low"], &regression[0]["predictors"][1]["standardised_high"]]
-            .map(|number| number.as_f64().unwrap())
+        [
+            &scores[0]["low"],
+            &scores[1]["high"],
+            &regression[0]["explained_low"],
+            &regression[0]["predictors"][1]["standardised_high"],
+        ]
+        .map(|number| number.as_f64().unwrap())
     };
     let expected = of("near.npy");
     for scale in [1e200, 1e-200] {
         npy::write(&lab.path("scaled.npy"), &(&near * scale)).unwrap();
         let found = of("scaled.npy");
-        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9), "{scale}: {found:?} {expected:?}");
+        assert!(
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9),
+            "{scale}: {found:?} {expected:?}"
+        );
     }
 }
 
