@@ -135,6 +135,7 @@ def rsa(behavior: Any = None, fmri: Any = None, runs: Union[Run, Path, Sequence[
     else a list of dictionaries.
 
     `behavior` and `fmri` are files of RDMs, or lists of them; `runs` are runs or files of RDMs. Without `out` no files are kept.
+    With `regress` it has a row for each target, whose predictors are a list.
     """
     runs = [runs] if isinstance(runs, (Run, str, os.PathLike)) else runs
     places = [run.directory if isinstance(run, Run) else run for run in runs]
@@ -142,6 +143,7 @@ def rsa(behavior: Any = None, fmri: Any = None, runs: Union[Run, Path, Sequence[
         out = pathlib.Path(unwanted) / "rsa" if out is None else out
         words = ["rsa", "--json", *_flags(dict(behavior=behavior, fmri=fmri, out=out, **flags)), "--", *places]
         rows = json.loads(command(*words, quiet=quiet))
+    rows = rows["scores"] if isinstance(rows, dict) else rows
     if importlib.util.find_spec("pandas") is None:
         return rows
     import pandas

@@ -255,6 +255,19 @@ class Analyses(InAFolder):
         tv.rsa(behavior=[EXAMPLES / "behavior.npy"], runs=run.directory, out="scores", quiet=True)
         self.assertTrue(os.path.exists("scores.csv"))
 
+    def test_rsa_gives_the_scores_beside_differences_and_over_time(self):
+        run = self.extract(layers=["features.12", "classifier.5"])
+        behavior = EXAMPLES / "behavior.npy"
+        table = tv.rsa(behavior=behavior, runs=[run], quiet=True, bootstrap=40, differences=True)
+        self.assertEqual(list(table["layer"]), ["features.12", "classifier.5"])
+        table = tv.rsa(behavior=behavior, runs=[run], quiet=True, control=run.directory / "features.12.rdm.npy")
+        self.assertEqual(list(table["layer"]), ["classifier.5"])
+        numpy.save("movie.npy", numpy.stack([numpy.load(behavior)] * 3))
+        table = tv.rsa(meg="movie.npy", runs=[run], quiet=True)
+        self.assertEqual(list(table["time"]), [0, 0, 1, 1, 2, 2])
+        table = tv.rsa(behavior=behavior, quiet=True, regress_layers="*", fit="non-negative")
+        self.assertEqual(len(table["predictors"][0]), 2)
+
     def test_rsa_without_pandas_gives_dictionaries(self):
         run = self.extract()
         with mock.patch("importlib.util.find_spec", lambda name: None if name == "pandas" else object()), \
