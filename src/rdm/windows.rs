@@ -143,11 +143,16 @@ fn whole(flag: &str, length: f64, times: &[f64]) -> Result<usize> {
 
 /// The ms from one sample to the next.
 fn spacing(times: &[f64]) -> Result<f64> {
-    let [first, .., last] = times else {
+    if times.len() < 2 {
         return Err(advise("there is one time only, and no window of several", "leave out --window and --step"));
-    };
-    let spacing = (last - first) / (times.len() - 1) as f64;
-    let is_uneven = |(sample, time): (usize, &f64)| (time - first - spacing * sample as f64).abs() > UNEVEN * spacing;
+    }
+    // The line of least squares, for the ends alone may be rounded.
+    let count = times.len() as f64;
+    let (middle, mean) = ((count - 1.0) / 2.0, times.iter().sum::<f64>() / count);
+    let from_middle = |sample: usize| sample as f64 - middle;
+    let along: f64 = times.iter().enumerate().map(|(sample, time)| from_middle(sample) * (time - mean)).sum();
+    let spacing = along / (0..times.len()).map(|sample| from_middle(sample).powi(2)).sum::<f64>();
+    let is_uneven = |(sample, time): (usize, &f64)| (time - mean - spacing * from_middle(sample)).abs() > UNEVEN * spacing;
     match times.iter().enumerate().position(is_uneven) {
         None => Ok(spacing),
         Some(sample) => Err(advise(

@@ -101,6 +101,8 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
         let all = analysis.stimuli * (analysis.stimuli - 1) / 2;
         let of = if pairs[0] < all { format!(" of {}", count(all)) } else { String::new() };
         format!("{}{of} pairs each", count(pairs[0]))
+    } else if table.scores.iter().all(|score| score.time.is_some()) {
+        "pairs of each time as in the .csv".into()
     } else {
         "pairs as listed".into()
     };

@@ -109,7 +109,7 @@ pub(in crate::rsa) fn check_stimuli(n: usize, folds: usize, nested: bool, hint: 
     check_nested(n - n.div_ceil(folds), folds, nested)
 }
 
-fn check_nested(fitted: usize, folds: usize, nested: bool) -> Result<()> {
+pub(super) fn check_nested(fitted: usize, folds: usize, nested: bool) -> Result<()> {
     if nested && fitted / folds < FEWEST {
         return Err(advise(
             format!("ridge chooses its penalty by {folds} folds of the {fitted} stimuli that are fitted, which are too few"),

@@ -90,7 +90,7 @@ impl Regression {
         let chooses = self.fit == Fit::Ridge && wanted.penalty.is_none();
         match wanted.cross_validate {
             Some(over) => folds::check(self, over, wanted.folds(), chooses)?,
-            None if chooses => folds::check(self, Over::Stimuli, wanted.folds(), false)?,
+            None if chooses => folds::check_nested(self.analysis.stimuli, wanted.folds(), true)?,
             None => {}
         }
         if request.bootstrap > 0 {
