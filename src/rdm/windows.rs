@@ -153,13 +153,15 @@ fn spacing(times: &[f64]) -> Result<f64> {
     let along: f64 = times.iter().enumerate().map(|(sample, time)| from_middle(sample) * (time - mean)).sum();
     let spacing = along / (0..times.len()).map(|sample| from_middle(sample).powi(2)).sum::<f64>();
     let is_uneven = |(sample, time): (usize, &f64)| (time - mean - spacing * from_middle(sample)).abs() > UNEVEN * spacing;
-    match times.iter().enumerate().position(is_uneven) {
-        None => Ok(spacing),
-        Some(sample) => Err(advise(
-            format!("the times are not evenly spaced: sample {sample}, counting from 0, is at {} ms", times[sample]),
-            "leave out --window and --step, for an RDM of each time",
-        )),
+    if !times.iter().enumerate().any(is_uneven) {
+        return Ok(spacing);
     }
+    let step = |sample: &usize| (times[*sample] - times[sample - 1] - spacing).abs();
+    let sample = (1..times.len()).max_by(|a, b| step(a).total_cmp(&step(b))).unwrap_or(0);
+    Err(advise(
+        format!("the times are not evenly spaced: sample {sample}, counting from 0, is at {} ms", times[sample]),
+        "leave out --window and --step, for an RDM of each time",
+    ))
 }
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ fn times_come_from_a_file() {
     write(&[0.0, 1.0, 2.0, 3.0, 4.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0]);
     lab.succeed("rdm sub-0.npy --times t.txt");
     assert_output!(run("--window 2"), @"
-    error: the times are not evenly spaced: sample 2, counting from 0, is at 2 ms
+    error: the times are not evenly spaced: sample 5, counting from 0, is at 9 ms
 
     hint: leave out --window and --step, for an RDM of each time
     ");
