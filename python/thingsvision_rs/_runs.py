@@ -131,18 +131,16 @@ def rdm(features: Path, *, quiet: bool = False, **flags: Any) -> "numpy.ndarray"
 
 def rsa(behavior: Any = None, fmri: Any = None, runs: Union[Run, Path, Sequence[Union[Run, Path]]] = (), *, out: Optional[Path] = None,
         quiet: bool = False, **flags: Any) -> Union["pandas.DataFrame", List[Dict[str, Any]]]:
-    """Runs `thingsvision rsa` and returns its table, a row for each layer and target: a DataFrame if pandas is installed,
-    else a list of dictionaries.
+    """Runs `thingsvision rsa` and returns its table, a row for each layer and target, with `regress` for each target, whose
+    predictors are a list: a DataFrame if pandas is installed, else a list of dictionaries.
 
     `behavior` and `fmri` are files of RDMs, or lists of them; `runs` are runs or files of RDMs. Without `out` no files are kept.
-    With `regress` it has a row for each target, whose predictors are a list.
     """
     runs = [runs] if isinstance(runs, (Run, str, os.PathLike)) else runs
-    places = [run.directory if isinstance(run, Run) else run for run in runs]
     with tempfile.TemporaryDirectory() as unwanted:
         out = pathlib.Path(unwanted) / "rsa" if out is None else out
-        words = ["rsa", "--json", *_flags(dict(behavior=behavior, fmri=fmri, out=out, **flags)), "--", *places]
-        rows = json.loads(command(*words, quiet=quiet))
+        words = ["rsa", "--json", *_flags({"behavior": behavior, "fmri": fmri, "out": out, **flags}), "--"]
+        rows = json.loads(command(*words, *(run.directory if isinstance(run, Run) else run for run in runs), quiet=quiet))
     rows = rows["scores"] if isinstance(rows, dict) else rows
     if importlib.util.find_spec("pandas") is None:
         return rows

@@ -28,8 +28,7 @@ pub fn bars(scores: &[Score], title: &str, family: &str, more: &[String]) -> Pic
     let panels: Vec<Picture> = facets.iter().flat_map(|facet| panels(facet, &axis, title)).collect();
     let width = panels.iter().map(|panel| panel.width).fold(0.0, f64::max);
     let columns = ((WIDEST / (width + 24.0)) as usize).clamp(1, panels.len());
-    let rows = panels.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect();
-    let panels = Picture::column(rows, 18.0);
+    let panels = Picture::grid(&panels, columns, [24.0, 18.0]);
     let width = panels.width.max(360.0);
     let mut parts = vec![panels, legend(&entries(&facets), width)];
     let sentences: Vec<String> = explained(&facets, family).into_iter().chain(more.iter().cloned()).collect();

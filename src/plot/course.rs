@@ -27,7 +27,9 @@ struct Line<'a> {
 /// The scores of movies among `scores`, each in a panel of its own; `None` if there are none.
 pub fn courses(scores: &[Score], title: &str, more: &[String]) -> Option<Picture> {
     let panels = panels(scores);
-    let first = panels.first()?;
+    if panels.is_empty() {
+        return None;
+    }
     let names: Vec<String> = panels.iter().flat_map(|panel| panel.lines.iter().map(|line| line.name.clone())).collect();
     let mut distinct: Vec<String> = Vec::new();
     names.into_iter().for_each(|name| {
@@ -37,13 +39,12 @@ pub fn courses(scores: &[Score], title: &str, more: &[String]) -> Option<Picture
     });
     let axis = Axis::of(panels.iter().flat_map(Panel::values), HEIGHT);
     let drawn: Vec<Picture> = panels.iter().map(|panel| panel.picture(&axis, &distinct, title)).collect();
-    let columns = 2.min(drawn.len());
-    let drawn = Picture::column(drawn.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect(), 18.0);
+    let drawn = Picture::grid(&drawn, 2, [24.0, 18.0]);
     let width = drawn.width;
     let entries = distinct.iter().enumerate().map(|(number, name)| (name.clone(), category(number, distinct.len())));
     let has_ceiling = panels.iter().any(|panel| panel.lines[0].scores.iter().any(|score| score.ceiling_lower.is_some()));
     let entries: Vec<_> = entries.chain(has_ceiling.then(ceiling_entry_of)).collect();
-    let sentences: Vec<String> = explained(first, &panels).into_iter().chain(more.iter().cloned()).collect();
+    let sentences: Vec<String> = explained(&panels).into_iter().chain(more.iter().cloned()).collect();
     let mut parts = vec![drawn, legend(&entries, width)];
     parts.extend(notes(&sentences, width));
     Some(Picture::column(parts, 12.0).framed(14.0))
@@ -72,13 +73,13 @@ fn panels(scores: &[Score]) -> Vec<Panel<'_>> {
 }
 
 /// What bands and bars mean, of those that are drawn.
-fn explained(panel: &Panel, all: &[Panel]) -> Vec<String> {
-    let score = panel.lines[0].scores[0];
+fn explained(panels: &[Panel]) -> Vec<String> {
+    let score = panels[0].lines[0].scores[0];
     let mut notes = Vec::new();
     if let (Some(over), Some(draws)) = (score.over, score.draws) {
         notes.push(format!("Bands: 95 % intervals of each time over {} ({} bootstraps).", over.words(), count(draws)));
     }
-    if all.iter().flat_map(|panel| &panel.lines).any(|line| !line.significant().is_empty()) {
+    if panels.iter().flat_map(|panel| &panel.lines).any(|line| !line.significant().is_empty()) {
         notes.push(format!(
             "Bars below: clusters with p ≤ {LEVEL}, corrected for all times, models and targets by the largest cluster mass."
         ));

@@ -142,6 +142,12 @@ impl Picture {
         all
     }
 
+    /// So many side by side in rows one below the other.
+    pub fn grid(pictures: &[Picture], columns: usize, [across, down]: [f64; 2]) -> Picture {
+        let rows = pictures.chunks(columns.max(1)).map(|row| Picture::row(row.to_vec(), across));
+        Picture::column(rows.collect(), down)
+    }
+
     pub fn framed(self, margin: f64) -> Picture {
         let mut framed = Picture::new((self.width + 2.0 * margin).ceil(), (self.height + 2.0 * margin).ceil());
         framed.place(self, margin, margin);

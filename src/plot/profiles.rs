@@ -34,8 +34,7 @@ pub fn profiles(scores: &[Score], title: &str, family: &str, more: &[String]) ->
         }
     }
     let panels: Vec<Picture> = facets.iter().map(|facet| panel(facet, &axis, &models, title)).collect();
-    let columns = 2.min(panels.len());
-    let panels = Picture::column(panels.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect(), 18.0);
+    let panels = Picture::grid(&panels, 2, [24.0, 18.0]);
     let width = panels.width;
     let names = models.iter().enumerate().map(|(number, model)| ((*model).to_owned(), category(number, models.len())));
     let entries: Vec<_> = names.chain(ceiling_entry(&facets)).collect();

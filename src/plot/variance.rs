@@ -51,7 +51,7 @@ pub fn variance(rows: &[TargetRow], more: &[String]) -> Picture {
     let panels: Vec<Picture> = rows.iter().zip(&all).map(|(row, bars)| panel(row, bars, &axis)).collect();
     let widest = panels.iter().map(|panel| panel.width).fold(0.0, f64::max);
     let columns = ((WIDEST / (widest + 24.0)) as usize).clamp(1, panels.len());
-    let panels = Picture::column(panels.chunks(columns).map(|row| Picture::row(row.to_vec(), 24.0)).collect(), 18.0);
+    let panels = Picture::grid(&panels, columns, [24.0, 18.0]);
     let width = panels.width.max(360.0);
     let mut parts = vec![panels, legend(&entries(&all), width)];
     parts.extend(notes(&sentences(rows, more), width));

@@ -6,7 +6,7 @@ use crate::atomic_file::is_same;
 use crate::error::advise;
 use crate::observer::Observer;
 use crate::run::{LayerRecord, is_run, read_record};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// The file of an RDM, and those beside it that say what it is of.
@@ -50,6 +50,21 @@ pub fn check_name(output: &Path, hint: &str) -> Result<()> {
         return Err(advise(format!("`{}` is the name of a folder", output.display()), hint));
     }
     Ok(())
+}
+
+/// `PREFIX.ENDING` of each ending.
+pub fn with_endings<const N: usize>(prefix: &Path, endings: [&str; N]) -> [PathBuf; N] {
+    endings.map(|ending| {
+        let mut path = prefix.as_os_str().to_owned();
+        path.push(format!(".{ending}"));
+        PathBuf::from(path)
+    })
+}
+
+/// Makes the folder that files are to lie in.
+pub fn make_folder(prefix: &Path) -> Result<()> {
+    let folder = prefix.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))
 }
 
 /// Fails if `output` lies in no folder, or is one.

@@ -115,8 +115,7 @@ impl Analysis {
 
     /// The score of every test: the mean over subjects of the comparison with each. That there is none is an error.
     pub fn scores(&self) -> Result<Vec<f64>> {
-        let by_subject = self.scores_by_subject()?;
-        let scores: Vec<f64> = by_subject.iter().map(|scores| scores.iter().sum::<f64>() / scores.len() as f64).collect();
+        let scores = means(&self.scores_by_subject()?);
         match scores.iter().position(|score| score.is_nan()) {
             Some(test) => Err(self.no_score(test)),
             None => Ok(scores),
@@ -128,14 +127,9 @@ impl Analysis {
         if self.controls.is_empty() {
             return Ok(None);
         }
-        let kept: Vec<Vec<u32>> = self.targets.iter().map(|target| self.kept(target)).collect();
-        let score = |test: usize| {
-            let (t, m) = (test / self.models.len(), test % self.models.len());
-            let (x, subjects) = (pick(&self.models[m].pairs, &kept[t]), &self.targets[t].subjects);
-            let compare = |subject| self.comparison.compare(self.stimuli, &x, &pick(subject, &kept[t]));
-            Ok(subjects.iter().map(|subject| compare(subject)).sum::<f64>() / subjects.len() as f64)
-        };
-        parallel(self.tests(), &score).map(Some)
+        let view = |target| View { kept: self.kept(target), controls: None, comparison: self.comparison };
+        let by_subject = self.viewed(&self.targets.iter().map(view).collect::<Vec<_>>())?;
+        Ok(Some(means(&by_subject)))
     }
 
     fn no_score(&self, test: usize) -> anyhow::Error {
@@ -148,7 +142,11 @@ impl Analysis {
 
     /// The score of every test in each subject.
     pub(super) fn scores_by_subject(&self) -> Result<Vec<Vec<f64>>> {
-        let views: Vec<View> = self.targets.iter().map(|target| self.view(target)).collect::<Result<_>>()?;
+        self.viewed(&self.targets.iter().map(|target| self.view(target)).collect::<Result<Vec<_>>>()?)
+    }
+
+    /// The same, of what is looked at of each target.
+    fn viewed(&self, views: &[View]) -> Result<Vec<Vec<f64>>> {
         parallel(self.tests(), &|test| {
             let (t, m) = (test / self.models.len(), test % self.models.len());
             let x = views[t].of(&self.models[m].pairs);
@@ -209,13 +207,19 @@ impl View {
     /// The pairs that are compared; with controls, what these leave of them.
     pub(super) fn of(&self, pairs: &[f64]) -> Vec<f64> {
         let kept = pick(pairs, &self.kept);
-        self.controls.as_ref().map_or_else(|| kept.clone(), |controls| controls.residual(&kept))
+        match &self.controls {
+            Some(controls) => controls.residual(&kept),
+            None => kept,
+        }
     }
 
     /// The pairs before controls take their part: ranked, if the measure is of ranks.
     pub(super) fn values(&self, pairs: &[f64]) -> Vec<f64> {
         let kept = pick(pairs, &self.kept);
-        self.controls.as_ref().map_or_else(|| kept.clone(), |controls| controls.values(&kept))
+        match &self.controls {
+            Some(controls) => controls.values(&kept),
+            None => kept,
+        }
     }
 }
 
@@ -225,6 +229,11 @@ pub(super) fn not_partial(comparison: Comparison) -> anyhow::Error {
         format!("there is no partial {}: controls need a correlation", comparison.title()),
         "compare by --compare pearson or --compare spearman",
     )
+}
+
+/// Of each test the mean over its subjects.
+fn means(by_subject: &[Vec<f64>]) -> Vec<f64> {
+    by_subject.iter().map(|scores| scores.iter().sum::<f64>() / scores.len() as f64).collect()
 }
 
 /// The numbers of `values` at these places.

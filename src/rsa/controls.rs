@@ -38,15 +38,11 @@ impl Controls {
     /// Of the pairs of each control. The first of them that is a linear combination of those before it, or does not vary, is the
     /// error.
     pub(super) fn new(product: Product, controls: impl Iterator<Item = Vec<f64>>) -> Result<Controls, usize> {
-        let mut all = Controls { product, basis: Vec::new() };
-        for (number, pairs) in controls.enumerate() {
-            let left = all.residual(&pairs);
-            if left[0].is_nan() {
-                return Err(number);
-            }
-            all.basis.push(left);
+        let basis = orthonormal(controls.map(|pairs| in_units_of_largest(product.values(&pairs))).collect());
+        match basis.iter().position(|axis| axis[0].is_nan()) {
+            Some(number) => Err(number),
+            None => Ok(Controls { product, basis }),
         }
-        Ok(all)
     }
 
     /// What they leave of `pairs`, centred and of length 1; NaN if they leave nothing.

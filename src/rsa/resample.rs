@@ -8,6 +8,7 @@ use super::kendall::{Kendall, Order, Sequence, Tau, difference, pairs};
 use super::tree::Tree;
 use crate::rdm::in_units_of_largest;
 use crate::rdm::lanes::dot;
+use std::ops::Range;
 
 /// Models and targets prepared for draws of stimuli.
 pub(super) struct Prepared<'a> {
@@ -126,6 +127,9 @@ impl<T> All<T> {
         }
     }
 }
+
+/// Sums of squares of which none has overflowed or vanished.
+const SQUARES: Range<f64> = 1e-200..1e200;
 
 /// What is the same for all targets of which the same pairs were drawn.
 #[derive(Default)]
@@ -252,11 +256,14 @@ impl Draw {
         }
         let mean = if is_centred { dot(&values, &self.counts) / self.total } else { 0.0 };
         values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value = (*value - mean) * root);
-        if scale.is_none() {
-            // So that squares neither overflow nor vanish.
-            values = in_units_of_largest(values);
-        }
-        let scale = scale.unwrap_or_else(|| 1.0 / dot(&values, &values).sqrt());
+        let scale = scale.unwrap_or_else(|| {
+            let squares = dot(&values, &values);
+            if SQUARES.contains(&squares) {
+                return 1.0 / squares.sqrt();
+            }
+            values = in_units_of_largest(std::mem::take(&mut values));
+            1.0 / dot(&values, &values).sqrt()
+        });
         values.iter_mut().for_each(|value| *value *= scale);
         values
     }

@@ -6,11 +6,12 @@ use crate::atomic_file;
 use crate::error::advise;
 use crate::npy;
 use crate::plain_file;
+use crate::rdm::outputs;
 use crate::text::guard;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// A layer's score against a target. What was not asked for is empty.
@@ -192,41 +193,42 @@ impl Table {
     /// The files that [`Table::write`] may write: `.npy`, `.csv`, `.json`; `.differences.csv` if models were compared with each other;
     /// of movies `.times.csv` and `.clusters.csv`.
     pub(crate) fn files(prefix: &Path) -> Vec<PathBuf> {
-        let named = |ending: &str| {
-            let mut path = prefix.as_os_str().to_owned();
-            path.push(format!(".{ending}"));
-            PathBuf::from(path)
-        };
-        ["npy", "csv", "json", "differences.csv", "times.csv", "clusters.csv"].map(named).to_vec()
+        outputs::with_endings(prefix, ["npy", "csv", "json", "differences.csv", "times.csv", "clusters.csv"]).to_vec()
     }
 
     /// Writes `<prefix>.npy` (`[targets, layers]`), `<prefix>.csv`, `<prefix>.json` and, where there are some, differences, peaks and
     /// onsets, and clusters; returns their paths.
     pub(super) fn write(&self, prefix: &Path) -> Result<Vec<PathBuf>> {
         let paths = Self::files(prefix);
-        if let Some(folder) = prefix.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        }
+        outputs::make_folder(prefix)?;
         let values: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
         let layers = values.len() / self.targets;
         npy::write(&paths[0], &Array2::from_shape_vec((self.targets, layers), values)?.into_dyn())?;
         atomic_file::write(&paths[1], &csv(&self.scores)?)?;
         atomic_file::write(&paths[2], self.json()?.as_bytes())?;
-        let clusters: Vec<ClusterLine> = self.courses.iter().flat_map(ClusterLine::of).collect();
-        let courses: Vec<CourseLine> = self.courses.iter().map(CourseLine::of).collect();
         let mut written = paths[..3].to_vec();
-        let further = [csv_if_any(&self.differences)?, csv_if_any(&courses)?, csv_if_any(&clusters)?];
-        for (path, table) in paths[3..].iter().zip(further) {
-            match table {
-                Some(table) => {
-                    atomic_file::write(path, &table)?;
-                    written.push(path.clone());
-                }
-                // What there may be is of other scores.
-                None => _ = std::fs::remove_file(path),
+        let further = [objects(&self.differences)?, self.course_lines()?, self.cluster_lines()];
+        for (path, lines) in paths[3..].iter().zip(further) {
+            if write_if_any(path, &lines)? {
+                written.push(path.clone());
             }
         }
         Ok(written)
+    }
+
+    /// Of each course all but its clusters.
+    fn course_lines(&self) -> Result<Vec<Value>> {
+        objects(&self.courses.iter().map(|course| Course { clusters: Vec::new(), ..course.clone() }).collect::<Vec<_>>())
+    }
+
+    /// Each cluster of each course.
+    fn cluster_lines(&self) -> Vec<Value> {
+        let lines = self.courses.iter().flat_map(|Course { target, kind, model, layer, clusters, .. }| {
+            clusters.iter().map(move |TimeCluster { from, to, mass, p }| {
+                json!({ "target": target, "kind": kind, "model": model, "layer": layer, "from": from, "to": to, "mass": mass, "p": p })
+            })
+        });
+        lines.collect()
     }
 
     /// Reads the scores in the `.json` file at `path`.
@@ -254,7 +256,7 @@ impl Table {
         if self.differences.is_empty() && self.courses.is_empty() {
             return self.json();
         }
-        let mut all = serde_json::json!({ "scores": self.scores });
+        let mut all = json!({ "scores": self.scores });
         if !self.differences.is_empty() {
             all["differences"] = serde_json::to_value(&self.differences)?;
         }
@@ -275,76 +277,6 @@ fn p_of_clusters(analysis: &Analysis, permuted: &Permuted) -> Vec<Option<f64>> {
     all
 }
 
-/// A line of the table of peaks and onsets.
-#[derive(Serialize)]
-struct CourseLine<'a> {
-    target: &'a str,
-    kind: &'a str,
-    model: &'a str,
-    layer: &'a str,
-    score: f64,
-    peak: f64,
-    peak_low: Option<f64>,
-    peak_high: Option<f64>,
-    onset: Option<f64>,
-    onset_low: Option<f64>,
-    onset_high: Option<f64>,
-    draws_without_onset: Option<usize>,
-}
-
-impl<'a> CourseLine<'a> {
-    fn of(course: &'a Course) -> CourseLine<'a> {
-        let Course { target, kind, model, layer, score, peak, peak_low, peak_high, onset, onset_low, onset_high, .. } = course;
-        CourseLine {
-            target,
-            kind,
-            model,
-            layer,
-            score: *score,
-            peak: *peak,
-            peak_low: *peak_low,
-            peak_high: *peak_high,
-            onset: *onset,
-            onset_low: *onset_low,
-            onset_high: *onset_high,
-            draws_without_onset: course.draws_without_onset,
-        }
-    }
-}
-
-/// A line of the table of clusters.
-#[derive(Serialize)]
-struct ClusterLine<'a> {
-    target: &'a str,
-    kind: &'a str,
-    model: &'a str,
-    layer: &'a str,
-    from: f64,
-    to: f64,
-    mass: f64,
-    p: f64,
-}
-
-impl<'a> ClusterLine<'a> {
-    fn of(course: &'a Course) -> impl Iterator<Item = ClusterLine<'a>> {
-        let Course { target, kind, model, layer, .. } = course;
-        course.clusters.iter().map(move |&TimeCluster { from, to, mass, p }| ClusterLine {
-            target,
-            kind,
-            model,
-            layer,
-            from,
-            to,
-            mass,
-            p,
-        })
-    }
-}
-
-fn csv_if_any(rows: &[impl Serialize]) -> Result<Option<Vec<u8>>> {
-    if rows.is_empty() { Ok(None) } else { csv(rows).map(Some) }
-}
-
 /// The network of a run and, if its weights are random, their seed: `resnet50.random-3` is `resnet50` with seed 3.
 pub(crate) fn of_run(run: &str) -> (&str, Option<u64>) {
     let random = run.rsplit_once(".random-").and_then(|(model, seed)| Some((model, seed.parse().ok()?)));
@@ -359,19 +291,26 @@ pub(crate) fn mean_and_deviation(scores: &[&Score]) -> (f64, Option<f64>) {
     (mean, (scores.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
 }
 
+/// A CSV of rows, as programs of tables read it: no cell is a formula.
 pub(crate) fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        csv.serialize(row)?;
-    }
-    let mut guarded = csv::Writer::from_writer(Vec::new());
-    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(csv.into_inner()?.as_slice()).records() {
-        guarded.write_record(record?.iter().map(|cell| guard(cell).into_owned()))?;
-    }
-    Ok(guarded.into_inner()?)
+    csv_of_objects(&objects(rows)?)
 }
 
-/// A CSV of objects that all have the same names, which are the header.
+fn objects(rows: &[impl Serialize]) -> Result<Vec<Value>> {
+    rows.iter().map(|row| Ok(serde_json::to_value(row)?)).collect()
+}
+
+/// Writes a table, or, if there is nothing in it, removes the one that is there, which is of other numbers; whether it was written.
+pub(super) fn write_if_any(path: &Path, lines: &[Value]) -> Result<bool> {
+    if lines.is_empty() {
+        std::fs::remove_file(path).ok();
+    } else {
+        atomic_file::write(path, &csv_of_objects(lines)?)?;
+    }
+    Ok(!lines.is_empty())
+}
+
+/// A CSV of objects that all have the same names, which are the header; lists have no place in it.
 pub(crate) fn csv_of_objects(objects: &[Value]) -> Result<Vec<u8>> {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
@@ -380,8 +319,8 @@ pub(crate) fn csv_of_objects(objects: &[Value]) -> Result<Vec<u8>> {
     };
     let mut csv = csv::Writer::from_writer(Vec::new());
     for (number, object) in objects.iter().enumerate() {
-        let (names, cells): (Vec<&String>, Vec<String>) =
-            object.as_object().into_iter().flatten().map(|(name, value)| (name, cell(value))).unzip();
+        let cells = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
+        let (names, cells): (Vec<&String>, Vec<String>) = cells.map(|(name, value)| (name, cell(value))).unzip();
         if number == 0 {
             csv.write_record(names)?;
         }

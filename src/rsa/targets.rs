@@ -123,9 +123,7 @@ impl Named {
             files: self.files.into_iter().map(read).collect::<Result<_>>()?,
         })
     }
-}
 
-impl Named {
     /// A target for each time: the subjects of all files, whose times must be the same.
     fn read_movie(self, name: &str) -> Result<Vec<NamedTarget>> {
         let kind = self.kind;

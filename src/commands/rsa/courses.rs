@@ -1,49 +1,28 @@
 //! The table of scores over time on the terminal: a line for each movie and model, and the clusters.
 
-use super::text::{NOT_AVAILABLE, probability};
-use crate::printer::columns;
+use super::columns::{self, Column, NOT_AVAILABLE, column, probability, three};
 use thingsvision::rsa::{Course, Table, TimeCluster};
 
 /// Clusters that are shown of each movie and model.
 const SHOWN: usize = 3;
 
-/// What a column says of a course.
-type Cell = fn(&Course) -> String;
-
 /// Peaks and onsets, with a column for everything that was computed.
 pub fn courses(table: &Table) -> Option<String> {
     let first = table.courses.first()?;
-    let any = |has: fn(&Course) -> bool| table.courses.iter().any(has);
     let tested = table.scores.iter().any(|score| score.time.is_some() && score.p.is_some());
-    let drawn = any(|course| course.peak_low.is_some());
+    let drawn = table.courses.iter().any(|course| course.peak_low.is_some());
     let score = &table.scores.iter().find(|score| score.target == first.target && score.kind == first.kind)?;
     let name = if score.controls.is_some() { "partial" } else { score.compare.as_str() };
-    let all: [(&str, bool, Cell); 6] = [
-        ("peak", true, |course| time(course.peak)),
-        ("95 % interval", drawn, |course| interval(course.peak_low, course.peak_high)),
-        (name, true, |course| format!("{:.3}", course.score)),
-        ("onset", tested, |course| course.onset.map_or_else(|| "none".into(), time)),
-        ("95 % interval", tested && drawn, |course| match course.onset {
-            Some(_) => interval(course.onset_low, course.onset_high),
-            None => String::new(),
-        }),
-        ("clusters", tested, |course| clusters(&course.clusters)),
+    let all = [
+        column("peak", true, |course: &Course| Some(time(course.peak))),
+        column("95 % interval", drawn, |course| Some(interval(course.peak_low, course.peak_high))),
+        column(name, true, |course| Some(three(Some(course.score)))),
+        column("onset", tested, |course| Some(course.onset.map_or_else(|| "none".into(), time))),
+        column("95 % interval", tested && drawn, |course| course.onset.map(|_| interval(course.onset_low, course.onset_high))),
+        Column { left: true, ..column("clusters", tested, |course| Some(clusters(&course.clusters))) },
     ];
-    let wanted: Vec<_> = all.into_iter().filter(|(_, wanted, _)| *wanted).collect();
-    let mut rows = vec![["target", "kind", "model", "layer"].map(String::from).to_vec()];
-    rows[0].extend(wanted.iter().map(|(title, ..)| (*title).to_owned()));
-    let mut before: Option<&Course> = None;
-    for course in &table.courses {
-        let same_target = before.is_some_and(|before| before.target == course.target && before.kind == course.kind);
-        let same_model = same_target && before.is_some_and(|before| before.model == course.model);
-        let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
-        let names = [unless(same_target, &course.target), unless(same_target, &course.kind), unless(same_model, &course.model)];
-        let cells = wanted.iter().map(|(.., cell)| cell(course));
-        rows.push(names.into_iter().chain([course.layer.clone()]).chain(cells).collect());
-        before = Some(course);
-    }
-    let numbers = wanted.len() - usize::from(tested);
-    Some(columns(&rows, &(4..4 + numbers).collect::<Vec<_>>()))
+    let rows = table.courses.iter().map(|of| ([&*of.target, &*of.kind, &*of.model, &*of.layer], of));
+    Some(columns::table(["target", "kind", "model", "layer"], 2, rows, &all))
 }
 
 /// To a hundredth.

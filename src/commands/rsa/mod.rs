@@ -1,5 +1,6 @@
 //! `thingsvision rsa`
 
+mod columns;
 mod courses;
 mod regression;
 mod reweight;
@@ -27,12 +28,20 @@ pub fn run(arguments: &Rsa, printer: Printer) -> Result<()> {
     print(arguments, &analysed, printer)?;
     printer.note(&format!("\n  {}", text::notes(&analysed).join("\n  ")));
     printer.note(&wrote(&files, &analysed.analysis));
-    if arguments.explain {
-        let text = format!("\n{}", analysed.explained());
-        // Of JSON nothing else may be on stdout.
-        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
+    explain(arguments, printer, || analysed.explained())
+}
+
+/// Prints what was done in sentences, if that is wanted.
+fn explain(arguments: &Rsa, printer: Printer, explained: impl Fn() -> String) -> Result<()> {
+    match (arguments.explain, arguments.json) {
+        (false, _) => Ok(()),
+        (true, false) => printer.data(&format!("\n{}", explained())),
+        (true, true) => {
+            // Of JSON nothing else may be on stdout.
+            printer.note(&format!("\n{}", explained()));
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// Fits every target on all predictors, writes the tables, and prints them.
@@ -43,11 +52,7 @@ fn run_regression(arguments: &Rsa, printer: Printer) -> Result<()> {
     printer.note(&format!("\n  {}", regression::notes(&regressed).join("\n  ")));
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     printer.note(&format!("  wrote {}\n  next: thingsvision plot variance {}", names.join(", "), names[1]));
-    if arguments.explain {
-        let text = format!("\n{}", regressed.explained());
-        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
-    }
-    Ok(())
+    explain(arguments, printer, || regressed.explained())
 }
 
 /// Reweights the units of every layer for every target, writes the table, and prints it.
@@ -57,11 +62,7 @@ fn run_reweight(arguments: &Rsa, printer: Printer) -> Result<()> {
     printer.data(&if arguments.json { reweighted.json()? } else { reweight::table(&reweighted.rows) })?;
     printer.note(&format!("\n  {}", reweight::notes(&reweighted).join("\n  ")));
     printer.note(&format!("  wrote {}", files.map(|path| path.display().to_string()).join(", ")));
-    if arguments.explain {
-        let text = format!("\n{}", reweighted.explained());
-        if arguments.json { printer.note(&text) } else { printer.data(&text)? }
-    }
-    Ok(())
+    explain(arguments, printer, || reweighted.explained())
 }
 
 fn print(arguments: &Rsa, Analysed { table, .. }: &Analysed, printer: Printer) -> Result<()> {

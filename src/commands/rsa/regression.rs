@@ -1,16 +1,10 @@
 //! The tables of a regression on the terminal, and the notes below them.
 
-use super::text::{NOT_AVAILABLE, SMALL_P, matched, negative, null, probability, range};
-use crate::printer::columns;
+use super::columns::{self, NOT_AVAILABLE, column, interval, probability, three};
+use super::text::{SMALL_P, matched, negative, null};
 use thingsvision::numbers::count;
-use thingsvision::rsa::regression::{Fit, Predictor, Regressed, TargetRow};
+use thingsvision::rsa::regression::{Fit, Part, Predictor, Regressed, TargetRow};
 use thingsvision::rsa::{Over, drawn};
-
-/// What a column says of a row.
-type Cell<T> = fn(&T) -> Option<String>;
-
-/// The title, whether there is something to say, and the cells.
-type Column<T> = (&'static str, bool, Cell<T>);
 
 /// A table for the targets, one for their predictors, one for what these share.
 pub fn tables(regressed: &Regressed) -> String {
@@ -20,61 +14,47 @@ pub fn tables(regressed: &Regressed) -> String {
     text.join("\n")
 }
 
-fn three(value: f64) -> String {
-    format!("{value:.3}")
-}
-
-fn interval(low: Option<f64>, high: Option<f64>) -> String {
-    match (low, high) {
-        (Some(low), Some(high)) => range(low, high),
-        _ => NOT_AVAILABLE.into(),
-    }
-}
-
 fn of_targets(targets: &[TargetRow]) -> String {
     let first = &targets[0];
     let any = |has: fn(&TargetRow) -> bool| targets.iter().any(has);
-    let all: [Column<TargetRow>; 9] = [
-        ("pairs", any(|of| of.pairs < of.stimuli * (of.stimuli - 1) / 2), |of| Some(count(of.pairs))),
-        ("λ", first.penalty.is_some(), |of| of.penalty.map(significant)),
-        ("R²", true, |of| Some(three(of.explained))),
-        ("95 % interval", first.draws.is_some(), |of| Some(interval(of.explained_low, of.explained_high))),
-        ("p", first.explained_p.is_some(), |of| of.explained_p.map(probability)),
-        ("p family", first.explained_p.is_some() && targets.len() > 1, |of| of.explained_p_family.map(probability)),
-        ("R² left out", first.cross_validated.is_some(), |of| Some(or_none(of.explained_predicted))),
-        ("r left out", first.cross_validated.is_some(), |of| Some(or_none(of.correlation_predicted))),
-        ("ceiling of r", any(|of| of.ceiling_lower.is_some()), |of| Some(interval(of.ceiling_lower, of.ceiling_upper))),
+    let (tested, left_out) = (first.explained_p.is_some(), first.cross_validated.is_some());
+    let all = [
+        column("pairs", any(|of| of.pairs < of.stimuli * (of.stimuli - 1) / 2), |of: &TargetRow| Some(count(of.pairs))),
+        column("λ", first.penalty.is_some(), |of| of.penalty.map(significant)),
+        column("R²", true, |of| Some(three(Some(of.explained)))),
+        column("95 % interval", first.draws.is_some(), |of| Some(interval(of.explained_low, of.explained_high))),
+        column("p", tested, |of| of.explained_p.map(probability)),
+        column("p family", tested && targets.len() > 1, |of| of.explained_p_family.map(probability)),
+        column("R² left out", left_out, |of| Some(three(of.explained_predicted))),
+        column("r left out", left_out, |of| Some(three(of.correlation_predicted))),
+        column("ceiling of r", any(|of| of.ceiling_lower.is_some()), |of| Some(interval(of.ceiling_lower, of.ceiling_upper))),
     ];
-    let rows = targets.iter().map(|of| ([of.target.clone(), of.kind.clone()], of));
-    table(&["target", "kind"], rows, &all)
-}
-
-fn or_none(value: Option<f64>) -> String {
-    value.map_or_else(|| NOT_AVAILABLE.into(), three)
+    columns::table(["target", "kind"], 2, targets.iter().map(|of| ([&*of.target, &*of.kind], of)), &all)
 }
 
 fn of_predictors(targets: &[TargetRow]) -> String {
     let tested = targets[0].explained_p.is_some();
     let drawn = targets[0].draws.is_some();
-    let all: [Column<Predictor>; 9] = [
-        ("weight", true, |one| Some(significant(one.weight))),
-        ("standardised", true, |one| Some(three(one.standardised))),
-        ("95 % interval", drawn, |one| Some(interval(one.standardised_low, one.standardised_high))),
-        ("unique", true, |one| Some(three(one.unique))),
-        ("95 % interval", drawn, |one| Some(interval(one.unique_low, one.unique_high))),
-        ("left out", targets[0].cross_validated.is_some(), |one| Some(or_none(one.unique_predicted))),
-        ("partial r", true, |one| Some(or_none(one.partial))),
-        ("p", tested, |one| Some(one.p.map_or_else(|| NOT_AVAILABLE.into(), probability))),
-        ("p family", tested, |one| Some(one.p_family.map_or_else(|| NOT_AVAILABLE.into(), probability))),
+    let all = [
+        column("weight", true, |one: &Predictor| Some(significant(one.weight))),
+        column("standardised", true, |one| Some(three(Some(one.standardised)))),
+        column("95 % interval", drawn, |one| Some(interval(one.standardised_low, one.standardised_high))),
+        column("unique", true, |one| Some(three(Some(one.unique)))),
+        column("95 % interval", drawn, |one| Some(interval(one.unique_low, one.unique_high))),
+        column("left out", targets[0].cross_validated.is_some(), |one| Some(three(one.unique_predicted))),
+        column("partial r", true, |one| Some(three(one.partial))),
+        column("p", tested, |one| Some(one.p.map_or_else(|| NOT_AVAILABLE.into(), probability))),
+        column("p family", tested, |one| Some(one.p_family.map_or_else(|| NOT_AVAILABLE.into(), probability))),
     ];
-    let of_target = |of: &TargetRow| {
-        let name = |place: usize| if place == 0 { of.target.clone() } else { String::new() };
-        (0..of.predictors.len()).map(name).collect::<Vec<_>>()
-    };
-    let rows = targets
-        .iter()
-        .flat_map(|of| of_target(of).into_iter().zip(&of.predictors).map(|(target, one)| ([target, one.predictor.clone()], one)));
-    table(&["target", "predictor"], rows, &all)
+    let names: Vec<String> = targets.iter().flat_map(|of| first_named(&of.target, of.predictors.len())).collect();
+    let ones = targets.iter().flat_map(|of| &of.predictors);
+    let rows = names.iter().zip(ones).map(|(target, one)| ([&**target, &*one.predictor], one));
+    columns::table(["target", "predictor"], 1, rows, &all)
+}
+
+/// The name of a target for the first of so many rows; targets of two kinds may be called alike.
+fn first_named(target: &str, rows: usize) -> impl Iterator<Item = String> {
+    std::iter::once(target.to_owned()).chain(std::iter::repeat(String::new())).take(rows)
 }
 
 /// Weights have units: of any size.
@@ -85,34 +65,23 @@ fn significant(value: f64) -> String {
 /// What is shared by several predictors, at most this many of each target.
 fn shared(targets: &[TargetRow]) -> Option<String> {
     const SHOWN: usize = 11;
-    let mut rows: Vec<Vec<String>> = vec![["target", "shared by", "variance"].map(String::from).to_vec()];
     let drawn = targets[0].draws.is_some();
-    rows[0].extend(drawn.then(|| "95 % interval".to_owned()));
-    let mut more = 0;
-    for of in targets {
-        let all: Vec<_> = of.parts.iter().filter(|part| part.predictors.len() > 1).collect();
-        more += all.len().saturating_sub(SHOWN);
-        for (place, part) in all.iter().take(SHOWN).enumerate() {
-            let target = if place == 0 { of.target.clone() } else { String::new() };
-            let mut row = vec![target, part.predictors.join(" + "), three(part.variance)];
-            row.extend(drawn.then(|| interval(part.low, part.high)));
-            rows.push(row);
-        }
-    }
-    let text = columns(&rows, &[2, 3][..if drawn { 2 } else { 1 }]);
+    let shared = |of: &TargetRow| of.parts.iter().filter(|part| part.predictors.len() > 1).count();
+    let more: usize = targets.iter().map(|of| shared(of).saturating_sub(SHOWN)).sum();
+    let of_target = |of: &TargetRow| -> Vec<(String, String, Part)> {
+        let parts = of.parts.iter().filter(|part| part.predictors.len() > 1).take(SHOWN);
+        let named = first_named(&of.target, SHOWN).zip(parts);
+        named.map(|(target, part)| (target, part.predictors.join(" + "), part.clone())).collect()
+    };
+    let rows: Vec<(String, String, Part)> = targets.iter().flat_map(of_target).collect();
+    let all = [
+        column("variance", true, |part: &Part| Some(three(Some(part.variance)))),
+        column("95 % interval", drawn, |part| Some(interval(part.low, part.high))),
+    ];
+    let named = rows.iter().map(|(target, names, part)| ([&**target, &**names], part));
+    let text = columns::table(["target", "shared by"], 1, named, &all);
     let more = if more > 0 { format!("and {more} more, in the file\n") } else { String::new() };
-    (rows.len() > 1).then(|| text + &more)
-}
-
-/// Rows of names and of those columns in which there is something to say.
-fn table<'a, T: 'a>(names: &[&str; 2], rows: impl Iterator<Item = ([String; 2], &'a T)>, all: &[Column<T>]) -> String {
-    let wanted: Vec<&Column<T>> = all.iter().filter(|(_, wanted, _)| *wanted).collect();
-    let titles = names.iter().copied().chain(wanted.iter().map(|(title, ..)| *title)).map(String::from);
-    let mut lines: Vec<Vec<String>> = vec![titles.collect()];
-    for (names, of) in rows {
-        lines.push(names.into_iter().chain(wanted.iter().map(|(_, _, cell)| cell(of).unwrap_or_default())).collect());
-    }
-    columns(&lines, &(2..2 + wanted.len()).collect::<Vec<_>>())
+    (!rows.is_empty()).then(|| text + &more)
 }
 
 /// What must be known to read the tables.

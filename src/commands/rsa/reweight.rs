@@ -1,53 +1,28 @@
 //! The table of reweighted layers on the terminal, and the notes below it.
 
-use super::text::{NOT_AVAILABLE, capital, matched, range};
-use crate::printer::columns;
+use super::columns::{self, Column, NOT_AVAILABLE, column, interval, three};
+use super::text::{capital, matched};
 use thingsvision::numbers::count;
 use thingsvision::rsa::model_name;
 use thingsvision::rsa::reweight::{Reweighted, Row};
 
-/// The title, whether there is something to say, and the cells.
-type Column = (&'static str, bool, fn(&Row) -> String);
-
 /// A row for each target and layer.
 pub fn table(rows: &[Row]) -> String {
     let any = |has: fn(&Row) -> bool| rows.iter().any(has);
-    let all: [Column; 8] = [
-        ("units", true, |row| count(row.units)),
-        ("λ", true, |row| penalty(row.penalty)),
-        ("unweighted", true, |row| number(row.unweighted)),
-        ("reweighted", true, |row| number(row.reweighted)),
-        ("95 % interval", any(|row| row.draws.is_some()), |row| interval(row.low, row.high)),
-        ("gained", true, |row| number(row.gained)),
-        ("95 % interval", any(|row| row.draws.is_some()), |row| interval(row.gained_low, row.gained_high)),
-        (CEILING, any(|row| row.ceiling_lower.is_some()), |row| interval(row.ceiling_lower, row.ceiling_upper)),
+    let drawn = any(|row| row.draws.is_some());
+    let ceiling: fn(&Row) -> Option<String> = |row| Some(interval(row.ceiling_lower, row.ceiling_upper));
+    let all = [
+        column("units", true, |row: &Row| Some(count(row.units))),
+        column("λ", true, |row| Some(penalty(row.penalty))),
+        column("unweighted", true, |row| Some(three(row.unweighted))),
+        column("reweighted", true, |row| Some(three(row.reweighted))),
+        column("95 % interval", drawn, |row| Some(interval(row.low, row.high))),
+        column("gained", true, |row| Some(three(row.gained))),
+        column("95 % interval", drawn, |row| Some(interval(row.gained_low, row.gained_high))),
+        Column { once: true, ..column("ceiling", any(|row| row.ceiling_lower.is_some()), ceiling) },
     ];
-    let wanted: Vec<&Column> = all.iter().filter(|(_, wanted, _)| *wanted).collect();
-    let titles = ["target", "kind", "model", "layer"].into_iter().chain(wanted.iter().map(|(title, ..)| *title));
-    let mut lines: Vec<Vec<String>> = vec![titles.map(String::from).collect()];
-    let mut before: Option<&Row> = None;
-    for row in rows {
-        let same_target = before.is_some_and(|before| before.target == row.target && before.kind == row.kind);
-        let same_model = same_target && before.is_some_and(|before| before.model == row.model);
-        let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
-        let names =
-            [unless(same_target, &row.target), unless(same_target, &row.kind), unless(same_model, &row.model), row.layer.clone()];
-        let cells = wanted.iter().map(|(title, _, cell)| unless(*title == CEILING && same_target, &cell(row)));
-        lines.push(names.into_iter().chain(cells).collect());
-        before = Some(row);
-    }
-    columns(&lines, &(4..4 + wanted.len()).collect::<Vec<_>>())
-}
-
-/// The column that is filled once for each target.
-const CEILING: &str = "ceiling";
-
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| NOT_AVAILABLE.into(), |value| format!("{value:.3}"))
-}
-
-fn interval(low: Option<f64>, high: Option<f64>) -> String {
-    low.zip(high).map_or_else(|| NOT_AVAILABLE.into(), |(low, high)| range(low, high))
+    let named = rows.iter().map(|row| ([&*row.target, &*row.kind, &*row.model, &*row.layer], row));
+    columns::table(["target", "kind", "model", "layer"], 2, named, &all)
 }
 
 /// Of two digits that count.

@@ -1,80 +1,36 @@
 //! The table of scores on the terminal, and the notes below it.
 
-use crate::printer::columns;
+use super::columns::{self, Column, NOT_AVAILABLE, column, interval, probability, range, three};
 use thingsvision::names::doubt;
 use thingsvision::numbers::count;
 use thingsvision::rdm::{MANY_TIES, tied_share};
 use thingsvision::rsa::{Analysed, Analysis, Over, Permuted, Score, Table, drawn, model_name};
 
-/// What a column of the table says of a score.
-type Cell = fn(&Score) -> Option<String>;
-
-/// The scores, with a column for everything that was computed.
+/// The scores of targets without time, with a column for everything that was computed.
 pub fn table(table: &Table) -> String {
-    let columns_wanted = optional(table);
-    let mut rows = vec![["target", "kind", "model", "layer"].map(String::from).to_vec()];
-    rows[0].extend(columns_wanted.iter().map(|(title, _)| (*title).to_owned()));
-    let mut before: Option<&Score> = None;
-    for score in table.scores.iter().filter(|score| score.time.is_none()) {
-        let same_target = before.is_some_and(|before| before.target == score.target && before.kind == score.kind);
-        let same_model = same_target && before.is_some_and(|before| before.model == score.model);
-        let unless = |same: bool, text: &str| if same { String::new() } else { text.to_owned() };
-        let mut row =
-            vec![unless(same_target, &score.target), unless(same_target, &score.kind), unless(same_model, &score.model)];
-        row.push(score.layer.clone());
-        for (title, cell) in &columns_wanted {
-            let once = *title == CEILING && same_target;
-            row.push(if once { String::new() } else { cell(score).unwrap_or_default() });
-        }
-        rows.push(row);
-        before = Some(score);
-    }
-    columns(&rows, &(4..4 + columns_wanted.len()).collect::<Vec<_>>())
-}
-
-/// The title and the cells of every column of numbers that there is something to say in.
-fn optional(table: &Table) -> Vec<(&str, Cell)> {
     let scores = || table.scores.iter().filter(|score| score.time.is_none());
-    let Some(first) = scores().next() else { return Vec::new() };
+    let Some(first) = scores().next() else { return String::new() };
     let any = |has: fn(&Score) -> bool| scores().any(has);
     let pairs_differ = scores().any(|score| score.pairs != first.pairs);
     let score = if first.controls.is_some() { "partial" } else { first.compare.as_str() };
-    let (drawn, tested, ceiling) =
-        (any(|s| s.draws_left_out.is_some()), any(|s| s.p.is_some()), any(|s| s.ceiling_lower.is_some()));
-    let all: [(bool, &str, Cell); 9] = [
-        (pairs_differ, "pairs", |score| Some(count(score.pairs))),
-        (first.controls.is_some(), &first.compare, |score| score.uncontrolled.map(|score| format!("{score:.3}"))),
-        (true, score, |score| Some(format!("{:.3}", score.score))),
-        (drawn, "95 % interval", |score| Some(interval(score).unwrap_or_else(|| NOT_AVAILABLE.into()))),
-        (tested, "p", |score| score.p.map(probability)),
-        (tested, "p family", |score| score.p_family.map(probability)),
-        (tested, "p Holm", |score| score.p_holm.map(probability)),
-        (tested, "q", |score| score.q.map(probability)),
-        (ceiling, CEILING, |score| Some(bounds(score).unwrap_or_else(|| "not available".into()))),
+    let (drawn, tested) = (any(|score| score.draws_left_out.is_some()), any(|score| score.p.is_some()));
+    let ceiling: fn(&Score) -> Option<String> = |score| {
+        let bounds = score.ceiling_lower.zip(score.ceiling_upper);
+        Some(bounds.map_or_else(|| "not available".into(), |(lower, upper)| range(lower, upper)))
+    };
+    let all = [
+        column("pairs", pairs_differ, |score: &Score| Some(count(score.pairs))),
+        column(&first.compare, first.controls.is_some(), |score| Some(three(score.uncontrolled))),
+        column(score, true, |score| Some(three(Some(score.score)))),
+        column("95 % interval", drawn, |score| Some(interval(score.low, score.high))),
+        column("p", tested, |score| score.p.map(probability)),
+        column("p family", tested, |score| score.p_family.map(probability)),
+        column("p Holm", tested, |score| score.p_holm.map(probability)),
+        column("q", tested, |score| score.q.map(probability)),
+        Column { once: true, ..column("ceiling", any(|score| score.ceiling_lower.is_some()), ceiling) },
     ];
-    all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, title, cell)| (title, cell)).collect()
-}
-
-/// What stands for a number that there is a reason not to give.
-pub(super) const NOT_AVAILABLE: &str = "n/a";
-
-/// The column that is filled once for each target.
-const CEILING: &str = "ceiling";
-
-fn interval(score: &Score) -> Option<String> {
-    Some(range(score.low?, score.high?))
-}
-
-fn bounds(score: &Score) -> Option<String> {
-    Some(range(score.ceiling_lower?, score.ceiling_upper?))
-}
-
-pub(super) fn range(low: f64, high: f64) -> String {
-    format!("{low:.3} … {high:.3}")
-}
-
-pub(super) fn probability(p: f64) -> String {
-    if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+    let rows = scores().map(|score| ([&*score.target, &*score.kind, &*score.model, &*score.layer], score));
+    columns::table(["target", "kind", "model", "layer"], 2, rows, &all)
 }
 
 /// The pairwise differences, the smallest p first, at most this many.
@@ -90,7 +46,7 @@ pub fn differences(table: &Table) -> String {
         rows.push([found.target.clone(), one, other].into_iter().chain(numbers).collect());
     }
     let more = sorted.len().saturating_sub(SHOWN);
-    columns(&rows, &[3, 4, 5]) + &if more > 0 { format!("and {more} more, in the file\n") } else { String::new() }
+    crate::printer::columns(&rows, &[3, 4, 5]) + &if more > 0 { format!("and {more} more, in the file\n") } else { String::new() }
 }
 
 /// What must be known to read the table: how many stimuli, in which order; the null hypothesis; hints.

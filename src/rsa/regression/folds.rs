@@ -5,7 +5,7 @@ use super::Regression;
 use super::fit::{Fit, Penalised, Reduced};
 use crate::error::advise;
 use crate::rdm::Centre;
-use crate::rdm::lanes::dot;
+use crate::rdm::lanes::{dot, sum};
 use crate::rdm::pairs_of;
 use crate::rsa::analysis::pick;
 use crate::rsa::random::{Purpose, generator, shuffled};
@@ -228,7 +228,7 @@ impl Sums {
         for (number, subset) in subsets.iter().enumerate() {
             let weights = reduced.weights(how, subject, subset);
             let predicted = combined(x, &weights, reduced.target_lengths[subject]);
-            self.left[number] += predicted.iter().zip(y).map(|(predicted, value)| (value - predicted).powi(2)).sum::<f64>();
+            self.left[number] += squared_error(&predicted, y);
             if number == 0 {
                 self.correlation += pearson(&predicted, y);
             }
@@ -244,6 +244,11 @@ fn combined(x: &[Vec<f64>], weights: &[f64], length: f64) -> Vec<f64> {
         sum.iter_mut().zip(column).for_each(|(sum, value)| *sum += length * weight * value);
     }
     sum
+}
+
+/// `Σ (y − ŷ)²`.
+fn squared_error(predicted: &[f64], y: &[f64]) -> f64 {
+    sum(predicted, y, |predicted, y| (y - predicted) * (y - predicted))
 }
 
 fn mean(sums: &[Sums], folds: usize) -> Predicted {
@@ -268,8 +273,7 @@ fn chosen([columns, subjects]: [&[Vec<f64>]; 2], pairs: &Pairs, stimuli: &[usize
         for (left, &lambda) in left.iter_mut().zip(&candidates) {
             for (subject, y) in y.predicted.iter().enumerate() {
                 let weights = reduced.weights(Penalised { fit: Fit::Ridge, lambda }, subject, &all);
-                let predicted = combined(&x.predicted, &weights, reduced.target_lengths[subject]);
-                *left += predicted.iter().zip(y).map(|(predicted, value)| (value - predicted).powi(2)).sum::<f64>();
+                *left += squared_error(&combined(&x.predicted, &weights, reduced.target_lengths[subject]), y);
             }
         }
     }

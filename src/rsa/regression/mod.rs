@@ -197,7 +197,7 @@ impl Regression {
 
     /// How sure the numbers are: those of [`Regression::by_subject`] on drawn stimuli and subjects. The penalty stays as it is.
     fn bootstrap(&self, fitted: &[Fitted], by_subject: &[Vec<f64>], draws: Draws) -> Result<Bootstrap> {
-        let prepared = Prepared::new(&self.analysis);
+        let prepared = if draws.over == Over::Subjects { None } else { Prepared::new(&self.analysis) };
         let scores = |stimuli: &[u32], subjects: Option<&[Vec<u32>]>| {
             let mut scores = [Vec::new(), Vec::new()];
             for (t, of) in fitted.iter().enumerate() {

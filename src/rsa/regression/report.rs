@@ -6,12 +6,13 @@ use super::{Fit, Regression};
 use crate::atomic_file;
 use crate::error::advise;
 use crate::plain_file;
+use crate::rdm::outputs;
 use crate::rsa::bootstrap::Bootstrap;
 use crate::rsa::ceiling::Ceiling;
 use crate::rsa::permutation::Permuted;
-use crate::rsa::table::csv_of_objects;
+use crate::rsa::table::{csv_of_objects, write_if_any};
 use crate::rsa::{Over, Request, benjamini_hochberg, holm};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -145,16 +146,6 @@ fn known(p: Option<f64>) -> Option<f64> {
     p.filter(|p| !p.is_nan())
 }
 
-/// What else is known of the RDMs.
-pub(super) struct Known {
-    pub(super) ids: Option<Vec<String>>,
-    pub(super) assumed: bool,
-    pub(super) renamed: Vec<String>,
-    pub(super) left_out: Vec<String>,
-    pub(super) few: Vec<String>,
-    pub(super) negative: Vec<String>,
-}
-
 /// All that was computed.
 pub struct Regressed {
     /// What was asked for.
@@ -169,10 +160,6 @@ pub struct Regressed {
     pub ids: Option<Vec<String>>,
     /// Whether an RDM without IDs was taken to be in the order of the others.
     pub assumed: bool,
-    /// Which IDs were taken for others, in sentences.
-    pub renamed: Vec<String>,
-    /// Which stimuli were left out, in sentences.
-    pub left_out: Vec<String>,
     /// Of what there are too few, in sentences.
     pub few: Vec<String>,
     /// Which RDMs have negative pairs, in sentences.
@@ -180,41 +167,22 @@ pub struct Regressed {
 }
 
 impl Regressed {
-    pub(super) fn new(request: &Request, regression: Regression, numbers: Numbers, known: Known) -> Regressed {
-        let targets = (0..regression.analysis.targets.len()).map(|t| numbers.row(request, &regression, t)).collect();
-        let Known { ids, assumed, renamed, left_out, few, negative } = known;
-        let permuted = numbers.tested.map(|[predictors, _]| predictors);
-        Regressed { request: request.clone(), regression, targets, permuted, ids, assumed, renamed, left_out, few, negative }
-    }
-
     /// The files that [`Regressed::write`] writes.
-    pub(super) fn files(prefix: &Path) -> Vec<PathBuf> {
-        let named = |ending: &str| {
-            let mut path = prefix.as_os_str().to_owned();
-            path.push(format!(".regression.{ending}"));
-            PathBuf::from(path)
-        };
-        ["csv", "json", "variance.csv"].map(named).to_vec()
+    pub(super) fn files(prefix: &Path) -> [PathBuf; 3] {
+        outputs::with_endings(prefix, ["regression.csv", "regression.json", "regression.variance.csv"])
     }
 
     /// Writes `<prefix>.regression.csv` (a row for each target and predictor), `<prefix>.regression.json` (all of
     /// it) and, of predictors that are not too many, `<prefix>.regression.variance.csv` (a row for each target and part of its variance); returns their paths.
     pub fn write(&self) -> Result<Vec<PathBuf>> {
         let paths = Self::files(&self.request.out);
-        if let Some(folder) = self.request.out.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        }
+        outputs::make_folder(&self.request.out)?;
         let predictors = self.lines(|of| of.predictors.iter().map(|one| Ok(serde_json::to_value(one)?)).collect())?;
         let parts = self.lines(|of| Ok(of.parts.iter().map(Part::line).collect()))?;
         atomic_file::write(&paths[0], &csv_of_objects(&predictors)?)?;
         atomic_file::write(&paths[1], self.json()?.as_bytes())?;
-        if parts.is_empty() {
-            // Those there may be are of other predictors.
-            std::fs::remove_file(&paths[2]).ok();
-        } else {
-            atomic_file::write(&paths[2], &csv_of_objects(&parts)?)?;
-        }
-        Ok(paths.into_iter().take(if parts.is_empty() { 2 } else { 3 }).collect())
+        let written = if write_if_any(&paths[2], &parts)? { 3 } else { 2 };
+        Ok(paths.into_iter().take(written).collect())
     }
 
     /// For each target and each of its `parts` an object, the target's name before the part and the rest of its numbers behind.
@@ -224,9 +192,11 @@ impl Regressed {
             let whole = TargetRow { predictors: Vec::new(), parts: Vec::new(), ..of.clone() };
             for part in parts(of)? {
                 let mut line = serde_json::json!({ "target": of.target, "kind": of.kind });
-                for object in [&part, &serde_json::to_value(&whole)?] {
-                    let numbers = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
-                    numbers.for_each(|(name, value)| line[name] = value.clone());
+                // A part has its own `predictors`, in one cell.
+                let numbers = serde_json::to_value(&whole)?;
+                let numbers = numbers.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
+                for (name, value) in part.as_object().into_iter().flatten().chain(numbers) {
+                    line[name] = value.clone();
                 }
                 lines.push(line);
             }
@@ -252,7 +222,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<TargetRow>> {
 }
 
 impl Numbers {
-    fn row(&self, request: &Request, regression: &Regression, t: usize) -> TargetRow {
+    /// The result of each target.
+    pub(super) fn rows(&self, request: &Request, regression: &Regression) -> Vec<TargetRow> {
+        let corrected = self.tested.as_ref().map(|[tested, _]| [holm(&tested.p), benjamini_hochberg(&tested.p)]);
+        (0..regression.analysis.targets.len()).map(|t| self.row(request, regression, corrected.as_ref(), t)).collect()
+    }
+
+    fn row(&self, request: &Request, regression: &Regression, corrected: Option<&[Vec<f64>; 2]>, t: usize) -> TargetRow {
         let (analysis, layout) = (&regression.analysis, regression.layout());
         let target = &analysis.targets[t];
         let (all, ceiling) = (self.tested.as_ref().map(|[_, all]| all), self.ceilings[t]);
@@ -281,7 +257,7 @@ impl Numbers {
             over: self.bootstrap.as_ref().map(|bootstrap| bootstrap.over_of(test)),
             draws: self.bootstrap.as_ref().map(|bootstrap| bootstrap.draws),
             draws_left_out: self.bootstrap.as_ref().map(|bootstrap| bootstrap.left_out(&[test])),
-            predictors: (0..layout.predictors).map(|own| self.predictor(regression, predicted, t, own)).collect(),
+            predictors: (0..layout.predictors).map(|own| self.predictor(regression, predicted, corrected, [t, own])).collect(),
             parts: self.parts(regression, t),
         }
     }
@@ -295,7 +271,13 @@ impl Numbers {
         (mean, [interval.map(|[low, _]| low), interval.map(|[_, high]| high)])
     }
 
-    fn predictor(&self, regression: &Regression, predicted: Option<&Predicted>, t: usize, own: usize) -> Predictor {
+    fn predictor(
+        &self,
+        regression: &Regression,
+        predicted: Option<&Predicted>,
+        corrected: Option<&[Vec<f64>; 2]>,
+        [t, own]: [usize; 2],
+    ) -> Predictor {
         let layout = regression.layout();
         let test = t * layout.predictors + own;
         let tested = self.tested.as_ref().map(|[predictors, _]| predictors);
@@ -317,8 +299,8 @@ impl Numbers {
             partial: Some(self.number(layout, t, layout.partial(own)).0).filter(|partial| !partial.is_nan()),
             p: known(tested.map(|tested| tested.p[test])),
             p_family: known(tested.map(|tested| tested.family[test])),
-            p_holm: known(tested.map(|tested| holm(&tested.p)[test])),
-            q: known(tested.map(|tested| benjamini_hochberg(&tested.p)[test])),
+            p_holm: known(corrected.map(|[holm, _]| holm[test])),
+            q: known(corrected.map(|[_, q]| q[test])),
             inflation: self.inflations[t][own],
         }
     }

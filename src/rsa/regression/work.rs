@@ -1,7 +1,7 @@
 //! From a request to a regression: RDMs are read, aligned, fitted, tested.
 
 use super::folds::Penalty;
-use super::report::{Known, Numbers};
+use super::report::Numbers;
 use super::{Fit, Fitted, Penalised, Reduced, Regressed, Regression, folds};
 use crate::error::advise;
 use crate::observer::Observer;
@@ -19,19 +19,20 @@ pub fn regress(request: &Request, observer: &dyn Observer) -> Result<Regressed> 
     request.check()?;
     let read = Read { targets: read_targets(request)?, controls: Vec::new(), candidates: predictors(request, observer)? };
     read.check_outputs(&Regressed::files(&request.out), &request.models)?;
-    let Aligned { analysis, ids, assumed, renamed, left_out, .. } = read.aligned(request, observer)?;
+    let Aligned { analysis, ids, assumed, .. } = read.aligned(request, observer)?;
     let regression = Regression { analysis, fit: request.regression.fit() };
     regression.check()?;
     let numbers = regression.numbers(request)?;
-    let known = Known {
+    Ok(Regressed {
+        request: request.clone(),
+        targets: numbers.rows(request, &regression),
+        permuted: numbers.tested.map(|[predictors, _]| predictors),
         ids,
         assumed,
-        renamed,
-        left_out,
         few: few(request, &regression.analysis),
         negative: negatives(&regression.analysis),
-    };
-    Ok(Regressed::new(request, regression, numbers, known))
+        regression,
+    })
 }
 
 /// The files that were named as predictors, then the layers of runs.

@@ -28,7 +28,7 @@ use crate::observer::{Observer, Stage};
 use crate::rdm::errors::not_finite;
 use crate::rdm::{Rows, align, aligned, ids};
 use anyhow::{Context, Result};
-use report::{Known, Numbers};
+use report::Numbers;
 use std::path::PathBuf;
 use validate::{Predicted, Reweighting, Scheme};
 
@@ -60,8 +60,8 @@ pub fn reweight(request: &Request, observer: &dyn Observer) -> Result<Reweighted
         ceilings: analysis.targets.iter().map(|target| mean_ceiling(&analysis, target, &turns)).collect(),
         predicted,
     };
-    let known = Known { ids, assumed, few: few(request, &analysis) };
-    Ok(Reweighted::new(request, analysis, &layers, &numbers, known))
+    let rows = numbers.rows(request, &analysis, &layers);
+    Ok(Reweighted { request: request.clone(), rows, ids, assumed, few: few(request, &analysis), analysis })
 }
 
 /// The layers of the runs and files that were named, or of all finished runs; with names of their own.

@@ -2,11 +2,12 @@
 
 use super::{NUMBERS, Predicted};
 use crate::atomic_file;
+use crate::rdm::outputs;
 use crate::rsa::bootstrap::Bootstrap;
 use crate::rsa::features::Layer;
 use crate::rsa::table::csv;
 use crate::rsa::{Analysis, Ceiling, Request};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -67,13 +68,6 @@ pub(super) struct Numbers {
     pub(super) bootstrap: Option<Bootstrap>,
 }
 
-/// What else is known of the stimuli.
-pub(super) struct Known {
-    pub(super) ids: Option<Vec<String>>,
-    pub(super) assumed: bool,
-    pub(super) few: Vec<String>,
-}
-
 /// All that was computed.
 pub struct Reweighted {
     /// What was asked for.
@@ -91,29 +85,15 @@ pub struct Reweighted {
 }
 
 impl Reweighted {
-    pub(super) fn new(request: &Request, analysis: Analysis, layers: &[Layer], numbers: &Numbers, known: Known) -> Reweighted {
-        let of_target = |t: usize| layers.iter().enumerate().map(move |(l, layer)| (t, l, layer));
-        let row = |(t, l, layer)| numbers.row(request, &analysis, layer, [t, l]);
-        let rows = (0..analysis.targets.len()).flat_map(of_target).map(row).collect();
-        let Known { ids, assumed, few } = known;
-        Reweighted { request: request.clone(), analysis, rows, ids, assumed, few }
-    }
-
     /// The files that [`Reweighted::write`] writes.
     pub(super) fn files(prefix: &Path) -> [PathBuf; 2] {
-        ["csv", "json"].map(|ending| {
-            let mut path = prefix.as_os_str().to_owned();
-            path.push(format!(".reweight.{ending}"));
-            PathBuf::from(path)
-        })
+        outputs::with_endings(prefix, ["reweight.csv", "reweight.json"])
     }
 
     /// Writes `<prefix>.reweight.csv` and `<prefix>.reweight.json`; returns their paths.
     pub fn write(&self) -> Result<[PathBuf; 2]> {
         let paths = Self::files(&self.request.out);
-        if let Some(folder) = self.request.out.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        }
+        outputs::make_folder(&self.request.out)?;
         atomic_file::write(&paths[0], &csv(&self.rows)?)?;
         atomic_file::write(&paths[1], self.json()?.as_bytes())?;
         Ok(paths)
@@ -126,6 +106,13 @@ impl Reweighted {
 }
 
 impl Numbers {
+    /// `targets × layers`.
+    pub(super) fn rows(&self, request: &Request, analysis: &Analysis, layers: &[Layer]) -> Vec<Row> {
+        let of_target = |t: usize| layers.iter().enumerate().map(move |(l, layer)| (t, l, layer));
+        let row = |(t, l, layer)| self.row(request, analysis, layer, [t, l]);
+        (0..analysis.targets.len()).flat_map(of_target).map(row).collect()
+    }
+
     fn row(&self, request: &Request, analysis: &Analysis, layer: &Layer, [t, l]: [usize; 2]) -> Row {
         let (target, of) = (&analysis.targets[t], &self.predicted[l][t]);
         let (model, name) = layer.model_and_layer.clone().unwrap_or_default();
