@@ -276,6 +276,10 @@ pub struct Layers {
     #[arg(long)]
     pub model: String,
 
+    /// The layers of the model's text tower, which `thingsvision extract --texts` extracts
+    #[arg(long)]
+    pub texts: bool,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,

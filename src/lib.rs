@@ -42,6 +42,7 @@ pub mod rsa;
 pub mod run;
 pub mod study;
 pub mod text;
+pub mod texts;
 mod torchscript;
 mod values;
 pub mod weights;

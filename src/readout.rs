@@ -2,6 +2,7 @@
 
 use crate::error::advise;
 use crate::nn::Channels;
+use crate::texts;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,11 +18,13 @@ pub enum Readout {
     None,
     /// All of it, as a vector in C order
     Flatten,
-    /// The mean of each channel over the picture; a vector stays as it is
+    /// The mean of each channel over the picture, or over the tokens of a text; a vector stays as it is
     Mean,
     /// The largest value of each channel over the picture; a vector stays as it is
     Max,
-    /// The class token of a vision transformer
+    /// The token of a text tower that its embedding is made of: the end of the text; in SigLIP the last
+    Eot,
+    /// The class token of a vision transformer; of a text tower the first token
     Cls,
     /// The mean of its other tokens, the patches
     Patches,
@@ -100,6 +103,8 @@ pub struct Places {
     pub channels: Option<Channels>,
     /// Which tokens are special, if that is known.
     pub tokens: Option<Tokens>,
+    /// Whether tokens are those of a text.
+    pub of_texts: bool,
 }
 
 impl Readout {
@@ -111,6 +116,7 @@ impl Readout {
     /// The shape of a row, given the shape of the activation of one image. Fails where the readout has no meaning.
     pub fn shape(self, layer: &str, activation: &[usize], places: Places) -> Result<Vec<usize>> {
         let fits = match *activation {
+            [_, _] if places.of_texts => "none, flatten, eot, cls or mean",
             [_, _, _] => "none, flatten, mean or max",
             [_, _] => "none, flatten, cls, patches or cls+patches",
             _ => "none or flatten",
@@ -118,6 +124,17 @@ impl Readout {
         Ok(match (self, activation) {
             (Readout::None, _) => activation.to_vec(),
             (Readout::Flatten, _) => vec![activation.iter().product()],
+            (Readout::Eot | Readout::Cls | Readout::Mean, &[_, features]) if places.of_texts => vec![features],
+            (Readout::Eot, &[_]) if places.of_texts => activation.to_vec(),
+            (Readout::Eot, _) => {
+                return Err(advise(
+                    format!("`{layer}` gives no tokens of a text: its shape is {activation:?}"),
+                    format!("readouts that fit: {fits}; eot is of text towers"),
+                ));
+            }
+            (Readout::Patches | Readout::ClsPatches, _) if places.of_texts => {
+                return Err(advise("a text has no patches", format!("readouts that fit: {fits}")));
+            }
             (Readout::Mean | Readout::Max, &[first, _, last]) => match places.channels {
                 Some(Channels::First) => vec![first],
                 Some(Channels::Last) => vec![last],
@@ -172,14 +189,22 @@ impl Readout {
         }
     }
 
-    /// Applies it to the activations `[N, …]` of a batch, for which it has a [shape](Readout::shape).
-    pub fn apply(self, x: &Tensor, places: Places) -> Result<Tensor> {
+    /// Applies it to the activations `[N, …]` of a batch, for which it has a [shape](Readout::shape); of texts, with the places of
+    /// their tokens.
+    pub fn apply(self, x: &Tensor, places: Places, texts: Option<&texts::Places>) -> Result<Tensor> {
+        if let (Some(texts), 3) = (texts, x.dim()) {
+            match self {
+                Readout::Eot => return texts.at_end(x),
+                Readout::Mean => return texts.mean(x),
+                _ => {}
+            }
+        }
         let picture = if places.channels == Some(Channels::Last) { [1i64, 2] } else { [2, 3] };
         let special = places.tokens.unwrap_or(Tokens::CLASS).number() as i64;
         let cls = || x.f_select(1, 0);
         let patches = || x.f_narrow(1, special, x.size()[1] - special)?.f_mean_dim(1, false, None);
         Ok(match self {
-            Readout::None => x.shallow_clone(),
+            Readout::None | Readout::Eot => x.shallow_clone(),
             Readout::Mean | Readout::Max if x.dim() == 2 => x.shallow_clone(),
             Readout::Flatten => x.f_flatten(1, -1)?,
             Readout::Mean => x.f_mean_dim(&picture[..], false, None)?,

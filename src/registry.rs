@@ -2,6 +2,7 @@
 
 mod files;
 mod identity;
+mod texts;
 
 use crate::error::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
@@ -13,12 +14,15 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+pub use texts::{PublishedText, Text};
 
 /// All models that are known.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     /// In the order of the files.
     pub models: Vec<Entry>,
+    /// The text towers of those that have one, under the same names.
+    texts: Vec<Entry>,
     preprocessing: BTreeMap<String, Preprocessing>,
     files: Vec<KnownFile>,
 }
@@ -57,6 +61,8 @@ pub struct Entry {
     pub outputs: Option<i64>,
     /// Which tokens of layers of tokens are special; of networks built here the first is the class token.
     pub tokens: Option<Tokens>,
+    /// Its text tower, if it has one.
+    pub text: Option<Text>,
     /// Networks of others whose checkpoints have the same keys and shapes.
     #[serde(default)]
     pub same_keys: Vec<String>,
@@ -93,6 +99,8 @@ pub struct PublishedWeights {
     pub activation: Option<Activation>,
     /// The network that they are of, where it is not that of the upstream constructor.
     pub architecture: Option<Architecture>,
+    /// Where those of the text tower are, if not in the same file.
+    pub text: Option<PublishedText>,
     /// Of these weights, where it is not the model's.
     pub licence: Option<String>,
     /// Where the file of an exported network was found, fetched from `url`.
@@ -249,6 +257,7 @@ impl Registry {
                 }
                 weights.file = weights.file.take().map(|file| folder.join(file));
             }
+            self.texts.extend(texts::tower(&entry)?);
             self.models.push(entry);
         }
         Ok(())

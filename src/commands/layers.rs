@@ -17,6 +17,7 @@ pub fn run(arguments: &Layers, places: &Request, printer: Printer) -> Result<()>
     let request = Request { models: vec![arguments.model.clone()], ..places.clone() };
     let Sources { registry, .. } = Sources::open(&request, &printer)?;
     let choice = registry.choose(&arguments.model)?;
+    let choice = if arguments.texts { registry.text_tower(&choice)? } else { choice };
     let (shown, is_guess) = arguments.pixels.shown(&registry, &choice)?;
     let model = outline(&choice)?;
     let size = shape(&shown);

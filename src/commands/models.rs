@@ -150,6 +150,7 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         vec!["licence".to_owned(), entry.licence.clone()],
         vec!["citation".to_owned(), entry.citation.clone()],
     ];
+    rows.extend(text_tower(registry, entry).map(|text| vec!["text tower".to_owned(), text]));
     for weights in &entry.weights {
         let name = format!("{}.{}", entry.name, weights.tag);
         let preprocessing = registry.choose(&name)?.preprocessing;
@@ -178,6 +179,13 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         rows.extend(weights.licence.as_ref().map(|licence| vec!["  licence".to_owned(), licence.clone()]));
     }
     Ok(columns(&rows, &[]))
+}
+
+/// What `thingsvision extract --texts` shows to it, if it has one.
+fn text_tower(registry: &Registry, entry: &Entry) -> Option<String> {
+    let choice = registry.text_tower(&registry.choose(&entry.name).ok()?).ok()?;
+    let tokenizer = choice.tokenizer().map_or_else(|| "CLIP's tokenizer".to_owned(), |url| format!("--tokenizer of {url}"));
+    Some(format!("{} tokens a text, {tokenizer}", choice.architecture.context()?))
 }
 
 /// As on the command line; `None` if a layer is kept as it is.

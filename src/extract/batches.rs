@@ -11,6 +11,7 @@ use super::layers::Layer;
 use super::part::Rows;
 use super::record::Seconds;
 use super::resources::Resources;
+use super::shown::Shown;
 use super::sink::Sink;
 use super::turns::{Abandoned, Turns};
 use crate::confine::confine;
@@ -42,10 +43,8 @@ pub struct Run<'a> {
     pub layers: Vec<Layer>,
     /// Where the rows of each layer go.
     pub sinks: Vec<Sink<'a>>,
-    /// What the network is shown of an image.
-    pub preprocessing: Preprocessing,
-    /// Height and width of that.
-    pub shown: [usize; 2],
+    /// What the network is shown of a stimulus.
+    pub shown: Shown,
     /// How an activation becomes a row.
     pub readout: Readout,
 }
@@ -156,7 +155,8 @@ struct Pixels<'a> {
 impl<'a> Worker<'a> {
     fn new(job: &'a Extraction<'a>, device: &'a Turns, keeper: &'a Keeper<'a>) -> Self {
         let mut pixels: Vec<Pixels> = Vec::new();
-        for Run { preprocessing, shown, .. } in job.runs {
+        for Run { shown, .. } in job.runs {
+            let Shown::Image(preprocessing, shown) = shown else { continue };
             if pixels.iter().all(|other| other.preprocessing != preprocessing) {
                 let len = 3 * shown[0] * shown[1];
                 pixels.push(Pixels { preprocessing, shown: *shown, len, values: vec![0.0; job.resources.batch_size * len] });
@@ -189,6 +189,9 @@ impl<'a> Worker<'a> {
 
     /// Decodes and prepares images, and returns which are damaged.
     fn decode(&mut self, images: Range<usize>) -> Result<Vec<usize>> {
+        if self.pixels.is_empty() {
+            return Ok(Vec::new());
+        }
         let start = Instant::now();
         let mut damaged = Vec::new();
         let real = images.len();
@@ -223,19 +226,25 @@ impl<'a> Worker<'a> {
     fn forward(&mut self, turn: usize, number: usize, images: Range<usize>) -> Result<()> {
         let Worker { job, device, pixels, room, seconds, .. } = self;
         let (run, seconds) = (&job.runs[number], &mut seconds[number]);
-        let pixels = pixels.iter().find(|other| *other.preprocessing == run.preprocessing).expect("made in `new`");
         let takes_turns = matches!(run.model.device, Device::Cuda(_));
         if takes_turns {
             device.wait_for(turn * job.runs.len() + number)?;
         }
         let start = Instant::now();
         let mut writing = Duration::ZERO;
-        let [height, width] = run.shown.map(|size| size as i64);
         let size = self::size(run, images.len(), job.resources.batch_size);
-        let tensor = Tensor::f_from_slice(&pixels.values[..size * pixels.len])?.f_view([size as i64, 3, height, width])?;
+        let (tensor, texts) = match &run.shown {
+            Shown::Image(preprocessing, shown) => {
+                let pixels = pixels.iter().find(|other| other.preprocessing == preprocessing).expect("made in `new`");
+                let [height, width] = shown.map(|size| size as i64);
+                let values = Tensor::f_from_slice(&pixels.values[..size * pixels.len])?;
+                (values.f_view([size as i64, 3, height, width])?, None)
+            }
+            Shown::Text(texts) => (texts.batch(images.clone(), size)?, Some(texts.places(images.clone(), size)?)),
+        };
         let mut keep = |slot: usize, activation: &Tensor| -> Result<()> {
             let start = Instant::now();
-            let features = run.readout.apply(activation, run.layers[slot].places)?;
+            let features = run.readout.apply(activation, run.layers[slot].places, texts.as_ref())?;
             let write = run.sinks[slot].write(turn, images.clone(), &features, room);
             write.with_context(|| format!("layer `{}`", run.layers[slot].name))?;
             writing += start.elapsed();

@@ -133,7 +133,8 @@ impl<'a> Share<'a> {
 
     fn say(&self, start: Instant) {
         self.observer.fact("made here", &format!("{} of {} rows", count(self.made), count(self.run.record.images)));
-        self.observer.fact("took", &took(&[self.seconds], (self.until - start).as_secs_f64(), self.images));
+        self.observer
+            .fact("took", &took(&[self.seconds], (self.until - start).as_secs_f64(), self.images, self.plan.stimuli.noun()));
     }
 
     /// Names the files of the activations, which are whole, and does what is left.

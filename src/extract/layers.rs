@@ -23,7 +23,7 @@ pub struct Layer {
 
 impl Layer {
     fn new(name: String, trace: &Trace, call: usize) -> Layer {
-        let places = Places { channels: trace.calls[call].channels, tokens: None };
+        let places = Places { channels: trace.calls[call].channels, tokens: None, of_texts: false };
         Layer { name, call, shape: shape(trace, call), places }
     }
 }

@@ -109,7 +109,8 @@ impl Plan<'_> {
         }
         let work = Work { plan: self, rows, part: self.part.clone(), batches, done };
         let (seconds, damaged) = work.run(runs, journals, observer)?;
-        observer.fact("took", &summary::took(&seconds, start.elapsed().as_secs_f64(), work.images_of_batches()));
+        let wall = start.elapsed().as_secs_f64();
+        observer.fact("took", &summary::took(&seconds, wall, work.images_of_batches(), self.stimuli.noun()));
         let runs = loaded.into_iter().zip(seconds).zip(folders).map(|((run, seconds), folder)| (run.record, seconds, folder));
         self.finish(runs.collect(), damaged, start, observer)
     }
@@ -120,7 +121,7 @@ impl Plan<'_> {
         let (model, provenance) = planned.weights.network(&self.sources.registry, place, &planned.outline)?;
         if planned.choice.is_exported() && self.device != Device::Cpu {
             // The first run there compiles the network, which workers have no stack for.
-            model.trace(planned.shown)?;
+            model.trace(planned.shown.size())?;
         }
         let model = if self.request.exact { model.exact() } else { model };
         let record = self.record(planned, provenance);
@@ -146,8 +147,7 @@ impl Plan<'_> {
             plan: planned.calls.clone(),
             layers: planned.layers.clone(),
             sinks: files.into_iter().zip(&layers).zip(projections).map(sink).collect(),
-            preprocessing: planned.preprocessing.clone(),
-            shown: planned.shown,
+            shown: planned.shown.clone(),
             readout: planned.readout,
         })
     }
@@ -168,7 +168,7 @@ impl Plan<'_> {
         let mut faults = Vec::new();
         for (mut record, seconds, folder) in runs {
             if let Some(reason) = observer.stopped() {
-                return Err(go_on(reason, "all images are done, and RDMs are missing"));
+                return Err(go_on(reason, &format!("all {} are done, and RDMs are missing", self.stimuli.noun())));
             }
             let seconds = Seconds { wall: start.elapsed().as_secs_f64(), ..seconds };
             record.damaged_images = damaged.clone();
@@ -244,7 +244,7 @@ impl Work<'_> {
         drop(progress);
         if let (false, Some(reason)) = (worked.whole, observer.stopped()) {
             let images = count(*done.lock().unwrap_or_else(PoisonError::into_inner));
-            return Err(go_on(reason, &format!("{images} images were done and are kept")));
+            return Err(go_on(reason, &format!("{images} {} were done and are kept", self.plan.stimuli.noun())));
         }
         runs.into_iter().flat_map(|run| run.sinks).try_for_each(Sink::finish)?;
         Ok((worked.seconds, damaged.into_inner().unwrap_or_else(PoisonError::into_inner)))

@@ -24,6 +24,7 @@ mod reduce;
 mod reduce_run;
 mod request;
 mod resources;
+mod shown;
 mod sink;
 mod sources;
 mod stimuli;

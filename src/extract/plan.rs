@@ -10,6 +10,7 @@ use super::record::{Record, Reduced};
 use super::reduce;
 use super::request::{Request, RunRdm};
 use super::resources::{Demand, Resources, per_image};
+use super::shown::{Shown, Texts};
 use super::sources::Sources;
 use super::stimuli::Stimuli;
 use crate::atomic_file::{free_space, lines, partial};
@@ -17,12 +18,11 @@ use crate::confine::Landlock;
 use crate::device;
 use crate::error::advise;
 use crate::hash::sha256;
-use crate::images::Preprocessing;
 use crate::libtorch;
 use crate::models::{Model, UnfitSize};
 use crate::nn::{self, Interpolation, Trace};
 use crate::numbers::bytes;
-use crate::readout::{Readout, Tokens};
+use crate::readout::{Places, Readout, Tokens};
 use crate::reduce::{Method, Projection};
 use crate::registry::Choice;
 use crate::run::{LayerRecord, is_run, read_record};
@@ -75,9 +75,10 @@ pub struct PlannedRun<'a> {
     pub multiplications: f64,
     /// The network that was followed in a dry run: of a built-in one without weights.
     pub(super) outline: Model,
-    pub(super) preprocessing: Preprocessing,
-    /// Height and width of what the network is shown.
-    pub(super) shown: [usize; 2],
+    /// What the network is shown.
+    pub(super) shown: Shown,
+    /// Of texts, how that came about.
+    pub(super) texts: Option<Texts>,
     pub(super) calls: nn::Plan,
     pub(super) readout: Readout,
     /// Which tokens are special, if that is known.
@@ -209,7 +210,8 @@ impl<'a> Plan<'a> {
             weights,
             architecture: (!run.choice.is_exported()).then(|| format!("{:?}", run.choice.with_classes())),
             activation: run.choice.activation,
-            preprocessing: run.preprocessing.clone(),
+            preprocessing: run.shown.preprocessing().cloned(),
+            texts: run.texts.clone(),
             positions: run.interpolation,
             readout: run.readout,
             tokens: run.tokens,
@@ -255,12 +257,12 @@ impl<'a> PlannedRun<'a> {
         choice: Choice<'a>,
         folder: PathBuf,
     ) -> Result<PlannedRun<'a>> {
-        let preprocessing = request.pixels.preprocessing(&sources.registry, &choice)?;
-        let shown = stimuli.images.shown(&preprocessing)?;
+        let (shown, texts) = Shown::of(request, sources, stimuli, &choice)?;
+        let size = shown.size();
         let weights = Located::find(&sources.registry, &sources.store, choice, &request.weights, request.seed)?;
         let choice = weights.choice();
         let outline = outline(&choice)?;
-        let mut trace = outline.trace(shown).map_err(|error| too_small_or_large(&choice, shown, error))?;
+        let mut trace = outline.trace(size).map_err(|error| too_small_or_large(&choice, size, error))?;
         weights.mark(outline.manifest(), &mut trace);
         let absent = weights.absent(outline.manifest(), &trace);
         let default = [choice.entry.default_layer.clone()];
@@ -268,6 +270,7 @@ impl<'a> PlannedRun<'a> {
             [] => (&default[..], choice.entry.default_readout),
             layers => (layers, Readout::None),
         };
+        let readout = if texts.is_some() { Readout::Eot } else { readout };
         let readout = request.readout.unwrap_or(readout);
         let mut layers = resolve(&asked(&choice), outline.manifest(), &trace, names)?;
         if request.tokens.is_some() && !readout.reads_tokens() {
@@ -277,8 +280,8 @@ impl<'a> PlannedRun<'a> {
             ));
         }
         let tokens = request.tokens.or(choice.entry.tokens);
-        layers.iter_mut().for_each(|layer| layer.places.tokens = tokens);
-        if request.tokens.is_none() && readout.reads_tokens() {
+        layers.iter_mut().for_each(|layer| layer.places = Places { tokens, of_texts: texts.is_some(), ..layer.places });
+        if request.tokens.is_none() && readout.reads_tokens() && texts.is_none() {
             check_tokens(&layers, &trace)?;
         }
         let shape = |layer: &Layer| readout.shape(&layer.name, &layer.shape, layer.places);
@@ -305,8 +308,8 @@ impl<'a> PlannedRun<'a> {
             full,
             fit_on,
             outline,
-            preprocessing,
             shown,
+            texts,
             readout,
             tokens,
         })
@@ -358,8 +361,11 @@ pub fn too_small_or_large(choice: &Choice, [height, width]: [usize; 2], error: a
     )
 }
 
-/// The name of a model as a user may give it again.
+/// The name of a model as a user may give it again to `thingsvision layers`.
 fn asked(choice: &Choice) -> String {
+    if choice.architecture.context().is_some() {
+        return format!("{} --texts", choice.name());
+    }
     let file = choice.weights.file.as_ref().filter(|_| choice.is_exported() && choice.entry.aliases.len() == 1);
     file.map_or_else(|| choice.name(), |file| file.display().to_string())
 }

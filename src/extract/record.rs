@@ -1,6 +1,7 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
 use super::request::Request;
+use super::shown::Texts;
 use super::sources::Sources;
 use crate::atomic_file::{self, partial};
 use crate::confine::Landlock;
@@ -50,8 +51,12 @@ pub struct Record {
     /// The activation function, where no checkpoint tells it; before it was recorded, `quickgelu`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
-    /// What the network was shown of each image; pixels as Pillow 13 and torchvision make them.
-    pub preprocessing: Preprocessing,
+    /// What the network was shown of each image; pixels as Pillow 13 and torchvision make them. None of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
+    /// What it was shown of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Texts>,
     /// How learnt positions of patches were interpolated to images of another size than they were learnt for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Interpolation>,

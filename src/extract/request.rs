@@ -10,6 +10,7 @@ use crate::rdm::OnConstant;
 use crate::readout::{Readout, Tokens};
 use crate::reduce::{Method, RdmOf, Reduction};
 use crate::run::Shard;
+use crate::texts;
 use crate::weights::Weights;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -126,7 +127,7 @@ pub struct Request {
     /// The folder of images: JPEG, PNG, WebP, BMP, GIF, TIFF and PNM, sub-folders included, ordered by path (other
     /// files are left out and counted). Repeat for more; or one such file; or one with a stack of images, [images, rows, columns, 3] (or gray, [images, rows, columns])
     /// of bytes, in NumPy's .npy or in HDF5
-    #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present = "image_list")]
+    #[arg(help_heading = "Images", long, value_name = "DIR|STACK", required_unless_present_any = ["image_list", "texts"])]
     pub images: Vec<PathBuf>,
 
     /// Take the images that a file lists, in its order: a path a line, or a .csv or .tsv with a column `path` (or `image`,
@@ -159,6 +160,24 @@ pub struct Request {
     /// Refuse larger pictures, as Pillow does
     #[arg(help_heading = "Images", long, value_name = "N", default_value_t = Reading::default().max_pixels, value_parser = parse_max_pixels)]
     pub max_pixels: usize,
+
+    /// Texts instead of images, for models of CLIP, OpenCLIP and SigLIP: a text a line, or a .csv or .tsv with the columns `id` and
+    /// `text`. The layers are those of the text tower
+    #[arg(help_heading = "Texts", long, value_name = "FILE", conflicts_with_all = ["images", "image_list"])]
+    pub texts: Option<PathBuf>,
+
+    /// A sentence that each text is put in, in the place of {}: 'a photo of a {}'. Repeat for more: a row is then the mean over the
+    /// sentences, of rows of length 1, brought to length 1
+    #[arg(help_heading = "Texts", long = "template", value_name = "TEXT", requires = "texts")]
+    pub templates: Vec<String>,
+
+    /// Cut off the end of texts that have more tokens than the network is shown; run.json lists them
+    #[arg(help_heading = "Texts", long, requires = "texts")]
+    pub truncate: bool,
+
+    /// The tokenizer of SigLIP, the tokenizer.json that is published with the model; CLIP's comes with the program
+    #[arg(help_heading = "Texts", long, value_name = "FILE", requires = "texts")]
+    pub tokenizer: Option<PathBuf>,
 
     // Last, for what follows would get their heading.
     /// How rows become shorter
@@ -227,6 +246,10 @@ impl Default for Request {
             skip_unreadable: false,
             exif_orientation: false,
             max_pixels: Reading::default().max_pixels,
+            texts: None,
+            templates: Vec::new(),
+            truncate: false,
+            tokenizer: None,
             reduction: Reduction::default(),
             pixels: Overrides::default(),
             registry: None,
@@ -274,8 +297,12 @@ impl Request {
         if self.models.is_empty() {
             return Err(advise("no model is named", "name one: `thingsvision models` lists all"));
         }
-        if self.images.is_empty() && self.image_list.is_none() {
+        if self.texts.is_some() {
+            self.check_texts()?;
+        } else if self.images.is_empty() && self.image_list.is_none() {
             return Err(advise("no images are named", "name a folder or a stack with --images, or a list with --image-list"));
+        } else if !self.templates.is_empty() || self.truncate || self.tokenizer.is_some() {
+            return Err(advise("--template, --truncate and --tokenizer are for texts", "name a file of texts with --texts"));
         }
         if self.join && self.models.len() > 1 {
             return Err(advise("--join takes one --model", "give each model a command of its own"));
@@ -304,17 +331,52 @@ impl Request {
         self.reduction.check()?;
         self.rdm.check(&self.reduction)?;
         // `run.json` is to say them.
-        if let Some(path) =
-            self.images.iter().chain(&self.image_list).chain(&self.reduction.fit_on).find(|path| path.to_str().is_none())
+        if let Some(path) = self
+            .images
+            .iter()
+            .chain(&self.image_list)
+            .chain(&self.texts)
+            .chain(&self.tokenizer)
+            .chain(&self.reduction.fit_on)
+            .find(|path| path.to_str().is_none())
         {
             return Err(advise(format!("the path {path:?} is not UTF-8, and cannot be recorded"), "rename what is called so"));
         }
         self.pixels.check()
     }
 
+    /// Fails for what is said of images beside texts.
+    fn check_texts(&self) -> Result<()> {
+        let plain = Request::default();
+        let of_images = [
+            (!self.images.is_empty() || self.image_list.is_some(), "--images and --image-list"),
+            (
+                self.dataset.is_some() || self.channels_first || self.indices.is_some(),
+                "--dataset, --channels-first and --indices",
+            ),
+            (self.average_by.is_some(), "--average-by"),
+            (self.tokens.is_some(), "--tokens"),
+            (self.skip_unreadable || self.exif_orientation, "--skip-unreadable and --exif-orientation"),
+            (self.max_pixels != plain.max_pixels, "--max-pixels"),
+            (self.pixels != plain.pixels, "what is said of pixels"),
+        ];
+        match of_images.into_iter().find(|(is_said, _)| *is_said) {
+            Some((_, what)) => Err(advise(format!("of --texts {what} cannot be: it is for images"), "leave it out")),
+            None => texts::check_templates(&self.templates),
+        }
+    }
+
     /// The same for a process that runs in another folder than `folder`, where relative paths begin.
     pub fn below(mut self, folder: &Path) -> Request {
-        let lists = [&mut self.registry, &mut self.cache, &mut self.image_list, &mut self.reduction.fit_on].into_iter().flatten();
+        let lists = [
+            &mut self.registry,
+            &mut self.cache,
+            &mut self.image_list,
+            &mut self.texts,
+            &mut self.tokenizer,
+            &mut self.reduction.fit_on,
+        ];
+        let lists = lists.into_iter().flatten();
         let weights = if let Weights::File(path) = &mut self.weights { Some(path) } else { None };
         for path in lists.chain(&mut self.images).chain([&mut self.out]).chain(weights) {
             *path = folder.join(&path);

@@ -130,12 +130,14 @@ impl<'a> Means<'a> {
                 continue;
             }
             let sum = open.entry(condition).or_insert_with(|| Sum { values: vec![0.0; row.len()], images: 0 });
-            sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            let own = if self.conditions.unit { length(row.iter().map(|value| f64::from(*value))) } else { 1.0 };
+            sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value) / own);
             sum.images += 1;
             if sum.images == self.conditions.sizes[condition]
                 && let Some(Sum { values, images }) = open.remove(&condition)
             {
-                finish(condition, values.iter().map(|sum| (sum / images as f64) as f32).collect())?;
+                let divisor = if self.conditions.unit { length(values.iter().copied()) } else { images as f64 };
+                finish(condition, values.iter().map(|sum| (sum / divisor) as f32).collect())?;
             }
         }
         self.turns.pass_to(turn + 1);
@@ -146,6 +148,12 @@ impl<'a> Means<'a> {
     pub fn abandon(&self) {
         self.turns.abandon();
     }
+}
+
+/// The Euclidean length of a row; 1 of one that has none.
+fn length(row: impl Iterator<Item = f64>) -> f64 {
+    let squares: f64 = row.map(|value| value * value).sum();
+    if squares > 0.0 { squares.sqrt() } else { 1.0 }
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ impl Sources {
         let mut choices: Vec<(Choice, PathBuf)> = Vec::new();
         for name in &request.models {
             let choice = self.registry.choose(name)?;
+            let choice = if request.texts.is_some() { self.registry.text_tower(&choice)? } else { choice };
             if choice.is_exported() && request.weights != Weights::Pretrained {
                 return Err(advise(
                     format!("`{}` is an exported network, and has the weights that are in its file", choice.name()),
@@ -68,5 +69,6 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
     let tags: Vec<_> = choice.entry.weights.iter().map(|weights| weights.tag.as_str()).collect();
     let label = request.weights.label(request.seed, &tags).map(|label| format!(".{label}")).unwrap_or_default();
     let shard = request.shard.map(|shard| shard.ending()).unwrap_or_default();
-    request.out.join(choice.name() + &request.reduction.label() + &label + &shard)
+    let of_texts = if request.texts.is_some() { ".text" } else { "" };
+    request.out.join(choice.name() + of_texts + &request.reduction.label() + &label + &shard)
 }

@@ -5,6 +5,7 @@ use super::request::Request;
 use crate::atomic_file::lines;
 use crate::hash::sha256;
 use crate::images::{AverageBy, Conditions, ImageList};
+use crate::texts::{self, TextList};
 use anyhow::Result;
 
 /// The images, and the conditions that they stand for.
@@ -24,6 +25,9 @@ pub struct Stimuli {
 impl Stimuli {
     /// All that `request` asks for, found and checked.
     pub fn find(request: &Request) -> Result<Stimuli> {
+        if let Some(path) = &request.texts {
+            return Stimuli::of_texts(TextList::read(path)?, &request.templates);
+        }
         let mut images = ImageList::find(&request.selection())?;
         let conditions = match (&request.average_by, &images.column) {
             (None, _) => None,
@@ -39,9 +43,34 @@ impl Stimuli {
         Ok(Stimuli { images, conditions, lost, checksums, conditions_sha256 })
     }
 
+    /// Texts as they are, or in the templates: with several, a row is of a text in all of them.
+    fn of_texts(list: TextList, templates: &[String]) -> Result<Stimuli> {
+        texts::check_templates(templates)?;
+        let TextList { path, ids, texts } = list;
+        let (images, conditions) = match templates {
+            [] => (ImageList::of_texts(path, ids, texts), None),
+            [one] => (ImageList::of_texts(path, ids, texts.iter().map(|text| texts::fill(one, text)).collect()), None),
+            several => {
+                let each = || ids.iter().zip(&texts).flat_map(|(id, text)| (1..).zip(several).map(move |one| (id, text, one)));
+                let filled = each().map(|(_, text, (_, template))| texts::fill(template, text)).collect();
+                let numbered = each().map(|(id, _, (number, _))| format!("{id}/{number}")).collect();
+                let names: Vec<String> = each().map(|(id, ..)| id.clone()).collect();
+                let conditions = Conditions { unit: true, ..Conditions::of(&names) };
+                (ImageList::of_texts(path, numbered, filled), Some(conditions))
+            }
+        };
+        let checksums = checksums(&images.ids, &images.sha256()?);
+        Ok(Stimuli { images, conditions, lost: Vec::new(), checksums, conditions_sha256: None })
+    }
+
     /// The name of each row, for messages and images.txt.
     pub fn row_ids(&self) -> &[String] {
         self.conditions.as_ref().map_or(&self.images.ids, |conditions| &conditions.ids)
+    }
+
+    /// What they are, in words.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.images.texts().is_some() { "texts" } else { "images" }
     }
 
     /// The number of rows.
@@ -53,6 +82,7 @@ impl Stimuli {
     pub(super) fn averaged(&self) -> Option<Averaged> {
         let column = self.images.column.as_ref().map(|column| AverageBy::Column(column.name.clone()));
         let by = column.unwrap_or(AverageBy::Folder).to_string();
+        let by = if self.images.texts().is_some() { "template".to_owned() } else { by };
         self.conditions.as_ref().map(|_| Averaged { by, images: self.images.len() })
     }
 

@@ -38,15 +38,27 @@ pub(super) fn say(plan: &Plan, runs: &[Loaded], space: &Space, observer: &dyn Ob
         if let Provenance::File { classes, absent, left_aside, .. } = &run.record.weights {
             of_file(run, *classes, absent, left_aside).iter().for_each(|note| observer.fact("", note));
         }
-        observer.fact("pixels", &run.record.preprocessing.describe());
+        if let Some(preprocessing) = &run.record.preprocessing {
+            observer.fact("pixels", &preprocessing.describe());
+        }
+        if let Some(texts) = &run.record.texts {
+            observer.fact("tokens", &texts.describe());
+        }
         observer.fact("layers", &layers(run));
         if let Some(note) = vectors(run) {
             observer.fact("", &note);
         }
         say_reduction(&run.record, observer);
     }
-    observer.fact("images", &stimuli.images.summary());
-    if let Some(conditions) = &stimuli.conditions {
+    let are_texts = stimuli.images.texts().is_some();
+    observer.fact(stimuli.noun(), &stimuli.images.summary());
+    if let (Some(conditions), true) = (&stimuli.conditions, are_texts) {
+        let count = count_of(request.templates.len(), "template");
+        observer.fact(
+            "rows",
+            &format!("{}, each the mean over {count} of rows of length 1, brought to length 1", conditions.ids.len()),
+        );
+    } else if let Some(conditions) = &stimuli.conditions {
         let each = stimuli.images.column.as_ref().map_or_else(|| "folder".to_owned(), |column| format!("`{}`", column.name));
         observer.fact("rows", &format!("{}, the mean of each {each}", count_of(conditions.ids.len(), "condition")));
     }
@@ -133,10 +145,10 @@ pub(super) fn say_part(plan: &Plan, done: &Done, batches: &[usize], observer: &d
 }
 
 /// Where the time went.
-pub(super) fn took(seconds: &[Seconds], wall: f64, images: usize) -> String {
+pub(super) fn took(seconds: &[Seconds], wall: f64, images: usize, noun: &str) -> String {
     let sum = |part: fn(&Seconds) -> f64| seconds.iter().map(part).sum::<f64>();
     format!(
-        "{wall:.1} s, {:.1} images/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
+        "{wall:.1} s, {:.1} {noun}/s; summed over workers: decoding {:.1} s, network {:.1} s, writing {:.1} s",
         images as f64 / wall,
         seconds[0].decoding,
         sum(|seconds| seconds.network),

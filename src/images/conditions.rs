@@ -87,6 +87,8 @@ pub struct Conditions {
     pub ids: Vec<String>,
     pub of_image: Vec<usize>,
     pub sizes: Vec<usize>,
+    /// Whether a row is the mean of rows of length 1, and of length 1 itself, as CLIP's recipe for templates has it.
+    pub unit: bool,
 }
 
 impl Conditions {
@@ -99,7 +101,7 @@ impl Conditions {
     /// Images with the same name stand for one condition, which is called so.
     pub fn of(names: &[String]) -> Conditions {
         let mut numbers = HashMap::new();
-        let mut conditions = Conditions { ids: Vec::new(), of_image: Vec::new(), sizes: Vec::new() };
+        let mut conditions = Conditions { ids: Vec::new(), of_image: Vec::new(), sizes: Vec::new(), unit: false };
         for name in names {
             let number = *numbers.entry(name).or_insert(conditions.ids.len());
             if number == conditions.ids.len() {

@@ -16,7 +16,7 @@ use crate::hash::sha256;
 use crate::names::by_parts;
 use crate::numbers::{count, count_of};
 use crate::parallel::parallel;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,8 +48,16 @@ pub struct Selection<'a> {
 pub enum Origin {
     Folders(Vec<PathBuf>),
     File(PathBuf),
-    List { file: PathBuf, root: PathBuf },
-    Stack { file: PathBuf, dataset: Option<String> },
+    List {
+        file: PathBuf,
+        root: PathBuf,
+    },
+    Stack {
+        file: PathBuf,
+        dataset: Option<String>,
+    },
+    /// Not images, but the texts in a file.
+    Texts(PathBuf),
 }
 
 /// A file that was left out, and why.
@@ -86,8 +94,16 @@ pub struct ImageList {
 
 #[derive(Debug)]
 pub(super) enum Pixels {
-    Files { paths: Vec<PathBuf>, headers: Vec<Header> },
-    Stack { stack: Stack, indices: Vec<usize> },
+    Files {
+        paths: Vec<PathBuf>,
+        headers: Vec<Header>,
+    },
+    Stack {
+        stack: Stack,
+        indices: Vec<usize>,
+    },
+    /// Texts have none.
+    Texts(Vec<String>),
 }
 
 impl ImageList {
@@ -204,6 +220,28 @@ impl ImageList {
         })
     }
 
+    /// Texts instead of images, with their IDs, of the file at `path`.
+    pub fn of_texts(path: PathBuf, ids: Vec<String>, texts: Vec<String>) -> ImageList {
+        ImageList {
+            ids,
+            origin: Origin::Texts(path),
+            reading: Reading::default(),
+            skipped: Vec::new(),
+            hidden: 0,
+            others: Vec::new(),
+            said: Vec::new(),
+            column: None,
+            looks: Vec::new(),
+            expected: None,
+            pixels: Pixels::Texts(texts),
+        }
+    }
+
+    /// The texts, if these are no images.
+    pub fn texts(&self) -> Option<&[String]> {
+        if let Pixels::Texts(texts) = &self.pixels { Some(texts) } else { None }
+    }
+
     /// The number of images.
     pub fn len(&self) -> usize {
         self.ids.len()
@@ -228,6 +266,7 @@ impl ImageList {
                 decode::decode_read(&paths[i], &bytes, &self.reading, looked_at)
             }
             Pixels::Stack { stack, indices } => stack.image(indices[i]),
+            Pixels::Texts(_) => bail!("the text `{}` is no image", self.ids[i]),
         }
     }
 
@@ -236,6 +275,7 @@ impl ImageList {
         parallel(self.len(), &|i| match &self.pixels {
             Pixels::Files { paths, .. } => Ok(sha256(decode::read(&paths[i])?)),
             Pixels::Stack { stack, indices } => Ok(sha256(stack.image(indices[i])?.bytes())),
+            Pixels::Texts(texts) => Ok(sha256(&texts[i])),
         })
     }
 
@@ -299,6 +339,7 @@ impl ImageList {
         match &self.pixels {
             Pixels::Files { headers, .. } => headers[i].size,
             Pixels::Stack { stack, .. } => (stack.width, stack.height),
+            Pixels::Texts(_) => (0, 0),
         }
     }
 }

@@ -30,6 +30,7 @@ impl ImageList {
         let headers = match &self.pixels {
             Pixels::Files { headers, .. } => headers,
             Pixels::Stack { stack, indices } => return stack_summary(stack, indices.len()),
+            Pixels::Texts(texts) => return text_summary(texts, &self.origin),
         };
         let count = |name| headers.iter().filter(|header| header.format == name).count();
         let counts = FORMATS.names().map(|name| (name, count(name))).filter(|(_, count)| *count > 0);
@@ -71,6 +72,9 @@ impl ImageList {
             let count = of(self.skipped.len(), "file cannot be read and is", "files cannot be read and are");
             notes.push(format!("{count} left out, among them `{}`; skipped.txt lists them", first.id));
         }
+        if self.texts().is_some() {
+            return notes;
+        }
         let tiny = |i: &usize| self.size(*i).0.min(self.size(*i).1) < TINY;
         let tiny: Vec<_> = (0..self.len()).filter(tiny).collect();
         if let Some(&first) = tiny.first() {
@@ -93,6 +97,11 @@ impl ImageList {
         }
         notes
     }
+}
+
+fn text_summary(texts: &[String], origin: &Origin) -> String {
+    let file = if let Origin::Texts(file) = origin { file.file_name() } else { None };
+    format!("{} in {}", number(texts.len()), file.unwrap_or_default().display())
 }
 
 fn stack_summary(stack: &Stack, chosen: usize) -> String {

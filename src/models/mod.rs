@@ -5,6 +5,7 @@
 
 mod alexnet;
 mod clip;
+mod cliptext;
 mod convnext;
 mod cornet;
 mod densenet;
@@ -30,6 +31,7 @@ mod vgg;
 mod vit;
 
 pub use clip::Activation;
+pub use cliptext::Config as TextTower;
 pub use exported::{Card, Exported};
 pub use model::Model;
 pub use timmvit::positions::UnfitSize;
@@ -50,6 +52,24 @@ trait Family {
 
     /// Draws all weights in the order of the upstream constructor.
     fn initialise(&self, init: &mut Init) -> Result<()>;
+
+    /// The same of an image tower, with the draws of the text tower where the constructor of both makes them.
+    fn initialise_around(&self, init: &mut Init, text: &mut dyn FnMut(&mut Init) -> Result<()>) -> Result<()> {
+        self.initialise(init)?;
+        text(init)
+    }
+
+    /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor, of the network with this manifest.
+    fn seeded(&self, manifest: &Manifest, seed: u64) -> Result<StateDict> {
+        let mut init = Init::new(manifest, seed)?;
+        self.initialise(&mut init)?;
+        init.finish()
+    }
+
+    /// The number of tokens of a text, of a network that is shown texts.
+    fn context(&self) -> Option<i64> {
+        None
+    }
 
     /// What of other networks may stand beside its own keys.
     fn own_layout(&self) -> Layout {
@@ -166,6 +186,7 @@ macro_rules! families {
 families! {
     Alexnet: alexnet,
     Clip: clip,
+    Cliptext: cliptext,
     Convnext: convnext,
     Cornet: cornet,
     Densenet: densenet,
@@ -213,6 +234,7 @@ impl Architecture {
     pub fn activation(&mut self) -> Option<&mut Option<Activation>> {
         match self {
             Architecture::Clip(config) => config.activation(),
+            Architecture::Cliptext(config) => config.activation(),
             _ => None,
         }
     }
@@ -221,6 +243,7 @@ impl Architecture {
     pub fn constructed_activation(&self) -> Option<Activation> {
         match self {
             Architecture::Clip(config) => config.constructed_activation(),
+            Architecture::Cliptext(config) => config.constructed_activation(),
             _ => None,
         }
     }
@@ -269,6 +292,11 @@ impl Architecture {
         nn::rows_stand_alone() && self.family().is_ok_and(Family::rows_stand_alone)
     }
 
+    /// The number of tokens of a text, of a network that is shown texts and not images.
+    pub fn context(&self) -> Option<i64> {
+        self.family().ok()?.context()
+    }
+
     /// Whether the network itself brings images from ImageNet's mean and deviation to others before it looks at them, which no
     /// checkpoint tells (torchvision's `transform_input`).
     pub fn transforms_input(&self) -> bool {
@@ -277,10 +305,7 @@ impl Architecture {
 
     /// The weights of `torch.manual_seed(seed)` followed by the upstream constructor.
     pub fn seeded_weights(&self, seed: u64) -> Result<StateDict> {
-        let manifest = self.manifest()?;
-        let mut init = Init::new(&manifest, seed)?;
-        self.family()?.initialise(&mut init)?;
-        init.finish()
+        self.family()?.seeded(&self.manifest()?, seed)
     }
 }
 

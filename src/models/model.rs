@@ -77,21 +77,22 @@ impl Model {
         self.way != Way::Exact
     }
 
-    /// Follows one image of this height and width through the whole network and records every call.
+    /// Follows one image of this height and width through the whole network and records every call; of a network for texts, one text.
     pub fn trace(&self, size: [usize; 2]) -> Result<Trace> {
         self.network.trace(size)
     }
 
-    /// Puts `images`, which are on the CPU, where the network is, as it needs them. To a GPU they are copied from memory
+    /// Puts `images` or tokens, which are on the CPU, where the network is, as it needs them. To a GPU they are copied from memory
     /// that stays in place, so that the call does not wait for it.
     pub fn take(&self, images: &Tensor) -> Result<Tensor> {
+        let kind = if images.kind() == Kind::Int64 { Kind::Int64 } else { self.kind };
         match self.device {
-            Device::Cuda(_) => Ok(images.f_pin_memory(self.device)?.f_to_device_(self.device, self.kind, true, false)?),
-            device => Ok(images.f_to_kind(self.kind)?.f_to_device(device)?),
+            Device::Cuda(_) => Ok(images.f_pin_memory(self.device)?.f_to_device_(self.device, kind, true, false)?),
+            device => Ok(images.f_to_kind(kind)?.f_to_device(device)?),
         }
     }
 
-    /// Runs `images` `[N, 3, H, W]` until the last planned call and hands the planned outputs to `keep`.
+    /// Runs `images` `[N, 3, H, W]`, or tokens `[N, L]`, until the last planned call and hands the planned outputs to `keep`.
     pub fn run(&self, plan: &Plan, images: &Tensor, keep: &mut Keep) -> Result<()> {
         self.network.run(plan, images, self.way, keep)
     }
@@ -130,6 +131,8 @@ struct BuiltIn {
     device: Device,
     can_fuse: bool,
     rows_stand_alone: bool,
+    /// The number of tokens of a text, if it is shown texts.
+    context: Option<i64>,
 }
 
 impl BuiltIn {
@@ -137,7 +140,8 @@ impl BuiltIn {
     fn new(architecture: &Architecture, weights: Option<StateDict>, (kind, device): (Kind, Device)) -> Result<BuiltIn> {
         let can_fuse = weights.is_some() && device == Device::Cpu && kind == Kind::Float && nn::can_fuse();
         let (root, manifest) = Scope::build(weights, (kind, device), |s| architecture.family()?.construct(s))?;
-        Ok(BuiltIn { root, manifest, device, can_fuse, rows_stand_alone: architecture.rows_stand_alone() })
+        let (rows_stand_alone, context) = (architecture.rows_stand_alone(), architecture.context());
+        Ok(BuiltIn { root, manifest, device, can_fuse, rows_stand_alone, context })
     }
 
     fn pass(&self, pass: &mut Pass, images: &Tensor) -> Result<()> {
@@ -160,8 +164,11 @@ impl Network for BuiltIn {
     /// Follows shapes only.
     fn trace(&self, [height, width]: [usize; 2]) -> Result<Trace> {
         let mut pass = Pass::tracing();
-        let size = [1, 3, height as i64, width as i64];
-        self.pass(&mut pass, &Tensor::f_zeros(size, (Kind::Float, self.device))?)?;
+        let blank = match self.context {
+            Some(tokens) => Tensor::f_zeros([1, tokens], (Kind::Int64, self.device))?,
+            None => Tensor::f_zeros([1, 3, height as i64, width as i64], (Kind::Float, self.device))?,
+        };
+        self.pass(&mut pass, &blank)?;
         Ok(pass.into_trace())
     }
 

@@ -12,6 +12,8 @@ use tch::Tensor;
 pub struct MultiheadAttention {
     id: ModuleId,
     heads: i64,
+    /// Whether tokens see those before them alone.
+    is_causal: bool,
     in_proj: Affine,
     out_proj: Affine,
 }
@@ -21,7 +23,13 @@ pub fn multihead_attention(s: Scope, d: i64, heads: i64) -> Result<MultiheadAtte
     let in_proj = Affine::new(&s, ["in_proj_weight", "in_proj_bias"], d, 3 * d)?;
     let out_proj = &s / "out_proj";
     out_proj.register("NonDynamicallyQuantizableLinear");
-    Ok(MultiheadAttention { id, heads, in_proj, out_proj: Affine::new(&out_proj, ["weight", "bias"], d, d)? })
+    let out_proj = Affine::new(&out_proj, ["weight", "bias"], d, d)?;
+    Ok(MultiheadAttention { id, heads, is_causal: false, in_proj, out_proj })
+}
+
+/// The same of tokens that see themselves and those before them: with the mask of `torch.triu(-inf, 1)`.
+pub fn causal_attention(s: Scope, d: i64, heads: i64) -> Result<MultiheadAttention> {
+    Ok(MultiheadAttention { is_causal: true, ..multihead_attention(s, d, heads)? })
 }
 
 impl Module for MultiheadAttention {
@@ -32,7 +40,8 @@ impl Module for MultiheadAttention {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let qkv = self.in_proj.apply(pass, x)?.f_chunk(3, -1)?;
         let [q, k, v] = &qkv[..] else { unreachable!("chunk gives as many parts as asked for") };
-        let y = attend(pass, q, k, v, self.heads)?;
+        let [q, k, v] = [q, k, v].map(|x| split_heads(x, self.heads));
+        let y = attend_masked(pass, [&q?, &k?, &v?], self.is_causal)?;
         self.out_proj.apply(pass, &y)
     }
 }
@@ -47,10 +56,14 @@ pub fn attend(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor, heads: i64) -> Fl
 
 /// The same of what is split by heads, `[N, H, L, D / H]`: `[N, Lq, D]`.
 pub fn attend_heads(pass: &Pass, q: &Tensor, k: &Tensor, v: &Tensor) -> Flow<Tensor> {
+    attend_masked(pass, [q, k, v], false)
+}
+
+fn attend_masked(pass: &Pass, [q, k, v]: [&Tensor; 3], is_causal: bool) -> Flow<Tensor> {
     let y = if pass.is_tracing() {
         q.shallow_clone()
     } else {
-        Tensor::f_scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, false, None, false)?
+        Tensor::f_scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, is_causal, None, false)?
     };
     Ok(y.f_transpose(1, 2)?.f_flatten(-2, -1)?)
 }

@@ -23,7 +23,8 @@ pub(super) fn alone() -> MutexGuard<'static, ()> {
 
 /// A state dict that is being drawn.
 pub struct Init<'a> {
-    _alone: MutexGuard<'static, ()>,
+    /// None of one beside another, which holds it.
+    _alone: Option<MutexGuard<'static, ()>>,
     manifest: &'a Manifest,
     state: StateDict,
     filled: HashSet<String>,
@@ -32,13 +33,22 @@ pub struct Init<'a> {
 impl<'a> Init<'a> {
     /// Allocates the tensors of `manifest` and seeds libtorch's generator.
     pub fn new(manifest: &'a Manifest, seed: u64) -> Result<Self> {
+        let init = Self::allocate(Some(alone()), manifest)?;
+        // PyTorch takes seeds as 64 unsigned bits, tch as the same bits with a sign.
+        tch::manual_seed(seed as i64);
+        Ok(init)
+    }
+
+    /// That of another part of the network whose weights `_first` draws, and from the same generator.
+    pub fn beside(_first: &Init, manifest: &'a Manifest) -> Result<Self> {
+        Self::allocate(None, manifest)
+    }
+
+    fn allocate(alone: Option<MutexGuard<'static, ()>>, manifest: &'a Manifest) -> Result<Self> {
         let mut state = StateDict::new();
         for entry in &manifest.tensors {
             state.insert(entry.key.clone(), Tensor::f_empty(&entry.shape, (entry.kind, Device::Cpu))?);
         }
-        let alone = alone();
-        // PyTorch takes seeds as 64 unsigned bits, tch as the same bits with a sign.
-        tch::manual_seed(seed as i64);
         Ok(Self { _alone: alone, manifest, state, filled: HashSet::new() })
     }
 
@@ -67,6 +77,7 @@ impl<'a> Init<'a> {
                 self.fill(&key("running_var"), 1.0)?;
                 self.fill(&key("num_batches_tracked"), 0.0)
             }
+            "Embedding" => self.normal(&key("weight"), 0.0, 1.0),
             "GroupNorm" | "LayerNorm" | "LayerNorm2d" => {
                 self.fill(&key("weight"), 1.0)?;
                 self.fill(&key("bias"), 0.0)

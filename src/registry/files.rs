@@ -61,6 +61,7 @@ impl Registry {
         let file = Some(path.to_owned());
         let (activation, architecture, licence) = (None, None, None);
         let weights = PublishedWeights {
+            text: None,
             key: None,
             tag: "file".into(),
             url,
@@ -74,6 +75,7 @@ impl Registry {
             preprocessing_in_file,
         };
         self.models.push(Entry {
+            text: None,
             name: if taken { format!("file-{stem}") } else { stem.into_owned() },
             aliases: vec![name.to_owned()],
             architecture: Architecture::Exported,

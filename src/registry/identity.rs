@@ -9,7 +9,8 @@ impl Registry {
     /// further networks.
     pub fn published(&self, sha256: &str, wanted: &Entry) -> Option<Choice<'_>> {
         let is_it = |weights: &&PublishedWeights| weights.sha256.as_deref().is_some_and(|own| is_of(own, sha256));
-        let found = || self.models.iter().filter_map(|entry| Some((entry, entry.weights.iter().find(is_it)?)));
+        let entries = if wanted.architecture.context().is_some() { &self.texts } else { &self.models };
+        let found = || entries.iter().filter_map(|entry| Some((entry, entry.weights.iter().find(is_it)?)));
         let own = found().find(|(entry, _)| entry.name == wanted.name);
         own.or_else(|| found().next().filter(|_| self.known_file(sha256).is_none()))
             .map(|(entry, weights)| Choice { identified: true, ..self.with_weights(entry, weights, true) })

@@ -38,8 +38,13 @@ impl Lab {
 
     /// Runs `thingsvision` with `arguments`, split at spaces.
     pub fn run(&self, arguments: &str) -> Outcome {
+        self.run_words(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs it with words that may have spaces.
+    pub fn run_words(&self, words: &[&str]) -> Outcome {
         let output = Command::new(env!("CARGO_BIN_EXE_thingsvision"))
-            .args(arguments.split_whitespace())
+            .args(words)
             .current_dir(self.folder.path())
             .env_remove("THINGSVISION_TORCH")
             .env("THINGSVISION_OFFLINE", "1")

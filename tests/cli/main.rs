@@ -42,6 +42,7 @@ mod shell;
 mod stacks;
 mod study;
 mod tables;
+mod texts;
 mod threads;
 mod time;
 mod triplets;

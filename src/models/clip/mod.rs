@@ -70,6 +70,10 @@ impl Family for Config {
         self.tower().initialise(init)
     }
 
+    fn initialise_around(&self, init: &mut Init, text: &mut dyn FnMut(&mut Init) -> Result<()>) -> Result<()> {
+        self.tower().initialise_around(init, text)
+    }
+
     fn layouts(&self) -> Vec<Layout> {
         let alone = Layout { alone: true, ..Layout::of("the tower alone", [["^visual.", ""]]) };
         self.tower().layouts().into_iter().chain([alone]).collect()

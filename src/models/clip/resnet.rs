@@ -68,8 +68,12 @@ impl Family for Config {
         Ok(Box::new(ModifiedResNet::new(s, self)?))
     }
 
-    /// Every layer's own default, OpenAI's text tower, then the attention pooling anew; each block begins as the identity.
     fn initialise(&self, init: &mut Init) -> Result<()> {
+        self.initialise_around(init, &mut |init| self.text_width.map_or(Ok(()), |width| skip_text_tower(init, width)))
+    }
+
+    /// Every layer's own default, OpenAI's text tower, then the attention pooling anew; each block begins as the identity.
+    fn initialise_around(&self, init: &mut Init, text: &mut dyn FnMut(&mut Init) -> Result<()>) -> Result<()> {
         let modules = init.modules();
         let d = self.embedding() as f64;
         for module in modules {
@@ -78,8 +82,9 @@ impl Family for Config {
             }
             init.reset(module)?;
         }
-        if let Some(width) = self.text_width {
-            skip_text_tower(init, width)?;
+        // OpenCLIP's comes when this one is whole.
+        if self.style == Style::OpenAi {
+            text(init)?;
         }
         for projection in ["q_proj", "k_proj", "v_proj", "c_proj"] {
             init.normal(&format!("visual.attnpool.{projection}.weight"), 0.0, d.powf(-0.5))?;
@@ -87,7 +92,7 @@ impl Family for Config {
         for module in modules.iter().filter(|module| module.name.starts_with("visual.layer") && module.name.ends_with("bn3")) {
             init.fill(&format!("{}.weight", module.name), 0.0)?;
         }
-        Ok(())
+        if self.style == Style::OpenClip { text(init) } else { Ok(()) }
     }
 }
 

@@ -1,0 +1,272 @@
+//! `thingsvision extract --texts`: tokens and layers as upstream, what is refused, and what other commands make of such runs.
+//! `fixtures/make_text_fixtures.py` makes the goldens.
+
+use crate::assert_output;
+use crate::lab::Lab;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use thingsvision::npy;
+use thingsvision::registry::Registry;
+
+/// The small networks of the fixtures.
+const REGISTRY: &str = r#"
+[preprocessing.small]
+resize = 32
+interpolation = "bicubic"
+crop = 32
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+
+[[model]]
+name = "openai-vit"
+architecture = { family = "clip", tower = "vit", patch = 16, resolution = 32, depth = 1, width = 64, outputs = 24 }
+default_layer = "visual"
+outputs = 24
+text = { tower = { heads = 2, width = 32, depth = 2 } }
+[[model.weights]]
+tag = "none"
+preprocessing = "small"
+
+[[model]]
+name = "openai-rn"
+architecture = { family = "clip", tower = "resnet", depths = [1, 1, 1, 1], width = 64, resolution = 32, outputs = 24, text_width = 32 }
+default_layer = "visual"
+outputs = 24
+text = { tower = { heads = 2, width = 32, depth = 2 } }
+[[model.weights]]
+tag = "none"
+preprocessing = "small"
+
+[[model]]
+name = "openclip-vit"
+architecture = { family = "clip", tower = "openclip", patch = 16, resolution = 32, depth = 1, width = 64, outputs = 24 }
+default_layer = "visual"
+outputs = 24
+text = { tower = { style = "openclip", heads = 2, width = 32, depth = 2 } }
+[[model.weights]]
+tag = "none"
+preprocessing = "small"
+
+[[model]]
+name = "siglip"
+architecture = { family = "clip", tower = "openclip", patch = 16, resolution = 32, depth = 1, width = 64, outputs = 24 }
+default_layer = "visual"
+outputs = 24
+text = { tower = { style = "siglip", context = 16, vocabulary = 21, padding = 1, heads = 2, width = 32, depth = 2, mlp_width = 112, tanh = true }, tokenizer = "https://example.org/tokenizer.json" }
+[[model.weights]]
+tag = "none"
+preprocessing = "small"
+text = { url = "https://example.org/model.safetensors" }
+"#;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn golden() -> Value {
+    serde_json::from_str(&fs::read_to_string(fixture("texts.json")).unwrap()).unwrap()
+}
+
+/// A folder with the registry, the texts of the goldens and SigLIP's kind of tokenizer.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    fs::write(lab.path("my.toml"), REGISTRY).unwrap();
+    fs::copy(fixture("tokenizer.json"), lab.path("tokenizer.json")).unwrap();
+    let golden = golden();
+    let texts = golden["texts"].as_array().unwrap().iter().map(|text| format!("{}\n", text.as_str().unwrap()));
+    fs::write(lab.path("texts.txt"), texts.collect::<String>()).unwrap();
+    lab
+}
+
+fn extract(model: &str, more: &str) -> String {
+    format!("--registry my.toml extract --model {model} --weights random --seed 11 {more}")
+}
+
+#[test]
+fn every_layer_of_text_towers_equals_pytorch() {
+    let (lab, golden) = (lab(), golden());
+    for (model, tower) in golden["towers"].as_object().unwrap() {
+        let tokenizer = if model == "siglip" { "--tokenizer tokenizer.json" } else { "--layer output" };
+        let layers = tower["layers"].as_object().unwrap();
+        for (readout, key) in [("", "eot"), ("--readout mean", "mean"), ("--readout none", "none")] {
+            let flags = format!("--texts texts.txt --layer * {tokenizer} {readout} --rdm none --out {key}");
+            let run = lab.succeed(&extract(model, &flags)).stdout.trim().to_owned();
+            assert_eq!(run, format!("{key}/{model}.text.random-11"));
+            let files = lab.names(&run).into_iter().filter(|name| name.ends_with(".npy")).count();
+            assert_eq!(files, layers.len(), "{model}");
+            for (layer, expected) in layers {
+                let found = npy::read(&lab.path(&format!("{run}/{layer}.npy"))).unwrap();
+                if key == "none" {
+                    let sum = |of: &dyn Fn(f64) -> f64| found.iter().map(|value| of(*value)).sum::<f64>();
+                    let (squares, scale) = (sum(&|value| value * value), expected["squares"].as_f64().unwrap());
+                    assert!((squares - scale).abs() <= 1e-5 * scale, "{model} {layer}: {squares} instead of {scale}");
+                    let (sum, wanted) = (sum(&|value| value), expected["sum"].as_f64().unwrap());
+                    assert!((sum - wanted).abs() <= 1e-5 * (scale * found.len() as f64).sqrt(), "{model} {layer}: {sum}");
+                    continue;
+                }
+                // An embedding is what it is whatever the readout.
+                let rows = expected.get(key).unwrap_or(&expected["eot"]).as_array().unwrap();
+                let scale = found.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
+                for (row, expected) in rows.iter().enumerate() {
+                    for (column, expected) in expected.as_array().unwrap().iter().enumerate() {
+                        let (found, expected) = (found[[row, column]], expected.as_f64().unwrap());
+                        assert!((found - expected).abs() <= 1e-5 * scale, "{model} {layer} {readout}: {found}, not {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn random_weights_equal_pytorch_to_the_bit() {
+    let lab = lab();
+    let registry = Registry::load(Some(&lab.path("my.toml"))).unwrap();
+    for (model, tower) in golden()["towers"].as_object().unwrap() {
+        let choice = registry.text_tower(&registry.choose(model).unwrap()).unwrap();
+        let mut weights: Vec<_> = choice.architecture().seeded_weights(11).unwrap().into_iter().collect();
+        weights.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut hash = Sha256::new();
+        for (_, tensor) in weights {
+            let mut bytes = vec![0; tensor.numel() * 4];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            hash.update(&bytes);
+        }
+        assert_eq!(format!("{:x}", hash.finalize()), tower["sha256"].as_str().unwrap(), "{model}");
+    }
+}
+
+#[test]
+fn tokens_are_those_of_open_clip() {
+    let (lab, golden) = (lab(), golden());
+    let mut table = csv::Writer::from_path(lab.path("lines.csv")).unwrap();
+    table.write_record(["id", "text"]).unwrap();
+    let lines = golden["tokens"].as_array().unwrap();
+    for (number, line) in lines.iter().enumerate() {
+        table.write_record([&format!("line {number}"), line["text"].as_str().unwrap()]).unwrap();
+    }
+    drop(table);
+    let run = lab.succeed(&extract("openai-vit", "--texts lines.csv --layer input --rdm none")).stdout;
+    let found = npy::read(&lab.path(&format!("{}/input.npy", run.trim()))).unwrap();
+    for (number, line) in lines.iter().enumerate() {
+        let expected = line["tokens"].as_array().unwrap().iter().map(|token| token.as_f64().unwrap());
+        let expected: Vec<f64> = expected.chain(std::iter::repeat(0.0)).take(77).collect();
+        let row: Vec<f64> = (0..77).map(|place| found[[number, place]]).collect();
+        assert_eq!(row, expected, "{line}");
+    }
+    let run = lab.succeed(&extract("siglip", "--texts texts.txt --tokenizer tokenizer.json --layer input --rdm none")).stdout;
+    let found = npy::read(&lab.path(&format!("{}/input.npy", run.trim()))).unwrap();
+    for (number, line) in golden["pieces"].as_array().unwrap().iter().enumerate() {
+        let expected = line["tokens"].as_array().unwrap().iter().map(|token| token.as_f64().unwrap());
+        let expected: Vec<f64> = expected.chain(std::iter::repeat(1.0)).take(16).collect();
+        assert_eq!((0..16).map(|place| found[[number, place]]).collect::<Vec<_>>(), expected, "{line}");
+    }
+}
+
+#[test]
+fn templates_give_the_mean_of_rows_of_length_1() {
+    let lab = lab();
+    fs::write(lab.path("words.txt"), "dog\ncat\n").unwrap();
+    let unit = |row: Vec<f64>| {
+        let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
+        row.into_iter().map(|value| value / length).collect::<Vec<_>>()
+    };
+    fs::write(lab.path("filled.txt"), "a photo of a dog\na photo of a cat\nno dog, a dog\nno cat, a cat\n").unwrap();
+    let run = lab.succeed(&extract("openai-vit", "--texts filled.txt --out filled")).stdout;
+    let filled = npy::read(&lab.path(&format!("{}/output.npy", run.trim()))).unwrap();
+    let extract_in = |templates: &[&str], out: &str| {
+        let words = extract("openai-vit", &format!("--texts words.txt --out {out}"));
+        let templates = templates.iter().flat_map(|template| ["--template", template]);
+        lab.run_words(&words.split(' ').chain(templates).collect::<Vec<_>>()).stdout.trim().to_owned()
+    };
+    let folder = extract_in(&["a photo of a {}"], "one");
+    let one = npy::read(&lab.path(&format!("{folder}/output.npy"))).unwrap();
+    let folder = extract_in(&["a photo of a {}", "no {}, a {}"], "both");
+    let both = npy::read(&lab.path(&format!("{folder}/output.npy"))).unwrap();
+    for word in 0..2 {
+        let of = |row: usize| (0..24).map(|column| filled[[row, column]]).collect::<Vec<_>>();
+        let sum = unit(of(word)).into_iter().zip(unit(of(word + 2))).map(|(one, other)| one + other).collect();
+        for (column, expected) in unit(sum).into_iter().enumerate() {
+            assert!((both[[word, column]] - expected).abs() < 1e-6);
+            assert!((one[[word, column]] - of(word)[column]).abs() < 1e-6);
+        }
+    }
+    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/conditions.csv"))).unwrap(), @"");
+    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/images.txt"))).unwrap(), @"");
+}
+
+#[test]
+fn what_cannot_be_shown_is_refused_by_line() {
+    let lab = lab();
+    let long = "word ".repeat(80);
+    let files: [(&str, &[u8]); 9] = [
+        ("empty.txt", b""),
+        ("blank.txt", b"dog\n \ncat\n"),
+        ("twice.txt", b"dog\ncat\ndog\n"),
+        ("latin.txt", b"dog\ncaf\xe9\n"),
+        ("long.txt", long.as_bytes()),
+        ("special.txt", b"dog\na <|EndOfText|> cat\n"),
+        ("columns.csv", b"name,text\na,dog\n"),
+        ("ids.csv", b"id,text\na,dog\na,cat\n"),
+        ("ragged.csv", b"id,text\na,dog\nb\n"),
+    ];
+    for (name, content) in files {
+        fs::write(lab.path(name), content).unwrap();
+    }
+    let mut said = String::new();
+    for (name, _) in files {
+        said += &format!("{}\n", lab.fail(&extract("openai-vit", &format!("--texts {name}"))));
+    }
+    for flags in [
+        "--texts texts.txt --images .",
+        "--texts texts.txt --template dog",
+        "--texts texts.txt --resize 100",
+        "--texts texts.txt --readout patches --layer ln_final",
+        "--texts texts.txt --layer nothing",
+        "--texts texts.txt --tokenizer tokenizer.json",
+        "--texts missing.txt",
+        "--images . --truncate",
+    ] {
+        said += &format!("{}\n", lab.fail(&extract("openai-vit", flags)));
+    }
+    fs::write(lab.path("no.json"), "{}").unwrap();
+    said += &lab.fail(&extract("siglip", "--texts texts.txt --tokenizer no.json"));
+    said += &lab.fail(&extract("siglip", "--texts texts.txt"));
+    said += &lab.fail("extract --model resnet50 --weights random --texts texts.txt");
+    assert_output!(said, @"");
+}
+
+#[test]
+fn what_is_too_long_is_cut_off_and_listed() {
+    let lab = lab();
+    fs::write(lab.path("long.txt"), format!("dog\n{}\n", "word ".repeat(80).trim())).unwrap();
+    let outcome = lab.succeed(&extract("openai-vit", "--texts long.txt --truncate --layer input --layer output"));
+    let folder = outcome.stdout.trim();
+    let tokens = npy::read(&lab.path(&format!("{folder}/input.npy"))).unwrap();
+    assert_eq!((tokens[[1, 0]], tokens[[1, 75]], tokens[[1, 76]]), (49406.0, 2653.0, 49407.0));
+    let record: Value = serde_json::from_slice(&lab.bytes(&format!("{folder}/run.json"))).unwrap();
+    assert_eq!(record["texts"]["truncated"], serde_json::json!(["word ".repeat(80).trim()]));
+    assert_output!(outcome.stderr.lines().find(|line| line.contains("tokens")).unwrap(), @"");
+}
+
+#[test]
+fn runs_of_texts_go_through_the_other_commands() {
+    let lab = lab();
+    fs::write(lab.path("words.txt"), "dog\ncat\nhouse\nzebra\ntree\n").unwrap();
+    let run = lab.succeed(&extract("openai-vit", "--texts words.txt --layer output --layer ln_final")).stdout.trim().to_owned();
+    let again = lab.succeed(&extract("openai-vit", "--texts words.txt --layer output --layer ln_final"));
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    lab.succeed(&format!("verify {run}"));
+    lab.succeed(&format!("rsa --behavior {run}/output.rdm.npy {run} --permutations 50 --bootstrap 50"));
+    lab.succeed(&format!("cka {run} {run}"));
+    lab.succeed(&format!("reduce {run} --reduce pca --components 2 --layer output"));
+    fs::remove_dir_all(lab.path(&run)).unwrap();
+    for part in ["1/2", "2/2"] {
+        lab.succeed(&extract("openai-vit", &format!("--texts words.txt --layer output --batch-size 2 --shard {part}")));
+    }
+    lab.succeed(&format!("merge {run}.shard-1-of-2 {run}.shard-2-of-2"));
+    assert_output!(lab.succeed("--registry my.toml layers --model openai-vit --texts --json").stdout.lines().count(), @"");
+    assert_output!(lab.succeed("--registry my.toml models siglip").stdout, @"");
+}
