@@ -298,6 +298,9 @@ impl ImageList {
 
     /// Fails if an image cannot be decoded.
     pub fn decode_all(&self) -> Result<()> {
+        if self.texts().is_some() {
+            return Ok(());
+        }
         parallel(self.len(), &|i| self.decode(i, &|_, _| Window::whole(1, 1)).map(drop)).map(drop)
     }
 

@@ -182,7 +182,8 @@ impl<'a> Set<'a> {
         let targets = read_targets(&comparison)?;
         let stimuli = Stimuli::find(&study.images(dataset))?;
         let ids = stimuli.row_ids();
-        let images = dataset.images.as_ref().or(dataset.image_list.as_ref()).map(|path| path.display().to_string());
+        let images = dataset.images.as_ref().or(dataset.image_list.as_ref()).or(dataset.texts.as_ref());
+        let images = images.map(|path| path.display().to_string());
         let images = images.unwrap_or_default();
         let own = Rows { name: &images, stimuli: ids.len(), ids: Some(ids), leads: true };
         for (path, rdms) in targets.iter().flat_map(|target| &target.files) {

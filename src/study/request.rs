@@ -113,6 +113,11 @@ pub struct Dataset {
     pub images: Option<PathBuf>,
     /// A list of them.
     pub image_list: Option<PathBuf>,
+    /// Texts instead of images, as of `thingsvision extract --texts`.
+    pub texts: Option<PathBuf>,
+    /// The sentences that each is put in.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub templates: Vec<String>,
     /// Over which images the rows are means: those of a folder, or of a value in a column of the list.
     pub average_by: Option<AverageBy>,
     /// RDMs of behaviour, as in [`rsa::Request`].
@@ -188,6 +193,8 @@ impl Study {
             force: true,
             images: dataset.images.iter().cloned().collect(),
             image_list: dataset.image_list.clone(),
+            texts: dataset.texts.clone(),
+            templates: dataset.templates.clone(),
             ..extract::Request::default()
         }
     }
@@ -230,7 +237,7 @@ impl Study {
             }
         }
         for dataset in &mut self.datasets {
-            for path in [&mut dataset.images, &mut dataset.image_list].into_iter().flatten() {
+            for path in [&mut dataset.images, &mut dataset.image_list, &mut dataset.texts].into_iter().flatten() {
                 *path = folder.join(&path);
             }
             for target in dataset.behavior.iter_mut().chain(&mut dataset.fmri) {
@@ -284,8 +291,18 @@ impl Dataset {
                 "use letters, digits, hyphens and underscores; `activations` is taken",
             ));
         }
-        if self.images.is_none() && self.image_list.is_none() {
-            return Err(advise(format!("dataset `{name}` has no images"), "give `images = \"folder\"`, or `image_list`"));
+        let has_images = self.images.is_some() || self.image_list.is_some();
+        if !has_images && self.texts.is_none() {
+            return Err(advise(format!("dataset `{name}` has no images"), "give `images = \"folder\"`, `image_list` or `texts`"));
+        }
+        if self.texts.is_some() && (has_images || self.average_by.is_some()) {
+            return Err(advise(
+                format!("dataset `{name}` has texts and images"),
+                "give texts a dataset of their own, without `average_by`",
+            ));
+        }
+        if self.texts.is_none() && !self.templates.is_empty() {
+            return Err(advise(format!("dataset `{name}` has templates and no texts"), "give `texts = \"concepts.txt\"`"));
         }
         if self.behavior.is_empty() && self.fmri.is_empty() {
             return Err(advise(format!("dataset `{name}` has nothing to compare with"), "give `behavior` or `fmri`, RDM files"));
