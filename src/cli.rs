@@ -6,7 +6,7 @@ pub use rdm::{Rdm, RdmCommand};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-use thingsvision::extract::{Overrides, ReduceRequest, Request};
+use thingsvision::extract::{AlignRequest, Overrides, ReduceRequest, Request};
 use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest, VarianceRequest};
 use thingsvision::rsa::{self, cka};
 
@@ -85,6 +85,16 @@ pub enum Command {
     ///   thingsvision reduce activations/resnet50 --reduce pca --components 100
     #[command(verbatim_doc_comment)]
     Reduce(Box<ReduceRequest>),
+    /// Make a run of another with the rows of a layer transformed, as people judge similarity
+    ///
+    /// Each row x becomes ((x − mean) / std) · weights + bias. Of gLocal the transforms
+    /// of 12 networks are published, each for one layer and one set of weights (models
+    /// NAME shows which), and are fetched when they are needed.
+    ///
+    ///   thingsvision extract --model resnet18 --layer avgpool --images things/
+    ///   thingsvision align activations/resnet18 --transform gLocal
+    #[command(verbatim_doc_comment)]
+    Align(Box<AlignRequest>),
     /// Check a finished run: its files, its images, and some rows computed anew
     ///
     /// Exit status 0 if all is as recorded, 1 if not.

@@ -13,7 +13,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use printer::Printer;
 use std::process::ExitCode;
-use thingsvision::extract::{ReduceRequest, Request, resume};
+use thingsvision::extract::{AlignRequest, ReduceRequest, Request, resume};
 use thingsvision::observer::Stopped;
 
 fn main() -> ExitCode {
@@ -38,6 +38,9 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Merge(arguments) => commands::merge::run(arguments, printer),
         Command::Reduce(arguments) => {
             commands::reduce::run(&ReduceRequest { command: words(), ..ReduceRequest::clone(arguments) }, printer)
+        }
+        Command::Align(arguments) => {
+            commands::align::run(&AlignRequest { command: words(), ..AlignRequest::clone(arguments) }, &places, printer)
         }
         Command::Verify(arguments) => commands::verify::run(arguments, &places, &read_command, printer),
         Command::Weights(arguments) => commands::weights::run(arguments, &places, printer),

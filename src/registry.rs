@@ -3,6 +3,10 @@
 mod files;
 mod identity;
 mod texts;
+mod transforms;
+
+pub use texts::{PublishedText, Text};
+pub use transforms::{TransformChoice, TransformFile, Transforms, tagged};
 
 use crate::error::{Advice, advise, did_you_mean};
 use crate::images::Preprocessing;
@@ -14,7 +18,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-pub use texts::{PublishedText, Text};
 
 /// All models that are known.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,7 @@ pub struct Registry {
     texts: Vec<Entry>,
     preprocessing: BTreeMap<String, Preprocessing>,
     files: Vec<KnownFile>,
+    transforms: Vec<Transforms>,
 }
 
 /// A file of weights that are not of the registry, of which is known what it does not tell.
@@ -186,6 +190,7 @@ impl Registry {
     pub fn load(own: Option<&Path>) -> Result<Registry> {
         let mut registry = Registry::default();
         registry.add(include_str!("../models.toml"), Path::new("")).context("the built-in models.toml")?;
+        registry.add(include_str!("../transforms.toml"), Path::new("")).context("the built-in transforms.toml")?;
         if let Some(path) = own {
             let text =
                 plain_file::read_to_string(path).with_context(|| format!("cannot read the registry `{}`", path.display()))?;
@@ -213,9 +218,13 @@ impl Registry {
             file: Vec<KnownFile>,
             #[serde(default)]
             model: Vec<Entry>,
+            #[serde(default)]
+            transform: Vec<Transforms>,
         }
-        let File { preprocessing, file, model: models } = toml::from_str(text)?;
+        let File { preprocessing, file, model: models, transform } = toml::from_str(text)?;
         self.files.extend(file);
+        transform.iter().try_for_each(Transforms::check)?;
+        self.transforms.extend(transform);
         for (name, preprocessing) in preprocessing {
             preprocessing.check().with_context(|| format!("preprocessing `{name}`"))?;
             ensure!(preprocessing.shown_always().is_some(), "preprocessing `{name}` must say `crop`, or both sides in `resize`");

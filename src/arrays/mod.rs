@@ -5,7 +5,7 @@ mod csv;
 pub(crate) mod hdf5;
 pub(crate) mod matlab;
 pub mod nifti;
-mod npz;
+pub(crate) mod npz;
 
 pub(crate) use self::csv::delimiter;
 

@@ -3,29 +3,55 @@
 use super::{Labelled, bytes, choose};
 use crate::{memory, npy};
 use anyhow::{Context, Result, ensure};
+use ndarray::ArrayD;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use zip::ZipArchive;
 
 /// The array `name`, or the only one.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Labelled> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes(path)?)).with_context(|| damaged(path))?;
-    let mut names: Vec<String> =
-        archive.file_names().filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect();
-    names.sort();
+    let mut file = Npz::open(path, bytes(path)?)?;
+    let mut names = file.names();
     if name.is_none() && names.len() > 1 {
-        names.retain(|name| is_of_numbers(&mut archive, name));
+        names.retain(|name| is_of_numbers(&mut file.archive, name));
     }
     let name = choose(path, &names, name)?;
-    let mut member = archive.by_name(&format!("{name}.npy"))?;
-    let size = member.size();
-    // Of float32 once as they lie there and once as float64.
-    memory::check(&format_args!("`{name}` in `{}`", path.display()), size.saturating_mul(3))?;
-    let mut npy = Vec::new();
-    // What is packed may be more than it is said to be.
-    member.by_ref().take(size.saturating_add(1)).read_to_end(&mut npy).with_context(|| damaged(path))?;
-    ensure!(npy.len() as u64 == size, damaged(path));
-    Ok(Labelled { values: npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))?, ids: None, are_rdms: false })
+    Ok(Labelled { values: file.array(name)?, ids: None, are_rdms: false })
+}
+
+/// The file and what is in it.
+pub(crate) struct Npz<'a> {
+    path: &'a Path,
+    archive: ZipArchive<Cursor<Vec<u8>>>,
+}
+
+impl Npz<'_> {
+    /// Of the file at `path`, whose `bytes` are these.
+    pub(crate) fn open(path: &Path, bytes: Vec<u8>) -> Result<Npz<'_>> {
+        Ok(Npz { path, archive: ZipArchive::new(Cursor::new(bytes)).with_context(|| damaged(path))? })
+    }
+
+    /// Of all arrays, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.archive.file_names();
+        let mut names: Vec<String> = names.filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect();
+        names.sort();
+        names
+    }
+
+    /// The array called `name`, which is one of them.
+    pub(crate) fn array(&mut self, name: &str) -> Result<ArrayD<f64>> {
+        let path = self.path;
+        let mut member = self.archive.by_name(&format!("{name}.npy"))?;
+        let size = member.size();
+        // Of float32 once as they lie there and once as float64.
+        memory::check(&format_args!("`{name}` in `{}`", path.display()), size.saturating_mul(3))?;
+        let mut npy = Vec::new();
+        // What is packed may be more than it is said to be.
+        member.by_ref().take(size.saturating_add(1)).read_to_end(&mut npy).with_context(|| damaged(path))?;
+        ensure!(npy.len() as u64 == size, damaged(path));
+        npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))
+    }
 }
 
 /// Neither text or objects nor a single number, by the header.

@@ -1,6 +1,7 @@
 //! One file a subcommand: flags → a request → one library call → print.
 
 pub mod about;
+pub mod align;
 pub mod cka;
 pub mod completions;
 pub mod extract;

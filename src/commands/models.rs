@@ -12,7 +12,7 @@ use thingsvision::images::Preprocessing;
 use thingsvision::models::{Architecture, Model};
 use thingsvision::numbers::count;
 use thingsvision::readout::Readout;
-use thingsvision::registry::{Choice, Entry, Registry};
+use thingsvision::registry::{Choice, Entry, Registry, TransformChoice};
 
 /// What is said of what only the file of an exported network says, which is not fetched.
 const IN_FILE: &str = "in its file";
@@ -156,7 +156,7 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
         let preprocessing = registry.choose(&name)?.preprocessing;
         let unknown = if entry.default_layer.is_empty() { IN_FILE } else { "not known; --preprocess says it" };
         let preprocessing = preprocessing.map_or_else(|| unknown.into(), Preprocessing::describe);
-        rows.push(vec!["weights".to_owned(), name]);
+        rows.push(vec!["weights".to_owned(), name.clone()]);
         let file = weights.file.as_ref().map(|file| file.display().to_string());
         rows.extend(weights.url.clone().or(file).map(|place| vec!["  file".to_owned(), place]));
         rows.extend(
@@ -166,6 +166,10 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
                 .map(|sha256| vec!["  sha256".to_owned(), if sha256.len() < 64 { format!("{sha256}…") } else { sha256.clone() }]),
         );
         rows.push(vec!["  pixels".to_owned(), preprocessing]);
+        let transform = |choice: TransformChoice| {
+            vec!["  transform".to_owned(), format!("{} of `{}`: thingsvision align", choice.kind.name, choice.file.layer)]
+        };
+        rows.extend(registry.transforms_of(&name).into_iter().map(transform));
         if let Some(architecture) = &weights.architecture {
             let number = architecture.manifest()?.parameters();
             if parameters(entry)? != Some(number) {

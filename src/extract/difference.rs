@@ -121,7 +121,9 @@ impl Record {
         let (mut was, mut is): (Value, Value) = (run::read(folder)?, serde_json::to_value(self)?);
         // What goes without saying in one may be said in the other.
         for parts in [&mut was, &mut is].into_iter().filter_map(Value::as_object_mut) {
-            for (part, value) in [("reduction", "none".into()), ("format", "npy".into()), ("one_file", false.into())] {
+            for (part, value) in
+                [("reduction", "none".into()), ("alignment", "none".into()), ("format", "npy".into()), ("one_file", false.into())]
+            {
                 parts.entry(part).or_insert(value);
             }
         }

@@ -3,8 +3,10 @@
 //! A [`Request`] says what is wanted; a [`Plan`] is what that comes to on this machine; [`extract`] makes it, or goes on with what is
 //! there. [`resume()`], [`merge()`] and [`verify()`] begin with the record of a run, which holds its request.
 
+mod align_run;
 mod batches;
 mod claim;
+mod derive;
 mod difference;
 mod files;
 mod fit_on;
@@ -32,6 +34,7 @@ mod summary;
 mod turns;
 mod verify;
 
+pub use align_run::{Aligned, Request as AlignRequest, align};
 pub use difference::Difference;
 #[doc(hidden)] // for `fuzz/harnesses`
 pub use journal::Done;

@@ -218,6 +218,7 @@ impl<'a> Plan<'a> {
             dtype: request.dtype,
             format: request.format,
             one_file: request.one_file,
+            alignment: None,
             reduction: Reduced::of(
                 &request.reduction,
                 stimuli.rows(),

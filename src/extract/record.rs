@@ -1,5 +1,6 @@
 //! `run.json`: what is needed to trust a run and to repeat it.
 
+use super::align_run::Aligned;
 use super::request::Request;
 use super::shown::Texts;
 use super::sources::Sources;
@@ -76,6 +77,9 @@ pub struct Record {
     /// How rows were made shorter, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduction: Option<Reduced>,
+    /// How rows were transformed, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Aligned>,
     /// `cpu`, or `cuda:N`.
     pub device: String,
     /// How the network computed.
@@ -249,6 +253,12 @@ pub fn resume(folder: &Path, places: &Request, read_command: ReadCommand) -> Res
         ));
     };
     let record = Record::read(place)?;
+    if record.alignment.is_some() {
+        return Err(advise(
+            format!("the run in `{}` is one of `thingsvision align`", place.display()),
+            "give the command again that began it: it makes anew what is not whole",
+        ));
+    }
     let request = record.request(places, read_command)?.ok_or_else(|| {
         advise(
             format!("the record in `{}` does not say by which command it was begun", place.display()),

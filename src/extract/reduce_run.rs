@@ -1,25 +1,21 @@
 //! `thingsvision reduce`: a run with shorter rows of one that is there.
 
+use super::derive::{Target, derive, whole_run};
 use super::files;
 use super::fit_on::FitOn;
-use super::folder::{RunFolder, inside};
 use super::make::Finished;
-use super::rdms;
-use super::record::{Record, Reduced, Seconds};
+use super::record::{Record, Reduced};
 use super::reduce::{reduce_layer, shorten};
 use super::request::RunRdm;
 use super::summary;
 use crate::atomic_file::partial;
 use crate::error::advise;
-use crate::hash::blake3_of_file;
-use crate::images::Origin;
 use crate::observer::Observer;
 use crate::output::{StoredRows, unpack};
-use crate::plain_file;
 use crate::reduce::{Method, Reduction};
-use crate::run::{FILES, LayerRecord, is_run, row_names};
+use crate::run::LayerRecord;
 use crate::weights::Weights;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -69,72 +65,13 @@ pub fn reduce(request: &Request, observer: &dyn Observer) -> Result<Finished> {
     };
     let source = whole_run(&request.run)?;
     let record = reduced_record(request, method, &source)?;
-    let folder = match &request.out {
-        Some(out) => out.clone(),
-        None => beside(&request.run, &request.reduction.label())?,
+    let target =
+        Target { source: &request.run, out: request.out.as_deref(), label: request.reduction.label(), force: request.force };
+    let bring_all = |place: &Path, record: &Record| {
+        let mut layers = record.layers.iter().zip(&source.layers);
+        layers.try_for_each(|(layer, stored)| bring((&request.run, &source, stored), (place, record, layer), observer))
     };
-    if is_run(&folder) && !request.force && record.differences(&folder, false)?.is_empty() {
-        observer.note(&format!("`{}` is there already, and is what this command would make", folder.display()));
-        return Ok(Finished { folders: vec![folder], fault: None, skipped: 0 });
-    }
-    if inside(&folder, &request.run)? {
-        return Err(advise("the new run would lie in the place of the one that it is made of", "name another place with --out"));
-    }
-    RunFolder::check(&folder, &Origin::Folders(Vec::new()), request.force)?;
-    summary::say_reduction(&record, observer);
-    let files = FILES.iter().filter_map(|name| Some((*name, plain_file::read_to_string(&request.run.join(name)).ok()?)));
-    let files: Vec<(&str, String)> = files.collect();
-    let unfinished = RunFolder::begin(&folder, request.force, &record, &files, None)?;
-    let place = unfinished.place();
-    for (layer, stored) in record.layers.iter().zip(&source.layers) {
-        bring((&request.run, &source, stored), (&place, &record, layer), observer)?;
-    }
-    let rows = row_names(&place)?;
-    let fault = rdms::finish(&place, record, Seconds::default(), &rows, observer)?;
-    unfinished.finish()?;
-    Ok(Finished { folders: vec![folder], fault, skipped: 0 })
-}
-
-/// The record of a run that can be reduced.
-fn whole_run(folder: &Path) -> Result<Record> {
-    if !is_run(folder) {
-        return Err(advise(
-            format!("there is no run in `{}`", folder.display()),
-            "name the folder that `thingsvision extract` printed",
-        ));
-    }
-    let record = Record::read(folder)?;
-    let place = folder.display();
-    if !record.complete || record.shard.is_some() {
-        return Err(advise(
-            format!("the run in `{place}` is not whole"),
-            "finish it with `thingsvision resume`; join shards with `thingsvision merge`",
-        ));
-    }
-    if record.reduction.is_some() {
-        return Err(advise(format!("the rows of `{place}` are reduced already"), "name the run with the full rows"));
-    }
-    for (number, layer) in record.layers.iter().enumerate() {
-        let units = layer.shape.iter().try_fold(1usize, |units, size| units.checked_mul(*size));
-        ensure!(
-            units.is_some_and(|units| units > 0),
-            "`{}` has rows of the shape {:?}, says the record",
-            layer.name,
-            layer.shape
-        );
-        // Of one file for all layers once.
-        let is_known = number > 0 && record.layers[number - 1].file == layer.file;
-        if !is_known && Some(blake3_of_file(&folder.join(&layer.file))?) != layer.blake3 {
-            return Err(advise(
-                format!("`{}` is not as it was written: its hash differs from the record", folder.join(&layer.file).display()),
-                "it was changed or damaged; make the run again",
-            ));
-        }
-        if !record.format.is_made_at_the_end() {
-            StoredRows::open(&folder.join(&layer.file), &layer.name, record.images, &layer.shape, record.dtype)?;
-        }
-    }
-    Ok(record)
+    derive(&target, record, &|record| summary::say_reduction(record, observer), &bring_all, observer)
 }
 
 fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<Record> {
@@ -178,14 +115,6 @@ fn reduced_record(request: &Request, method: Method, source: &Record) -> Result<
         recorded.insert("one_file".into(), false.into());
     }
     Ok(record)
-}
-
-/// `activations/alexnet.pca-100.random-0` of `activations/alexnet.random-0`.
-fn beside(run: &Path, label: &str) -> Result<PathBuf> {
-    let name = run.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let at = name.rfind(".random-").unwrap_or(name.len());
-    let place = run.parent().filter(|_| run.file_name().is_some()).unwrap_or(Path::new(".."));
-    Ok(place.join(format!("{}{label}{}", &name[..at], &name[at..])))
 }
 
 /// Brings the rows of a layer of the run `source` in `folder` to the run in `place`: in full where they are reduced later or never, else

@@ -19,6 +19,7 @@ use crate::output::{self, Dtype};
 use crate::parallel::parallel;
 use crate::plain_file;
 use crate::run::{is_run, row_count};
+use crate::weights::Store;
 use anyhow::{Context, Result, bail};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -162,7 +163,10 @@ fn anew(
     let plan = Plan::new(&request, &sources, &stimuli)?;
     let planned = plan.runs.first().context("one model is planned")?;
     let weights = planned.weights.provenance()?.context("the weights of the run are not on this machine")?;
-    let now = plan.record(planned, weights);
+    let mut now = plan.record(planned, weights);
+    if let Some(aligned) = &record.alignment {
+        now = aligned.expected(now, record);
+    }
     let differences = now.differences(folder, false)?;
     let mut checks: Vec<Check> = differences.iter().map(|difference| of_difference(folder, &stimuli, difference)).collect();
     if checks.is_empty() {
@@ -173,7 +177,7 @@ fn anew(
     if only_program && !chosen.is_empty() {
         let place = Place::beside(folder)?;
         recompute(&plan, planned, chosen, &place.0, observer)?;
-        checks.push(compare(folder, record, &now, chosen, &place.0)?);
+        checks.push(compare(folder, record, &now, chosen, &place.0, &sources.store)?);
     }
     Ok(checks)
 }
@@ -222,7 +226,7 @@ fn recompute(plan: &Plan, run: &PlannedRun, chosen: &[usize], place: &Path, obse
 }
 
 /// Compares rows of all layers.
-fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: &Path) -> Result<Check> {
+fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: &Path, store: &Store) -> Result<Check> {
     let mut worst = 0.0f64;
     let now = &now.with_plain_files();
     for (layer, other) in record.layers.iter().zip(&now.layers) {
@@ -230,6 +234,9 @@ fn compare(folder: &Path, record: &Record, now: &Record, rows: &[usize], place: 
         let mut computed = values(&Matrix::open(&place.join(&*now.written(other).file))?, rows);
         if now.reduces_later(other) {
             computed = reduce::rows(folder, now, other, &computed)?;
+        }
+        if let Some(aligned) = &record.alignment {
+            computed = aligned.rows(store, &computed)?;
         }
         let share = largest_difference(&stored, &computed);
         let is_rough =

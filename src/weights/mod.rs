@@ -7,6 +7,7 @@ mod identity;
 mod pickle;
 mod place;
 mod provenance;
+mod published;
 mod store;
 mod torch_file;
 
@@ -14,6 +15,7 @@ pub use checkpoint::Checkpoint;
 pub use download::{Patience, Progress, download};
 pub use fit::Fit;
 pub use provenance::Provenance;
+pub use published::{Content, Published};
 pub use store::{CACHE, Found, MIRROR, OFFLINE, Store};
 
 pub(crate) use identity::identified;

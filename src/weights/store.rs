@@ -1,7 +1,8 @@
-//! Where published weights are kept on this machine: found, fetched, checked by their hash.
+//! Where published weights and transforms are kept on this machine: found, fetched, checked by their hash.
 
 use super::check_hash;
 use super::download::{Patience, Progress, download};
+use super::published::Published;
 use crate::atomic_file::{self, partial, with_ending};
 use crate::error::{Advice, advise};
 use crate::hash::{sha256, sha256_of_file};
@@ -63,39 +64,46 @@ impl Store {
         Store { patience, ..self }
     }
 
-    /// Where the file of `choice` is kept, whether it is there or not: in a folder called after its published hash.
-    pub fn place(&self, choice: &Choice) -> Result<PathBuf> {
-        let url = url(choice)?;
-        let key = match &choice.weights.sha256 {
+    /// Where a file is kept, whether it is there or not: in a folder called after its published hash.
+    pub fn place(&self, file: impl Into<Published>) -> Result<PathBuf> {
+        self.place_of(&file.into())
+    }
+
+    fn place_of(&self, file: &Published) -> Result<PathBuf> {
+        let url = url(file)?;
+        let key = match &file.content.sha256 {
             Some(sha256) => sha256.clone(),
             None => format!("url-{}", sha256(url))[..20].to_owned(),
         };
         Ok(self.folder.join(key).join(file_name(url)))
     }
 
-    /// The SHA-256 of the file of `choice` as it was first fetched, which is all that is known where none is published.
-    pub fn recorded(&self, choice: &Choice) -> Option<String> {
-        recorded(&self.place(choice).ok()?)
+    /// The SHA-256 of a file as it was first fetched, which is all that is known where none is published.
+    pub fn recorded(&self, file: impl Into<Published>) -> Option<String> {
+        recorded(&self.place(file).ok()?)
     }
 
-    /// The file of `choice` if it is on this machine and whole: the user's that the registry names, or in this store, or where
+    /// A file if it is on this machine and whole: the user's that the registry names, or in this store, or where
     /// torch.hub or CLIP keep theirs.
-    pub fn find(&self, choice: &Choice) -> Result<Option<Found>> {
-        if let Some(path) = &choice.weights.file {
-            return path.exists().then(|| own(choice, path)).transpose();
+    pub fn find(&self, file: impl Into<Published>) -> Result<Option<Found>> {
+        self.find_file(&file.into())
+    }
+
+    fn find_file(&self, file: &Published) -> Result<Option<Found>> {
+        if let Some(path) = &file.file {
+            return path.exists().then(|| own(file, path)).transpose();
         }
-        let place = self.place(choice)?;
+        let place = self.place_of(file)?;
         if place.exists() {
-            return self.check(choice, &place).map(Some);
+            return self.check(file, &place).map(Some);
         }
-        let name = file_name(url(choice)?);
-        for folder in foreign_folders() {
-            let path = folder.join(name);
-            if choice.weights.sha256.is_some() && path.is_file() {
-                let sha256 = sha256_of_file(&path)?;
-                if is_expected(choice, None, &sha256) {
-                    return Ok(Some(Found { path, sha256 }));
-                }
+        let name = file_name(url(file)?);
+        for path in foreign_folders().map(|folder| folder.join(name)) {
+            if file.is_unique
+                && path.is_file()
+                && let (sha256, true) = file.content.check(&path)?
+            {
+                return Ok(Some(Found { path, sha256 }));
             }
         }
         Ok(None)
@@ -109,57 +117,57 @@ impl Store {
         }
     }
 
-    /// The file of `choice`, downloaded if it is not on this machine.
-    pub fn fetch(&self, choice: &Choice, progress: &mut Progress) -> Result<Found> {
-        if let Some(found) = self.find(choice)? {
+    /// A file, downloaded if it is not on this machine.
+    pub fn fetch(&self, file: impl Into<Published>, progress: &mut Progress) -> Result<Found> {
+        let file = &file.into();
+        if let Some(found) = self.find_file(file)? {
             return Ok(found);
         }
-        if let Some(path) = &choice.weights.file {
+        if let Some(path) = &file.file {
             let problem =
-                format!("the weights of `{}` are not where the registry says: there is no `{}`", choice.name(), path.display());
+                format!("the weights of {} are not where the registry says: there is no `{}`", file.owner, path.display());
             return Err(advise(problem, "put the file there, or correct the registry"));
         }
-        let url = url(choice)?;
+        let url = url(file)?;
         if self.offline {
-            return Err(advise(
-                format!("the weights of `{}` are not on this machine, and --offline or {OFFLINE} is set", choice.name()),
-                by_hand(choice),
-            ));
+            let problem = format!("the weights of {} are not on this machine, and --offline or {OFFLINE} is set", file.owner);
+            return Err(advise(problem, &file.by_hand));
         }
-        let place = self.place(choice)?;
+        let place = self.place_of(file)?;
         let _alone = lock(&place)?;
         if place.exists() {
             // Another process fetched it meanwhile.
-            return self.check(choice, &place);
+            return self.check(file, &place);
         }
         let source = match &self.mirror {
-            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), name_on_mirror(choice, url)),
+            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), name_on_mirror(file, url)),
             None => url.to_owned(),
         };
         download(&source, &partial(&place), self.patience, progress).map_err(|error| {
             error.context(Advice {
-                problem: format!("the weights of `{}` could not be fetched", choice.name()),
-                hint: by_hand(choice),
+                problem: format!("the weights of {} could not be fetched", file.owner),
+                hint: file.by_hand.clone(),
             })
         })?;
-        self.put(choice, &place, &source)
+        self.put(file, &place, &source)
     }
 
-    /// Takes `file` as the file of `choice`, if its hash is right.
+    /// Takes `file` as that of `choice`, if its hash is right.
     pub fn import(&self, choice: &Choice, file: &Path) -> Result<Found> {
-        let place = self.place(choice)?;
+        let published = &choice.into();
+        let place = self.place_of(published)?;
         let _alone = lock(&place)?;
         fs::copy(file, partial(&place)).with_context(|| format!("cannot copy `{}`", file.display()))?;
-        self.put(choice, &place, &file.display().to_string())
+        self.put(published, &place, &file.display().to_string())
     }
 
     /// Gives a whole download its name; removes one with a wrong hash.
-    fn put(&self, choice: &Choice, place: &Path, source: &str) -> Result<Found> {
+    fn put(&self, file: &Published, place: &Path, source: &str) -> Result<Found> {
         let arrived = partial(place);
-        let sha256 = sha256_of_file(&arrived)?;
-        if !is_expected(choice, recorded(place).as_deref(), &sha256) {
+        let (sha256, is_it) = looked_at(file, place, &arrived)?;
+        if !is_it {
             fs::remove_file(&arrived).ok();
-            return Err(unexpected(choice, source, &sha256));
+            return Err(unexpected(file, source, &sha256));
         }
         plain_file::open(&arrived)?.sync_all()?;
         atomic_file::write(&record(place), format!("{sha256}\n").as_bytes())?;
@@ -167,49 +175,44 @@ impl Store {
         Ok(Found { path: place.to_owned(), sha256 })
     }
 
-    fn check(&self, choice: &Choice, place: &Path) -> Result<Found> {
-        let sha256 = sha256_of_file(place)?;
-        if is_expected(choice, recorded(place).as_deref(), &sha256) {
-            return Ok(Found { path: place.to_owned(), sha256 });
+    fn check(&self, file: &Published, place: &Path) -> Result<Found> {
+        match looked_at(file, place, place)? {
+            (sha256, true) => Ok(Found { path: place.to_owned(), sha256 }),
+            (sha256, false) => {
+                Err(advise(format!("`{}` was changed or damaged: its SHA-256 is {sha256}", place.display()), &file.again))
+            }
         }
-        Err(advise(
-            format!("`{}` was changed or damaged: its SHA-256 is {sha256}", place.display()),
-            format!("remove it and fetch it again: thingsvision weights fetch {}", choice.name()),
-        ))
     }
 }
 
 /// A file of the user's, with the hash that the registry expects.
-fn own(choice: &Choice, path: &Path) -> Result<Found> {
+fn own(file: &Published, path: &Path) -> Result<Found> {
     let sha256 = sha256_of_file(path)?;
-    check_hash(path, &sha256, choice.weights.sha256.as_deref())?;
+    check_hash(path, &sha256, file.content.sha256.as_deref())?;
     Ok(Found { path: path.to_owned(), sha256 })
 }
 
-fn url<'a>(choice: &Choice<'a>) -> Result<&'a str> {
-    choice.weights.url.as_deref().with_context(|| format!("no address of the weights of `{}` is known", choice.name()))
+fn url(file: &Published) -> Result<&str> {
+    file.url.as_deref().with_context(|| format!("no address of the weights of {} is known", file.owner))
 }
 
-fn file_name(url: &str) -> &str {
+pub(super) fn file_name(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     path.rsplit('/').find(|part| !part.is_empty() && !part.starts_with('.')).unwrap_or("weights")
 }
 
-/// What a mirror calls the file at `url`: by its name, or, if no hash would tell it from others that are called so, by its whole path.
-fn name_on_mirror<'a>(choice: &Choice, url: &'a str) -> &'a str {
+/// What a mirror calls the file at `url`: by its name, or, if that would not tell it from others, by its whole path.
+fn name_on_mirror<'a>(file: &Published, url: &'a str) -> &'a str {
     let path = url.split_once("://").and_then(|(_, rest)| Some(rest.split_once('/')?.1));
-    match (&choice.weights.sha256, path) {
-        (None, Some(path)) => path,
-        _ => file_name(url),
-    }
+    path.filter(|_| !file.is_unique).unwrap_or_else(|| file_name(url))
 }
 
 /// Where torch.hub and CLIP's own package keep what they download.
-fn foreign_folders() -> Vec<PathBuf> {
+fn foreign_folders() -> impl Iterator<Item = PathBuf> {
     let home = env::home_dir().unwrap_or_default();
     let cache = env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
     let torch = env::var_os("TORCH_HOME").map_or_else(|| cache.join("torch"), PathBuf::from);
-    vec![torch.join("hub/checkpoints"), home.join(".cache/clip")]
+    [torch.join("hub/checkpoints"), home.join(".cache/clip")].into_iter()
 }
 
 /// Beside a file, its full hash as recorded when it was fetched: all that is known where nothing is published.
@@ -221,22 +224,18 @@ fn recorded(place: &Path) -> Option<String> {
     plain_file::read_to_string(&record(place)).ok().map(|hash| hash.trim().to_owned())
 }
 
-fn is_expected(choice: &Choice, recorded: Option<&str>, found: &str) -> bool {
-    let published = choice.weights.sha256.as_deref();
-    published.into_iter().chain(recorded).all(|expected| found.starts_with(expected))
+/// The SHA-256 of what lies at `path`, and whether it is that of `file`, of which more may be recorded beside its `place`.
+fn looked_at(file: &Published, place: &Path, path: &Path) -> Result<(String, bool)> {
+    let (sha256, is_it) = file.content.check(path)?;
+    let is_recorded = recorded(place).is_none_or(|recorded| sha256.starts_with(&recorded));
+    Ok((sha256, is_it && is_recorded))
 }
 
-fn unexpected(choice: &Choice, source: &str, found: &str) -> anyhow::Error {
-    let expected = choice.weights.sha256.as_deref().unwrap_or("what was recorded at the first fetch");
+fn unexpected(file: &Published, source: &str, found: &str) -> anyhow::Error {
     advise(
-        format!("{source} is not the file of `{}`: its SHA-256 is {found}, expected is {expected}…", choice.name()),
+        format!("{source} is not the file of {}: its SHA-256 is {found}, {}", file.owner, file.content.expected()),
         "nothing was kept; try again, and if it stays so, the file at that address is another one",
     )
-}
-
-fn by_hand(choice: &Choice) -> String {
-    let url = choice.weights.url.as_deref().unwrap_or_default();
-    format!("download {url} elsewhere and run\n      thingsvision weights import {} --model {}", file_name(url), choice.name())
 }
 
 /// Held while one process fetches a file; the others wait, and then find it.

@@ -1,6 +1,7 @@
 //! The program as a user meets it: stdout, stderr, exit code, and the files it writes.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod align;
 mod averages;
 mod caveats;
 mod cka;

@@ -5,3 +5,4 @@
 mod download;
 mod server;
 mod store;
+mod transforms;
