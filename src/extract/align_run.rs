@@ -339,7 +339,7 @@ fn aligned_record(
 
 fn say(aligned: &Aligned, layer: &LayerRecord, transform: &Transform, observer: &dyn Observer) {
     let Aligned { transform: name, learnt_on, also_published_for: also, note, path, sha256, citation, .. } = aligned;
-    let file = path.as_ref().map(|path| format!("{}, ", path.display())).unwrap_or_default();
+    let file = path.as_deref().and_then(Path::file_name).map(|file| format!("{}, ", file.display())).unwrap_or_default();
     let name = name.as_ref().map(|name| format!("{name} of {}, ", learnt_on.join(" or "))).unwrap_or_default();
     let shapes = format!("{} → {}", shape(&layer.shape), shape(&[transform.outputs()]));
     observer.fact("aligns", &format!("`{}` ({shapes}) by {name}{file}sha256 {}…", layer.name, &sha256[..8]));
