@@ -223,7 +223,7 @@ impl<'a> Chosen<'a> {
             Chosen::File { path, bytes, .. } => (path.clone(), bytes.clone(), None),
             Chosen::Published(choice) => {
                 let published = choice.published();
-                let name = format!("{} of {}", choice.kind.name, choice.file.models[0]);
+                let name = format!("the transform {} of {}", choice.kind.name, choice.file.models[0]);
                 let progress = observer.begin(Stage::Fetch(&name), None);
                 let found = sources.store.fetch(published.clone(), &mut |arrived, total| progress.at(arrived, total))?;
                 let bytes = whole(&found.path, &found.sha256)?;

@@ -6,6 +6,7 @@ use crate::readout::Readout;
 use crate::weights::{Content, Published};
 use anyhow::{Result, ensure};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Transforms of one kind, each in a file of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -107,7 +108,8 @@ impl Registry {
     /// The transforms called `name`; fails if there are none, or no files of any.
     pub fn transforms_called(&self, name: &str) -> Result<Vec<TransformChoice<'_>>> {
         let Some(kind) = self.transforms.iter().find(|kind| same_name(&kind.name, name)) else {
-            let near = did_you_mean(name, self.transforms.iter().map(|kind| kind.name.as_str()));
+            let names: BTreeSet<&str> = self.transforms.iter().map(|kind| kind.name.as_str()).collect();
+            let near = did_you_mean(name, names);
             return Err(advise(
                 format!("there is no transform `{name}`"),
                 format!("{near}name a published one, as gLocal, or a file that ends in .npz"),

@@ -114,16 +114,33 @@ fn an_aligned_run_is_a_run_like_others() {
     assert_near(&rows(&lab, &format!("{run}/decoder.linear.npy")), &expected, 1e-7);
     assert_eq!(lab.names(run), ["decoder.linear.npy", "decoder.linear.rdm.npy", "images.sha256", "images.txt", "run.json"]);
     assert!(lab.succeed(&format!("align {RUN} --transform mine.npz")).stderr.contains("is there already"));
-    assert_output!(lab.succeed(&format!("--registry my.toml verify {run}")).stdout, @"");
+    assert_output!(lab.succeed(&format!("--registry my.toml verify {run}")).stdout, @"
+    fine   images    5 rows, named in images.txt
+    fine   files     1 layer as written
+    fine   made by   the same images, weights, preprocessing and program as now
+    fine   again     5 rows of every layer come out the same, to the bit
+    ");
     // Whatever reads runs reads it.
     lab.succeed(&format!("rdm {run}/decoder.linear.npy --out own.npy"));
     lab.succeed(&format!("rsa --behavior {RUN}/decoder.linear.rdm.npy {run} --out scores"));
     assert!(lab.succeed(&format!("cka {RUN} {run}")).stdout.contains("decoder.linear"));
     lab.succeed(&format!("plot rdm {run}/decoder.linear.rdm.npy --out rdm.png"));
     // What cannot be done again without the transform says so.
-    assert_output!(lab.fail(&format!("resume {run}")), @"");
-    assert_output!(lab.fail(&format!("reduce {run} --reduce srp")), @"");
-    assert_output!(lab.fail(&format!("align {run} --transform mine.npz")), @"");
+    assert_output!(lab.fail(&format!("resume {run}")), @"
+    error: the run in `activations/mine.aligned-mine.random-0` is one of `thingsvision align`
+
+    hint: give the command again that began it: it makes anew what is not whole
+    ");
+    assert_output!(lab.fail(&format!("reduce {run} --reduce srp")), @"
+    error: the rows of `activations/mine.aligned-mine.random-0` are aligned already
+
+    hint: name the run that it was made of
+    ");
+    assert_output!(lab.fail(&format!("align {run} --transform mine.npz")), @"
+    error: the rows of `activations/mine.aligned-mine.random-0` are aligned already
+
+    hint: name the run that it was made of
+    ");
     // An aligned run of the same shape is not taken for the run that it was made of.
     lab.succeed(&format!("align {RUN} --transform like-glocal.npz --out other/mine.random-0"));
     assert_output!(lab.fail(&format!("{EXTRACT} --out other")), @"");
@@ -141,7 +158,7 @@ fn the_form_and_the_type_of_a_run_are_kept() {
         let out = format!("of-{}", format.replace(' ', ""));
         lab.succeed(&format!("{EXTRACT} --layer V4 --layer decoder.linear --format {format} --out {out}"));
         lab.succeed(&format!("align {out}/mine.random-0 --layer decoder.linear --transform t.npz --out {out}/aligned"));
-        let ending = format.split(' ').next().unwrap();
+        let ending = format.split(' ').next().unwrap().replace("hdf5", "h5");
         let file = format!("{out}/aligned/decoder.linear.{ending}");
         assert!(lab.path(&file).is_file(), "{file}");
         lab.succeed(&format!("align {RUN} --transform t.npz --out plain"));
@@ -163,13 +180,33 @@ fn the_form_and_the_type_of_a_run_are_kept() {
 fn published_transforms_are_for_what_they_were_learnt_on() {
     let lab = lab();
     let fail = |arguments: &str| lab.fail(&format!("--registry my.toml align {arguments}"));
-    assert_output!(fail(&format!("{RUN} --transform gLocal")), @"");
-    assert_output!(fail(&format!("{RUN} --transform glocla")), @"");
-    assert_output!(fail(&format!("{RUN} --transform naive")), @"");
+    assert_output!(fail(&format!("{RUN} --transform gLocal")), @"
+    error: the transform `gLocal` of `mine.own` was learnt on other features than those of mine with weights random, seed 0 (as torch.manual_seed(0))
+
+    hint: extract its layer: thingsvision extract --model mine.own --layer decoder.linear --images …
+    ");
+    assert_output!(fail(&format!("{RUN} --transform glocla")), @"
+    error: there is no transform `glocla`
+
+    hint: did you mean `gLocal`? name a published one, as gLocal, or a file that ends in .npz
+    ");
+    assert_output!(fail(&format!("{RUN} --transform naive")), @"
+    error: no file of the transform `naive` is published (Muttenthaler et al. 2023, Human alignment of neural network representations, ICLR)
+
+    hint: ask the authors for that of your network, or learn one: --transform FILE.npz takes `weights`, `mean`, `std`, `bias`
+    ");
     lab.succeed("extract --model cornet-z --weights random --images images --layer V1 --layer decoder.linear");
-    assert_output!(fail("activations/cornet-z.random-0 --transform gLocal"), @"");
+    assert_output!(fail("activations/cornet-z.random-0 --transform gLocal"), @"
+    error: no transform `gLocal` of `cornet-z` is published
+
+    hint: there are those of `alexnet.imagenet1k_v1`, `vgg16.imagenet1k_v1`, `resnet18.imagenet1k_v1`, `resnet50.imagenet1k_v1`, `clip-rn.openai`, `clip-vit-l-14.openai`, `openclip-vit-l-14.laion400m_e32`, `openclip-vit-l-14.laion2b_s32b_b82k`, `dino-vitb16.dino`, `dino-vitb8.dino`, `dinov2-vitb14.lvd142m`, `dinov2-vitl14.lvd142m`, `mine.own`; --transform FILE.npz takes one of your own
+    ");
     lab.succeed("extract --model resnet50 --weights random --images images");
-    assert_output!(fail("activations/resnet50.random-0 --transform gLocal"), @"");
+    assert_output!(fail("activations/resnet50.random-0 --transform gLocal"), @"
+    error: the transform `gLocal` of `resnet50.imagenet1k_v1` or `resnet50.imagenet1k_v2` was learnt on other features than those of resnet50 with weights random, seed 0 (as torch.manual_seed(0))
+
+    hint: extract its layer: thingsvision extract --model resnet50.imagenet1k_v2 --layer avgpool --images …
+    ");
     // By its record the run is of published weights; what else does not fit is said before anything is fetched.
     let record = |run: &str, layer: &str, readout: &str, tag: &str, model: &str| {
         let text = fs::read_to_string(lab.path(&format!("{run}/run.json"))).unwrap();
@@ -184,12 +221,36 @@ fn published_transforms_are_for_what_they_were_learnt_on() {
         record(RUN, layer, readout, tag, model);
         fail(&format!("{RUN} --transform gLocal"))
     };
-    assert_output!(published("decoder.linear", "none", "other", "mine"), @"");
-    assert_output!(published("V4", "none", "own", "mine"), @"");
-    assert_output!(published("norm", "patches", "dino", "dino-vitb16"), @"");
-    assert_output!(published("classifier.5", "none", "imagenet1k_v1", "alexnet"), @"");
-    assert_output!(published("decoder.linear", "none", "own", "mine"), @"");
-    assert_output!(fail(&format!("{RUN} --transform gLocal --layer V4")), @"");
+    assert_output!(published("decoder.linear", "none", "other", "mine"), @"
+    error: the transform `gLocal` of `mine.own` was learnt on other features than those of mine.other
+
+    hint: extract its layer: thingsvision extract --model mine.own --layer decoder.linear --images …
+    ");
+    assert_output!(published("V4", "none", "own", "mine"), @"
+    error: the transform `gLocal` of `mine.own` was learnt on `decoder.linear`, and the run has `V4`
+
+    hint: extract it: thingsvision extract --model mine --layer decoder.linear --images …
+    ");
+    assert_output!(published("norm", "patches", "dino", "dino-vitb16"), @"
+    error: the transform `gLocal` of `dino-vitb16.dino` was learnt on `norm` with the readout cls, and the run has the readout patches
+
+    hint: extract it: thingsvision extract --model dino-vitb16 --layer norm --readout cls --images …
+    ");
+    assert_output!(published("classifier.5", "none", "imagenet1k_v1", "alexnet"), @"
+    error: the transform `gLocal` of `alexnet.imagenet1k_v1` was learnt on `classifier.4`, and the run has `classifier.5`
+
+    hint: extract it: thingsvision extract --model alexnet --layer classifier.4 --images …
+    ");
+    assert_output!(published("decoder.linear", "none", "own", "mine"), @"
+    error: the weights of the transform `gLocal` of `mine.own` are not on this machine, and --offline or THINGSVISION_OFFLINE is set
+
+    hint: download http://127.0.0.1:1/transform.npz elsewhere, and name the file: --transform transform.npz
+    ");
+    assert_output!(fail(&format!("{RUN} --transform gLocal --layer V4")), @"
+    error: the transform `gLocal` of `mine.own` was learnt on `decoder.linear`, and not on `V4`
+
+    hint: leave out --layer
+    ");
 }
 
 #[test]
@@ -204,18 +265,48 @@ fn files_that_are_no_transforms_are_refused() {
         let said = fail("wrong.npz");
         said.lines().next().unwrap().to_owned()
     };
-    assert_output!(fail("none.npz"), @"");
-    assert_output!(fail("objects.npz"), @"");
-    assert_output!(fail("other-width.npz"), @"");
+    assert_output!(fail("none.npz"), @"
+    error: cannot read `none.npz`: No such file or directory (os error 2)
+
+    hint: relative paths begin at the current folder
+    ");
+    assert_output!(fail("objects.npz"), @"
+    error: `objects.npz` is no affine transform: `weights` cannot be read: `objects.npz:weights` holds Python objects, not numbers
+
+    hint: np.savez(FILE, weights=…, mean=…, std=…, bias=…) of arrays of float32 or float64 makes one: docs/aligning.md
+    ");
+    assert_output!(fail("other-width.npz"), @"
+    error: `other-width.npz` is for rows of 7, and those of `decoder.linear` have 6
+
+    hint: take the layer and the readout that it was learnt on; of tokens a readout as `cls` makes one row
+    ");
     npz(&lab, "wrong.npz", &parts(6, 4)[..3]);
-    assert_output!(fail("wrong.npz"), @"");
-    assert_output!(with("weights", array(&[6], |_| 1.0)), @"");
-    assert_output!(with("weights", array(&[6, 0], |_| 1.0)), @"");
-    assert_output!(with("bias", array(&[6], |_| 1.0)), @"");
-    assert_output!(with("mean", array(&[4], |_| 1.0)), @"");
-    assert_output!(with("std", array(&[6], |i| i as f64)), @"");
-    assert_output!(with("std", array(&[], |_| f64::NAN)), @"");
-    assert_output!(with("weights", array(&[6, 4], |i| if i == 7 { f64::INFINITY } else { 1.0 })), @"");
+    assert_output!(fail("wrong.npz"), @"
+    error: `wrong.npz` is no affine transform: it has no `std`
+
+    hint: np.savez(FILE, weights=…, mean=…, std=…, bias=…) of arrays of float32 or float64 makes one: docs/aligning.md
+    ");
+    assert_output!(with("weights", array(&[6], |_| 1.0)), @"
+    error: `wrong.npz` is no affine transform: `weights` has the shape [6], and not two axes
+    ");
+    assert_output!(with("weights", array(&[6, 0], |_| 1.0)), @"
+    error: `wrong.npz` is no affine transform: `weights` has the shape [6, 0]
+    ");
+    assert_output!(with("bias", array(&[6], |_| 1.0)), @"
+    error: `wrong.npz` is no affine transform: `bias` has the shape [6], and `weights` [6, 4]
+    ");
+    assert_output!(with("mean", array(&[4], |_| 1.0)), @"
+    error: `wrong.npz` is no affine transform: `mean` has the shape [4], and is to be one number or 6
+    ");
+    assert_output!(with("std", array(&[6], |i| i as f64)), @"
+    error: `wrong.npz` is no affine transform: `std` has numbers that are not above 0
+    ");
+    assert_output!(with("std", array(&[], |_| f64::NAN)), @"
+    error: `wrong.npz` is no affine transform: `std` has infinities or NaN
+    ");
+    assert_output!(with("weights", array(&[6, 4], |i| if i == 7 { f64::INFINITY } else { 1.0 })), @"
+    error: `wrong.npz` is no affine transform: `weights` has infinities or NaN
+    ");
     // Cut, no zip at all, a folder, and one that claims to unpack to more than there is.
     let whole = lab.bytes("like-glocal.npz");
     fs::write(lab.path("cut.npz"), &whole[..whole.len() / 2]).unwrap();
@@ -239,7 +330,11 @@ fn files_that_are_no_transforms_are_refused() {
         zip.write_all(header.as_bytes()).unwrap();
     }
     fs::write(lab.path("liar.npz"), zip.finish().unwrap().into_inner()).unwrap();
-    assert_output!(fail("liar.npz"), @"");
+    assert_output!(fail("liar.npz"), @"
+    error: `liar.npz` is no affine transform: `weights` cannot be read: `liar.npz:weights` is not a whole .npy file: its header promises 1000000000000000000 numbers, and it has 128 bytes
+
+    hint: np.savez(FILE, weights=…, mean=…, std=…, bias=…) of arrays of float32 or float64 makes one: docs/aligning.md
+    ");
     assert!(fail("bomb.npz").contains("`bomb.npz`"));
     assert!(!lab.path("x").exists() && !lab.path("x.partial").exists());
 }
@@ -248,14 +343,35 @@ fn files_that_are_no_transforms_are_refused() {
 fn runs_that_are_not_whole_and_layers_that_are_not_there_are_refused() {
     let lab = lab();
     let fail = |arguments: &str| lab.fail(&format!("align {arguments} --out x"));
-    assert_output!(fail("images --transform like-glocal.npz"), @"");
+    assert_output!(fail("images --transform like-glocal.npz"), @"
+    error: there is no run in `images`
+
+    hint: name the folder that `thingsvision extract` printed
+    ");
     lab.succeed(&format!("{EXTRACT} --layer V4 --layer decoder.linear --out two"));
-    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz"), @"");
-    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz --layer V1"), @"");
-    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz --layer V4"), @"");
+    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz"), @"
+    error: the run has several layers: `V4`, `decoder.linear`
+
+    hint: say which is transformed: --layer NAME
+    ");
+    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz --layer V1"), @"
+    error: the run has no layer `V1`
+
+    hint: it has `V4`, `decoder.linear`
+    ");
+    assert_output!(fail("two/mine.random-0 --transform like-glocal.npz --layer V4"), @"
+    error: `like-glocal.npz` is for rows of 6, and those of `V4` have 256 × 14 × 14
+
+    hint: take the layer and the readout that it was learnt on; of tokens a readout as `cls` makes one row
+    ");
     lab.succeed(&format!("{EXTRACT} --reduce pca --components 2"));
-    assert_output!(fail("activations/mine.pca-2.random-0 --transform like-glocal.npz"), @"");
-    assert!(fail(&format!("{RUN} --transform like-glocal.npz --out {RUN} --force").replace(" --out x", "")).contains("--out"));
+    assert_output!(fail("activations/mine.pca-2.random-0 --transform like-glocal.npz"), @"
+    error: the rows of `activations/mine.pca-2.random-0` are reduced already
+
+    hint: name the run with the full rows
+    ");
+    let said = lab.fail(&format!("align {RUN} --transform like-glocal.npz --out {RUN} --force"));
+    assert!(said.contains("in the place of the one that it is made of"), "{said}");
     let file = lab.path(&format!("{RUN}/decoder.linear.npy"));
     let mut bytes = fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
