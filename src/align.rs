@@ -13,7 +13,7 @@ use ndarray::{ArrayD, Ix2};
 use std::path::Path;
 
 /// What [`Transform::apply`] computes, for a record.
-pub const FORMULA: &str = "((x − mean) / std) · weights + bias";
+pub(crate) const FORMULA: &str = "((x − mean) / std) · weights + bias";
 
 /// Rows that are multiplied at a time, zeros added: kernels for other numbers of rows may form sums in another order.
 pub(crate) const ROWS: usize = 64;

@@ -12,7 +12,7 @@
 //! A module uses only what stands before it in this flow: `nn` and `models` know no files, `extract` no flags, `rdm` and
 //! `rsa` no network. The program around the library is `src/main.rs`, `cli.rs` and `commands`.
 
-pub mod align;
+mod align;
 pub mod arrays;
 pub mod atomic_file;
 mod confine;

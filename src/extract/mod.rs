@@ -5,6 +5,7 @@
 
 mod align_run;
 mod batches;
+mod chosen;
 mod claim;
 mod derive;
 mod difference;

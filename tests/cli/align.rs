@@ -25,6 +25,15 @@ const MODEL: &str = r#"
     tag = "other"
     file = "weights.safetensors"
     preprocessing = "imagenet"
+    [[model]]
+    name = "tokens"
+    architecture = { family = "timmvit", school = "dino", patch = 16, resolution = 32, depth = 1, heads = 1, width = 6, mlp_width = 8, classes = 0 }
+    default_layer = "norm"
+    default_readout = "cls"
+    [[model.weights]]
+    tag = "own"
+    file = "weights.safetensors"
+    preprocessing = "imagenet"
     [[transform]]
     name = "gLocal"
     licence = "MIT"
@@ -146,6 +155,15 @@ fn an_aligned_run_is_a_run_like_others() {
     assert_output!(lab.fail(&format!("{EXTRACT} --out other")), @"");
     fs::rename(lab.path("mine.npz"), lab.path("moved.npz")).unwrap();
     assert!(lab.run(&format!("--registry my.toml verify {run}")).stdout.contains("fault  again"));
+}
+
+#[test]
+fn the_readout_of_a_default_layer_is_that_of_the_run() {
+    let lab = lab();
+    lab.succeed(&EXTRACT.replace("mine", "tokens"));
+    lab.succeed("align activations/tokens.random-0 --transform like-glocal.npz --out aligned");
+    let said = lab.succeed("--registry my.toml verify aligned").stdout;
+    assert!(said.contains("fine   again     5 rows of every layer come out the same, to the bit"), "{said}");
 }
 
 #[test]
