@@ -152,9 +152,10 @@ fn an_aligned_run_is_a_run_like_others() {
     ");
     // An aligned run of the same shape is not taken for the run that it was made of.
     lab.succeed(&format!("align {RUN} --transform like-glocal.npz --out other/mine.random-0"));
-    assert_output!(lab.fail(&format!("{EXTRACT} --out other")), @"");
+    let said = lab.fail(&format!("{EXTRACT} --out other"));
+    assert!(said.contains("there is another run in `other/mine.random-0`: alignment: none, was {"), "{said}");
     fs::rename(lab.path("mine.npz"), lab.path("moved.npz")).unwrap();
-    assert!(lab.run(&format!("--registry my.toml verify {run}")).stdout.contains("fault  again"));
+    assert!(lab.run(&format!("--registry my.toml verify {run}")).stdout.contains("wrong   again"));
 }
 
 #[test]
@@ -304,27 +305,13 @@ fn files_that_are_no_transforms_are_refused() {
 
     hint: np.savez(FILE, weights=…, mean=…, std=…, bias=…) of arrays of float32 or float64 makes one: docs/aligning.md
     ");
-    assert_output!(with("weights", array(&[6], |_| 1.0)), @"
-    error: `wrong.npz` is no affine transform: `weights` has the shape [6], and not two axes
-    ");
-    assert_output!(with("weights", array(&[6, 0], |_| 1.0)), @"
-    error: `wrong.npz` is no affine transform: `weights` has the shape [6, 0]
-    ");
-    assert_output!(with("bias", array(&[6], |_| 1.0)), @"
-    error: `wrong.npz` is no affine transform: `bias` has the shape [6], and `weights` [6, 4]
-    ");
-    assert_output!(with("mean", array(&[4], |_| 1.0)), @"
-    error: `wrong.npz` is no affine transform: `mean` has the shape [4], and is to be one number or 6
-    ");
-    assert_output!(with("std", array(&[6], |i| i as f64)), @"
-    error: `wrong.npz` is no affine transform: `std` has numbers that are not above 0
-    ");
-    assert_output!(with("std", array(&[], |_| f64::NAN)), @"
-    error: `wrong.npz` is no affine transform: `std` has infinities or NaN
-    ");
-    assert_output!(with("weights", array(&[6, 4], |i| if i == 7 { f64::INFINITY } else { 1.0 })), @"
-    error: `wrong.npz` is no affine transform: `weights` has infinities or NaN
-    ");
+    assert_output!(with("weights", array(&[6], |_| 1.0)), @"error: `wrong.npz` is no affine transform: `weights` has the shape [6], and not two axes");
+    assert_output!(with("weights", array(&[6, 0], |_| 1.0)), @"error: `wrong.npz` is no affine transform: `weights` has the shape [6, 0]");
+    assert_output!(with("bias", array(&[6], |_| 1.0)), @"error: `wrong.npz` is no affine transform: `bias` has the shape [6], and `weights` [6, 4]");
+    assert_output!(with("mean", array(&[4], |_| 1.0)), @"error: `wrong.npz` is no affine transform: `mean` has the shape [4], and is to be one number or 6");
+    assert_output!(with("std", array(&[6], |i| i as f64)), @"error: `wrong.npz` is no affine transform: `std` has numbers that are not above 0");
+    assert_output!(with("std", array(&[], |_| f64::NAN)), @"error: `wrong.npz` is no affine transform: `std` has infinities or NaN");
+    assert_output!(with("weights", array(&[6, 4], |i| if i == 7 { f64::INFINITY } else { 1.0 })), @"error: `wrong.npz` is no affine transform: `weights` has infinities or NaN");
     // Cut, no zip at all, a folder, and one that claims to unpack to more than there is.
     let whole = lab.bytes("like-glocal.npz");
     fs::write(lab.path("cut.npz"), &whole[..whole.len() / 2]).unwrap();
