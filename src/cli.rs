@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use thingsvision::extract::{AlignRequest, Overrides, ReduceRequest, Request};
 use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest, VarianceRequest};
-use thingsvision::rsa::{self, cka};
+use thingsvision::rsa::{self, cka, triplets};
 
 /// The heading of the flags that every command has.
 const COMMON: &str = "Common options";
@@ -135,6 +135,16 @@ pub enum Command {
     /// ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of the centred features X and Y of the same stimuli; with --kernel rbf the same of Gaussian
     /// kernels K and L, ⟨K, L⟩ / (‖K‖ ‖L‖), both centred (Kornblith et al. 2019)
     Cka(Cka),
+    /// Score layers by how often they choose the odd one out as people did
+    ///
+    /// Of three stimuli a layer keeps the two together that are most alike to it, and
+    /// the third is its odd one. The accuracy is the share of judgements whose odd one
+    /// is the same; chance is 1/3. Nothing is fitted.
+    ///
+    ///   thingsvision triplets activations/clip-vit --choices triplets.txt \
+    ///     --bootstrap 1000
+    #[command(verbatim_doc_comment)]
+    Triplets(Triplets),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),
     /// Run a whole comparison that a file describes: networks, image sets, targets;
@@ -371,6 +381,18 @@ pub struct Cka {
     pub json: bool,
 }
 
+/// `thingsvision triplets`
+#[derive(Debug, clap::Args)]
+pub struct Triplets {
+    /// What is to be scored
+    #[command(flatten)]
+    pub request: triplets::Request,
+
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `thingsvision plot`
 #[derive(Debug, clap::Args)]
 pub struct Plot {
@@ -390,11 +412,11 @@ pub enum PlotCommand {
     Rdm(RdmRequest),
     /// Draw a map of the stimuli by classical multidimensional scaling: near each other if they are alike
     Mds(MdsRequest),
-    /// Draw the scores of `thingsvision rsa` as bars: networks and targets, pretrained beside random
+    /// Draw the scores of `thingsvision rsa` or `triplets` as bars: networks and targets, pretrained beside random
     ///
     /// Runs that differ in the random seed alone are drawn as one bar, their mean, with a dot for each seed.
     Bars(ScoresRequest),
-    /// Draw the scores of `thingsvision rsa` along the layers of each network
+    /// Draw the scores of `thingsvision rsa` or `triplets` along the layers of each network
     Layers(ScoresRequest),
     /// Draw the scores of `thingsvision rsa --meg` or `--eeg` over time, with intervals and significant clusters
     Time(ScoresRequest),

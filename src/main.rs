@@ -47,6 +47,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Rdm(arguments) => commands::rdm::run(arguments, printer),
         Command::Rsa(arguments) => commands::rsa::run(arguments, printer),
         Command::Cka(arguments) => commands::cka::run(arguments, printer),
+        Command::Triplets(arguments) => commands::triplets::run(arguments, printer),
         Command::Plot(arguments) => commands::plot::run(arguments, printer),
         Command::Study(arguments) => commands::study::run(arguments, &places, printer),
         Command::About(arguments) => commands::about::run(arguments, &places, printer),

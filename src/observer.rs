@@ -38,6 +38,8 @@ pub enum Stage<'a> {
     Rdms,
     /// Reweighting the units of layers, in fits.
     Reweight,
+    /// Scoring layers on triplets, in layers.
+    Triplets,
 }
 
 /// How far a stage is.

@@ -71,6 +71,7 @@ impl Observer for Printer {
             Stage::Fetch(_) => "  fetching  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
             Stage::Extract => "  extract   {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
             Stage::Rdms => "  RDMs      {wide_bar} {human_pos}/{human_len}  {eta} left",
+            Stage::Triplets => "  triplets  {wide_bar} {human_pos}/{human_len} layers  {eta} left",
             Stage::Reweight => "  reweight  {wide_bar} {human_pos}/{human_len} fits  {eta} left",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

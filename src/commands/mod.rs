@@ -14,5 +14,6 @@ pub mod rdm;
 pub mod reduce;
 pub mod rsa;
 pub mod study;
+pub mod triplets;
 pub mod verify;
 pub mod weights;

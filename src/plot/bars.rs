@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::colours::{Colour, FAINT, INK};
 use super::font;
-use super::networks::{Facet, LEVEL, Network, Weights, facets, intervals, networks};
+use super::networks::{Facet, LEVEL, Network, Weights, chance, facets, intervals, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::Score;
@@ -14,6 +14,9 @@ const BAR: f64 = 16.0;
 const BETWEEN: f64 = 12.0;
 const WIDEST: f64 = 1100.0;
 pub(super) const SMALL: f64 = 10.0;
+
+/// The line of chance.
+const CHANCE: Colour = [190, 60, 60];
 
 /// Names longer than this are shortened.
 const LONGEST: f64 = 170.0;
@@ -63,6 +66,7 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     let mut notes: Vec<String> = intervals(facets).map(|intervals| format!("Lines: {intervals}")).into_iter().collect();
     notes.extend(seeds(facets).map(|seeds| format!("Bars of random weights: mean of {seeds}, of which each is a dot.")));
     notes.extend(marks(facets, family));
+    notes.extend(chance(facets));
     notes
 }
 
@@ -136,6 +140,7 @@ fn panel(facet: &Facet, groups: &[Group], axis: &Axis, title: &str) -> Picture {
         picture.write(if fits { text.anchored(Anchor::Middle) } else { text.anchored(Anchor::End).turned(-45.0) });
         x += width;
     }
+    line_of_chance(&mut picture, facet, axis, [left, top], plot);
     picture
 }
 
@@ -144,6 +149,13 @@ pub(super) fn ceiling(picture: &mut Picture, facet: &Facet, axis: &Axis, [left, 
     if let Some([lower, upper]) = facet.ceiling {
         let (high, low) = (axis.y(upper), axis.y(lower));
         picture.add(Shape::Rectangle { x: left, y: top + high, width, height: (low - high).max(1.5), fill: FAINT });
+    }
+}
+
+/// What choosing at random gives, above all that is drawn.
+pub(super) fn line_of_chance(picture: &mut Picture, facet: &Facet, axis: &Axis, [left, top]: [f64; 2], width: f64) {
+    if let Some(y) = facet.chance.map(|chance| top + axis.y(chance)) {
+        picture.line([left, y], [left + width, y], CHANCE, 1.0);
     }
 }
 

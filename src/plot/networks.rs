@@ -3,7 +3,7 @@
 use super::picture::Picture;
 use super::rdms::heading;
 use crate::numbers::count;
-use crate::rsa::{Score, mean_and_deviation, of_run};
+use crate::rsa::{Score, mean_and_deviation, of_run, triplets};
 
 /// Scores with a smaller p get a mark.
 pub(super) const LEVEL: f64 = 0.05;
@@ -13,6 +13,8 @@ pub(super) struct Facet<'a> {
     pub(super) kind: &'a str,
     pub(super) subjects: usize,
     pub(super) ceiling: Option<[f64; 2]>,
+    /// What choosing at random gives, if that is not 0.
+    pub(super) chance: Option<f64>,
     /// In the order of the table.
     pub(super) networks: Vec<Network<'a>>,
 }
@@ -87,6 +89,7 @@ pub(super) fn facets(scores: &[Score]) -> Vec<Facet<'_>> {
                 kind: &score.kind,
                 subjects: score.subjects,
                 ceiling: score.ceiling_lower.zip(score.ceiling_upper).map(|(lower, upper)| [lower, upper]),
+                chance: (score.kind == triplets::KIND).then_some(triplets::CHANCE),
                 networks: Vec::new(),
             });
             facets.len() - 1
@@ -134,6 +137,12 @@ pub(super) fn intervals(facets: &[Facet]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("95 % intervals{}{cut}.", parts.join(",")))
 }
 
+/// What the line of chance is.
+pub(super) fn chance(facets: &[Facet]) -> Option<String> {
+    let chance = facets.iter().find_map(|facet| facet.chance)?;
+    Some(format!("Line at {chance:.3}: chance."))
+}
+
 /// What stands below the name of a target: "fmri, mean of 4 subjects".
 pub fn what_target(name: &str, kind: &str, subjects: usize) -> String {
     // In a study the dataset stands before the name.
@@ -150,6 +159,6 @@ impl Facet<'_> {
 
     /// All numbers that are drawn of it.
     pub(super) fn values(&self) -> impl Iterator<Item = f64> {
-        self.networks.iter().flat_map(Network::values).chain(self.ceiling.into_iter().flatten())
+        self.networks.iter().flat_map(Network::values).chain(self.ceiling.into_iter().flatten()).chain(self.chance)
     }
 }

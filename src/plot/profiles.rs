@@ -1,10 +1,10 @@
 //! Scores along the layers of networks: one line for each network, from its first layer to its last.
 
 use super::axis::Axis;
-use super::bars::{ceiling, ceiling_entry, marks, seeds};
+use super::bars::{ceiling, ceiling_entry, line_of_chance, marks, seeds};
 use super::colours::{Colour, INK, category, lighter};
 use super::font;
-use super::networks::{Facet, Network, Weights, facets, intervals, networks};
+use super::networks::{Facet, Network, Weights, chance, facets, intervals, networks};
 use super::picture::{Anchor, Picture, Shape, Text};
 use super::rdms::{legend, notes};
 use crate::rsa::{Score, mean_and_deviation};
@@ -52,6 +52,7 @@ fn explained(facets: &[Facet], family: &str) -> Vec<String> {
     notes.extend(seeds(facets).map(|seeds| format!("Of {seeds} the mean; its band is one standard deviation.")));
     notes.extend(intervals(facets).map(|intervals| format!("Other bands: {intervals}")));
     notes.extend(marks(facets, family).map(|text| text.replacen('*', "Ringed points:", 1)));
+    notes.extend(chance(facets));
     notes
 }
 
@@ -86,6 +87,7 @@ fn panel(facet: &Facet, axis: &Axis, models: &[&str], title: &str) -> Picture {
     profiles.iter().for_each(|profile| draw_band(&mut picture, profile, axis, colour(profile), [left, top]));
     profiles.iter().for_each(|profile| draw_line(&mut picture, profile, axis, colour(profile), [left, top]));
     picture.place(below, left, top + HEIGHT);
+    line_of_chance(&mut picture, facet, axis, [left, top], WIDTH);
     picture
 }
 

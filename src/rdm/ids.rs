@@ -63,7 +63,7 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Reads IDs, one a line, of which none comes twice.
-pub(super) fn names(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let names = read(path)?;
     check_unique(&names, &path.display().to_string())?;
     Ok(names)

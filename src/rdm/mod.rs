@@ -35,6 +35,7 @@ mod ratings;
 mod recording;
 mod renamed;
 mod request;
+mod similarities;
 pub mod stored;
 mod tiles;
 pub(crate) mod times;
@@ -62,7 +63,10 @@ pub(crate) use centre::Centre;
 pub(crate) use check::{in_units_of_largest, missing, negative, power_of_two, varies};
 pub(crate) use errors::Uninformative;
 pub(crate) use movie::Movie;
+pub(crate) use points::Space;
 pub(crate) use renamed::renamed;
+pub(crate) use similarities::Similarities;
+pub(crate) use triplets::Triplets;
 
 /// RDMs of the same stimuli, as their upper triangles: one, or one of each subject.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 /// What is done to a row before it is multiplied with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Space {
+pub(crate) enum Space {
     /// Less its mean, divided by its norm: the product is Pearson's r.
     Correlation,
     /// Divided by its norm: the product is the cosine.
@@ -63,15 +63,27 @@ pub(super) struct Row {
 impl Points {
     /// Looks at every row. Those of which no correlation or cosine is defined are an error, give NaN, or are dropped.
     pub(super) fn new(features: Matrix, space: Space, on_constant: OnConstant, name: &dyn Fn(usize) -> String) -> Result<Points> {
+        let all: Vec<usize> = (0..features.rows).collect();
+        Points::of(features, &all, space, on_constant, name)
+    }
+
+    /// The same of some rows of the features, in this order.
+    pub(super) fn of(
+        features: Matrix,
+        rows: &[usize],
+        space: Space,
+        on_constant: OnConstant,
+        name: &dyn Fn(usize) -> String,
+    ) -> Result<Points> {
         let centre = if space == Space::Euclidean { centre(&features)? } else { Vec::new() };
-        let mut rows: Vec<Row> = parallel(features.rows, &|row| Ok(Row::of(&features, space, &centre, row)))?;
+        let mut rows: Vec<Row> = parallel(rows.len(), &|place| Ok(Row::of(&features, space, &centre, rows[place])))?;
         check_finite(&rows, name)?;
-        let flat: Vec<usize> = rows.iter().filter(|row| row.scale.is_nan()).map(|row| row.row).collect();
+        let flat: Vec<usize> = rows.iter().filter(|row| row.is_flat()).map(|row| row.row).collect();
         if !flat.is_empty() && on_constant == OnConstant::Error {
             return Err(errors::constant(&flat, space == Space::Cosine, name));
         }
         if on_constant == OnConstant::Drop {
-            rows.retain(|row| !row.scale.is_nan());
+            rows.retain(|row| !row.is_flat());
         }
         if rows.len() < 2 && !flat.is_empty() {
             return Err(errors::no_pairs(flat.len(), flat.len() + rows.len()));
@@ -165,6 +177,11 @@ impl Points {
 }
 
 impl Row {
+    /// Whether it has no correlation or no cosine.
+    pub(super) fn is_flat(&self) -> bool {
+        self.scale.is_nan()
+    }
+
     fn of(features: &Matrix, space: Space, centre: &[Centre], row: usize) -> Row {
         let values = features.row(row);
         if !values.iter().all(|value| value.is_finite()) {

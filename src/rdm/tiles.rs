@@ -35,7 +35,7 @@ pub(super) fn fill(bands: &Bands, compute: &Compute) -> Result<()> {
 
 /// The tiles that cover the upper triangle. Those on the diagonal are small, for half of what is computed there is not
 /// needed.
-fn tiles(n: usize, side: usize) -> Vec<(Range<usize>, Range<usize>)> {
+pub(super) fn tiles(n: usize, side: usize) -> Vec<(Range<usize>, Range<usize>)> {
     let cut = |all: Range<usize>, side: usize| -> Vec<Range<usize>> {
         all.clone().step_by(side).map(|first| first..all.end.min(first + side)).collect()
     };

@@ -16,24 +16,41 @@ pub(super) const MOST: usize = 1 << 16;
 const SHAPE: &str = "give three stimuli a line, the odd one last: `12 407 33`, or `dog,cat,kettle`";
 
 /// Judgements, the third stimulus of each being the odd one.
-pub(super) struct Triplets {
-    pub(super) stimuli: usize,
-    pub(super) ids: Option<Vec<String>>,
+pub(crate) struct Triplets {
+    pub(crate) stimuli: usize,
+    pub(crate) ids: Option<Vec<String>>,
     /// The stimuli by their numbers, from 0.
-    pub(super) judgements: Vec<[usize; 3]>,
+    pub(crate) judgements: Vec<[usize; 3]>,
     /// The first line of the file, if it names the columns.
-    pub(super) header: Option<String>,
+    pub(crate) header: Option<String>,
 }
 
 impl Triplets {
     /// Reads three stimuli a line, between them commas, tabs or spaces, or an `.npy` array `[M, 3]`: numbers from 0, of
     /// `ids` if these are given, or names.
-    pub(super) fn read(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
+    pub(crate) fn read(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
         let triplets = if arrays::kind(path) == "npy" { of_array(path, ids) } else { of_text(path, ids) }?;
         match triplets.judgements.is_empty() {
             true => Err(advise(format!("`{}` has no triplets", path.display()), SHAPE)),
             false => Ok(triplets),
         }
+    }
+
+    /// That none has stimulus 0 of numbers, in a sentence.
+    pub(crate) fn from_1(&self, what: &str) -> Option<String> {
+        (self.ids.is_none() && !self.judgements.iter().flatten().any(|&stimulus| stimulus == 0))
+            .then(|| format!("no triplet has stimulus 0: if they are numbered from 1, all {what} are one too far down"))
+    }
+
+    /// Where a judgement stands in the file at `path`, which it was read from.
+    pub(crate) fn place(&self, path: &Path, judgement: usize) -> String {
+        if arrays::kind(path) == "npy" {
+            return format!("row {judgement} of `{}`, counting from 0,", path.display());
+        }
+        let text = plain_file::read_to_string(path).unwrap_or_default();
+        let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim_start_matches('\u{feff}').trim().is_empty());
+        let line = lines.nth(judgement + usize::from(self.header.is_some())).map_or(0, |(_, number)| number);
+        format!("line {line} of `{}`", path.display())
     }
 
     /// `1 − k / s` of each pair of stimuli, which was shown in s triplets and kept together in k of them; NaN if it never was

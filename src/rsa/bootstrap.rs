@@ -42,7 +42,7 @@ impl Over {
 }
 
 /// The share of draws without a score above which nothing is concluded from the others: they are the easy ones.
-const MANY_LEFT_OUT: f64 = 0.05;
+pub(super) const MANY_LEFT_OUT: f64 = 0.05;
 
 /// A deviation of a difference of scores that is no more than this is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -167,7 +167,7 @@ pub fn drawn(over: Over, targets: &[TargetRdm]) -> Vec<(Over, Vec<String>)> {
 }
 
 /// Draws until three stimuli differ.
-fn enough(mut draw: impl FnMut() -> Vec<u32>) -> Vec<u32> {
+pub(super) fn enough(mut draw: impl FnMut() -> Vec<u32>) -> Vec<u32> {
     loop {
         let counts = draw();
         if counts.iter().filter(|&&count| count > 0).count() >= 3.min(counts.len()) {

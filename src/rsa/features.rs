@@ -1,10 +1,11 @@
 //! The features of layers: those of runs, and files.
 
 use super::analysis::model_name;
-use super::candidates::folder_name;
+use super::candidates::{finished_runs, folder_name, run_and_layer};
 use crate::arrays;
 use crate::error::advise;
 use crate::npy::Matrix;
+use crate::observer::Observer;
 use crate::rdm::{Rows, ids};
 use crate::run::{is_run, read_record};
 use anyhow::Result;
@@ -41,6 +42,29 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
         }
     }
     Ok(layers)
+}
+
+/// The layers of the runs and files that were named, or of all finished runs; with names of their own. Fails if one is
+/// an RDM, of which `what` can make nothing.
+pub(super) fn named_layers(named: &[PathBuf], what: &str, observer: &dyn Observer) -> Result<Vec<Layer>> {
+    if let Some(rdm) = named.iter().find(|path| path.to_string_lossy().ends_with(".rdm.npy")) {
+        return Err(advise(
+            format!("`{}` is an RDM, and {what} needs the features that it is of", rdm.display()),
+            "name the folder of the run, or a file of features [stimuli, units]",
+        ));
+    }
+    let found = layers(&if named.is_empty() { finished_runs(observer)? } else { named.to_vec() })?;
+    if found.is_empty() {
+        return Err(advise("no layer is there to compare", "extract some, or name files of features"));
+    }
+    let names = found.iter().map(|layer| layer.model_and_layer.clone().map_or_else(|| run_and_layer(&layer.path), Ok));
+    let names: Vec<(String, String)> = names.collect::<Result<_>>()?;
+    let apart = |name: &(String, String)| names.iter().filter(|other| *other == name).count() == 1;
+    let own = |(layer, name): (Layer, &(String, String))| {
+        let name = if apart(name) { name.clone() } else { (layer.path.display().to_string(), name.1.clone()) };
+        Layer { model_and_layer: Some(name), ..layer }
+    };
+    Ok(found.into_iter().zip(&names).map(own).collect())
 }
 
 fn layers_of_run(folder: &Path) -> Result<Vec<Layer>> {

@@ -34,6 +34,7 @@ mod side_by_side;
 mod table;
 mod targets;
 mod tree;
+pub mod triplets;
 
 pub use analyse::{Analysed, analyse};
 pub use analysis::{Analysis, ControlRdm, ModelRdm, TargetRdm, model_name};

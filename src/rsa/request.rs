@@ -8,7 +8,7 @@ use crate::error::advise;
 use crate::rdm::outputs;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A comparison of models with targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -108,6 +108,35 @@ const FEWEST_BOOTSTRAPS: u32 = 40;
 /// The scores of all draws are kept, and nobody needs a p below 1e-7.
 const MOST_DRAWS: u32 = 10_000_000;
 
+/// Fails for numbers of draws that tell nothing.
+pub(super) fn check_draws(permutations: u32, bootstrap: u32) -> Result<()> {
+    if (1..FEWEST_BOOTSTRAPS).contains(&bootstrap) {
+        return Err(advise(
+            format!("{bootstrap} bootstraps are too few for an interval"),
+            format!("take 1000, at least {FEWEST_BOOTSTRAPS}, or none"),
+        ));
+    }
+    match [permutations, bootstrap].into_iter().find(|draws| *draws > MOST_DRAWS) {
+        Some(draws) => Err(advise(
+            format!("{draws} draws would take memory and time for nothing"),
+            format!("take 10000 to 1000000, at most {MOST_DRAWS}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Fails if `out` is a folder or a file, and not what the names of files begin with, such as `example`.
+pub(super) fn check_prefix(out: &Path, example: &str, endings: &str) -> Result<()> {
+    outputs::check_name(out, &format!("name files in it: --out FOLDER/{example}"))?;
+    if matches!(arrays::kind(out).as_str(), "npy" | "csv" | "json") {
+        return Err(advise(
+            format!("`{}` is no prefix: {endings} will be added to it", out.display()),
+            format!("leave the ending out: --out {}", out.with_extension("").display()),
+        ));
+    }
+    Ok(())
+}
+
 impl Request {
     /// Fails for what contradicts itself.
     pub fn check(&self) -> Result<()> {
@@ -117,18 +146,7 @@ impl Request {
                 "give RDMs of behaviour, fMRI, MEG or EEG: --behavior, --fmri, --meg, --eeg",
             ));
         }
-        if (1..FEWEST_BOOTSTRAPS).contains(&self.bootstrap) {
-            return Err(advise(
-                format!("{} bootstraps are too few for an interval", self.bootstrap),
-                format!("take 1000, at least {FEWEST_BOOTSTRAPS}, or none"),
-            ));
-        }
-        if let Some(draws) = [self.permutations, self.bootstrap].into_iter().find(|draws| *draws > MOST_DRAWS) {
-            return Err(advise(
-                format!("{draws} draws would take memory and time for nothing"),
-                format!("take 10000 to 1000000, at most {MOST_DRAWS}"),
-            ));
-        }
+        check_draws(self.permutations, self.bootstrap)?;
         self.regression.check()?;
         if self.regression.is_regression() {
             self.check_regression()?;
@@ -142,14 +160,7 @@ impl Request {
         if self.bootstrap == 0 && self.differences {
             return Err(advise("differences between models need a bootstrap", "add --bootstrap 1000"));
         }
-        outputs::check_name(&self.out, "name files in it: --out FOLDER/rsa")?;
-        if matches!(arrays::kind(&self.out).as_str(), "npy" | "csv" | "json") {
-            return Err(advise(
-                format!("`{}` is no prefix: .npy, .csv and .json will be added to it", self.out.display()),
-                format!("leave the ending out: --out {}", self.out.with_extension("").display()),
-            ));
-        }
-        Ok(())
+        check_prefix(&self.out, "rsa", ".npy, .csv and .json")
     }
 
     /// Fails for what a cross-validation of reweighted units cannot do.

@@ -1,6 +1,7 @@
 //! The scores of all layers against all targets, as files for people and programs.
 
 use super::course::{Course, TimeCluster, courses};
+use super::triplets;
 use super::{Analysis, Bootstrap, Ceiling, Over, Permuted, benjamini_hochberg, holm};
 use crate::atomic_file;
 use crate::error::advise;
@@ -236,6 +237,9 @@ impl Table {
         let text = plain_file::read_to_string(path).map_err(|error| {
             advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
         })?;
+        if let Some(scores) = triplets::read(&text) {
+            return Ok(scores);
+        }
         let scores: Vec<Score> = serde_json::from_str(&text).map_err(|error| {
             advise(
                 format!("`{}` is no table of scores: {error}", path.display()),

@@ -1,10 +1,10 @@
 //! `thingsvision rsa`
 
-mod columns;
+pub mod columns;
 mod courses;
 mod regression;
 mod reweight;
-mod text;
+pub mod text;
 
 use crate::cli::Rsa;
 use crate::printer::Printer;

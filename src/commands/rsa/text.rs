@@ -94,7 +94,7 @@ pub fn notes(analysed: &Analysed) -> Vec<String> {
 }
 
 /// How rows were found.
-pub(super) fn matched(ids: Option<&[String]>, assumed: bool) -> &'static str {
+pub fn matched(ids: Option<&[String]>, assumed: bool) -> &'static str {
     match (ids.is_some(), assumed) {
         (true, false) => "matched by name",
         (true, true) => "without names on one side, so taken to be in the same order",

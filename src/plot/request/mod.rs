@@ -111,7 +111,7 @@ pub struct Shown {
 /// A picture of scores.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct ScoresRequest {
-    /// The .json that `thingsvision rsa` wrote
+    /// The .json that `thingsvision rsa` or `thingsvision triplets` wrote
     #[arg(default_value = "rsa.json", value_name = "SCORES.json")]
     pub scores: PathBuf,
 

@@ -26,9 +26,7 @@ pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Re
     let (judged, stimuli) = (count(triplets.judgements.len()), count(triplets.stimuli));
     let never = format!("{} of {} pairs were never shown in one", count(missing), count(pairs.len()));
     observer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
-    if triplets.ids.is_none() && !triplets.judgements.iter().flatten().any(|&stimulus| stimulus == 0) {
-        observer.note("no triplet has stimulus 0: if they are numbered from 1, all rows of the RDM are one too far down");
-    }
+    triplets.from_1("rows of the RDM").iter().for_each(|sentence| observer.note(sentence));
     stored::write(&out, &rdms, request.condensed, observer)?;
     Ok(out)
 }

@@ -17,9 +17,8 @@ pub use report::{Reweighted, Row};
 
 use super::analyse::{Aligned, FEW, Read};
 use super::bootstrap::{self, Bootstrap, Draws, draw};
-use super::candidates::{finished_runs, run_and_layer};
 use super::ceiling::ceiling;
-use super::features::{Layer, layers};
+use super::features::{Layer, named_layers};
 use super::regression::{Turn, check_stimuli};
 use super::targets::read_targets;
 use super::{Analysis, Ceiling, Over, Request, TargetRdm};
@@ -36,7 +35,7 @@ use validate::{Predicted, Reweighting, Scheme};
 pub fn reweight(request: &Request, observer: &dyn Observer) -> Result<Reweighted> {
     request.check()?;
     let targets = read_targets(request)?;
-    let layers = named_layers(&request.models, observer)?;
+    let layers = named_layers(&request.models, "--reweight", observer)?;
     let read = Read { targets, controls: Vec::new(), candidates: Vec::new() };
     let paths: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).chain(request.models.clone()).collect();
     read.check_outputs(&Reweighted::files(&request.out), &paths)?;
@@ -62,28 +61,6 @@ pub fn reweight(request: &Request, observer: &dyn Observer) -> Result<Reweighted
     };
     let rows = numbers.rows(request, &analysis, &layers);
     Ok(Reweighted { request: request.clone(), rows, ids, assumed, few: few(request, &analysis), analysis })
-}
-
-/// The layers of the runs and files that were named, or of all finished runs; with names of their own.
-fn named_layers(named: &[PathBuf], observer: &dyn Observer) -> Result<Vec<Layer>> {
-    if let Some(rdm) = named.iter().find(|path| path.to_string_lossy().ends_with(".rdm.npy")) {
-        return Err(advise(
-            format!("`{}` is an RDM, and --reweight needs the features that it is of", rdm.display()),
-            "name the folder of the run, or a file of features [stimuli, units]",
-        ));
-    }
-    let found = layers(&if named.is_empty() { finished_runs(observer)? } else { named.to_vec() })?;
-    if found.is_empty() {
-        return Err(advise("no layer is there to reweight", "extract some, or name files of features"));
-    }
-    let names = found.iter().map(|layer| layer.model_and_layer.clone().map_or_else(|| run_and_layer(&layer.path), Ok));
-    let names: Vec<(String, String)> = names.collect::<Result<_>>()?;
-    let apart = |name: &(String, String)| names.iter().filter(|other| *other == name).count() == 1;
-    let own = |(layer, name): (Layer, &(String, String))| {
-        let name = if apart(name) { name.clone() } else { (layer.path.display().to_string(), name.1.clone()) };
-        Layer { model_and_layer: Some(name), ..layer }
-    };
-    Ok(found.into_iter().zip(&names).map(own).collect())
 }
 
 /// Those of the files of targets, then those of layers.

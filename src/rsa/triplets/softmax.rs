@@ -1,0 +1,98 @@
+//! Choices by chance: of three pairs each is kept together with a probability that rises with its similarity.
+//!
+//! `exp(s / T) / Σ exp(s / T)` of the similarities s of the three pairs, as SPoSE, VICE and Muttenthaler et al. (2023) have it; these
+//! write the temperature T as its inverse.
+
+use super::judgements::Judgement;
+use super::score::{alike, by_block};
+use crate::rdm::Similarities;
+use anyhow::Result;
+
+/// How well probabilities of choices agree with judgements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Agreement {
+    /// The mean over the judgements of the logarithm of the probability.
+    pub(super) log_likelihood: f64,
+    /// Its mean.
+    pub(super) probability: f64,
+}
+
+impl Agreement {
+    pub(super) fn of(similarities: &Similarities, judgements: &[Judgement], temperature: f64) -> Result<Agreement> {
+        let logarithm = |&judgement: &Judgement| {
+            let less = differences(similarities, judgement).map(|less| less / temperature);
+            // The largest of all three is 0, so that no exponent overflows.
+            let largest = less[0].max(less[1]).max(0.0);
+            let sum = (-largest).exp() + (less[0] - largest).exp() + (less[1] - largest).exp();
+            -largest - sum.ln()
+        };
+        let both = |(sum, probability): (f64, f64), logarithm: f64| (sum + logarithm, probability + logarithm.exp());
+        let blocks = by_block(judgements, &|block| block.iter().map(logarithm).fold((0.0, 0.0), both))?;
+        let mean = |of: fn(&(f64, f64)) -> f64| blocks.iter().map(of).sum::<f64>() / judgements.len() as f64;
+        Ok(Agreement { log_likelihood: mean(|of| of.0), probability: mean(|of| of.1) })
+    }
+}
+
+/// The other two similarities less that of the pair that was kept.
+fn differences(similarities: &Similarities, judgement: Judgement) -> [f64; 2] {
+    let [kept, one, other] = alike(similarities, judgement);
+    [one - kept, other - kept]
+}
+
+/// How often a bracket is widened, and then narrowed.
+const STEPS: usize = 200;
+
+/// The temperature of the highest likelihood; `None` if the likelihood rises without end, of a layer that is always or never right.
+///
+/// It is the root of the slope over `β = 1 / T`, which falls: the log-likelihood is concave in β.
+pub(super) fn fitted(similarities: &Similarities, judgements: &[Judgement]) -> Result<Option<f64>> {
+    let spread =
+        |judgement: &Judgement| differences(similarities, *judgement).into_iter().fold(0.0, |most: f64, one| most.max(one.abs()));
+    let spread = by_block(judgements, &|block| block.iter().map(spread).fold(0.0, f64::max))?.into_iter().fold(0.0, f64::max);
+    if spread == 0.0 || slope(similarities, judgements, 0.0)?[0] <= 0.0 {
+        return Ok(None);
+    }
+    let (mut low, mut high) = (0.0, 1.0 / spread);
+    for step in 0.. {
+        if slope(similarities, judgements, high)?[0] <= 0.0 {
+            break;
+        }
+        if step > 40 {
+            return Ok(None);
+        }
+        (low, high) = (high, 4.0 * high);
+    }
+    let mut beta = 0.5 * (low + high);
+    for _ in 0..STEPS {
+        let [first, second] = slope(similarities, judgements, beta)?;
+        if first > 0.0 {
+            low = beta
+        } else {
+            high = beta
+        }
+        let newton = beta - first / second;
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        let moved = (next - beta).abs();
+        beta = next;
+        if moved <= 1e-12 * beta {
+            break;
+        }
+    }
+    Ok(Some(1.0 / beta))
+}
+
+/// The first and second derivative of the summed log-likelihood over β.
+fn slope(similarities: &Similarities, judgements: &[Judgement], beta: f64) -> Result<[f64; 2]> {
+    let derivatives = |&judgement: &Judgement| {
+        let less = differences(similarities, judgement);
+        let largest = less[0].max(less[1]).max(0.0);
+        let [kept, one, other] = [0.0, less[0], less[1]].map(|less| (beta * (less - largest)).exp());
+        let sum = kept + one + other;
+        let mean = (one * less[0] + other * less[1]) / sum;
+        let square = (one * less[0] * less[0] + other * less[1] * less[1]) / sum;
+        [-mean, mean * mean - square]
+    };
+    let add = |[a, b]: [f64; 2], [first, second]: [f64; 2]| [a + first, b + second];
+    let blocks = by_block(judgements, &|block| block.iter().map(derivatives).fold([0.0; 2], add))?;
+    Ok(blocks.into_iter().fold([0.0; 2], add))
+}
