@@ -27,6 +27,7 @@ mod matlab;
 mod models;
 mod movie;
 mod names;
+mod odd_one_out;
 mod outputs;
 mod plot;
 mod ratings;

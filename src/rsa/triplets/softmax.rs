@@ -39,8 +39,11 @@ fn differences(similarities: &Similarities, judgement: Judgement) -> [f64; 2] {
     [one - kept, other - kept]
 }
 
-/// How often a bracket is widened, and then narrowed.
-const STEPS: usize = 200;
+/// How often a bracket is narrowed at most.
+const STEPS: usize = 100;
+
+/// The root is found when the next step is no larger than this share of it.
+const NEAR: f64 = 1e-9;
 
 /// The temperature of the highest likelihood; `None` if the likelihood rises without end, of a layer that is always or never right.
 ///
@@ -65,18 +68,17 @@ pub(super) fn fitted(similarities: &Similarities, judgements: &[Judgement]) -> R
     let mut beta = 0.5 * (low + high);
     for _ in 0..STEPS {
         let [first, second] = slope(similarities, judgements, beta)?;
+        let step = first / second;
+        if step.abs() <= NEAR * beta {
+            break;
+        }
         if first > 0.0 {
             low = beta
         } else {
             high = beta
         }
-        let newton = beta - first / second;
-        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-        let moved = (next - beta).abs();
-        beta = next;
-        if moved <= 1e-12 * beta {
-            break;
-        }
+        let newton = beta - step;
+        beta = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
     }
     Ok(Some(1.0 / beta))
 }
