@@ -58,7 +58,12 @@ pub(super) fn ceiling_entry_of() -> (String, Colour) {
 
 fn entries(facets: &[Facet]) -> Vec<(String, Colour)> {
     let weights: BTreeSet<Weights> = networks(facets).map(|network| network.weights).collect();
-    weights.into_iter().map(|weights| (weights.name().to_owned(), colour(weights))).chain(ceiling_entry(facets)).collect()
+    let name = |weights: Weights| match weights {
+        // Triplets are of features.
+        Weights::None if facets.iter().any(|facet| facet.chance.is_some()) => "other features".to_owned(),
+        _ => weights.name().to_owned(),
+    };
+    weights.into_iter().map(|weights| (name(weights), colour(weights))).chain(ceiling_entry(facets)).collect()
 }
 
 /// What lines, dots and marks mean, of those that are drawn.

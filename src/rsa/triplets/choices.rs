@@ -36,45 +36,40 @@ impl Choices {
             Some(names) => found.by_name(names, request, observer)?,
             None => found.by_row(&triplets)?,
         };
-        let judged = |&judged: &[usize; 3]| judged.map(|stimulus| places[stimulus]);
-        let known: Vec<[Option<usize>; 3]> = triplets.judgements.iter().map(judged).collect();
-        if let Some((judgement, stimulus)) = first_unknown(&known).filter(|_| !request.intersect) {
-            let name = &triplets.ids.as_deref().unwrap_or_default()[triplets.judgements[judgement][stimulus]];
+        let is_unknown = |&stimulus: &usize| places[stimulus].is_none();
+        let unknown = triplets.judgements.iter().position(|judged| judged.iter().any(is_unknown));
+        if let Some(judgement) = unknown.filter(|_| !request.intersect) {
+            let stimulus = triplets.judgements[judgement].into_iter().find(is_unknown).unwrap_or_default();
+            let name = &triplets.ids.as_deref().unwrap_or_default()[stimulus];
+            let place = triplets.place(&request.choices, judgement);
             return Err(advise(
-                format!(
-                    "{} has `{name}`, which is no stimulus of `{}`",
-                    triplets.place(&request.choices, judgement),
-                    layers[0].name
-                ),
+                format!("{place} has `{name}`, which is no stimulus of `{}`", layers[0].name),
                 "names must be written as in images.txt or .ids.txt; --intersect leaves out the judgements of other stimuli",
             ));
         }
-        let judged: Vec<[usize; 3]> = known.iter().filter_map(|&[a, b, c]| Some([a?, b?, c?])).collect();
-        if judged.len() < known.len() {
-            observer.note(&format!("left out {} triplets with stimuli that not all have", count(known.len() - judged.len())));
+        let known = triplets.judgements.iter().filter_map(|&[a, b, c]| Some([places[a]?, places[b]?, places[c]?]));
+        let (judgements, stimuli) = in_order(known, alignment.rows[0].len());
+        let left_out = triplets.judgements.len() - judgements.len();
+        if left_out > 0 {
+            observer.note(&format!("left out {} triplets with stimuli that not all have", count(left_out)));
         }
-        if judged.is_empty() {
+        if judgements.is_empty() {
             return Err(advise("no triplet is left to compare", "compare layers of the stimuli that were judged"));
         }
         let are_rows = triplets.ids.is_none();
-        let (judgements, stimuli) = in_order(&judged, alignment.rows[0].len());
         let rows = alignment.rows.iter().map(|rows| stimuli.iter().map(|&place| rows[place]).collect()).collect();
         Ok(Choices { judgements, rows, alignment, are_rows })
     }
 }
 
-fn first_unknown(known: &[[Option<usize>; 3]]) -> Option<(usize, usize)> {
-    let unknown = |(number, judged): (usize, &[Option<usize>; 3])| Some((number, judged.iter().position(Option::is_none)?));
-    known.iter().enumerate().find_map(unknown)
-}
-
 /// The judgements in order, of those of `all` stimuli that come in them, and which these are.
-fn in_order(judged: &[[usize; 3]], all: usize) -> (Vec<Judgement>, Vec<usize>) {
-    let mut numbers = vec![usize::MAX; all];
-    judged.iter().flatten().for_each(|&place| numbers[place] = 0);
-    let stimuli: Vec<usize> = (0..all).filter(|&place| numbers[place] == 0).collect();
+fn in_order(judged: impl Iterator<Item = [usize; 3]> + Clone, all: usize) -> (Vec<Judgement>, Vec<usize>) {
+    let mut comes = vec![false; all];
+    judged.clone().flatten().for_each(|place| comes[place] = true);
+    let stimuli: Vec<usize> = (0..all).filter(|&place| comes[place]).collect();
+    let mut numbers = vec![0; all];
     stimuli.iter().enumerate().for_each(|(number, &place)| numbers[place] = number);
-    let mut judgements: Vec<Judgement> = judged.iter().map(|judged| Judgement::new(judged.map(|place| numbers[place]))).collect();
+    let mut judgements: Vec<Judgement> = judged.map(|judged| Judgement::new(judged.map(|place| numbers[place]))).collect();
     judgements.sort_unstable();
     (judgements, stimuli)
 }
@@ -147,10 +142,10 @@ impl Found<'_> {
         let ids = self.alignment.ids.as_deref()?;
         let number = |id: &String| Path::new(id).file_stem()?.to_string_lossy().parse::<usize>().ok();
         let rows: HashMap<usize, usize> = ids.iter().zip(0..).filter_map(|(id, row)| Some((number(id)?, row))).collect();
-        let mut judged: Vec<usize> = triplets.judgements.iter().flatten().copied().collect();
-        judged.sort_unstable();
-        judged.dedup();
-        let named: Vec<(usize, usize)> = judged.iter().filter_map(|&number| Some((number, *rows.get(&number)?))).collect();
-        named.iter().copied().find(|(number, row)| number != row).filter(|_| named.len() == judged.len())
+        let mut is_judged = vec![false; triplets.stimuli];
+        triplets.judgements.iter().flatten().for_each(|&number| is_judged[number] = true);
+        let judged = || (0..triplets.stimuli).filter(|&number| is_judged[number]);
+        let named: Option<Vec<(usize, usize)>> = judged().map(|number| Some((number, *rows.get(&number)?))).collect();
+        named?.into_iter().find(|(number, row)| number != row)
     }
 }

@@ -22,43 +22,38 @@ const SUMS: usize = TOGETHER + 1;
 /// Judgements of one stimulus that are added up in float32.
 const RUN: usize = 4096;
 
-/// How often each stimulus was drawn: `[draws / 16][stimuli]`.
+/// Draws of as many stimuli as there are, with replacement.
+#[derive(Clone, Copy)]
 pub(super) struct Draws {
-    counts: Vec<Vec<[f32; LANES]>>,
-    draws: usize,
+    pub(super) stimuli: usize,
+    pub(super) draws: usize,
+    pub(super) seed: u64,
 }
 
 impl Draws {
-    pub(super) fn new(stimuli: usize, draws: usize, seed: u64) -> Result<Draws> {
-        let block = |block: usize| {
-            let mut counts = vec![[0.0; LANES]; stimuli];
-            for lane in 0..LANES.min(draws - block * LANES) {
-                let mut random = generator(seed, Purpose::Bootstrap, block * LANES + lane);
-                let drawn = enough(|| multiplicities(stimuli, &mut random));
-                counts.iter_mut().zip(drawn).for_each(|(counts, count)| counts[lane] = count as f32);
-            }
-            Ok(counts)
-        };
-        Ok(Draws { counts: parallel(draws.div_ceil(LANES), &block)?, draws })
+    /// How often each stimulus comes in sixteen draws.
+    fn counts(self, block: usize) -> Vec<[f32; LANES]> {
+        let mut counts = vec![[0.0; LANES]; self.stimuli];
+        for lane in 0..LANES.min(self.draws - block * LANES) {
+            let mut random = generator(self.seed, Purpose::Bootstrap, block * LANES + lane);
+            let drawn = enough(|| multiplicities(self.stimuli, &mut random));
+            counts.iter_mut().zip(drawn).for_each(|(counts, count)| counts[lane] = count as f32);
+        }
+        counts
     }
 
     /// Of each layer, of which these are the credits of the sorted judgements, the accuracy in all draws; NaN in one that has no
     /// judgement. There are at most [`TOGETHER`].
-    pub(super) fn accuracies(
-        &self,
-        judgements: &[Judgement],
-        layers: &[&[u8]],
-        observer: &dyn Observer,
-    ) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn accuracies(self, judgements: &[Judgement], layers: &[&[u8]], observer: &dyn Observer) -> Result<Vec<Vec<f64>>> {
         let credits: Vec<[f32; SUMS]> = (0..judgements.len())
             .map(|k| {
                 let of_layer = |layer: usize| layers.get(layer).map_or(FULL, |credits| credits[k]);
                 std::array::from_fn(|layer| f32::from(of_layer(layer)))
             })
             .collect();
-        let blocks = parallel(self.counts.len(), &|block| match observer.stopped() {
+        let blocks = parallel(self.draws.div_ceil(LANES), &|block| match observer.stopped() {
             Some(reason) => Err(Stopped(reason).into()),
-            None => Ok(weighed(judgements, &credits, &self.counts[block])),
+            None => Ok(weighed(judgements, &credits, &self.counts(block))),
         })?;
         let accuracy = |sums: &Sums, layer: usize, lane: usize| sums[layer][lane] / sums[TOGETHER][lane];
         let all = |layer: usize| blocks.iter().flat_map(move |sums| (0..LANES).map(move |lane| accuracy(sums, layer, lane)));
@@ -133,7 +128,7 @@ mod tests {
         judgements.sort_unstable();
         let credits: Vec<Vec<u8>> = (2..4).map(|step| (0..9000).map(|k| [0, 2, 3, 6][k * step / 5 % 4]).collect()).collect();
         let layers: Vec<&[u8]> = credits.iter().map(Vec::as_slice).collect();
-        let draws = Draws::new(n, 37, 5).unwrap();
+        let draws = Draws { stimuli: n, draws: 37, seed: 5 };
         let found = draws.accuracies(&judgements, &layers, &Silent).unwrap();
         assert_eq!((found.len(), found[0].len()), (2, 37));
         for (draw, layer) in [(0, 0), (15, 1), (16, 0), (36, 1)] {

@@ -152,7 +152,7 @@ pub fn score(request: &Request, observer: &dyn Observer) -> Result<Scores> {
     let choices = Choices::read(request, &layers, observer)?;
     let stimuli = choices.rows[0].len();
     let repeats = Repeats::of(&choices.judgements);
-    let draws = (request.bootstrap > 0).then(|| Draws::new(stimuli, request.bootstrap as usize, request.seed)).transpose()?;
+    let draws = (request.bootstrap > 0).then(|| Draws { stimuli, draws: request.bootstrap as usize, seed: request.seed });
     let progress = observer.begin(Stage::Triplets, Some(layers.len()));
     let mut rows = Vec::new();
     let mut layers = layers.into_iter().zip(&choices.rows).peekable();
@@ -166,7 +166,7 @@ pub fn score(request: &Request, observer: &dyn Observer) -> Result<Scores> {
             some.push((numbers.row(request, &choices, repeats), scored));
             progress.add(1);
         }
-        if let Some(draws) = &draws {
+        if let Some(draws) = draws {
             let credits: Vec<&[u8]> = some.iter().map(|(_, scored)| &*scored.credits).collect();
             let accuracies = draws.accuracies(&choices.judgements, &credits, observer)?;
             some.iter_mut().zip(accuracies).for_each(|((row, _), accuracies)| intervals(row, accuracies));

@@ -39,48 +39,48 @@ fn differences(similarities: &Similarities, judgement: Judgement) -> [f64; 2] {
     [one - kept, other - kept]
 }
 
-/// How often a bracket is narrowed at most.
+/// Steps to the root at most.
 const STEPS: usize = 100;
 
 /// The root is found when the next step is no larger than this share of it.
 const NEAR: f64 = 1e-9;
 
+/// Judgements that tell where the root is nearly.
+const SOME: usize = 1 << 16;
+
 /// The temperature of the highest likelihood; `None` if the likelihood rises without end, of a layer that is always or never right.
 ///
 /// It is the root of the slope over `β = 1 / T`, which falls: the log-likelihood is concave in β.
 pub(super) fn fitted(similarities: &Similarities, judgements: &[Judgement]) -> Result<Option<f64>> {
-    let spread =
-        |judgement: &Judgement| differences(similarities, *judgement).into_iter().fold(0.0, |most: f64, one| most.max(one.abs()));
-    let spread = by_block(judgements, &|block| block.iter().map(spread).fold(0.0, f64::max))?.into_iter().fold(0.0, f64::max);
+    let some: Vec<Judgement> = judgements.iter().step_by(judgements.len().div_ceil(SOME)).copied().collect();
+    let differences = some.iter().flat_map(|&judgement| differences(similarities, judgement));
+    let spread = differences.fold(0.0, |most: f64, one| most.max(one.abs()));
     if spread == 0.0 || slope(similarities, judgements, 0.0)?[0] <= 0.0 {
         return Ok(None);
     }
-    let (mut low, mut high) = (0.0, 1.0 / spread);
-    for step in 0.. {
-        if slope(similarities, judgements, high)?[0] <= 0.0 {
-            break;
-        }
-        if step > 40 {
-            return Ok(None);
-        }
-        (low, high) = (high, 4.0 * high);
-    }
-    let mut beta = 0.5 * (low + high);
+    let nearly = root(similarities, &some, 1.0 / spread)?;
+    Ok(root(similarities, judgements, nearly.unwrap_or(1.0 / spread))?.map(|beta| 1.0 / beta))
+}
+
+/// The β at which the slope is 0, if there is one, by Newton's method within what is known to hold it.
+fn root(similarities: &Similarities, judgements: &[Judgement], start: f64) -> Result<Option<f64>> {
+    let (mut low, mut high, mut beta) = (0.0, f64::INFINITY, start);
     for _ in 0..STEPS {
         let [first, second] = slope(similarities, judgements, beta)?;
         let step = first / second;
         if step.abs() <= NEAR * beta {
-            break;
+            return Ok(Some(beta));
         }
         if first > 0.0 {
             low = beta
         } else {
             high = beta
         }
+        let far = if high.is_finite() { 0.5 * (low + high) } else { 4.0 * beta };
         let newton = beta - step;
-        beta = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        beta = if newton > low && newton < high.min(4.0 * beta) { newton } else { far };
     }
-    Ok(Some(1.0 / beta))
+    Ok(None)
 }
 
 /// The first and second derivative of the summed log-likelihood over β.
