@@ -188,7 +188,7 @@ fn details(registry: &Registry, entry: &Entry) -> Result<String> {
 /// What `thingsvision extract --texts` shows to it, if it has one.
 fn text_tower(registry: &Registry, entry: &Entry) -> Option<String> {
     let choice = registry.text_tower(&registry.choose(&entry.name).ok()?).ok()?;
-    let tokenizer = choice.tokenizer().map_or_else(|| "CLIP's tokenizer".to_owned(), |url| format!("--tokenizer of {url}"));
+    let tokenizer = choice.tokenizer().map_or_else(|| "CLIP's tokenizer".to_owned(), |url| format!("the tokenizer at {url}"));
     Some(format!("{} tokens a text, {tokenizer}", choice.architecture.context()?))
 }
 

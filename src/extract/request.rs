@@ -175,7 +175,7 @@ pub struct Request {
     #[arg(help_heading = "Texts", long, requires = "texts")]
     pub truncate: bool,
 
-    /// The tokenizer of SigLIP, the tokenizer.json that is published with the model; CLIP's comes with the program
+    /// The tokenizer of SigLIP, a tokenizer.json [default: the one that is published with the model, which is fetched]
     #[arg(help_heading = "Texts", long, value_name = "FILE", requires = "texts")]
     pub tokenizer: Option<PathBuf>,
 

@@ -64,7 +64,8 @@ impl Shown {
             return Err(anyhow::anyhow!("`{}` is shown images, and not texts", choice.name()));
         };
         let context = tower.context as usize;
-        let tokenizer = match (&request.tokenizer, choice.tokenizer()) {
+        let found = choice.tokenizer().and_then(|url| sources.tokenizers.get(url));
+        let tokenizer = match (request.tokenizer.as_ref().or(found), choice.tokenizer()) {
             (None, None) => Tokenizer::clip(context)?,
             (Some(path), Some(_)) => Tokenizer::published(path, context, tower.vocabulary, tower.padding)?,
             (Some(_), None) => {
@@ -75,8 +76,10 @@ impl Shown {
             }
             (None, Some(url)) => {
                 return Err(advise(
-                    format!("`{}` has a tokenizer of its own, which does not come with the program", choice.name()),
-                    format!("get it from {url}, and name the file: --tokenizer tokenizer.json"),
+                    format!("the tokenizer of `{}` is not on this machine", choice.name()),
+                    format!(
+                        "`thingsvision extract` fetches it; or download {url}, and name the file: --tokenizer tokenizer.json"
+                    ),
                 ));
             }
         };
