@@ -11,7 +11,7 @@ use thingsvision::weights::{Store, fetch};
 
 /// Lists, fetches, checks and imports published weights.
 pub fn run(arguments: &Weights, places: &Request, printer: Printer) -> Result<()> {
-    let Sources { registry, store } = Sources::open_as_they_are(places)?;
+    let Sources { registry, store, .. } = Sources::open_as_they_are(places)?;
     match &arguments.command {
         WeightsCommand::List { json } => list(&registry, &store, *json, printer),
         WeightsCommand::Fetch { models } => models.iter().try_for_each(|name| {

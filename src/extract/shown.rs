@@ -67,7 +67,7 @@ impl Shown {
         let found = choice.tokenizer().and_then(|url| sources.tokenizers.get(url));
         let tokenizer = match (request.tokenizer.as_ref().or(found), choice.tokenizer()) {
             (None, None) => Tokenizer::clip(context)?,
-            (Some(path), Some(_)) => Tokenizer::published(path, context, tower.vocabulary, tower.padding)?,
+            (Some(path), Some(_)) => Tokenizer::published(path, context, tower.vocabulary, tower.padding as u32)?,
             (Some(_), None) => {
                 return Err(advise(
                     format!("`{}` has CLIP's tokenizer, which comes with the program", choice.name()),

@@ -14,9 +14,9 @@ static MERGES: &[u8] = include_bytes!("clip_merges.txt.gz");
 /// What a word ends with in the vocabulary.
 const END: &str = "</w>";
 /// What stands before the tokens of a text.
-pub(super) const START_OF_TEXT: i64 = 49_406;
+pub(super) const START_OF_TEXT: u32 = 49_406;
 /// What stands behind them: the highest number.
-pub(super) const END_OF_TEXT: i64 = 49_407;
+pub(super) const END_OF_TEXT: u32 = 49_407;
 /// How the two are written; within a text they would be read as such.
 pub(super) const SPECIAL: [&str; 4] = ["<start_of_text>", "<end_of_text>", "<|startoftext|>", "<|endoftext|>"];
 
@@ -54,12 +54,12 @@ impl Clip {
     }
 
     /// The tokens of a text that is [cleaned](super::clean::lower).
-    pub(super) fn encode(&self, text: &str) -> Result<Vec<i64>> {
+    pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
         for word in WORDS.find_iter(text) {
             let word: String = word.as_str().bytes().map(|byte| self.letters[usize::from(byte)]).collect();
             let found = self.pairs.tokenize(&word).map_err(anyhow::Error::from_boxed)?;
-            tokens.extend(found.into_iter().map(|token| i64::from(token.id)));
+            tokens.extend(found.into_iter().map(|token| token.id));
         }
         Ok(tokens)
     }

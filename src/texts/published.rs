@@ -41,9 +41,9 @@ impl Published {
     }
 
     /// The tokens of `text`, with those that stand before and behind every text; and how many of the latter there are.
-    pub(super) fn encode(&self, text: &str) -> Result<(Vec<i64>, usize)> {
+    pub(super) fn encode(&self, text: &str) -> Result<(Vec<u32>, usize)> {
         let encoding = self.tokenizer.encode_fast(text, true).map_err(anyhow::Error::from_boxed)?;
         let ending = encoding.get_special_tokens_mask().iter().rev().take_while(|special| **special == 1).count();
-        Ok((encoding.get_ids().iter().map(|id| i64::from(*id)).collect(), ending))
+        Ok((encoding.get_ids().to_vec(), ending))
     }
 }

@@ -12,7 +12,7 @@ pub struct Tokenized {
     /// The number of tokens of each.
     context: usize,
     /// `[texts, context]`
-    tokens: Vec<i64>,
+    tokens: Vec<u32>,
     /// How many tokens of each are its own.
     lengths: Vec<usize>,
     /// The numbers of those that were cut off.
@@ -83,7 +83,8 @@ impl Tokenized {
 
     /// The tokens of some texts `[size, L]`; those beyond `texts` are blank.
     pub fn batch(&self, texts: Range<usize>, size: usize) -> Result<Tensor> {
-        let mut tokens = self.tokens[texts.start * self.context..texts.end * self.context].to_vec();
+        let own = &self.tokens[texts.start * self.context..texts.end * self.context];
+        let mut tokens: Vec<i64> = own.iter().map(|token| i64::from(*token)).collect();
         tokens.resize(size * self.context, 0);
         Ok(Tensor::f_from_slice(&tokens)?.f_view([size as i64, self.context as i64])?)
     }

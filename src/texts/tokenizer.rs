@@ -16,12 +16,12 @@ pub struct Tokenizer {
 
 enum Kind {
     Clip(Clip),
-    Published { tokenizer: Published, padding: i64 },
+    Published { tokenizer: Published, padding: u32 },
 }
 
 /// The tokens of a text, as many as it has.
 pub(super) struct Encoded {
-    pub(super) tokens: Vec<i64>,
+    pub(super) tokens: Vec<u32>,
     /// How many at the end stand behind every text.
     pub(super) ending: usize,
 }
@@ -33,7 +33,7 @@ impl Tokenizer {
     }
 
     /// That in the file at `path`, for a network that knows as many tokens as `vocabulary`, and is shown `padding` behind texts.
-    pub fn published(path: &Path, context: usize, vocabulary: i64, padding: i64) -> Result<Tokenizer> {
+    pub fn published(path: &Path, context: usize, vocabulary: i64, padding: u32) -> Result<Tokenizer> {
         Ok(Tokenizer { kind: Kind::Published { tokenizer: Published::read(path, vocabulary)?, padding }, context })
     }
 
@@ -51,7 +51,7 @@ impl Tokenizer {
     }
 
     /// What follows the tokens of a text that is shorter.
-    pub(super) fn padding(&self) -> i64 {
+    pub(super) fn padding(&self) -> u32 {
         match &self.kind {
             Kind::Clip(_) => 0,
             Kind::Published { padding, .. } => *padding,

@@ -44,7 +44,7 @@ fn readouts() {
         let activation = Tensor::from_slice(&values).view(&shape[..]);
         for (name, expected) in &case.expected {
             let (readout, channels) = readout(name);
-            let row = readout.apply(&activation, Places { channels, tokens: Some(Tokens::CLASS) });
+            let row = readout.apply(&activation, Places { channels, tokens: Some(Tokens::CLASS), of_texts: false }, None);
             let row = row.map(|row| Vec::<f64>::try_from(row.flatten(0, -1).to_kind(tch::Kind::Double)).unwrap());
             let added = if name.contains("mean") || name.contains("patches") { 169.0 } else { 0.0 };
             let absolute = added * f64::from(f32::EPSILON) / 2.0 * (case.scale + case.offset);
