@@ -3,7 +3,7 @@
 use crate::error::advise;
 use crate::hash::sha256;
 use crate::plain_file;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// Vocabularies of 256,000 tokens take 35 MB.
@@ -12,6 +12,8 @@ const LARGEST: usize = 256 << 20;
 /// A tokenizer from a file.
 pub(super) struct Published {
     tokenizer: tokenizers::Tokenizer,
+    /// The number of tokens that the network knows.
+    vocabulary: i64,
     /// Of the file.
     pub(super) sha256: String,
 }
@@ -37,12 +39,15 @@ impl Published {
         tokenizer.with_padding(None);
         let untruncated = tokenizer.with_truncation(None).map(drop);
         untruncated.map_err(anyhow::Error::from_boxed)?;
-        Ok(Published { tokenizer, sha256: sha256(&bytes) })
+        Ok(Published { tokenizer, vocabulary, sha256: sha256(&bytes) })
     }
 
     /// The tokens of `text`, with those that stand before and behind every text; and how many of the latter there are.
     pub(super) fn encode(&self, text: &str) -> Result<(Vec<u32>, usize)> {
         let encoding = self.tokenizer.encode_fast(text, true).map_err(anyhow::Error::from_boxed)?;
+        if let Some(id) = encoding.get_ids().iter().find(|id| i64::from(**id) >= self.vocabulary) {
+            bail!("the tokenizer gives the token {id}, and the network knows {}", self.vocabulary);
+        }
         let ending = encoding.get_special_tokens_mask().iter().rev().take_while(|special| **special == 1).count();
         Ok((encoding.get_ids().to_vec(), ending))
     }
