@@ -111,10 +111,12 @@ fn one_model_is_shown_with_its_sources() {
       file              https://download.pytorch.org/models/resnet50-0676ba61.pth
       sha256            0676ba61…
       pixels            resize 256 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
+      transform         gLocal of `avgpool`: thingsvision align
     weights             resnet50.imagenet1k_v2
       file              https://download.pytorch.org/models/resnet50-11ad3fa6.pth
       sha256            11ad3fa6…
       pixels            resize 232 (bilinear), crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225
+      transform         gLocal of `avgpool`: thingsvision align
     --- stderr
     ");
 }
