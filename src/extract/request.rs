@@ -361,7 +361,7 @@ impl Request {
             (self.pixels != plain.pixels, "what is said of pixels"),
         ];
         match of_images.into_iter().find(|(is_said, _)| *is_said) {
-            Some((_, what)) => Err(advise(format!("of --texts {what} cannot be: it is for images"), "leave it out")),
+            Some((_, what)) => Err(advise(format!("--texts does not go with {what}, which is of images"), "leave it out")),
             None => texts::check_templates(&self.templates),
         }
     }

@@ -8,7 +8,7 @@ use crate::images::Preprocessing;
 use crate::models::Architecture;
 use crate::numbers::count_of;
 use crate::registry::Choice;
-use crate::texts::{Tokenized, Tokenizer};
+use crate::texts::{self, Tokenized, Tokenizer};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -44,7 +44,11 @@ impl Texts {
         };
         let cut = match self.truncated.first() {
             Some(first) => {
-                format!("; {} cut off, among them `{first}`; run.json lists them", count_of(self.truncated.len(), "text"))
+                format!(
+                    "; {} cut off, among them `{}`; run.json lists them",
+                    count_of(self.truncated.len(), "text"),
+                    texts::short(first)
+                )
             }
             None => String::new(),
         };
@@ -55,7 +59,7 @@ impl Texts {
 impl Shown {
     /// What the network of `choice` is shown of `stimuli`, and of texts how.
     pub(super) fn of(request: &Request, sources: &Sources, stimuli: &Stimuli, choice: &Choice) -> Result<(Shown, Option<Texts>)> {
-        let Some(texts) = stimuli.images.texts() else {
+        let Some(all) = stimuli.images.texts() else {
             let preprocessing = request.pixels.preprocessing(&sources.registry, choice)?;
             let size = stimuli.images.shown(&preprocessing)?;
             return Ok((Shown::Image(preprocessing, size), None));
@@ -84,7 +88,7 @@ impl Shown {
             }
         };
         let ids = &stimuli.images.ids;
-        let tokenized = Tokenized::new(&tokenizer, ids, texts, request.truncate, tower.reads_last());
+        let tokenized = Tokenized::new(&tokenizer, ids, all, request.truncate, tower.reads_last());
         let tokenized = tokenized.with_context(|| format!("the texts cannot be shown to `{}`", choice.name()))?;
         let record = Texts {
             tokenizer: tokenizer.name().to_owned(),

@@ -50,7 +50,7 @@ impl TextList {
             }
             if let Some(first) = found.insert(id, *line) {
                 return wrong(
-                    &format!("has the ID `{id}`, as line {first}"),
+                    &format!("has the ID `{}`, as line {first}", short(id)),
                     "IDs must differ; to show a text twice, give both an ID in a table: id,text",
                 );
             }
@@ -61,6 +61,13 @@ impl TextList {
         let (ids, texts) = rows.into_iter().map(|row| (row.id, row.text)).unzip();
         Ok(TextList { path: std::path::absolute(path)?, ids, texts })
     }
+}
+
+/// An ID, or the beginning of one that is a long text, for messages.
+pub(crate) fn short(id: &str) -> String {
+    const MOST: usize = 60;
+    let beginning: String = id.chars().take(MOST).collect();
+    if beginning.len() < id.len() { beginning + "…" } else { beginning }
 }
 
 /// `bytes` as text; fails with the line where they are none.

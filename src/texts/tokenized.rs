@@ -1,5 +1,6 @@
 //! All texts of a run as tokens, each cut or filled up to the length that the network is shown.
 
+use super::list::short;
 use super::tokenizer::{Encoded, Tokenizer};
 use crate::error::advise;
 use crate::parallel::parallel;
@@ -49,7 +50,7 @@ impl Tokenized {
     /// `reads_last`, the network makes its embedding of the last place, and not of the end of the text.
     pub fn new(tokenizer: &Tokenizer, ids: &[String], texts: &[String], truncate: bool, reads_last: bool) -> Result<Tokenized> {
         let context = tokenizer.context();
-        let encode = |i: usize| tokenizer.encode(&texts[i]).with_context(|| format!("the text `{}`", ids[i]));
+        let encode = |i: usize| tokenizer.encode(&texts[i]).with_context(|| format!("the text `{}`", short(&ids[i])));
         let encoded = parallel(texts.len(), &encode)?;
         let is_long = |i: &usize| encoded[*i].tokens.len() > context;
         let truncated: Vec<usize> = (0..texts.len()).filter(is_long).collect();
@@ -61,7 +62,7 @@ impl Tokenized {
             return Err(advise(
                 format!(
                     "the text `{}` has {} tokens, and the network is shown {context}{others}",
-                    ids[first],
+                    short(&ids[first]),
                     encoded[first].tokens.len()
                 ),
                 "shorten it, or have what is too long cut off: --truncate",
