@@ -37,7 +37,7 @@ impl Triplets {
     }
 
     /// That none has stimulus 0 of numbers, in a sentence.
-    pub(crate) fn from_1(&self, what: &str) -> Option<String> {
+    pub(crate) fn has_no_0(&self, what: &str) -> Option<String> {
         (self.ids.is_none() && !self.judgements.iter().flatten().any(|&stimulus| stimulus == 0))
             .then(|| format!("no triplet has stimulus 0: if they are numbered from 1, all {what} are one too far down"))
     }

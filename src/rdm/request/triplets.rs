@@ -26,7 +26,7 @@ pub(super) fn run(path: &Path, request: &Request, observer: &dyn Observer) -> Re
     let (judged, stimuli) = (count(triplets.judgements.len()), count(triplets.stimuli));
     let never = format!("{} of {} pairs were never shown in one", count(missing), count(pairs.len()));
     observer.note(&format!("RDM of {stimuli} stimuli from {judged} triplets; {never}"));
-    triplets.from_1("rows of the RDM").iter().for_each(|sentence| observer.note(sentence));
+    triplets.has_no_0("rows of the RDM").iter().for_each(|sentence| observer.note(sentence));
     stored::write(&out, &rdms, request.condensed, observer)?;
     Ok(out)
 }

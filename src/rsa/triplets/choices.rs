@@ -116,7 +116,7 @@ impl Found<'_> {
         if let Some(judgement) = triplets.judgements.iter().position(is_beyond) {
             let number = triplets.judgements[judgement].iter().max().copied().unwrap_or_default();
             let place = triplets.place(self.path, judgement);
-            let from_1 = triplets.from_1("rows").map(|sentence| format!("{sentence}; ")).unwrap_or_default();
+            let from_1 = triplets.has_no_0("rows").map(|sentence| format!("{sentence}; ")).unwrap_or_default();
             return Err(advise(
                 format!("{place} has the number {number}, but `{}` has {stimuli} stimuli, counted from 0", first.name),
                 format!("{from_1}{hint}"),

@@ -152,7 +152,7 @@ pub fn score(request: &Request, observer: &dyn Observer) -> Result<Scores> {
     let choices = Choices::read(request, &layers, observer)?;
     let stimuli = choices.rows[0].len();
     let repeats = Repeats::of(&choices.judgements);
-    let draws = (request.bootstrap > 0).then(|| Draws { stimuli, draws: request.bootstrap as usize, seed: request.seed });
+    let draws = (request.bootstrap > 0).then_some(Draws { stimuli, draws: request.bootstrap as usize, seed: request.seed });
     let progress = observer.begin(Stage::Triplets, Some(layers.len()));
     let mut rows = Vec::new();
     let mut layers = layers.into_iter().zip(&choices.rows).peekable();
