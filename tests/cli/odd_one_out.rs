@@ -172,6 +172,7 @@ fn stimuli_are_found_by_name_and_by_row() {
     ");
     fs::write(lab.path("none.txt"), "h g i\n").unwrap();
     assert_output!(lab.fail("triplets x.npy --choices none.txt --intersect"), @"
+    left out 1 triplets with stimuli that not all have
     error: no triplet is left to compare
 
     hint: compare layers of the stimuli that were judged
@@ -273,7 +274,9 @@ fn few_triplets_are_left_out_of_many_draws() {
 fn all_layers_of_runs_are_scored() {
     let lab = Lab::new();
     lab.succeed("extract --model cornet-z --weights random --layer V1 --layer decoder --images images --rdm none -q");
-    lab.succeed("extract --model cornet-z --weights random --seed 1 --layer V1 --images images --rdm none -q --format csv");
+    lab.succeed(
+        "extract --model cornet-z --weights random --seed 1 --layer V1 --images images --rdm none -q --readout mean --format csv",
+    );
     fs::write(lab.path("t.csv"), "one,two,five\none,two,three\nfour,five,one\nthree,four,two\n").unwrap();
     let found = rows(&lab, "--choices t.csv");
     let names: Vec<String> = found.iter().map(|row| format!("{} {}", row["model"], row["layer"])).collect();
