@@ -193,8 +193,17 @@ fn templates_give_the_mean_of_rows_of_length_1() {
             assert!((one[[word, column]] - of(word)[column]).abs() < 1e-6);
         }
     }
-    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/conditions.csv"))).unwrap(), @"");
-    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/images.txt"))).unwrap(), @"");
+    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/conditions.csv"))).unwrap(), @"
+    condition,image
+    dog,dog/1
+    dog,dog/2
+    cat,cat/1
+    cat,cat/2
+    ");
+    assert_output!(String::from_utf8(lab.bytes(&format!("{folder}/images.txt"))).unwrap(), @"
+    dog
+    cat
+    ");
 }
 
 #[test]
@@ -220,14 +229,12 @@ fn what_cannot_be_shown_is_refused_by_line() {
         said += &format!("{}\n", lab.fail(&extract("openai-vit", &format!("--texts {name}"))));
     }
     for flags in [
-        "--texts texts.txt --images .",
         "--texts texts.txt --template dog",
         "--texts texts.txt --resize 100",
         "--texts texts.txt --readout patches --layer ln_final",
         "--texts texts.txt --layer nothing",
         "--texts texts.txt --tokenizer tokenizer.json",
         "--texts missing.txt",
-        "--images . --truncate",
     ] {
         said += &format!("{}\n", lab.fail(&extract("openai-vit", flags)));
     }
@@ -235,7 +242,75 @@ fn what_cannot_be_shown_is_refused_by_line() {
     said += &lab.fail(&extract("siglip", "--texts texts.txt --tokenizer no.json"));
     said += &lab.fail(&extract("siglip", "--texts texts.txt"));
     said += &lab.fail("extract --model resnet50 --weights random --texts texts.txt");
-    assert_output!(said, @"");
+    assert_output!(said, @"
+    error: there are no texts in `empty.txt`
+
+    hint: write one a line
+
+    error: line 2 of `blank.txt` has no text
+
+    hint: take the line out: each row of the activations is of a text
+
+    error: line 3 of `twice.txt` has the ID `dog`, as line 1
+
+    hint: IDs must differ; to show a text twice, give both an ID in a table: id,text
+
+    error: line 2 of `latin.txt` is not UTF-8
+
+    hint: save the file as UTF-8
+
+    error: the texts cannot be shown to `openai-vit`: the text `word word word word word word word word word word word word …` has 82 tokens, and the network is shown 77
+
+    hint: shorten it, or have what is too long cut off: --truncate
+
+    error: the texts cannot be shown to `openai-vit`: the text `a <|EndOfText|> cat`: `<|endoftext|>` in a text is read as letters by some of CLIP's tokenizers, and by others as a token
+
+    hint: write it otherwise
+
+    error: the table `columns.csv` has no column `id`
+
+    hint: the first line is to say `id,text`; a file with a text a line has another ending, such as .txt
+
+    error: line 3 of `ids.csv` has the ID `a`, as line 2
+
+    hint: IDs must differ; to show a text twice, give both an ID in a table: id,text
+
+    error: cannot read the table `ragged.csv`: CSV error: record 2 (line: 3, byte: 14): found record with 1 fields, but the previous record has 2 fields
+
+    hint: it is to have the columns id and text
+
+    error: the template `dog` has no place for the text
+
+    hint: write {} where it goes: --template 'a photo of a {}'
+
+    error: --texts does not go with what is said of pixels, which is of images
+
+    hint: leave it out
+
+    error: a text has no patches
+
+    hint: readouts that fit: none, flatten, eot, cls or mean
+
+    error: `openai-vit --texts` has no layer `nothing`
+
+    hint: `thingsvision layers --model openai-vit --texts` lists all 24
+
+    error: `openai-vit` has CLIP's tokenizer, which comes with the program
+
+    hint: leave --tokenizer out
+
+    error: cannot read the texts in `missing.txt`: No such file or directory (os error 2)
+
+    error: `no.json` is no tokenizer of Hugging Face's library: Model missing. at line 1 column 2
+
+    hint: name the tokenizer.json that is published with the network
+    error: the weights of the tokenizer of `siglip` are not on this machine, and --offline or THINGSVISION_OFFLINE is set
+
+    hint: download https://example.org/tokenizer.json elsewhere, and name the file: --tokenizer tokenizer.json
+    error: `resnet50` has no text tower
+
+    hint: take a model of CLIP, OpenCLIP or SigLIP: `thingsvision models clip` and `models siglip` list them
+    ");
 }
 
 #[test]
@@ -248,7 +323,8 @@ fn what_is_too_long_is_cut_off_and_listed() {
     assert_eq!((tokens[[1, 0]], tokens[[1, 75]], tokens[[1, 76]]), (49406.0, 2653.0, 49407.0));
     let record: Value = serde_json::from_slice(&lab.bytes(&format!("{folder}/run.json"))).unwrap();
     assert_eq!(record["texts"]["truncated"], serde_json::json!(["word ".repeat(80).trim()]));
-    assert_output!(outcome.stderr.lines().find(|line| line.contains("tokens")).unwrap(), @"");
+    let said = outcome.stderr.lines().find(|line| line.contains("tokens")).unwrap().trim();
+    assert_output!(said, @"tokens    77 of each text, by CLIP's tokenizer; 1 text cut off, among them `word word word word word word word word word word word word …`; run.json lists them");
 }
 
 #[test]
@@ -261,12 +337,34 @@ fn runs_of_texts_go_through_the_other_commands() {
     lab.succeed(&format!("verify {run}"));
     lab.succeed(&format!("rsa --behavior {run}/output.rdm.npy {run} --permutations 50 --bootstrap 50"));
     lab.succeed(&format!("cka {run} {run}"));
-    lab.succeed(&format!("reduce {run} --reduce pca --components 2 --layer output"));
-    fs::remove_dir_all(lab.path(&run)).unwrap();
-    for part in ["1/2", "2/2"] {
-        lab.succeed(&extract("openai-vit", &format!("--texts words.txt --layer output --batch-size 2 --shard {part}")));
-    }
-    lab.succeed(&format!("merge {run}.shard-1-of-2 {run}.shard-2-of-2"));
-    assert_output!(lab.succeed("--registry my.toml layers --model openai-vit --texts --json").stdout.lines().count(), @"");
-    assert_output!(lab.succeed("--registry my.toml models siglip").stdout, @"");
+    lab.succeed(&format!("reduce {run} --reduce pca --components 2"));
+    let whole = lab.bytes(&format!("{run}/output.npy"));
+    let shards = ["1/2", "2/2"].map(|part| {
+        let flags = format!("--texts words.txt --layer output --batch-size 2 --out parts --shard {part}");
+        lab.succeed(&extract("openai-vit", &flags)).stdout.trim().to_owned()
+    });
+    let merged = lab.succeed(&format!("merge {}", shards.join(" "))).stdout.trim().to_owned();
+    assert_eq!(lab.bytes(&format!("{merged}/output.npy")).len(), whole.len());
+    let layers: Value =
+        serde_json::from_str(&lab.succeed("--registry my.toml layers --model openai-vit --texts --json").stdout).unwrap();
+    let default: Vec<&str> = layers
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|layer| layer["default"] == true)
+        .map(|layer| layer["layer"].as_str().unwrap())
+        .collect();
+    assert_eq!(default, ["output"]);
+    assert_output!(lab.succeed("--registry my.toml models siglip").stdout, @"
+    model               siglip
+    family              clip
+    names and numbers
+    default layer       visual (24 values)
+    parameters          101,312
+    licence
+    citation
+    text tower          16 tokens a text, the tokenizer at https://example.org/tokenizer.json
+    weights             siglip.none
+      pixels            resize 32 (bicubic), crop 32, mean 0.5 0.5 0.5, std 0.5 0.5 0.5
+    ");
 }
