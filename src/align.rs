@@ -38,7 +38,13 @@ impl Transform {
     /// Reads `bytes`, which are those of the `.npz` at `path`: `weights` `[units, outputs]`, `mean` and `std`, each one number or
     /// `[units]`, and perhaps `bias` `[outputs]`.
     pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<Transform> {
-        let mut file = Npz::open(path, bytes)?;
+        let no_npz = |error: anyhow::Error| {
+            error.context(Advice {
+                problem: format!("`{}` is no affine transform: it is no .npz file", path.display()),
+                hint: HINT.to_owned(),
+            })
+        };
+        let mut file = Npz::open(path, bytes).map_err(no_npz)?;
         let refused = |problem: String| advise(format!("`{}` is no affine transform: {problem}", path.display()), HINT);
         let names = file.names();
         let (parts, unused): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| PARTS.contains(&name.as_str()));

@@ -15,6 +15,18 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
+/// The beginning of what may be long, for messages.
+pub(crate) fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    let beginning: String = text.chars().take(MOST).collect();
+    if beginning.len() < text.len() { beginning + "…" } else { beginning }
+}
+
+/// Whether a quote in the table `text`, whose last cell is `last`, has no end, so that rows after it are taken for one cell.
+pub(crate) fn has_open_quote(text: &str, last: &str) -> bool {
+    last.contains(['\n', '\r']) && !text.trim_end().ends_with('"')
+}
+
 /// `text` for a cell: with an apostrophe before `=`, `+`, `-`, `@`, a tab or a line end at its beginning, unless it is a number.
 pub(crate) fn guard(text: &str) -> Cow<'_, str> {
     if is_formula(text) && text.parse::<f64>().is_err() { format!("'{text}").into() } else { text.into() }

@@ -42,15 +42,18 @@ impl Npz<'_> {
     /// The array called `name`, which is one of them.
     pub(crate) fn array(&mut self, name: &str) -> Result<ArrayD<f64>> {
         let path = self.path;
+        let place = format!("{}:{name}", path.display());
+        let start = self.archive.by_name(&format!("{name}.npy"))?;
+        let size = start.size();
+        npy::check_start(start, size, Path::new(&place))?;
         let mut member = self.archive.by_name(&format!("{name}.npy"))?;
-        let size = member.size();
         // Of float32 once as they lie there and once as float64.
         memory::check(&format_args!("`{name}` in `{}`", path.display()), size.saturating_mul(3))?;
         let mut npy = Vec::new();
         // What is packed may be more than it is said to be.
         member.by_ref().take(size.saturating_add(1)).read_to_end(&mut npy).with_context(|| damaged(path))?;
         ensure!(npy.len() as u64 == size, damaged(path));
-        npy::read_bytes(&npy, Path::new(&format!("{}:{name}", path.display())))
+        npy::read_bytes(&npy, Path::new(&place))
     }
 }
 

@@ -8,7 +8,8 @@ use crate::images::Preprocessing;
 use crate::models::Architecture;
 use crate::numbers::count_of;
 use crate::registry::Choice;
-use crate::texts::{self, Tokenized, Tokenizer};
+use crate::text::short;
+use crate::texts::{Tokenized, Tokenizer};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl Texts {
                 format!(
                     "; {} cut off, among them `{}`; run.json lists them",
                     count_of(self.truncated.len(), "text"),
-                    texts::short(first)
+                    short(first)
                 )
             }
             None => String::new(),
@@ -88,7 +89,7 @@ impl Shown {
             }
         };
         let ids = &stimuli.images.ids;
-        let tokenized = Tokenized::new(&tokenizer, ids, all, request.truncate, tower.reads_last());
+        let tokenized = Tokenized::new(&tokenizer, all, request.truncate, tower.reads_last());
         let tokenized = tokenized.with_context(|| format!("the texts cannot be shown to `{}`", choice.name()))?;
         let record = Texts {
             tokenizer: tokenizer.name().to_owned(),

@@ -4,7 +4,7 @@ use super::claims::is_called_image;
 use super::conditions::AverageBy;
 use crate::error::advise;
 use crate::numbers::{count, count_of};
-use crate::text::unguard;
+use crate::text::{has_open_quote, unguard};
 use anyhow::{Context, Result};
 use csv::StringRecord;
 use std::path::Path;
@@ -80,13 +80,13 @@ pub fn read(list: &Path, text: &str, delimiter: u8, root: &Path, by: Option<&Ave
     if !table.has_header {
         table.add(&first)?;
     }
-    let mut ends_in_lines = false;
+    let mut last = String::new();
     for record in records {
         let record = record.with_context(broken)?;
-        ends_in_lines = record.iter().next_back().is_some_and(|cell| cell.contains(['\n', '\r']));
+        last = record.iter().next_back().unwrap_or_default().to_owned();
         table.add(&record)?;
     }
-    if ends_in_lines && !text.trim_end().ends_with('"') {
+    if has_open_quote(text, &last) {
         let problem = format!("a quote in `{}` has no end, so that rows after it are taken for one cell", list.display());
         return Err(advise(problem, "close it, or write it twice where it is meant as it stands"));
     }

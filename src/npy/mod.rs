@@ -50,6 +50,11 @@ pub(crate) fn check_header(path: &Path) -> Result<()> {
     header::check(file, length).map_err(|error| not_npy(path, &error))
 }
 
+/// The same of one that begins so, and has this length.
+pub(crate) fn check_start(start: impl std::io::Read, length: u64, name: &Path) -> Result<()> {
+    header::check(start, length).map_err(|error| not_npy(name, &error))
+}
+
 fn read_from(open: Open, length: u64, path: &Path) -> Result<ArrayD<f64>> {
     let types: [ReadAs; 12] = [
         read_as::<f64>,

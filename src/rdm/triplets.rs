@@ -4,6 +4,7 @@
 use super::{Rdms, pair};
 use crate::error::advise;
 use crate::plain_file;
+use crate::text::short;
 use crate::{arrays, npy};
 use anyhow::Result;
 use std::collections::HashMap;
@@ -84,7 +85,7 @@ fn of_text(path: &Path, ids: Option<Vec<String>>) -> Result<Triplets> {
         let place = || format!("line {number} of `{}`", path.display());
         let cells = cells(line);
         let [one, other, odd] = cells[..] else {
-            return Err(advise(format!("{} has {} cells, not three: `{}`", place(), cells.len(), line.trim()), SHAPE));
+            return Err(advise(format!("{} has {} cells, not three: `{}`", place(), cells.len(), short(line.trim())), SHAPE));
         };
         different([stimuli.of(one, &place)?, stimuli.of(other, &place)?, stimuli.of(odd, &place)?], &place, &cells)
     };

@@ -20,9 +20,11 @@ pub(super) const END_OF_TEXT: u32 = 49_407;
 /// How the two are written; within a text they would be read as such.
 pub(super) const SPECIAL: [&str; 4] = ["<start_of_text>", "<end_of_text>", "<|startoftext|>", "<|endoftext|>"];
 
-/// Words: contractions, letters, single digits, all else. Were case ignored in all of it, marks would be letters whose capital is one.
-static WORDS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+").expect("it is checked by a test"));
+/// Words: contractions, letters, single digits, all else. Upstream's pattern, which leaves case aside in all of it, matches all but
+/// white space and U+0345, the iota below: neither a letter by its kind nor, for its capital is one, anything else.
+static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}\x{345}]+").expect("it is checked by a test")
+});
 
 /// The tokens of words.
 pub(super) struct Clip {

@@ -2,6 +2,7 @@
 
 use crate::error::advise;
 use crate::plain_file;
+use crate::text::{has_open_quote, short};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,10 @@ impl TextList {
                 return wrong("has no ID", "give each text an ID of its own");
             }
             if id.contains(char::is_control) {
-                return wrong("has a control character in its ID", "IDs are one line each; a table may give them: id,text");
+                return wrong(
+                    "has a control character in its ID",
+                    "of a tab: call a table with the columns id and text .tsv; of others: save the file as UTF-8 with one text a line",
+                );
             }
             if let Some(first) = found.insert(id, *line) {
                 return wrong(
@@ -63,13 +67,6 @@ impl TextList {
     }
 }
 
-/// An ID, or the beginning of one that is a long text, for messages.
-pub(crate) fn short(id: &str) -> String {
-    const MOST: usize = 60;
-    let beginning: String = id.chars().take(MOST).collect();
-    if beginning.len() < id.len() { beginning + "…" } else { beginning }
-}
-
 /// `bytes` as text; fails with the line where they are none.
 fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| {
@@ -81,13 +78,16 @@ fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
 /// The text of a line is its ID.
 fn lines(text: &str) -> Vec<Row> {
     let lines = text.lines().zip(1..);
-    lines.map(|(text, line)| Row { line, id: text.to_owned(), text: text.to_owned() }).collect()
+    lines.map(|(text, line)| Row { line, id: text.trim().to_owned(), text: text.to_owned() }).collect()
 }
 
-fn table(path: &Path, text: &str, delimiter: u8) -> Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+fn table(path: &Path, all: &str, delimiter: u8) -> Result<Vec<Row>> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(all.as_bytes());
     let unreadable = |error: csv::Error| {
-        advise(format!("cannot read the table `{}`: {error}", path.display()), "it is to have the columns id and text")
+        advise(
+            format!("cannot read the table `{}`: {error}", path.display()),
+            "its columns are id and text; a text with a comma in it stands in quotes",
+        )
     };
     let header = reader.headers().map_err(unreadable)?.clone();
     let column = |name: &str| {
@@ -96,7 +96,7 @@ fn table(path: &Path, text: &str, delimiter: u8) -> Result<Vec<Row>> {
             (Some(at), None) => Ok(at),
             (None, _) => Err(advise(
                 format!("the table `{}` has no column `{name}`", path.display()),
-                "the first line is to say `id,text`; a file with a text a line has another ending, such as .txt",
+                "the first line is to say `id,text`, with a comma between (in .tsv a tab); a file with a text a line is called .txt",
             )),
             (Some(_), Some(_)) => {
                 Err(advise(format!("the table `{}` has two columns `{name}`", path.display()), "keep one of them"))
@@ -104,10 +104,19 @@ fn table(path: &Path, text: &str, delimiter: u8) -> Result<Vec<Row>> {
         }
     };
     let (id, text) = (column("id")?, column("text")?);
-    let row = |record: Result<csv::StringRecord, csv::Error>| {
+    let mut rows = Vec::new();
+    let mut last = String::new();
+    for record in reader.records() {
         let record = record.map_err(unreadable)?;
+        last = record.iter().next_back().unwrap_or_default().to_owned();
         let line = record.position().map_or(0, csv::Position::line);
-        Ok(Row { line, id: record[id].to_owned(), text: record[text].to_owned() })
-    };
-    reader.records().map(row).collect()
+        rows.push(Row { line, id: record[id].trim().to_owned(), text: record[text].to_owned() });
+    }
+    if let Some(Row { line, .. }) = rows.last().filter(|_| has_open_quote(all, &last)) {
+        return Err(advise(
+            format!("a quote in line {line} of `{}` has no end, so that rows after it are taken for one text", path.display()),
+            "close it, or write it twice where it is meant as it stands",
+        ));
+    }
+    Ok(rows)
 }

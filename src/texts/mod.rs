@@ -9,7 +9,6 @@ mod tokenized;
 mod tokenizer;
 
 pub use list::TextList;
-pub(crate) use list::short;
 pub use templates::check as check_templates;
 pub(crate) use templates::fill;
 pub use tokenized::{Places, Tokenized};

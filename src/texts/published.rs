@@ -4,10 +4,24 @@ use crate::error::advise;
 use crate::hash::sha256;
 use crate::plain_file;
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::path::Path;
 
 /// Vocabularies of 256,000 tokens take 35 MB.
 const LARGEST: usize = 256 << 20;
+
+/// Of a token, in bytes: the library goes down a level for each.
+const LONGEST: usize = 1000;
+
+/// Whether all names and texts in `value` are tokens of a length that can be.
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() <= LONGEST,
+        Value::Array(values) => values.iter().all(is_short),
+        Value::Object(values) => values.iter().all(|(name, value)| name.len() <= LONGEST && is_short(value)),
+        _ => true,
+    }
+}
 
 /// A tokenizer from a file.
 pub(super) struct Published {
@@ -26,6 +40,11 @@ impl Published {
         if bytes.len() > LARGEST {
             return Err(advise(format!("`{}` is larger than any tokenizer", path.display()), hint));
         }
+        let content: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if !is_short(&content["model"]) || !is_short(&content["added_tokens"]) {
+            return Err(advise(format!("`{}` has a token of more than {LONGEST} bytes", path.display()), hint));
+        }
+        drop(content);
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| advise(format!("`{}` is no tokenizer of Hugging Face's library: {error}", path.display()), hint))?;
         let known = tokenizer.get_vocab_size(true) as i64;

@@ -1,9 +1,9 @@
 //! All texts of a run as tokens, each cut or filled up to the length that the network is shown.
 
-use super::list::short;
 use super::tokenizer::{Encoded, Tokenizer};
 use crate::error::advise;
 use crate::parallel::parallel;
+use crate::text::short;
 use anyhow::{Context, Result};
 use std::ops::Range;
 use tch::Tensor;
@@ -46,11 +46,11 @@ impl Places {
 }
 
 impl Tokenized {
-    /// The tokens of `texts`, whose IDs are for messages. One that is too long is an error, unless it is to be cut off. If
+    /// The tokens of `texts`. One that is too long is an error, unless it is to be cut off. If
     /// `reads_last`, the network makes its embedding of the last place, and not of the end of the text.
-    pub fn new(tokenizer: &Tokenizer, ids: &[String], texts: &[String], truncate: bool, reads_last: bool) -> Result<Tokenized> {
+    pub fn new(tokenizer: &Tokenizer, texts: &[String], truncate: bool, reads_last: bool) -> Result<Tokenized> {
         let context = tokenizer.context();
-        let encode = |i: usize| tokenizer.encode(&texts[i]).with_context(|| format!("the text `{}`", short(&ids[i])));
+        let encode = |i: usize| tokenizer.encode(&texts[i]).with_context(|| format!("the text `{}`", short(&texts[i])));
         let encoded = parallel(texts.len(), &encode)?;
         let is_long = |i: &usize| encoded[*i].tokens.len() > context;
         let truncated: Vec<usize> = (0..texts.len()).filter(is_long).collect();
@@ -62,7 +62,7 @@ impl Tokenized {
             return Err(advise(
                 format!(
                     "the text `{}` has {} tokens, and the network is shown {context}{others}",
-                    short(&ids[first]),
+                    short(&texts[first]),
                     encoded[first].tokens.len()
                 ),
                 "shorten it, or have what is too long cut off: --truncate",

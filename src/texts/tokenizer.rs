@@ -72,12 +72,25 @@ impl Tokenizer {
                     ));
                 }
                 let words = clip.encode(&cleaned)?;
+                check_words(words.len())?;
                 Ok(Encoded { tokens: [vec![START_OF_TEXT], words, vec![END_OF_TEXT]].concat(), ending: 1 })
             }
             Kind::Published { tokenizer, .. } => {
                 let (tokens, ending) = tokenizer.encode(&clean::canonicalize(text))?;
+                check_words(tokens.len() - ending)?;
                 Ok(Encoded { tokens, ending })
             }
         }
     }
+}
+
+/// Fails if nothing is left of a text.
+fn check_words(number: usize) -> Result<()> {
+    if number > 0 {
+        return Ok(());
+    }
+    Err(advise(
+        "nothing is left of it when it is cleaned: the network would be shown no text",
+        "take it out, or write it in words; SigLIP's texts are cleaned of punctuation",
+    ))
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
 use thingsvision::npy;
 use thingsvision::registry::Registry;
 
@@ -138,6 +139,75 @@ fn random_weights_equal_pytorch_to_the_bit() {
     }
 }
 
+/// The keys and tensors of transformers' class for the same text tower.
+fn as_in_transformers(key: &str, tensor: &Tensor) -> Vec<(String, Tensor)> {
+    let key = key.trim_start_matches("text.");
+    if let Some(ending) = key.strip_prefix("text_projection") {
+        let head = if ending.is_empty() {
+            ("text_projection.weight".to_owned(), tensor.tr().contiguous())
+        } else {
+            (format!("text_model.head{ending}"), tensor.shallow_clone())
+        };
+        return vec![head];
+    }
+    let key = [
+        ("transformer.resblocks.", "encoder.layers."),
+        ("token_embedding", "embeddings.token_embedding"),
+        ("positional_embedding", "embeddings.position_embedding.weight"),
+        ("ln_final", "final_layer_norm"),
+        ("ln_1", "layer_norm1"),
+        ("ln_2", "layer_norm2"),
+        ("c_fc", "fc1"),
+        ("c_proj", "fc2"),
+        ("attn.out_proj", "self_attn.out_proj"),
+    ]
+    .iter()
+    .fold(format!("text_model.{key}"), |key, (from, to)| key.replace(from, to));
+    match key.split_once("attn.in_proj_") {
+        None => vec![(key, tensor.shallow_clone())],
+        Some((before, kind)) => {
+            let parts = ["q_proj", "k_proj", "v_proj"].into_iter().zip(tensor.chunk(3, 0));
+            parts.map(|(part, tensor)| (format!("{before}self_attn.{part}.{kind}"), tensor.contiguous())).collect()
+        }
+    }
+}
+
+#[test]
+fn weights_are_read_from_files() {
+    let lab = lab();
+    let registry = Registry::load(Some(&lab.path("my.toml"))).unwrap();
+    for model in ["openai-vit", "openai-rn", "openclip-vit", "siglip"] {
+        let architecture = registry.text_tower(&registry.choose(model).unwrap()).unwrap().architecture();
+        let weights = architecture.seeded_weights(11).unwrap();
+        let mut own: Vec<(String, Tensor)> = weights.iter().map(|(key, tensor)| (key.clone(), tensor.shallow_clone())).collect();
+        let others: Vec<(String, Tensor)> = weights.iter().flat_map(|(key, tensor)| as_in_transformers(key, tensor)).collect();
+        // Of the image tower, which stands beside it.
+        own.push(("visual.proj".to_owned(), Tensor::zeros([64, 24], (Kind::Float, Device::Cpu))));
+        let tokenizer = if model == "siglip" { "--tokenizer tokenizer.json" } else { "" };
+        let embedding = |weights: &str, out: &str| {
+            let flags = format!("--texts texts.txt {tokenizer} --weights {weights} --out {out}");
+            let run = lab.succeed(&format!("--registry my.toml extract --model {model} {flags}")).stdout.trim().to_owned();
+            npy::read(&lab.path(&format!("{run}/{}.npy", if model == "siglip" { "text" } else { "output" }))).unwrap()
+        };
+        let drawn = embedding("random --seed 11", "random");
+        for (file, tensors) in [("own", own), ("others", others)] {
+            Tensor::write_safetensors(&tensors, lab.path(&format!("{file}.safetensors"))).unwrap();
+            let function = match model {
+                "siglip" => "",
+                "openclip-vit" => "--activation gelu",
+                _ => "--activation quickgelu",
+            };
+            let said = lab
+                .run(&format!(
+                    "--registry my.toml extract --model {model} --texts texts.txt {tokenizer} --weights {file}.safetensors"
+                ))
+                .stderr;
+            assert_eq!(said.contains("does not tell which activation function"), !function.is_empty(), "{model}: {said}");
+            assert_eq!(embedding(&format!("{file}.safetensors {function}"), &format!("{model}-{file}")), drawn, "{model} {file}");
+        }
+    }
+}
+
 #[test]
 fn tokens_are_those_of_open_clip() {
     let (lab, golden) = (lab(), golden());
@@ -210,7 +280,7 @@ fn templates_give_the_mean_of_rows_of_length_1() {
 fn what_cannot_be_shown_is_refused_by_line() {
     let lab = lab();
     let long = "word ".repeat(80);
-    let files: [(&str, &[u8]); 9] = [
+    let files: [(&str, &[u8]); 13] = [
         ("empty.txt", b""),
         ("blank.txt", b"dog\n \ncat\n"),
         ("twice.txt", b"dog\ncat\ndog\n"),
@@ -220,6 +290,10 @@ fn what_cannot_be_shown_is_refused_by_line() {
         ("columns.csv", b"name,text\na,dog\n"),
         ("ids.csv", b"id,text\na,dog\na,cat\n"),
         ("ragged.csv", b"id,text\na,dog\nb\n"),
+        ("open.csv", b"id,text\na,\"dog\nb,cat\n"),
+        ("nothing.txt", b"dog\n&nbsp;\n"),
+        ("blanks.txt", b"dog\n dog \n"),
+        ("tabs.txt", b"a\tdog\n"),
     ];
     for (name, content) in files {
         fs::write(lab.path(name), content).unwrap();
@@ -238,6 +312,10 @@ fn what_cannot_be_shown_is_refused_by_line() {
     ] {
         said += &format!("{}\n", lab.fail(&extract("openai-vit", flags)));
     }
+    fs::write(lab.path("long.json"), format!(r#"{{"model": {{"vocab": [["{}", 0.0]]}}}}"#, "a".repeat(300_000))).unwrap();
+    said += &lab.fail(&extract("siglip", "--texts texts.txt --tokenizer long.json"));
+    fs::write(lab.path("marks.txt"), "dog\n!?!\n").unwrap();
+    said += &lab.fail(&extract("siglip", "--texts marks.txt --tokenizer tokenizer.json"));
     fs::write(lab.path("no.json"), "{}").unwrap();
     said += &lab.fail(&extract("siglip", "--texts texts.txt --tokenizer no.json"));
     said += &lab.fail(&extract("siglip", "--texts texts.txt"));
