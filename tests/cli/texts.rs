@@ -347,7 +347,7 @@ fn what_cannot_be_shown_is_refused_by_line() {
 
     error: the table `columns.csv` has no column `id`
 
-    hint: the first line is to say `id,text`; a file with a text a line has another ending, such as .txt
+    hint: the first line is to say `id,text`, with a comma between (in .tsv a tab); a file with a text a line is called .txt
 
     error: line 3 of `ids.csv` has the ID `a`, as line 2
 
@@ -355,7 +355,23 @@ fn what_cannot_be_shown_is_refused_by_line() {
 
     error: cannot read the table `ragged.csv`: CSV error: record 2 (line: 3, byte: 14): found record with 1 fields, but the previous record has 2 fields
 
-    hint: it is to have the columns id and text
+    hint: its columns are id and text; a text with a comma in it stands in quotes
+
+    error: a quote in line 2 of `open.csv` has no end, so that rows after it are taken for one text
+
+    hint: close it, or write it twice where it is meant as it stands
+
+    error: the texts cannot be shown to `openai-vit`: the text `&nbsp;`: nothing is left of it when it is cleaned: the network would be shown no text
+
+    hint: take it out, or write it in words; SigLIP's texts are cleaned of punctuation
+
+    error: line 2 of `blanks.txt` has the ID `dog`, as line 1
+
+    hint: IDs must differ; to show a text twice, give both an ID in a table: id,text
+
+    error: line 1 of `tabs.txt` has a control character in its ID
+
+    hint: of a tab: call a table with the columns id and text .tsv; of others: save the file as UTF-8 with one text a line
 
     error: the template `dog` has no place for the text
 
@@ -379,6 +395,12 @@ fn what_cannot_be_shown_is_refused_by_line() {
 
     error: cannot read the texts in `missing.txt`: No such file or directory (os error 2)
 
+    error: `long.json` has a token of more than 1000 bytes
+
+    hint: name the tokenizer.json that is published with the network
+    error: the texts cannot be shown to `siglip`: the text `!?!`: nothing is left of it when it is cleaned: the network would be shown no text
+
+    hint: take it out, or write it in words; SigLIP's texts are cleaned of punctuation
     error: `no.json` is no tokenizer of Hugging Face's library: Model missing. at line 1 column 2
 
     hint: name the tokenizer.json that is published with the network
@@ -402,7 +424,9 @@ fn what_is_too_long_is_cut_off_and_listed() {
     let record: Value = serde_json::from_slice(&lab.bytes(&format!("{folder}/run.json"))).unwrap();
     assert_eq!(record["texts"]["truncated"], serde_json::json!(["word ".repeat(80).trim()]));
     let said = outcome.stderr.lines().find(|line| line.contains("tokens")).unwrap().trim();
-    assert_output!(said, @"tokens    77 of each text, by CLIP's tokenizer; 1 text cut off, among them `word word word word word word word word word word word word …`; run.json lists them");
+    assert_output!(said, @"
+      tokens    77 of each text, by CLIP's tokenizer; 1 text cut off, among them `word word word word word word word word word word word word …`; run.json lists them
+    ");
 }
 
 #[test]
