@@ -424,9 +424,7 @@ fn what_is_too_long_is_cut_off_and_listed() {
     let record: Value = serde_json::from_slice(&lab.bytes(&format!("{folder}/run.json"))).unwrap();
     assert_eq!(record["texts"]["truncated"], serde_json::json!(["word ".repeat(80).trim()]));
     let said = outcome.stderr.lines().find(|line| line.contains("tokens")).unwrap().trim();
-    assert_output!(said, @"
-      tokens    77 of each text, by CLIP's tokenizer; 1 text cut off, among them `word word word word word word word word word word word word …`; run.json lists them
-    ");
+    assert_output!(said, @"tokens    77 of each text, by CLIP's tokenizer; 1 text cut off, among them `word word word word word word word word word word word word …`; run.json lists them");
 }
 
 #[test]
