@@ -151,6 +151,10 @@ fn the_record_says_how_it_was_made() {
         "skip_unreadable": false,
         "exif_orientation": false,
         "max_pixels": 178956970,
+        "texts": null,
+        "templates": [],
+        "truncate": false,
+        "tokenizer": null,
         "pixels": {
           "resize": null,
           "crop": null,
