@@ -226,7 +226,7 @@ fn mistakes_are_found_before_anything_runs() {
        |
     13 | category = "folder"
        | ^^^^^^^^
-    unknown field `category`, expected one of `name`, `images`, `image_list`, `average_by`, `behavior`, `fmri`, `categories`
+    unknown field `category`, expected one of `name`, `images`, `image_list`, `texts`, `templates`, `average_by`, `behavior`, `fmri`, `categories`
 
     hint: the guide explains the file (docs/figures.md); `study --help` has an example
     "#);
