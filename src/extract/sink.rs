@@ -130,8 +130,13 @@ impl<'a> Means<'a> {
                 continue;
             }
             let sum = open.entry(condition).or_insert_with(|| Sum { values: vec![0.0; row.len()], images: 0 });
-            let own = if self.conditions.unit { length(row.iter().map(|value| f64::from(*value))) } else { 1.0 };
-            sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value) / own);
+            let values = row.iter().map(|value| f64::from(*value));
+            if self.conditions.unit {
+                let length = length(values.clone());
+                sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value / length);
+            } else {
+                sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
             sum.images += 1;
             if sum.images == self.conditions.sizes[condition]
                 && let Some(Sum { values, images }) = open.remove(&condition)

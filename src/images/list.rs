@@ -154,19 +154,9 @@ impl ImageList {
             Some(text) => indices::parse(text, stack.len)?,
             None => indices::all(stack.len)?,
         };
-        Ok(ImageList {
-            ids: indices.iter().map(usize::to_string).collect(),
-            origin: Origin::Stack { file: std::path::absolute(path)?, dataset: stack.dataset.clone() },
-            reading: wanted.reading,
-            skipped: Vec::new(),
-            hidden: 0,
-            others: Vec::new(),
-            said: Vec::new(),
-            column: None,
-            looks: Vec::new(),
-            expected: None,
-            pixels: Pixels::Stack { stack, indices },
-        })
+        let ids = indices.iter().map(usize::to_string).collect();
+        let origin = Origin::Stack { file: std::path::absolute(path)?, dataset: stack.dataset.clone() };
+        Ok(ImageList::of(ids, origin, wanted.reading, Pixels::Stack { stack, indices }))
     }
 
     fn of_files(found: Found, origin: Origin, wanted: &Selection) -> Result<ImageList> {
@@ -206,26 +196,26 @@ impl ImageList {
             return Err(advise(problem, format!("give {FORMATS} files")));
         }
         Ok(ImageList {
-            ids,
-            origin,
-            reading: wanted.reading,
             skipped,
             hidden,
             others,
             said: notes,
             column: column.map(|(name, all)| Column::new(name, conditions, all)),
-            looks: Vec::new(),
-            expected: None,
-            pixels: Pixels::Files { paths, headers },
+            ..ImageList::of(ids, origin, wanted.reading, Pixels::Files { paths, headers })
         })
     }
 
     /// Texts instead of images, with their IDs, of the file at `path`.
     pub fn of_texts(path: PathBuf, ids: Vec<String>, texts: Vec<String>) -> ImageList {
+        ImageList::of(ids, Origin::Texts(path), Reading::default(), Pixels::Texts(texts))
+    }
+
+    /// Of which nothing was left out, and nothing is to be said.
+    fn of(ids: Vec<String>, origin: Origin, reading: Reading, pixels: Pixels) -> ImageList {
         ImageList {
             ids,
-            origin: Origin::Texts(path),
-            reading: Reading::default(),
+            origin,
+            reading,
             skipped: Vec::new(),
             hidden: 0,
             others: Vec::new(),
@@ -233,7 +223,7 @@ impl ImageList {
             column: None,
             looks: Vec::new(),
             expected: None,
-            pixels: Pixels::Texts(texts),
+            pixels,
         }
     }
 

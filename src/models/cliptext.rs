@@ -5,7 +5,7 @@
 //! tokens `[N, L]`; the output is the projected embedding, not normalised, of the last token in SigLIP, else of the end of the text.
 //! Tokens are `[N, L, D]`, where OpenAI's own hooks would show `[L, N, D]`.
 
-use super::clip::Activation;
+use super::clip::{Activation, Blocks};
 use super::{Architecture, Family, Layout, in_bounds};
 use crate::nn::{self, *};
 use anyhow::{Context, Result, ensure};
@@ -113,11 +113,24 @@ impl Config {
         self.mlp_width.unwrap_or(4 * self.width)
     }
 
-    fn non_linearity(&self) -> nn::Activation {
-        match (self.style, self.activation.or(self.constructed_activation())) {
-            (Style::SigLip, _) if self.tanh => nn::Activation::GeluTanh,
-            (_, Some(Activation::QuickGelu)) => nn::Activation::QuickGelu,
-            _ => nn::Activation::Gelu,
+    fn eps(&self) -> f64 {
+        if self.style == Style::SigLip { 1e-6 } else { EPS }
+    }
+
+    fn blocks(&self) -> Blocks {
+        let activation = match self.style {
+            Style::SigLip if self.tanh => nn::Activation::GeluTanh,
+            _ => self.activation.or(self.constructed_activation()).unwrap_or(Activation::Gelu).function(),
+        };
+        Blocks {
+            are_openclips: self.style != Style::OpenAi,
+            depth: self.depth,
+            width: self.width,
+            heads: self.heads,
+            mlp_width: self.mlp_width(),
+            activation,
+            eps: self.eps(),
+            is_causal: self.style != Style::SigLip,
         }
     }
 }
@@ -252,14 +265,13 @@ impl TextTower {
         let positional_embedding = s.tensor("positional_embedding", &[context, d])?;
         let table = || embedding(&s / "token_embedding", vocabulary, d);
         let (token_embedding, transformer) = match style {
-            Style::SigLip => (table()?, transformer(&s / "transformer", config)?),
+            Style::SigLip => (table()?, config.blocks().transformer(&s / "transformer")?),
             Style::OpenAi | Style::OpenClip => {
-                let transformer = transformer(&s / "transformer", config)?;
+                let transformer = config.blocks().transformer(&s / "transformer")?;
                 (table()?, transformer)
             }
         };
-        let eps = if style == Style::SigLip { 1e-6 } else { EPS };
-        let ln_final = layer_norm(&s / "ln_final", d, eps)?;
+        let ln_final = layer_norm(&s / "ln_final", d, config.eps())?;
         let text_projection = match style {
             Style::SigLip if config.unprojected => Projection::None,
             Style::SigLip => Projection::Module(linear(&s / "text_projection", d, outputs)?),
@@ -274,7 +286,7 @@ impl Forward for TextTower {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let y = self.token_embedding.forward(pass, x)?.f_add(&self.positional_embedding)?;
         let y = run(pass, &y, &[&*self.transformer, &self.ln_final])?;
-        let y = if self.reads_last { y.f_select(1, -1)? } else { at(&y, &ends(x)?)? };
+        let y = if self.reads_last { y.f_select(1, -1)? } else { one_of_each(&y, &ends(x)?)? };
         match &self.text_projection {
             Projection::Matrix(map) => map.apply(pass, &y),
             Projection::Module(linear) => linear.forward(pass, &y),
@@ -286,85 +298,4 @@ impl Forward for TextTower {
 /// Where each text of tokens `[N, L]` ends: its token of the highest number, `[N]`.
 fn ends(tokens: &Tensor) -> Flow<Tensor> {
     Ok(tokens.f_argmax(1, false)?)
-}
-
-/// The features `[N, D]` of one token of each text: of `[N, L, D]` those at `places` `[N]`.
-pub(crate) fn at(x: &Tensor, places: &Tensor) -> Flow<Tensor> {
-    let places = places.f_view([-1, 1, 1])?.f_expand([-1, 1, x.size()[2]], false)?;
-    Ok(x.f_gather(1, &places, false)?.f_squeeze_dim(1)?)
-}
-
-/// OpenAI's is called with its blocks, a `Sequential`; OpenCLIP's blocks are a `ModuleList`, which is never called.
-fn transformer(s: Scope, config: &Config) -> Result<Box<dyn Module>> {
-    if config.style == Style::OpenAi {
-        let mut transformer = Sequential::of_class(&s, "Transformer");
-        transformer.push_named(&s, "resblocks", |s| {
-            let mut resblocks = Sequential::new(&s);
-            (0..config.depth).try_for_each(|_| resblocks.push(&s, |s| Block::new(s, config)))?;
-            Ok(resblocks)
-        })?;
-        return Ok(Box::new(transformer));
-    }
-    let id = s.register("Transformer");
-    let s = &s / "resblocks";
-    s.register("ModuleList");
-    let blocks = (0..config.depth).map(|i| Block::new(&s / i, config));
-    Ok(Box::new(id.of(Blocks(blocks.collect::<Result<_>>()?))))
-}
-
-struct Blocks(Vec<Named<Block>>);
-
-impl Forward for Blocks {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        self.0.iter().try_fold(x.shallow_clone(), |y, block| block.forward(pass, &y))
-    }
-}
-
-/// A `ResidualAttentionBlock`; OpenCLIP's have identities for what can be left out.
-struct Block {
-    attention: Vec<Box<dyn Module>>,
-    perceptron: Vec<Box<dyn Module>>,
-}
-
-impl Block {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let Config { style, width: d, heads, .. } = *config;
-        let eps = if style == Style::SigLip { 1e-6 } else { EPS };
-        let id = s.register("ResidualAttentionBlock");
-        let norm = |name: &str| -> Result<Box<dyn Module>> { Ok(Box::new(layer_norm(&s / name, d, eps)?)) };
-        let scale = |name: &str| -> Box<dyn Module> { Box::new(identity(&s / name)) };
-        let attn = || -> Result<Box<dyn Module>> {
-            let make = if style == Style::SigLip { multihead_attention } else { causal_attention };
-            Ok(Box::new(make(&s / "attn", d, heads)?))
-        };
-        let mlp = || -> Result<Box<dyn Module>> { Ok(Box::new(mlp(&(&s / "mlp"), config)?)) };
-        if style == Style::OpenAi {
-            let attn = attn()?;
-            let attention = vec![norm("ln_1")?, attn];
-            let mlp = mlp()?;
-            return Ok(id.of(Self { attention, perceptron: vec![norm("ln_2")?, mlp] }));
-        }
-        let attention = vec![norm("ln_1")?, attn()?, scale("ls_1")];
-        Ok(id.of(Self { attention, perceptron: vec![norm("ln_2")?, mlp()?, scale("ls_2")] }))
-    }
-}
-
-impl Forward for Block {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let x = add(run(pass, x, &modules(&self.attention))?, x)?;
-        add(run(pass, &x, &modules(&self.perceptron))?, &x)
-    }
-}
-
-fn modules(boxed: &[Box<dyn Module>]) -> Vec<&dyn Module> {
-    boxed.iter().map(|module| &**module).collect()
-}
-
-fn mlp(s: &Scope, config: &Config) -> Result<Sequential> {
-    let (d, hidden) = (config.width, config.mlp_width());
-    let mut mlp = Sequential::new(s);
-    mlp.push_named(s, "c_fc", |s| linear(s, d, hidden))?;
-    mlp.push_named(s, "gelu", |s| Ok(nn::activation(s, config.non_linearity())))?;
-    mlp.push_named(s, "c_proj", |s| linear(s, hidden, d))?;
-    Ok(mlp)
 }

@@ -14,7 +14,7 @@ pub enum Activation {
     Gelu,
     /// `x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`, nearly the same
     GeluTanh,
-    /// `x · sigmoid(1.702 x)`
+    /// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP
     QuickGelu,
     /// `x · sigmoid(x)`
     Silu,

@@ -91,6 +91,12 @@ pub fn attend_shown(pass: &mut Pass, [q, k, v]: [&Tensor; 3], heads: i64, dropou
     Ok(weights.f_matmul(&split_heads(v, heads)?)?.f_transpose(1, 2)?.f_flatten(-2, -1)?)
 }
 
+/// Of tokens `[N, L, D]` those at `places` `[N]`: `[N, D]`.
+pub fn one_of_each(x: &Tensor, places: &Tensor) -> Result<Tensor, tch::TchError> {
+    let places = places.f_view([-1, 1, 1])?.f_expand([-1, 1, x.size()[2]], false)?;
+    x.f_gather(1, &places, false)?.f_squeeze_dim(1)
+}
+
 /// `[N, L, D]` to `[N, H, L, D / H]`.
 pub fn split_heads(x: &Tensor, heads: i64) -> Flow<Tensor> {
     Ok(x.f_unflatten(-1, [heads, -1])?.f_transpose(1, 2)?)

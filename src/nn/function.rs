@@ -70,11 +70,6 @@ pub fn activation(s: Scope, function: Activation) -> Function {
     Function { id: s.register(function.class()), operation: Operation::Activation(function) }
 }
 
-/// `x · sigmoid(1.702 x)`, OpenAI's approximation of GELU in CLIP.
-pub fn quick_gelu(s: Scope) -> Function {
-    activation(s, Activation::QuickGelu)
-}
-
 /// The largest value in each window: `[N, C, H, W]` to `[N, C, H', W']`,
 /// `H' = (H + 2·padding − kernel) / stride + 1` rounded down.
 pub fn max_pool2d(s: Scope, kernel: i64, stride: i64, padding: i64) -> Function {

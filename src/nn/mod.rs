@@ -28,13 +28,13 @@ mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{
-    MultiheadAttention, attend, attend_heads, attend_shown, causal_attention, multihead_attention, split_heads,
+    MultiheadAttention, attend, attend_heads, attend_shown, causal_attention, multihead_attention, one_of_each, split_heads,
 };
 pub(crate) use conv::{Conv, Conv2d, NO_BIAS, Strided, conv2d, conv2d_same};
 pub(crate) use embedding::{Embedding, embedding};
 pub(crate) use function::{
     Function, Permute, activation, adaptive_avg_pool2d, avg_pool2d, avg_pool2d_padded, dropout, flatten, flatten_module, gelu,
-    identity, max_pool2d, max_pool2d_ceil, quick_gelu, relu, stochastic_depth, tanh, to_channels_first, to_channels_last,
+    identity, max_pool2d, max_pool2d_ceil, relu, stochastic_depth, tanh, to_channels_first, to_channels_last,
 };
 use fuse::Folded;
 pub(crate) use fuse::{Part, add, add_relu, run, run_then};

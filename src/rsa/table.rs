@@ -304,6 +304,17 @@ fn objects(rows: &[impl Serialize]) -> Result<Vec<Value>> {
     rows.iter().map(|row| Ok(serde_json::to_value(row)?)).collect()
 }
 
+/// Writes `rows` to a `.csv` and a `.json`.
+pub(super) fn write_rows<T: Serialize>([as_csv, as_json]: &[PathBuf; 2], rows: &[T]) -> Result<()> {
+    atomic_file::write(as_csv, &csv(rows)?)?;
+    atomic_file::write(as_json, json(rows)?.as_bytes())
+}
+
+/// `rows` as a JSON array of objects.
+pub(super) fn json<T: Serialize>(rows: &[T]) -> Result<String> {
+    Ok(serde_json::to_string_pretty(rows)? + "\n")
+}
+
 /// Writes a table, or, if there is nothing in it, removes the one that is there, which is of other numbers; whether it was written.
 pub(super) fn write_if_any(path: &Path, lines: &[Value]) -> Result<bool> {
     if lines.is_empty() {

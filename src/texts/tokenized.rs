@@ -2,6 +2,7 @@
 
 use super::tokenizer::{Encoded, Tokenizer};
 use crate::error::advise;
+use crate::nn::one_of_each;
 use crate::parallel::parallel;
 use crate::text::short;
 use anyhow::{Context, Result};
@@ -33,8 +34,7 @@ pub struct Places {
 impl Places {
     /// The features `[N, D]` of the token that the embedding is made of, of `[N, L, D]`.
     pub fn at_end(&self, x: &Tensor) -> Result<Tensor> {
-        let end = self.end.f_to_device(x.device())?.f_view([-1, 1, 1])?.f_expand([-1, 1, x.size()[2]], false)?;
-        Ok(x.f_gather(1, &end, false)?.f_squeeze_dim(1)?)
+        Ok(one_of_each(x, &self.end.f_to_device(x.device())?)?)
     }
 
     /// The mean over the tokens of each text, `[N, D]` of `[N, L, D]`.

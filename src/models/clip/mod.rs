@@ -4,10 +4,12 @@
 //! Names are those of the whole model in OpenAI's `clip/model.py`, or in OpenCLIP's `open_clip`, so everything begins with `visual`;
 //! its output is the projected embedding, not normalised. Tokens are `[N, L, D]`, where OpenAI's own hooks would show `[L, N, D]`.
 
+mod blocks;
 mod openclip;
 mod resnet;
 mod vit;
 
+pub(super) use blocks::Blocks;
 pub use vit::Activation;
 
 use super::{Family, Layout};

@@ -4,7 +4,8 @@
 //! Names, order and constants are those of open_clip's `transformer.py`. It computes what OpenAI's network does, but has other
 //! modules and shows more: blocks have identities for what can be left out, and `ln_post` is of all tokens.
 
-use super::vit::{Activation, initialise, mlp, sixty_four, tokens};
+use super::blocks::Blocks;
+use super::vit::{Activation, initialise, sixty_four, tokens};
 use crate::models::{Family, in_bounds};
 use crate::nn::*;
 use anyhow::{Result, ensure};
@@ -43,6 +44,19 @@ impl Config {
     fn mlp_width(&self) -> i64 {
         self.mlp_width.unwrap_or(4 * self.width)
     }
+
+    fn blocks(&self) -> Blocks {
+        Blocks {
+            are_openclips: true,
+            depth: self.depth,
+            width: self.width,
+            heads: self.width / self.head_width,
+            mlp_width: self.mlp_width(),
+            activation: self.activation().function(),
+            eps: EPS,
+            is_causal: false,
+        }
+    }
 }
 
 impl Family for Config {
@@ -69,7 +83,7 @@ struct VisionTransformer {
     conv1: Conv2d,
     patch_dropout: Function,
     ln_pre: LayerNorm,
-    transformer: Named<Transformer>,
+    transformer: Box<dyn Module>,
     ln_post: LayerNorm,
 }
 
@@ -84,7 +98,7 @@ impl VisionTransformer {
             conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
             patch_dropout: identity(&s / "patch_dropout"),
             ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
-            transformer: Transformer::new(&s / "transformer", config)?,
+            transformer: config.blocks().transformer(&s / "transformer")?,
             ln_post: layer_norm(&s / "ln_post", d, EPS)?,
         }))
     }
@@ -93,62 +107,7 @@ impl VisionTransformer {
 impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let tokens = tokens(&self.conv1.forward(pass, x)?, &self.class_embedding, &self.positional_embedding)?;
-        let y = run(pass, &tokens, &[&self.patch_dropout, &self.ln_pre, &self.transformer, &self.ln_post])?;
+        let y = run(pass, &tokens, &[&self.patch_dropout, &self.ln_pre, &*self.transformer, &self.ln_post])?;
         self.proj.apply(pass, &y.f_select(1, 0)?)
-    }
-}
-
-/// Its one child, a `ModuleList`, is never called; the blocks are.
-struct Transformer {
-    resblocks: Vec<Named<ResidualAttentionBlock>>,
-}
-
-impl Transformer {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let id = s.register("Transformer");
-        let s = &s / "resblocks";
-        s.register("ModuleList");
-        let resblocks = (0..config.depth).map(|i| ResidualAttentionBlock::new(&s / i, config));
-        Ok(id.of(Self { resblocks: resblocks.collect::<Result<_>>()? }))
-    }
-}
-
-impl Forward for Transformer {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let mut y = x.shallow_clone();
-        for block in &self.resblocks {
-            y = block.forward(pass, &y)?;
-        }
-        Ok(y)
-    }
-}
-
-struct ResidualAttentionBlock {
-    ln_1: LayerNorm,
-    attn: MultiheadAttention,
-    ls_1: Function,
-    ln_2: LayerNorm,
-    mlp: Sequential,
-    ls_2: Function,
-}
-
-impl ResidualAttentionBlock {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let d = config.width;
-        Ok(s.register("ResidualAttentionBlock").of(Self {
-            ln_1: layer_norm(&s / "ln_1", d, EPS)?,
-            attn: multihead_attention(&s / "attn", d, d / config.head_width)?,
-            ls_1: identity(&s / "ls_1"),
-            ln_2: layer_norm(&s / "ln_2", d, EPS)?,
-            mlp: mlp(&(&s / "mlp"), [d, config.mlp_width()], config.activation())?,
-            ls_2: identity(&s / "ls_2"),
-        }))
-    }
-}
-
-impl Forward for ResidualAttentionBlock {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let x = add(run(pass, x, &[&self.ln_1, &self.attn, &self.ls_1])?, x)?;
-        add(run(pass, &x, &[&self.ln_2, &self.mlp, &self.ls_2])?, &x)
     }
 }

@@ -1,7 +1,8 @@
 //! CLIP's vision transformer.
 
+use super::blocks::Blocks;
 use crate::models::{Family, Layout, in_bounds};
-use crate::nn::*;
+use crate::nn::{self, *};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -32,6 +33,21 @@ pub(super) fn sixty_four() -> i64 {
     64
 }
 
+impl Config {
+    fn blocks(&self) -> Blocks {
+        Blocks {
+            are_openclips: false,
+            depth: self.depth,
+            width: self.width,
+            heads: self.width / self.head_width,
+            mlp_width: 4 * self.width,
+            activation: self.activation.unwrap_or_default().function(),
+            eps: EPS,
+            is_causal: false,
+        }
+    }
+}
+
 /// A non-linearity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +58,16 @@ pub enum Activation {
     QuickGelu,
     /// x · Φ(x): of OpenCLIP's other weights
     Gelu,
+}
+
+impl Activation {
+    /// The function as a module.
+    pub fn function(self) -> nn::Activation {
+        match self {
+            Activation::QuickGelu => nn::Activation::QuickGelu,
+            Activation::Gelu => nn::Activation::Gelu,
+        }
+    }
 }
 
 impl Family for Config {
@@ -103,7 +129,7 @@ struct VisionTransformer {
     proj: Affine,
     conv1: Conv2d,
     ln_pre: LayerNorm,
-    transformer: Sequential,
+    transformer: Box<dyn Module>,
     ln_post: LayerNorm,
 }
 
@@ -117,7 +143,7 @@ impl VisionTransformer {
             proj: Affine::transposed(&s, "proj", d, config.outputs)?,
             conv1: conv2d(&s / "conv1", 3, d, config.patch, Conv { stride: config.patch, ..NO_BIAS })?,
             ln_pre: layer_norm(&s / "ln_pre", d, EPS)?,
-            transformer: transformer(&(&s / "transformer"), config)?,
+            transformer: config.blocks().transformer(&s / "transformer")?,
             ln_post: layer_norm(&s / "ln_post", d, EPS)?,
         }))
     }
@@ -133,57 +159,8 @@ pub(super) fn tokens(patches: &Tensor, class: &Parameter, positions: &Parameter)
 impl Forward for VisionTransformer {
     fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
         let tokens = tokens(&self.conv1.forward(pass, x)?, &self.class_embedding, &self.positional_embedding)?;
-        let y = run(pass, &tokens, &[&self.ln_pre, &self.transformer])?;
+        let y = run(pass, &tokens, &[&self.ln_pre, &*self.transformer])?;
         let y = self.ln_post.forward(pass, &y.f_select(1, 0)?)?;
         self.proj.apply(pass, &y)
-    }
-}
-
-/// The one child that OpenAI's class has, a `Sequential`, is called on its input.
-fn transformer(s: &Scope, config: &Config) -> Result<Sequential> {
-    let mut transformer = Sequential::of_class(s, "Transformer");
-    transformer.push_named(s, "resblocks", |s| {
-        let mut resblocks = Sequential::new(&s);
-        (0..config.depth).try_for_each(|_| resblocks.push(&s, |s| ResidualAttentionBlock::new(s, config)))?;
-        Ok(resblocks)
-    })?;
-    Ok(transformer)
-}
-
-struct ResidualAttentionBlock {
-    attn: MultiheadAttention,
-    ln_1: LayerNorm,
-    mlp: Sequential,
-    ln_2: LayerNorm,
-}
-
-impl ResidualAttentionBlock {
-    fn new(s: Scope, config: &Config) -> Result<Named<Self>> {
-        let d = config.width;
-        Ok(s.register("ResidualAttentionBlock").of(Self {
-            attn: multihead_attention(&s / "attn", d, d / config.head_width)?,
-            ln_1: layer_norm(&s / "ln_1", d, EPS)?,
-            mlp: mlp(&(&s / "mlp"), [d, 4 * d], config.activation.unwrap_or_default())?,
-            ln_2: layer_norm(&s / "ln_2", d, EPS)?,
-        }))
-    }
-}
-
-/// A block's perceptron of `d` features and as many as `hidden` between its layers.
-pub(super) fn mlp(s: &Scope, [d, hidden]: [i64; 2], activation: Activation) -> Result<Sequential> {
-    let mut mlp = Sequential::new(s);
-    mlp.push_named(s, "c_fc", |s| linear(s, d, hidden))?;
-    match activation {
-        Activation::QuickGelu => mlp.push_named(s, "gelu", |s| Ok(quick_gelu(s)))?,
-        Activation::Gelu => mlp.push_named(s, "gelu", |s| Ok(gelu(s)))?,
-    }
-    mlp.push_named(s, "c_proj", |s| linear(s, hidden, d))?;
-    Ok(mlp)
-}
-
-impl Forward for ResidualAttentionBlock {
-    fn compute(&self, pass: &mut Pass, x: &Tensor) -> Flow<Tensor> {
-        let x = add(run(pass, x, &[&self.ln_1, &self.attn])?, x)?;
-        add(run(pass, &x, &[&self.ln_2, &self.mlp])?, &x)
     }
 }

@@ -1,11 +1,10 @@
 //! The scores of reweighted layers, as files for people and programs.
 
 use super::{NUMBERS, Predicted};
-use crate::atomic_file;
 use crate::rdm::outputs;
 use crate::rsa::bootstrap::Bootstrap;
 use crate::rsa::features::Layer;
-use crate::rsa::table::csv;
+use crate::rsa::table::{json, write_rows};
 use crate::rsa::{Analysis, Ceiling, Request};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -94,14 +93,13 @@ impl Reweighted {
     pub fn write(&self) -> Result<[PathBuf; 2]> {
         let paths = Self::files(&self.request.out);
         outputs::make_folder(&self.request.out)?;
-        atomic_file::write(&paths[0], &csv(&self.rows)?)?;
-        atomic_file::write(&paths[1], self.json()?.as_bytes())?;
+        write_rows(&paths, &self.rows)?;
         Ok(paths)
     }
 
     /// The scores as a JSON array of objects.
     pub fn json(&self) -> Result<String> {
-        Ok(serde_json::to_string_pretty(&self.rows)? + "\n")
+        json(&self.rows)
     }
 }
 

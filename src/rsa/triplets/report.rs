@@ -4,10 +4,9 @@ use super::choices::Choices;
 use super::judgements::Repeats;
 use super::softmax::Agreement;
 use super::{Request, Similarity};
-use crate::atomic_file;
 use crate::rdm::outputs;
 use crate::rsa::bootstrap::{MANY_LEFT_OUT, percentiles};
-use crate::rsa::table::csv;
+use crate::rsa::table::{json, write_rows};
 use crate::rsa::{Over, Score};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -88,14 +87,13 @@ impl Scores {
     pub fn write(&self) -> Result<[PathBuf; 2]> {
         let paths = Self::files(&self.request.out);
         outputs::make_folder(&self.request.out)?;
-        atomic_file::write(&paths[0], &csv(&self.rows)?)?;
-        atomic_file::write(&paths[1], self.json()?.as_bytes())?;
+        write_rows(&paths, &self.rows)?;
         Ok(paths)
     }
 
     /// The scores as a JSON array of objects.
     pub fn json(&self) -> Result<String> {
-        Ok(serde_json::to_string_pretty(&self.rows)? + "\n")
+        json(&self.rows)
     }
 }
 
