@@ -6,6 +6,7 @@ pub use rdm::{Rdm, RdmCommand};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use thingsvision::encode;
 use thingsvision::extract::{AlignRequest, Overrides, ReduceRequest, Request};
 use thingsvision::plot::{MdsRequest, RdmRequest, ScoresRequest, VarianceRequest};
 use thingsvision::rsa::{self, cka, triplets};
@@ -145,6 +146,17 @@ pub enum Command {
     ///     --bootstrap 1000
     #[command(verbatim_doc_comment)]
     Triplets(Triplets),
+    /// Predict responses of voxels, channels or neurons from features: encoding models
+    ///
+    /// Ridge regression with a penalty for each target. The images are divided into
+    /// folds; each is predicted by a fit to the others, in which penalties are chosen,
+    /// and predictions are compared with the responses by Pearson's r and R².
+    ///
+    ///   thingsvision encode activations/alexnet --targets sub-1=betas.npy
+    ///   thingsvision encode activations/alexnet --targets betas.nii.gz \
+    ///     --mask mask.nii.gz --groups runs.csv --permutations 1000
+    #[command(verbatim_doc_comment)]
+    Encode(Box<Encode>),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),
     /// Run a whole comparison that a file describes: networks, image sets, targets;
@@ -393,6 +405,18 @@ pub struct Triplets {
     pub json: bool,
 }
 
+/// `thingsvision encode`
+#[derive(Debug, clap::Args)]
+pub struct Encode {
+    /// What is to be fitted
+    #[command(flatten)]
+    pub request: encode::Request,
+
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `thingsvision plot`
 #[derive(Debug, clap::Args)]
 pub struct Plot {
@@ -412,11 +436,11 @@ pub enum PlotCommand {
     Rdm(RdmRequest),
     /// Draw a map of the stimuli by classical multidimensional scaling: near each other if they are alike
     Mds(MdsRequest),
-    /// Draw the scores of `thingsvision rsa` or `triplets` as bars: networks and targets, pretrained beside random
+    /// Draw the scores of `thingsvision rsa`, `triplets` or `encode` as bars: networks and targets, pretrained beside random
     ///
     /// Runs that differ in the random seed alone are drawn as one bar, their mean, with a dot for each seed.
     Bars(ScoresRequest),
-    /// Draw the scores of `thingsvision rsa` or `triplets` along the layers of each network
+    /// Draw the scores of `thingsvision rsa`, `triplets` or `encode` along the layers of each network
     Layers(ScoresRequest),
     /// Draw the scores of `thingsvision rsa --meg` or `--eeg` over time, with intervals and significant clusters
     Time(ScoresRequest),

@@ -17,6 +17,7 @@ pub mod arrays;
 pub mod atomic_file;
 mod confine;
 pub mod device;
+pub mod encode;
 pub mod error;
 pub mod extract;
 mod gemm;

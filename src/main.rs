@@ -48,6 +48,7 @@ fn run(cli: &Cli, printer: Printer) -> Result<()> {
         Command::Rsa(arguments) => commands::rsa::run(arguments, printer),
         Command::Cka(arguments) => commands::cka::run(arguments, printer),
         Command::Triplets(arguments) => commands::triplets::run(arguments, printer),
+        Command::Encode(arguments) => commands::encode::run(arguments, printer),
         Command::Plot(arguments) => commands::plot::run(arguments, printer),
         Command::Study(arguments) => commands::study::run(arguments, &places, printer),
         Command::About(arguments) => commands::about::run(arguments, &places, printer),

@@ -40,6 +40,8 @@ pub enum Stage<'a> {
     Reweight,
     /// Scoring layers on triplets, in layers.
     Triplets,
+    /// Fitting responses, in folds of layers and weightings of feature spaces.
+    Encode,
 }
 
 /// How far a stage is.

@@ -72,6 +72,7 @@ impl Observer for Printer {
             Stage::Extract => "  extract   {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
             Stage::Rdms => "  RDMs      {wide_bar} {human_pos}/{human_len}  {eta} left",
             Stage::Triplets => "  triplets  {wide_bar} {human_pos}/{human_len} layers  {eta} left",
+            Stage::Encode => "  encode    {wide_bar} {human_pos}/{human_len} folds  {eta} left",
             Stage::Reweight => "  reweight  {wide_bar} {human_pos}/{human_len} fits  {eta} left",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -3,10 +3,14 @@
 //!
 //! Values and affines are nibabel's: `get_fdata()` and `get_best_affine()`.
 
+mod map;
+
+pub(crate) use map::Voxels;
+
 use super::{array, cannot_read};
 use crate::error::advise;
 use crate::memory;
-use crate::npy::ToF64;
+use crate::npy::{Matrix, ToF64};
 use crate::plain_file;
 use anyhow::Result;
 use flate2::bufread::MultiGzDecoder;
@@ -28,6 +32,20 @@ const DEFLATED: u64 = 1032;
 /// The patterns `[conditions, voxels]` of the 4-D image `betas`, of which the last axis is the conditions, in the voxels
 /// that are neither 0 nor NaN in the 3-D image `mask`, in the order of the file.
 pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
+    let (conditions, mask, values) = inside(betas, mask)?;
+    check_finite(&values, betas, &mask)?;
+    array(&[conditions, mask.voxels.len()], values, betas)
+}
+
+/// The same, which may have NaN, and where the voxels lie.
+pub(crate) fn responses(betas: &Path, mask: &Path) -> Result<(Matrix, Voxels)> {
+    let (conditions, found, values) = inside(betas, mask)?;
+    let voxels = Voxels::of(mask, found.voxels)?;
+    Ok((Matrix::from_rows(conditions, voxels.places.len(), values), voxels))
+}
+
+/// How many conditions there are, the mask, and the values of its voxels.
+fn inside(betas: &Path, mask: &Path) -> Result<(usize, Mask, Vec<f64>)> {
     let mask = Mask::read(mask)?;
     let image = Image::open(betas)?;
     let conditions = image.conditions()?;
@@ -39,8 +57,7 @@ pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
         let volume = image.scale.values(volume.map_err(|error| damaged(betas, error))?, betas)?;
         values.extend(mask.voxels.iter().map(|&voxel| volume[voxel]));
     }
-    check_finite(&values, betas, &mask)?;
-    array(&[conditions, mask.voxels.len()], values, betas)
+    Ok((conditions, mask, values))
 }
 
 /// Whether the file is called as NIfTI images are.

@@ -4,6 +4,7 @@ pub mod about;
 pub mod align;
 pub mod cka;
 pub mod completions;
+pub mod encode;
 pub mod extract;
 pub mod layers;
 pub mod man;

@@ -12,20 +12,20 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// The features of a layer, with the names that it has in tables.
-pub(super) struct Layer {
+pub(crate) struct Layer {
     /// The run, as its folder is called, and the layer; of a file its path.
-    pub(super) name: String,
-    pub(super) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
     /// `[stimuli, units]`.
-    pub(super) features: Matrix,
-    pub(super) ids: Option<Vec<String>>,
+    pub(crate) features: Matrix,
+    pub(crate) ids: Option<Vec<String>>,
     /// Whether it was found in a run that was named.
-    pub(super) model_and_layer: Option<(String, String)>,
+    pub(crate) model_and_layer: Option<(String, String)>,
 }
 
 impl Layer {
     /// What is known of its rows; see [`Rows::leads`].
-    pub(super) fn rows(&self, leads: bool) -> Rows<'_> {
+    pub(crate) fn rows(&self, leads: bool) -> Rows<'_> {
         Rows { name: &self.name, stimuli: self.features.rows, ids: self.ids.as_deref(), leads }
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<Vec<Layer>> {
 
 /// The layers of the runs and files that were named, or of all finished runs; with names of their own. Fails if one is
 /// an RDM, of which `what` can make nothing.
-pub(super) fn named_layers(named: &[PathBuf], what: &str, observer: &dyn Observer) -> Result<Vec<Layer>> {
+pub(crate) fn named_layers(named: &[PathBuf], what: &str, observer: &dyn Observer) -> Result<Vec<Layer>> {
     if let Some(rdm) = named.iter().find(|path| path.to_string_lossy().ends_with(".rdm.npy")) {
         return Err(advise(
             format!("`{}` is an RDM, and {what} needs the features that it is of", rdm.display()),

@@ -49,7 +49,11 @@ pub use permutation::{Permuted, permute};
 pub use request::Request;
 pub use table::{Difference, Score, Table};
 
-pub(crate) use bootstrap::{NoDraws, cannot_draw};
+pub(crate) use bootstrap::{NoDraws, cannot_draw, percentiles};
 pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
-pub(crate) use table::{csv, csv_of_objects, mean_and_deviation, of_run};
+pub(crate) use features::{Layer, named_layers};
+pub(crate) use random::{Purpose, generator, shuffled};
+pub(crate) use regression::divided;
+pub(crate) use request::check_draws;
+pub(crate) use table::{csv, csv_of_objects, json, mean_and_deviation, of_run, write_rows};
 pub(crate) use targets::{Named, NamedTarget, read_targets};

@@ -109,7 +109,7 @@ const FEWEST_BOOTSTRAPS: u32 = 40;
 const MOST_DRAWS: u32 = 10_000_000;
 
 /// Fails for numbers of draws that tell nothing.
-pub(super) fn check_draws(permutations: u32, bootstrap: u32) -> Result<()> {
+pub(crate) fn check_draws(permutations: u32, bootstrap: u32) -> Result<()> {
     if (1..FEWEST_BOOTSTRAPS).contains(&bootstrap) {
         return Err(advise(
             format!("{bootstrap} bootstraps are too few for an interval"),

@@ -237,7 +237,7 @@ impl Table {
         let text = plain_file::read_to_string(path).map_err(|error| {
             advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
         })?;
-        if let Some(scores) = triplets::read(&text) {
+        if let Some(scores) = triplets::read(&text).or_else(|| crate::encode::read(&text)) {
             return Ok(scores);
         }
         let scores: Vec<Score> = serde_json::from_str(&text).map_err(|error| {
@@ -305,13 +305,13 @@ fn objects(rows: &[impl Serialize]) -> Result<Vec<Value>> {
 }
 
 /// Writes `rows` to a `.csv` and a `.json`.
-pub(super) fn write_rows<T: Serialize>([as_csv, as_json]: &[PathBuf; 2], rows: &[T]) -> Result<()> {
+pub(crate) fn write_rows<T: Serialize>([as_csv, as_json]: &[PathBuf; 2], rows: &[T]) -> Result<()> {
     atomic_file::write(as_csv, &csv(rows)?)?;
     atomic_file::write(as_json, json(rows)?.as_bytes())
 }
 
 /// `rows` as a JSON array of objects.
-pub(super) fn json<T: Serialize>(rows: &[T]) -> Result<String> {
+pub(crate) fn json<T: Serialize>(rows: &[T]) -> Result<String> {
     Ok(serde_json::to_string_pretty(rows)? + "\n")
 }
 

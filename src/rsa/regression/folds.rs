@@ -58,7 +58,7 @@ struct Scaled {
 }
 
 /// The stimuli that are fitted, and those that are predicted.
-pub(in crate::rsa) type Turn = [Vec<usize>; 2];
+pub(crate) type Turn = [Vec<usize>; 2];
 
 /// The λ of ridge, or how it is chosen within what is fitted.
 pub(super) enum Penalty {
@@ -67,7 +67,7 @@ pub(super) enum Penalty {
 }
 
 /// Divides `stimuli` at random into `folds` of nearly the same size, another way each `round`; of each, what is left and what is in it.
-pub(in crate::rsa) fn divided(stimuli: &[usize], folds: usize, seed: u64, round: usize) -> Vec<Turn> {
+pub(crate) fn divided(stimuli: &[usize], folds: usize, seed: u64, round: usize) -> Vec<Turn> {
     let order = shuffled(stimuli.len(), &mut generator(seed, Purpose::Folds, round));
     let fold_of = |place: usize| order[place] as usize % folds;
     let part = |fold: usize, inside: bool| -> Vec<usize> {

@@ -16,7 +16,9 @@ mod work;
 
 pub use fit::Fit;
 pub use folds::Predicted;
-pub(super) use folds::{Turn, check_stimuli, divided};
+pub(super) use folds::{Turn, check_stimuli};
+
+pub(crate) use folds::divided;
 pub(crate) use report::read;
 pub use report::{Part, Predictor, Regressed, TargetRow};
 pub use work::regress;

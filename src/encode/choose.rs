@@ -1,0 +1,89 @@
+//! How a penalty is chosen for each target: by the error of rows that were left out of the rows to be fitted.
+
+use super::ridge::Decomposed;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// The error that a penalty is chosen by, within the rows that are fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// That of folds that are left out in turn
+    #[default]
+    Folds,
+    /// That of rows that are left out one by one: Σ (e / (1 - h))² / n, of the residuals e and leverages h of all rows
+    LeaveOneOut,
+    /// Generalised cross-validation: Σ e² / n / (1 - Σh / n)²
+    Generalised,
+}
+
+/// The errors `[penalties, targets]` of targets `fitted` and `left_out`, `[targets, rows]` less the mean of what was fitted.
+pub(super) fn left_out(of: &Decomposed, penalties: &[f64], fitted: &[f64], left_out: &[f64]) -> Result<Vec<f64>> {
+    let along = of.along(fitted)?;
+    let rows = of.predicted_rows().max(1);
+    let mut predicted = vec![0.0; left_out.len()];
+    let mut errors = Vec::with_capacity(penalties.len() * left_out.len() / rows);
+    for &penalty in penalties {
+        of.predict(&along, |_| penalty, &mut predicted)?;
+        let pairs = predicted.chunks_exact(rows).zip(left_out.chunks_exact(rows));
+        errors.extend(pairs.map(|(predicted, truth)| squares(truth, predicted) / rows as f64));
+    }
+    Ok(errors)
+}
+
+/// `Σ (a − b)²`, eight sums at a time.
+fn squares(a: &[f64], b: &[f64]) -> f64 {
+    crate::rdm::lanes::sum(a, b, |a, b| (a - b) * (a - b))
+}
+
+/// The errors `[penalties, targets]` of targets `[targets, fitted]`, less their means, by rows that are left out one by one.
+pub(super) fn one_by_one(of: &Decomposed, penalties: &[f64], fitted: &[f64], rows: usize) -> Result<Vec<f64>> {
+    let (along, turned, axes) = (of.along(fitted)?, of.turned(), of.lengths.len());
+    let mut predicted = vec![0.0; fitted.len()];
+    let mut errors = Vec::with_capacity(penalties.len() * fitted.len() / rows);
+    for &penalty in penalties {
+        of.refit(&turned, &along, penalty, &mut predicted)?;
+        let share: Vec<f64> = of.lengths.iter().map(|length| 1.0 / (length + penalty)).collect();
+        let leverage = |row: usize| -> f64 {
+            let own = turned[row * axes..(row + 1) * axes].iter().zip(&share);
+            1.0 / rows as f64 + own.map(|(value, share)| value * value * share).sum::<f64>()
+        };
+        let left: Vec<f64> = (0..rows).map(|row| 1.0 - leverage(row)).collect();
+        let error = |truth: &[f64], predicted: &[f64]| -> f64 {
+            let of = truth.iter().zip(predicted).zip(&left).map(|((truth, predicted), left)| ((truth - predicted) / left).powi(2));
+            of.sum::<f64>() / rows as f64
+        };
+        // All of what a row says may be fitted to it.
+        let is_defined = left.iter().all(|&left| left > LEAST);
+        let pairs = fitted.chunks_exact(rows).zip(predicted.chunks_exact(rows));
+        errors.extend(pairs.map(|(truth, predicted)| if is_defined { error(truth, predicted) } else { f64::INFINITY }));
+    }
+    Ok(errors)
+}
+
+/// The same by generalised cross-validation.
+pub(super) fn generalised(of: &Decomposed, penalties: &[f64], fitted: &[f64], rows: usize) -> Result<Vec<f64>> {
+    let along = of.along(fitted)?;
+    let lengths: Vec<f64> = fitted.chunks_exact(rows).map(|target| crate::rdm::lanes::dot(target, target)).collect();
+    let mut errors = Vec::with_capacity(penalties.len() * lengths.len());
+    for &penalty in penalties {
+        let freedom: f64 = 1.0 + of.lengths.iter().map(|length| length / (length + penalty)).sum::<f64>();
+        let left = 1.0 - freedom / rows as f64;
+        // Of `y'y − y'Hy`, twice, and `y'HHy`, by what lies along each axis.
+        let weights: Vec<f64> =
+            of.lengths.iter().map(|length| (length + 2.0 * penalty) / (length + penalty).powi(2)).collect();
+        let explained = |target: usize| -> f64 {
+            let along = &along[target * weights.len()..(target + 1) * weights.len()];
+            along.iter().zip(&weights).map(|(along, weight)| along * along * weight).sum()
+        };
+        let error = |(target, length): (usize, &f64)| match left > LEAST {
+            true => (length - explained(target)).max(0.0) / rows as f64 / (left * left),
+            false => f64::INFINITY,
+        };
+        errors.extend(lengths.iter().enumerate().map(error));
+    }
+    Ok(errors)
+}
+
+/// Less is rounding: nothing is left of a row to judge by.
+const LEAST: f64 = 1e-9;

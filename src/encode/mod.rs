@@ -1,0 +1,88 @@
+//! Encoding models: how well responses of voxels, channels or neurons are predicted by the features of layers, in images that were not
+//! fitted. Ridge regression with a penalty for each target, and banded ridge of several feature spaces.
+//!
+//! Targets are read, fitted and scored a block at a time, so memory does not grow with their number.
+
+mod bands;
+mod ceiling;
+mod choose;
+mod design;
+mod files;
+mod fit;
+mod folds;
+#[cfg(test)]
+mod goldens;
+mod inference;
+mod matched;
+mod model;
+mod predictions;
+mod report;
+mod request;
+mod responses;
+mod ridge;
+mod score;
+
+pub use choose::Choice;
+pub use design::Standardise;
+pub use report::{Encoded, Row};
+pub use request::{Exchange, Penalties, Repeats, Request};
+
+pub(crate) use report::read;
+
+use crate::error::advise;
+use crate::observer::{Observer, Stage};
+use crate::rdm::outputs;
+use crate::rsa::{Layer, named_layers};
+use anyhow::{Context, Result};
+use files::Unit;
+use matched::Matched;
+use model::Model;
+use responses::Responses;
+
+/// Fits every model to every file of responses and writes their scores, all that was not done before; the table is not written.
+pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
+    request.check()?;
+    let layers = named_layers(&request.features, "a regression", observer)?;
+    let responses = Responses::read_all(request)?;
+    check_outputs(request, &layers, &responses)?;
+    let models = Model::all(request, &layers)?;
+    let units = Unit::all(request, &responses, &models, &layers)?;
+    let own = |number: usize| request.shard.is_none_or(|shard| number % shard.of == shard.number - 1);
+    let rounds = models.iter().map(|model| model.rounds(request)).sum::<usize>() * responses.len();
+    let progress = observer.begin(Stage::Encode, Some(rounds * request.turns()));
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let mut fitted = 0;
+    for (number, responses) in responses.iter().enumerate() {
+        let mut matched = None;
+        for (place, model) in models.iter().enumerate() {
+            let unit = &units[number * models.len() + place];
+            if !own(number * models.len() + place) {
+                continue;
+            }
+            if let Some(row) = unit.done(request)? {
+                progress.add((model.rounds(request) * request.turns()) as u64);
+                rows.push(row);
+                continue;
+            }
+            if matched.is_none() {
+                matched = Some(Matched::new(request, responses, &layers, observer)?);
+            }
+            let matched = matched.as_ref().context("they were matched")?;
+            let scored = model.fit(request, matched, &layers, unit, observer, &*progress);
+            rows.push(scored.with_context(|| format!("`{}` by `{}`", responses.name, model.name()))?);
+            fitted += 1;
+        }
+        notes.extend(matched.into_iter().flat_map(|matched| matched.notes));
+    }
+    drop(progress);
+    Ok(Encoded { request: request.clone(), kept: rows.len() - fitted, all: units.len(), rows, notes })
+}
+
+fn check_outputs(request: &Request, layers: &[Layer], responses: &[Responses]) -> Result<()> {
+    outputs::check_name(&request.out, "leave the slash out")?;
+    if request.out.is_file() {
+        return Err(advise(format!("`{}` is a file, and a folder is needed", request.out.display()), "name a folder: --out encode"));
+    }
+    let read = layers.iter().map(|layer| &layer.path).chain(responses.iter().map(|responses| &responses.path));
+    outputs::check(&report::tables(&request.out), read.flat_map(|path| outputs::read_of(path)))
+}

@@ -1,0 +1,279 @@
+//! A layer, or several as feature spaces, fitted to responses and scored.
+
+use super::bands::weightings;
+use super::ceiling;
+use super::design::{Design, Space};
+use super::files::Unit;
+use super::fit::{BLOCK, Chosen, Fitting};
+use super::inference::{bootstrapped, permuted, units};
+use super::matched::Matched;
+use super::predictions::Predictions;
+use super::report::Row;
+use super::request::{Repeats, Request};
+use super::score::{Score, score};
+use crate::error::advise;
+use crate::memory;
+use crate::numbers::bytes;
+use crate::observer::{Observer, Progress};
+use crate::parallel::parallel;
+use crate::rdm::errors::not_finite;
+use crate::rdm::ids;
+use crate::rsa::{Layer, model_name, percentiles};
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// What predicts.
+pub(super) struct Model {
+    pub(super) model: String,
+    pub(super) layer: String,
+    /// The layers that it is made of.
+    pub(super) spaces: Vec<usize>,
+}
+
+/// The scores of the targets that were fitted, in their order.
+pub(super) struct Scores {
+    pub(super) correlation: Vec<f64>,
+    pub(super) explained: Vec<f64>,
+    pub(super) intervals: Option<Vec<Option<[f64; 2]>>>,
+    /// Of the mean correlation of all targets.
+    pub(super) interval: Option<[f64; 2]>,
+    /// One by one, and corrected by the largest score of each permutation.
+    pub(super) p: Option<[Vec<f64>; 2]>,
+}
+
+impl Model {
+    /// Each layer by itself, or all as the spaces of one model.
+    pub(super) fn all(request: &Request, layers: &[Layer]) -> Result<Vec<Model>> {
+        let named = |layer: &Layer| layer.model_and_layer.clone().unwrap_or_default();
+        if !request.banded {
+            let of = |(place, layer): (usize, &Layer)| {
+                let (model, layer) = named(layer);
+                Model { model, layer, spaces: vec![place] }
+            };
+            return Ok(layers.iter().enumerate().map(of).collect());
+        }
+        let most = if request.partition { 3 } else { MOST_SPACES };
+        if !(2..=most).contains(&layers.len()) {
+            return Err(advise(
+                format!("{} feature spaces are named", layers.len()),
+                format!("name 2 to {most} layers, as files: activations/alexnet/features.2.npy activations/clip-vit/visual.npy"),
+            ));
+        }
+        let names: Vec<String> = layers.iter().map(named).map(|(model, layer)| model_name(&model, &layer)).collect();
+        Ok(vec![Model { model: "banded".into(), layer: names.join(" + "), spaces: (0..layers.len()).collect() }])
+    }
+
+    pub(super) fn name(&self) -> String {
+        model_name(&self.model, &self.layer)
+    }
+
+    /// How many weightings are tried of it and, of a partition, of its parts.
+    pub(super) fn rounds(&self, request: &Request) -> usize {
+        let of = |spaces: &Vec<usize>| if spaces.len() == 1 { 1 } else { request.draws };
+        self.parts(request).iter().map(of).sum()
+    }
+
+    /// All spaces, then, of a partition, some of them: every subset.
+    fn parts(&self, request: &Request) -> Vec<Vec<usize>> {
+        let count = self.spaces.len();
+        let subset = |bits: usize| (0..count).filter(|place| bits >> place & 1 == 1).map(|place| self.spaces[place]).collect();
+        let all = (1 << count) - 1;
+        let others = if request.partition { all - 1 } else { 0 };
+        [all].into_iter().chain(1..=others).map(subset).collect()
+    }
+
+    /// Fits and scores it; writes the scores of each target.
+    pub(super) fn fit(
+        &self,
+        request: &Request,
+        matched: &Matched,
+        layers: &[Layer],
+        unit: &Unit,
+        observer: &dyn Observer,
+        progress: &dyn Progress,
+    ) -> Result<Row> {
+        for &space in &self.spaces {
+            check_finite(&layers[space], &matched.of_layers[space])?;
+        }
+        let ceilings = match &request.ceiling {
+            Some(path) => Some(ceiling::read(path, matched.responses)?),
+            None => ceiling::of_repeats(matched.responses, &matched.images, request.repeats == Repeats::Average)?,
+        };
+        unit.make_folder()?;
+        let parts = self.parts(request);
+        let (predictions, chosen) = fitted(request, matched, layers, &parts[0], unit.record(), observer, progress)?;
+        let scores = scored(request, matched, &predictions)?;
+        let mut explained = Vec::new();
+        for part in &parts[1..] {
+            let (predictions, _) = fitted(request, matched, layers, part, &unit.file("part"), observer, progress)?;
+            explained.push(scored_only(matched, &predictions)?.into_iter().map(|score| score.explained).collect::<Vec<f64>>());
+        }
+        let shares = shares(self.spaces.len(), &scores.explained, &explained);
+        unit.write(request, matched, &predictions, &chosen, &scores, ceilings.as_deref(), &shares)
+    }
+}
+
+/// More are no search any more.
+const MOST_SPACES: usize = 16;
+
+/// What each space explains by itself beside the others, and what is left, of all targets; by name.
+pub(super) type Shares = Vec<(String, Vec<f64>)>;
+
+/// Of the explained variance of all spaces, and of every subset but that: by inclusion and exclusion. Places are bits.
+fn shares(spaces: usize, all: &[f64], parts: &[Vec<f64>]) -> Shares {
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let whole = (1usize << spaces) - 1;
+    let of = |bits: usize, target: usize| match bits {
+        0 => 0.0,
+        bits if bits == whole => all[target],
+        bits => parts[bits - 1][target],
+    };
+    // What exactly these spaces share: Σ over subsets s of them of (−1)^(|s| + 1) R²(the others and s), s none being −R²(the others).
+    let share = |bits: usize, target: usize| -> f64 {
+        let subsets = (0..=bits).filter(|subset| subset & bits == *subset);
+        let sign = |subset: usize| if subset.count_ones() % 2 == 1 { 1.0 } else { -1.0 };
+        subsets.map(|subset| sign(subset) * of(whole & !bits | subset, target)).sum()
+    };
+    let name = |bits: usize| {
+        let letters: Vec<String> = (0..spaces).filter(|place| bits >> place & 1 == 1).map(|place| (place + 1).to_string()).collect();
+        format!("{}_{}", if letters.len() == 1 { "unique" } else { "shared" }, letters.join("_"))
+    };
+    let of_bits = |bits: usize| (name(bits), (0..all.len()).map(|target| share(bits, target)).collect());
+    (1..=whole).map(of_bits).collect()
+}
+
+fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
+    let is_finite = |&row: &usize| layer.features.row(row).iter().all(|value| value.is_finite());
+    match rows.iter().find(|row| !is_finite(row)) {
+        Some(&row) => {
+            Err(not_finite(&[row], &|row| ids::name(layer.ids.as_deref(), row))).with_context(|| format!("`{}`", layer.name))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Predicts all folds by some layers.
+fn fitted(
+    request: &Request,
+    matched: &Matched,
+    layers: &[Layer],
+    part: &[usize],
+    beside: &Path,
+    observer: &dyn Observer,
+    progress: &dyn Progress,
+) -> Result<(Predictions, Vec<Chosen>)> {
+    let spaces: Vec<Space> =
+        part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect();
+    let penalties = request.penalties();
+    let draws = weightings(spaces.len(), request.draws, request.seed);
+    let fitting = Fitting {
+        table: matched.table(),
+        condition_of: &matched.image_of,
+        targets: &matched.targets,
+        groups: &matched.groups,
+        standardise: request.standardise,
+        choice: request.choose,
+        penalties: &penalties,
+        draws: &draws,
+        folds: request.inner_folds,
+        seed: request.seed,
+        at_once: at_once(request, matched, &spaces)?,
+    };
+    let predictions = Predictions::new(beside, &matched.outer)?;
+    let chosen = fitting.run(&spaces, &matched.outer, &predictions, observer, progress)?;
+    Ok((predictions, chosen))
+}
+
+/// How many decompositions fit into memory; fails if none does.
+fn at_once(request: &Request, matched: &Matched, spaces: &[Space]) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let (rows, targets) = (matched.rows.len() as u64, matched.targets.len() as u64);
+    let blocks = 8 * (4 * cores * BLOCK as u64 * rows + targets * request.penalties().len() as u64);
+    let [design, each] = Design::bytes(spaces);
+    let needed = design + each + blocks;
+    let available = memory::available().map(|available| available as u64 / 2);
+    match request.memory.or(available).filter(|memory| *memory < needed) {
+        Some(memory) => Err(advise(
+            format!("a fit needs about {} of memory, and {} may be taken", bytes(needed), bytes(memory)),
+            match request.memory {
+                Some(_) => "give more: --memory; or reduce the features first: thingsvision reduce RUN --reduce srp",
+                None => "take a machine with more memory, or say how much may be taken: --memory 16G; or reduce the features first",
+            },
+        )),
+        None => {
+            let memory = request.memory.or(available).unwrap_or(needed);
+            Ok(((memory - design - blocks) / each).clamp(1, request.inner_folds as u64 + 1) as usize)
+        }
+    }
+}
+
+/// Truth and predictions of some targets, in the order of what was predicted.
+fn both(matched: &Matched, predictions: &Predictions, block: usize) -> Result<[Vec<f64>; 2]> {
+    let places = block * BLOCK..matched.targets.len().min((block + 1) * BLOCK);
+    let truth = matched.table().targets(&predictions.rows, &matched.targets[places.clone()]);
+    Ok([truth, predictions.read(places)?])
+}
+
+/// The mean over folds.
+fn scores_of([truth, predicted]: [&[f64]; 2], predictions: &Predictions) -> Vec<Score> {
+    let rows = predictions.rows.len();
+    let of_target = |(truth, predicted): (&[f64], &[f64])| {
+        let folds = predictions.folds.iter().map(|fold| score(&truth[fold.clone()], &predicted[fold.clone()]));
+        let count = predictions.folds.len() as f64;
+        folds.fold(Score { correlation: 0.0, explained: 0.0 }, |sum, one| Score {
+            correlation: sum.correlation + one.correlation / count,
+            explained: sum.explained + one.explained / count,
+        })
+    };
+    truth.chunks_exact(rows).zip(predicted.chunks_exact(rows)).map(of_target).collect()
+}
+
+fn scored_only(matched: &Matched, predictions: &Predictions) -> Result<Vec<Score>> {
+    let blocks = matched.targets.len().div_ceil(BLOCK);
+    let of_block = |block: usize| {
+        let [truth, predicted] = both(matched, predictions, block)?;
+        Ok(scores_of([&truth, &predicted], predictions))
+    };
+    Ok(parallel(blocks, &of_block)?.concat())
+}
+
+fn scored(request: &Request, matched: &Matched, predictions: &Predictions) -> Result<Scores> {
+    let blocks = matched.targets.len().div_ceil(BLOCK);
+    let units = units(predictions, &matched.exchanged);
+    let (permutations, draws) = (request.permutations as usize, request.bootstrap as usize);
+    let of_block = |block: usize| {
+        let [truth, predicted] = both(matched, predictions, block)?;
+        let scores = scores_of([&truth, &predicted], predictions);
+        let own: Vec<f64> = scores.iter().map(|score| score.correlation).collect();
+        let exceeded = permuted([&truth, &predicted], &own, predictions, &units, permutations, request.seed);
+        let drawn = (draws > 0).then(|| bootstrapped([&truth, &predicted], predictions, &units, draws, request.seed)).transpose()?;
+        Ok((scores, exceeded, drawn))
+    };
+    let found = parallel(blocks, &of_block)?;
+    let scores: Vec<Score> = found.iter().flat_map(|(scores, ..)| scores.clone()).collect();
+    let correlation: Vec<f64> = scores.iter().map(|score| score.correlation).collect();
+    let p = (permutations > 0).then(|| {
+        let counts = found.iter().flat_map(|(_, exceeded, _)| &exceeded.counts);
+        let share = |count: usize| (count + 1) as f64 / (permutations + 1) as f64;
+        let mut largest: Vec<f64> = (0..permutations)
+            .map(|number| found.iter().map(|(_, exceeded, _)| exceeded.largest[number]).fold(f64::NEG_INFINITY, f64::max))
+            .collect();
+        largest.sort_by(f64::total_cmp);
+        let family = |own: &f64| share(permutations - largest.partition_point(|largest| *largest < own - super::inference::TIED));
+        [counts.map(|&count| share(count as usize)).collect(), correlation.iter().map(family).collect()]
+    });
+    let all_drawn: Vec<_> = found.iter().filter_map(|(.., drawn)| drawn.as_ref()).collect();
+    let mean = |draw: usize| {
+        let [sum, count] = all_drawn.iter().fold([0.0; 2], |[sum, count], drawn| [sum + drawn.sums[draw][0], count + drawn.sums[draw][1]]);
+        sum / count
+    };
+    Ok(Scores {
+        intervals: (draws > 0).then(|| all_drawn.iter().flat_map(|drawn| drawn.intervals.clone()).collect()),
+        interval: (draws > 0).then(|| percentiles((0..draws).map(mean).collect())),
+        explained: scores.iter().map(|score| score.explained).collect(),
+        correlation,
+        p,
+    })
+}
