@@ -5,6 +5,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
+use thingsvision::encode::{self, Choice};
 use thingsvision::npy;
 use thingsvision::observer::Silent;
 use thingsvision::rsa::regression::{TargetRow, Wanted, regress as regress_rdms};
@@ -446,4 +447,158 @@ fn reweighted_scores_are_0_without_a_relation_and_near_the_truth_with_one() {
             _ => assert!(reweighted > plain),
         }
     }
+}
+
+/// Features and responses in the folder, `[rows, …]`, and the names of the rows beside each.
+fn write_rows(folder: &Path, name: &str, rows: &[Vec<f64>]) -> std::path::PathBuf {
+    let values = ndarray::Array2::from_shape_fn((rows.len(), rows[0].len()), |(row, column)| rows[row][column]);
+    let path = folder.join(format!("{name}.npy"));
+    npy::write(&path, &values.into_dyn()).unwrap();
+    let ids: String = (0..rows.len()).map(|row| format!("image-{row:05}\n")).collect();
+    std::fs::write(folder.join(format!("{name}.ids.txt")), ids).unwrap();
+    path
+}
+
+fn drawn(rows: usize, columns: usize, random: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    (0..rows).map(|_| (0..columns).map(|_| normal(random)).collect()).collect()
+}
+
+fn column(path: &Path) -> Vec<f64> {
+    npy::read(path).unwrap().into_iter().collect()
+}
+
+#[test]
+#[ignore = "minutes long; its figures are in docs/encoding.md"]
+fn noise_is_not_predicted_and_its_tests_are_wrong_as_often_as_they_say() {
+    const EXPERIMENTS: usize = 200;
+    const TARGETS: usize = 50;
+    for (units, choose) in [(20, Choice::Folds), (300, Choice::Folds), (20, Choice::Generalised), (300, Choice::Generalised)] {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let (mut means, mut positive, mut any, mut found) = (Vec::new(), 0, 0, 0);
+        for seed in 0..EXPERIMENTS as u64 {
+            let folder = tempfile::tempdir().unwrap();
+            let features = write_rows(folder.path(), "features", &drawn(60, units, &mut random));
+            let responses = write_rows(folder.path(), "responses", &drawn(60, TARGETS, &mut random));
+            let request = encode::Request {
+                features: vec![features],
+                targets: vec![responses.display().to_string()],
+                permutations: 499,
+                choose,
+                seed,
+                out: folder.path().join("out"),
+                ..encode::Request::default()
+            };
+            means.push(encode::encode(&request, &Silent).unwrap().rows[0].r);
+            let of = |name: &str| column(&folder.path().join(format!("out/responses/features.{name}.npy")));
+            positive += of("p").iter().filter(|p| **p <= 0.05).count();
+            any += usize::from(of("p_family").iter().any(|p| *p <= 0.05));
+            found += usize::from(of("q").iter().any(|q| *q <= 0.05));
+        }
+        let [mean, error] = mean_and_error(&means);
+        let share = |count: usize, of: usize| count as f64 / of as f64;
+        println!(
+            "{units} units, {choose:?}: r {mean:.4} ± {error:.4}; p ≤ 0.05 {:.4}, any of the family {:.3}, any q {:.3}",
+            share(positive, EXPERIMENTS * TARGETS),
+            share(any, EXPERIMENTS),
+            share(found, EXPERIMENTS)
+        );
+        assert!(mean < 0.01, "{mean}");
+        assert!((0.04..0.06).contains(&share(positive, EXPERIMENTS * TARGETS)));
+        assert!(share(any, EXPERIMENTS) < 0.1 && share(found, EXPERIMENTS) < 0.1);
+    }
+}
+
+#[test]
+#[ignore = "a minute long; its figures are in docs/encoding.md"]
+fn intervals_hold_the_score_of_the_fit_in_other_images() {
+    const FITTED: usize = 100;
+    const OTHERS: usize = 4000;
+    const TARGETS: usize = 40;
+    const UNITS: usize = 20;
+    for predicted in [40, 150] {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let (mut held, mut held_mean, mut all) = (0, 0, 0);
+        const EXPERIMENTS: usize = 100;
+        for seed in 0..EXPERIMENTS as u64 {
+            let folder = tempfile::tempdir().unwrap();
+            let rows = FITTED + predicted + OTHERS;
+            let x = drawn(rows, UNITS, &mut random);
+            let weights = drawn(TARGETS, UNITS, &mut random);
+            let response = |row: &Vec<f64>, random: &mut ChaCha8Rng| -> Vec<f64> {
+                let of = |weights: &Vec<f64>| row.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() * 0.2;
+                weights.iter().map(|weights| of(weights) + normal(random)).collect()
+            };
+            let y: Vec<Vec<f64>> = x.iter().map(|row| response(row, &mut random)).collect();
+            let features = write_rows(folder.path(), "features", &x);
+            let responses = write_rows(folder.path(), "responses", &y);
+            let list = |name: &str, rows: std::ops::Range<usize>| {
+                let path = folder.path().join(name);
+                std::fs::write(&path, rows.map(|row| format!("image-{row:05}\n")).collect::<String>()).unwrap();
+                Some(path)
+            };
+            let run = |test: std::ops::Range<usize>, bootstrap: u32, out: &str| {
+                let request = encode::Request {
+                    features: vec![features.clone()],
+                    targets: vec![responses.display().to_string()],
+                    train: list("train.txt", 0..FITTED),
+                    test: list("test.txt", test),
+                    bootstrap,
+                    seed,
+                    out: folder.path().join(out),
+                    ..encode::Request::default()
+                };
+                encode::encode(&request, &Silent).unwrap().rows.remove(0)
+            };
+            let own = run(FITTED..FITTED + predicted, 500, "own");
+            let truth = run(FITTED + predicted..rows, 0, "truth");
+            let of = |name: &str| column(&folder.path().join(format!("{name}.npy")));
+            let (low, high) = (of("own/responses/features.r_low"), of("own/responses/features.r_high"));
+            let true_r = of("truth/responses/features.r");
+            held += (0..TARGETS).filter(|&target| low[target] <= true_r[target] && true_r[target] <= high[target]).count();
+            held_mean += usize::from(own.low.unwrap() <= truth.r && truth.r <= own.high.unwrap());
+            all += TARGETS;
+        }
+        let (of_targets, of_means) = (held as f64 / all as f64, held_mean as f64 / EXPERIMENTS as f64);
+        println!(
+            "{predicted} images: the interval of a target holds its r in {of_targets:.3}, that of the mean in {of_means:.3}"
+        );
+        assert!((0.88..0.99).contains(&of_targets) && of_means > 0.85);
+    }
+}
+
+#[test]
+#[ignore = "a minute long; its figures are in docs/encoding.md"]
+fn a_partition_of_variance_finds_what_spaces_share() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let rows = 1500;
+    // Each space sees its own three sources and three that both see.
+    let (own, other, shared) = (drawn(rows, 3, &mut random), drawn(rows, 3, &mut random), drawn(rows, 3, &mut random));
+    let beside =
+        |a: &[Vec<f64>], b: &[Vec<f64>]| -> Vec<Vec<f64>> { a.iter().zip(b).map(|(a, b)| [&a[..], &b[..]].concat()).collect() };
+    let folder = tempfile::tempdir().unwrap();
+    let first = write_rows(folder.path(), "first", &beside(&own, &shared));
+    let second = write_rows(folder.path(), "second", &beside(&other, &shared));
+    // Of a response's variance of 1: 0.2 from the first alone, 0.1 from the second, 0.3 from both, 0.4 noise.
+    let response = |row: usize, random: &mut ChaCha8Rng| -> Vec<f64> {
+        let of = |source: &[Vec<f64>], share: f64| share.sqrt() * source[row][0];
+        (0..20).map(|_| of(&own, 0.2) + of(&other, 0.1) + of(&shared, 0.3) + 0.4f64.sqrt() * normal(random)).collect()
+    };
+    let y: Vec<Vec<f64>> = (0..rows).map(|row| response(row, &mut random)).collect();
+    let responses = write_rows(folder.path(), "responses", &y);
+    let request = encode::Request {
+        features: vec![first, second],
+        targets: vec![responses.display().to_string()],
+        banded: true,
+        partition: true,
+        draws: 10,
+        out: folder.path().join("out"),
+        ..encode::Request::default()
+    };
+    let row = encode::encode(&request, &Silent).unwrap().rows.remove(0);
+    let found = [row.unique_1.unwrap(), row.unique_2.unwrap(), row.shared_1_2.unwrap()];
+    println!("unique {:.3}, {:.3}; shared {:.3}; R² {:.3}", found[0], found[1], found[2], row.r2);
+    for (found, truth) in found.into_iter().zip([0.2, 0.1, 0.3]) {
+        assert!((found - truth).abs() < 0.03, "{found} {truth}");
+    }
+    assert!((found.iter().sum::<f64>() - row.r2).abs() < 1e-9);
 }

@@ -17,7 +17,12 @@ pub fn run(arguments: &Encode, printer: Printer) -> Result<()> {
     let out = encoded.request.out.display();
     let next = match written {
         Some([csv, json]) => {
-            format!("wrote {}, {}, and the scores of each target in {out}/\n  next: thingsvision plot layers {}", csv.display(), json.display(), json.display())
+            format!(
+                "wrote {}, {}, and the scores of each target in {out}/\n  next: thingsvision plot layers {}",
+                csv.display(),
+                json.display(),
+                json.display()
+            )
         }
         None => format!(
             "{} of {} are in {out}/; the same command without --shard makes the table of all",
@@ -65,7 +70,8 @@ fn notes(encoded: &Encoded) -> Vec<String> {
         Choice::LeaveOneOut => "by leaving out one row of what is fitted".to_owned(),
         Choice::Generalised => "by generalised cross-validation of what is fitted".to_owned(),
     };
-    let mut notes = vec![format!("r, R²: of predicted and true responses, {split}, mean over targets; penalties chosen {chosen}.")];
+    let mut notes =
+        vec![format!("r, R²: of predicted and true responses, {split}, mean over targets; penalties chosen {chosen}.")];
     if rows.iter().any(|row| row.with_ceiling.is_some()) {
         notes.push("r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.".into());
     }
@@ -83,10 +89,16 @@ fn notes(encoded: &Encoded) -> Vec<String> {
     }
     notes.extend(encoded.notes.clone());
     let at_end = |share: fn(&Row) -> f64| rows.iter().filter(move |row| share(row) > OFTEN).count();
-    for (fits, end, hint) in [(at_end(|row| row.smallest), "smallest", "smaller"), (at_end(|row| row.largest), "largest", "larger")] {
+    for (fits, end, hint) in
+        [(at_end(|row| row.smallest), "smallest", "smaller"), (at_end(|row| row.largest), "largest", "larger")]
+    {
         if fits > 0 {
-            let hint = if end == "largest" { format!("nothing to predict, or try {hint} ones") } else { format!("try {hint} ones") };
-            notes.push(format!("{} chose the {end} penalty for more than half of the targets: {hint}, --penalties.", count_of(fits, "fit")));
+            let hint =
+                if end == "largest" { format!("nothing to predict, or try {hint} ones") } else { format!("try {hint} ones") };
+            notes.push(format!(
+                "{} chose the {end} penalty for more than half of the targets: {hint}, --penalties.",
+                count_of(fits, "fit")
+            ));
         }
     }
     if *kept > 0 {

@@ -9,7 +9,8 @@ pub(super) fn weightings(spaces: usize, count: usize, seed: u64) -> Vec<Vec<f64>
     let mut random = Twister::new(seed as u32);
     let half = count.div_ceil(CONCENTRATIONS.len());
     let of = CONCENTRATIONS.map(|shape| (0..half).map(|_| random.dirichlet(shape, spaces)).collect::<Vec<_>>());
-    let mut all: Vec<Vec<f64>> = (0..half).flat_map(|number| of.iter().map(move |some| some[number].clone())).take(count).collect();
+    let mut all: Vec<Vec<f64>> =
+        (0..half).flat_map(|number| of.iter().map(move |some| some[number].clone())).take(count).collect();
     all[0] = vec![1.0 / spaces as f64; spaces];
     all
 }

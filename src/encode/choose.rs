@@ -17,18 +17,32 @@ pub enum Choice {
     Generalised,
 }
 
-/// The errors `[penalties, targets]` of targets `fitted` and `left_out`, `[targets, rows]` less the mean of what was fitted.
-pub(super) fn left_out(of: &Decomposed, penalties: &[f64], fitted: &[f64], left_out: &[f64]) -> Result<Vec<f64>> {
-    let along = of.along(fitted)?;
+/// The errors `[penalties, targets]` of targets `left_out`, `[targets, rows]` less the mean of what was fitted, which is `along` the axes.
+pub(super) fn left_out(of: &Decomposed, penalties: &[f64], along: &[f64], left_out: &[f64]) -> Result<Vec<f64>> {
     let rows = of.predicted_rows().max(1);
     let mut predicted = vec![0.0; left_out.len()];
     let mut errors = Vec::with_capacity(penalties.len() * left_out.len() / rows);
     for &penalty in penalties {
-        of.predict(&along, |_| penalty, &mut predicted)?;
+        of.predict(along, |_| penalty, &mut predicted)?;
         let pairs = predicted.chunks_exact(rows).zip(left_out.chunks_exact(rows));
         errors.extend(pairs.map(|(predicted, truth)| squares(truth, predicted) / rows as f64));
     }
     Ok(errors)
+}
+
+/// The same of the rows that are fitted themselves, which is `along` the axes; none of folds.
+pub(super) fn of_fitted(
+    choice: Choice,
+    of: &Decomposed,
+    penalties: &[f64],
+    along: &[f64],
+    fitted: &[f64],
+) -> Result<Option<Vec<f64>>> {
+    match choice {
+        Choice::Folds => Ok(None),
+        Choice::LeaveOneOut => one_by_one(of, penalties, along, fitted).map(Some),
+        Choice::Generalised => Ok(Some(generalised(of, penalties, along, fitted))),
+    }
 }
 
 /// `Σ (a − b)²`, eight sums at a time.
@@ -37,12 +51,12 @@ fn squares(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The errors `[penalties, targets]` of targets `[targets, fitted]`, less their means, by rows that are left out one by one.
-pub(super) fn one_by_one(of: &Decomposed, penalties: &[f64], fitted: &[f64], rows: usize) -> Result<Vec<f64>> {
-    let (along, turned, axes) = (of.along(fitted)?, of.turned(), of.lengths.len());
+fn one_by_one(of: &Decomposed, penalties: &[f64], along: &[f64], fitted: &[f64]) -> Result<Vec<f64>> {
+    let (rows, turned, axes) = (of.fitted_rows, of.turned(), of.lengths.len());
     let mut predicted = vec![0.0; fitted.len()];
     let mut errors = Vec::with_capacity(penalties.len() * fitted.len() / rows);
     for &penalty in penalties {
-        of.refit(&turned, &along, penalty, &mut predicted)?;
+        of.refit(&turned, along, penalty, &mut predicted)?;
         let share: Vec<f64> = of.lengths.iter().map(|length| 1.0 / (length + penalty)).collect();
         let leverage = |row: usize| -> f64 {
             let own = turned[row * axes..(row + 1) * axes].iter().zip(&share);
@@ -50,7 +64,8 @@ pub(super) fn one_by_one(of: &Decomposed, penalties: &[f64], fitted: &[f64], row
         };
         let left: Vec<f64> = (0..rows).map(|row| 1.0 - leverage(row)).collect();
         let error = |truth: &[f64], predicted: &[f64]| -> f64 {
-            let of = truth.iter().zip(predicted).zip(&left).map(|((truth, predicted), left)| ((truth - predicted) / left).powi(2));
+            let of =
+                truth.iter().zip(predicted).zip(&left).map(|((truth, predicted), left)| ((truth - predicted) / left).powi(2));
             of.sum::<f64>() / rows as f64
         };
         // All of what a row says may be fitted to it.
@@ -62,16 +77,15 @@ pub(super) fn one_by_one(of: &Decomposed, penalties: &[f64], fitted: &[f64], row
 }
 
 /// The same by generalised cross-validation.
-pub(super) fn generalised(of: &Decomposed, penalties: &[f64], fitted: &[f64], rows: usize) -> Result<Vec<f64>> {
-    let along = of.along(fitted)?;
+fn generalised(of: &Decomposed, penalties: &[f64], along: &[f64], fitted: &[f64]) -> Vec<f64> {
+    let rows = of.fitted_rows;
     let lengths: Vec<f64> = fitted.chunks_exact(rows).map(|target| crate::rdm::lanes::dot(target, target)).collect();
     let mut errors = Vec::with_capacity(penalties.len() * lengths.len());
     for &penalty in penalties {
         let freedom: f64 = 1.0 + of.lengths.iter().map(|length| length / (length + penalty)).sum::<f64>();
         let left = 1.0 - freedom / rows as f64;
         // Of `y'y − y'Hy`, twice, and `y'HHy`, by what lies along each axis.
-        let weights: Vec<f64> =
-            of.lengths.iter().map(|length| (length + 2.0 * penalty) / (length + penalty).powi(2)).collect();
+        let weights: Vec<f64> = of.lengths.iter().map(|length| (length + 2.0 * penalty) / (length + penalty).powi(2)).collect();
         let explained = |target: usize| -> f64 {
             let along = &along[target * weights.len()..(target + 1) * weights.len()];
             along.iter().zip(&weights).map(|(along, weight)| along * along * weight).sum()
@@ -82,7 +96,7 @@ pub(super) fn generalised(of: &Decomposed, penalties: &[f64], fitted: &[f64], ro
         };
         errors.extend(lengths.iter().enumerate().map(error));
     }
-    Ok(errors)
+    errors
 }
 
 /// Less is rounding: nothing is left of a row to judge by.

@@ -72,7 +72,8 @@ impl Design {
         let units: usize = widths.iter().sum();
         let factors: Vec<f64> =
             widths.iter().zip(weights).flat_map(|(width, weight)| std::iter::repeat_n(weight.sqrt(), *width)).collect();
-        let row = |&row: &usize| values[row * units..(row + 1) * units].iter().zip(&factors).map(|(value, factor)| value * factor);
+        let row =
+            |&row: &usize| values[row * units..(row + 1) * units].iter().zip(&factors).map(|(value, factor)| value * factor);
         rows.iter().flat_map(row).collect()
     }
 }
@@ -87,7 +88,11 @@ impl Space<'_> {
         let first = values[of_row(fitted[0])].to_vec();
         let mut varies = vec![false; width];
         for &row in fitted {
-            varies.iter_mut().zip(&values[of_row(row)]).zip(&first).for_each(|((varies, value), first)| *varies |= value != first);
+            varies
+                .iter_mut()
+                .zip(&values[of_row(row)])
+                .zip(&first)
+                .for_each(|((varies, value), first)| *varies |= value != first);
         }
         let mean = |values: &[f64], of: fn(f64) -> f64| {
             let mut sums = vec![0.0; width];

@@ -97,10 +97,13 @@ impl Unit {
         if request.force || !self.record.is_file() {
             return Ok(None);
         }
-        let text = plain_file::read_to_string(&self.record).with_context(|| format!("cannot read `{}`", self.record.display()))?;
+        let text =
+            plain_file::read_to_string(&self.record).with_context(|| format!("cannot read `{}`", self.record.display()))?;
         let folder = self.prefix.parent().unwrap_or(Path::new(""));
         match serde_json::from_str::<Record>(&text).ok().filter(|record| record.made_of == MadeOf::new(request, &self.read)) {
-            Some(record) => Ok(record.files.iter().all(|file| is_name(file) && folder.join(file).is_file()).then_some(record.row)),
+            Some(record) => {
+                Ok(record.files.iter().all(|file| is_name(file) && folder.join(file).is_file()).then_some(record.row))
+            }
             None => Err(advise(
                 format!("`{}` is of other settings, or of files that have changed since", self.record.display()),
                 "name another folder with --out, or do all anew: --force",
@@ -127,7 +130,8 @@ impl Unit {
             ceilings.as_ref().map(|ceilings| scores.iter().zip(ceilings).map(of).collect())
         };
         let end = |end: usize| {
-            let of = |intervals: &Vec<Option<[f64; 2]>>| intervals.iter().map(|one| one.map_or(f64::NAN, |one| one[end])).collect();
+            let of =
+                |intervals: &Vec<Option<[f64; 2]>>| intervals.iter().map(|one| one.map_or(f64::NAN, |one| one[end])).collect();
             scores.intervals.as_ref().map(of)
         };
         let penalties = request.penalties();
@@ -221,7 +225,8 @@ impl MadeOf {
         });
         let files = files.collect();
         let mut request = request.clone();
-        (request.features, request.targets, request.memory, request.shard, request.force) = (Vec::new(), Vec::new(), None, None, false);
+        (request.features, request.targets, request.memory, request.shard, request.force) =
+            (Vec::new(), Vec::new(), None, None, false);
         request.out = PathBuf::new();
         MadeOf { version: env!("CARGO_PKG_VERSION").into(), request, files }
     }

@@ -31,6 +31,10 @@ fn matrix(value: &Value) -> Matrix {
 
 /// The predictions `[targets, predicted]` of a case, and what was chosen.
 fn fitted(golden: &Value, case: &Value, choice: Choice, draws: &[Vec<f64>]) -> (Vec<f64>, Chosen) {
+    fitted_as(golden, case, choice, draws, None)
+}
+
+fn fitted_as(golden: &Value, case: &Value, choice: Choice, draws: &[Vec<f64>], components: Option<usize>) -> (Vec<f64>, Chosen) {
     let xs: Vec<Matrix> = case["x"].as_array().unwrap().iter().map(matrix).collect();
     let y = matrix(&case["y"]);
     let (n, fitted) = (y.rows, golden["fitted"].as_u64().unwrap() as usize);
@@ -52,6 +56,7 @@ fn fitted(golden: &Value, case: &Value, choice: Choice, draws: &[Vec<f64>]) -> (
         draws,
         folds: 4,
         seed: 5,
+        components,
         at_once: 2,
     };
     let split = Split { fitted: (0..fitted).collect(), predicted: (fitted..n).collect() };
@@ -117,6 +122,21 @@ fn banded_ridge_is_that_of_himalaya() {
 }
 
 #[test]
+fn partial_least_squares_are_those_of_scikit_learn() {
+    let golden = golden();
+    let mut tried = 0;
+    for case in golden["cases"].as_array().unwrap() {
+        for (components, expected) in case["components"].as_object().into_iter().flatten() {
+            let count = components.parse().unwrap();
+            let (own, _) = fitted_as(&golden, case, Choice::Folds, &[vec![1.0]], Some(count));
+            check(&format!("{} {components}", case["name"]), &own, expected);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 6);
+}
+
+#[test]
 fn scores_are_those_of_scipy_and_scikit_learn() {
     let golden = golden();
     let case = &golden["cases"][0];
@@ -144,7 +164,10 @@ fn generalised_cross_validation_follows_its_formula() {
         (0..matrix.columns).map(column).map(|column| super::score::centred(&column)).collect()
     };
     let deviation = |column: &[f64]| (column.iter().map(|value| value * value).sum::<f64>() / n as f64).sqrt();
-    let scale = |column: Vec<f64>| { let d = deviation(&column); column.into_iter().map(|value| value / d).collect::<Vec<f64>>() };
+    let scale = |column: Vec<f64>| {
+        let d = deviation(&column);
+        column.into_iter().map(|value| value / d).collect::<Vec<f64>>()
+    };
     let x: Vec<Vec<f64>> = columns(&x).into_iter().map(scale).collect();
     let flat: Vec<f64> = (0..n).flat_map(|row| x.iter().map(move |column| column[row])).collect();
     let x = tch::Tensor::from_slice(&flat).view([n as i64, x.len() as i64]);

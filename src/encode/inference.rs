@@ -60,7 +60,7 @@ pub(super) fn permuted(
 ) -> Exceeded {
     let rows = predictions.rows.len();
     let by_fold = |values: &[f64]| -> Vec<f64> {
-        let of_target = |target| predictions.folds.iter().flat_map(move |fold: &Range<usize>| unit(&slice(target, fold)));
+        let of_target = |target| predictions.folds.iter().flat_map(move |fold: &Range<usize>| unit(slice(target, fold)));
         values.chunks_exact(rows).flat_map(of_target).collect()
     };
     let (truth, predicted) = (by_fold(truth), by_fold(predicted));
@@ -72,7 +72,10 @@ pub(super) fn permuted(
         for ((truth, predicted), (count, &correlation)) in pairs.zip(exceeded.counts.iter_mut().zip(correlations)) {
             let mut sums = [0.0; 4];
             for (order, predicted) in order.chunks(4).zip(predicted.chunks(4)) {
-                sums.iter_mut().zip(order).zip(predicted).for_each(|((sum, &from), predicted)| *sum += truth[from as usize] * predicted);
+                sums.iter_mut()
+                    .zip(order)
+                    .zip(predicted)
+                    .for_each(|((sum, &from), predicted)| *sum += truth[from as usize] * predicted);
             }
             let score = sums.iter().sum::<f64>() / predictions.folds.len() as f64;
             *count += u32::from(score >= correlation - TIED);
@@ -123,7 +126,9 @@ pub(super) fn bootstrapped(
         for (truth, predicted) in truth.chunks_exact(rows).zip(predicted.chunks_exact(rows)) {
             let (y, p) = (unit(slice(truth, fold)), unit(slice(predicted, fold)));
             let of = |f: fn(f64, f64) -> f64| y.iter().zip(&p).map(move |(&y, &p)| f(y, p)).collect::<Vec<_>>();
-            [of(|y, _| y), of(|_, p| p), of(|y, _| y * y), of(|_, p| p * p), of(|y, p| y * p)].iter().for_each(|one| products.extend(one));
+            [of(|y, _| y), of(|_, p| p), of(|y, _| y * y), of(|_, p| p * p), of(|y, p| y * p)]
+                .iter()
+                .for_each(|one| products.extend(one));
         }
         let sums = products.len() / fold.len();
         let mut found = vec![0.0; draws * sums];
@@ -143,7 +148,10 @@ pub(super) fn bootstrapped(
         let known = scores.iter().filter(|score| !score.is_nan());
         [known.clone().sum::<f64>(), known.count() as f64]
     };
-    Ok(Drawn { intervals: (0..targets).map(of_target).map(interval).collect(), sums: scores.chunks_exact(targets).map(sums).collect() })
+    Ok(Drawn {
+        intervals: (0..targets).map(of_target).map(interval).collect(),
+        sums: scores.chunks_exact(targets).map(sums).collect(),
+    })
 }
 
 /// Of `Σw` and the weighted sums of y, p, y², p², yp.

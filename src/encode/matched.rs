@@ -1,7 +1,7 @@
 //! Rows of responses and of features that stand for the same images, and the folds that these are divided into.
 
 use super::folds::{Groups, Split, grouped, splits};
-use super::request::{Exchange, Repeats, Request};
+use super::request::{Exchange, Method, Repeats, Request};
 use super::responses::{Responses, Table};
 use crate::error::advise;
 use crate::numbers::{count, count_of};
@@ -66,12 +66,15 @@ impl<'a> Matched<'a> {
         let repeated = |&image: &usize| responses.rows_of[image].clone();
         let (rows, image_of): (Vec<Vec<usize>>, Vec<usize>) = match request.repeats {
             Repeats::Average => images.iter().map(repeated).zip(0..).unzip(),
-            Repeats::Keep => {
-                images.iter().enumerate().flat_map(|(place, image)| repeated(image).into_iter().map(move |row| (vec![row], place))).unzip()
-            }
+            Repeats::Keep => images
+                .iter()
+                .enumerate()
+                .flat_map(|(place, image)| repeated(image).into_iter().map(move |row| (vec![row], place)))
+                .unzip(),
         };
         let of_image = labels(request.groups.as_deref(), alignment.ids.as_deref(), images.len())?;
-        let group_of: Vec<usize> = image_of.iter().map(|&image| of_image.as_ref().map_or(image, |labels| labels[image])).collect();
+        let group_of: Vec<usize> =
+            image_of.iter().map(|&image| of_image.as_ref().map_or(image, |labels| labels[image])).collect();
         let groups = grouped(&group_of);
         let outer = outer(request, &groups, &image_of, alignment.ids.as_deref())?;
         let exchanged = if request.exchange == Exchange::Groups { group_of } else { image_of.clone() };
@@ -121,7 +124,12 @@ impl<'a> Matched<'a> {
         let name = &self.responses.name;
         if self.targets.is_empty() {
             return Err(advise(
-                format!("no target of `{}` can be fitted: {} have NaN, {} do not vary in all folds", self.responses.path.display(), count(nan), count(flat)),
+                format!(
+                    "no target of `{}` can be fitted: {} have NaN, {} do not vary in all folds",
+                    self.responses.path.display(),
+                    count(nan),
+                    count(flat)
+                ),
                 "are rows images and columns targets? transpose the array if not; leave out rows with NaN, with --intersect",
             ));
         }
@@ -142,7 +150,12 @@ fn labels(groups: Option<&Path>, ids: Option<&[String]>, images: usize) -> Resul
     match (named, ids) {
         (None, _) if labels.of_row.len() == images => Ok(Some(labels.of_row)),
         (None, _) => Err(advise(
-            format!("`{}` has {} groups, and there are {}", path.display(), count(labels.of_row.len()), count_of(images, "image")),
+            format!(
+                "`{}` has {} groups, and there are {}",
+                path.display(),
+                count(labels.of_row.len()),
+                count_of(images, "image")
+            ),
             "give lines of `image,group`, or a group for each image in their order",
         )),
         (Some(_), None) => Err(advise(
@@ -185,9 +198,14 @@ fn outer(request: &Request, groups: &Groups, image_of: &[usize], ids: Option<&[S
             ));
         }
         let inner = super::folds::within(groups, &split.fitted).len();
-        if request.choose == super::Choice::Folds && request.penalties().len() > 1 && inner < request.inner_folds {
+        let chooses = request.method == Method::Ridge && request.choose == super::Choice::Folds && request.penalties().len() > 1;
+        if chooses && inner < request.inner_folds {
             return Err(advise(
-                format!("{} that are fitted cannot be divided into {} parts to choose penalties by", count_of(inner, "group"), request.inner_folds),
+                format!(
+                    "{} that are fitted cannot be divided into {} parts to choose penalties by",
+                    count_of(inner, "group"),
+                    request.inner_folds
+                ),
                 match inner {
                     0..2 => "take --choose generalised, or one penalty".to_owned(),
                     most => format!("take at most --inner-folds {most}, or --choose generalised"),
@@ -221,10 +239,15 @@ fn listed(lists: [&Path; 2], groups: &Groups, image_of: &[usize], ids: Option<&[
     let of = |images: &HashSet<usize>| (0..image_of.len()).filter(|&row| images.contains(&image_of[row])).collect::<Vec<usize>>();
     let split = Split { fitted: of(&train), predicted: of(&test) };
     let is_in = |rows: &[usize], row: &usize| rows.binary_search(row).is_ok();
-    let torn = groups.iter().find(|group| group.iter().any(|row| is_in(&split.fitted, row)) && group.iter().any(|row| is_in(&split.predicted, row)));
+    let torn = groups
+        .iter()
+        .find(|group| group.iter().any(|row| is_in(&split.fitted, row)) && group.iter().any(|row| is_in(&split.predicted, row)));
     if let Some(group) = torn {
         return Err(advise(
-            format!("`{}` is of a group of which some images are to be fitted and others to be predicted", known[image_of[group[0]]]),
+            format!(
+                "`{}` is of a group of which some images are to be fitted and others to be predicted",
+                known[image_of[group[0]]]
+            ),
             "put the whole group into one of the lists, or leave out --groups",
         ));
     }

@@ -15,6 +15,7 @@ mod goldens;
 mod inference;
 mod matched;
 mod model;
+mod pls;
 mod predictions;
 mod report;
 mod request;
@@ -25,7 +26,7 @@ mod score;
 pub use choose::Choice;
 pub use design::Standardise;
 pub use report::{Encoded, Row};
-pub use request::{Exchange, Penalties, Repeats, Request};
+pub use request::{Exchange, Method, Penalties, Repeats, Request};
 
 pub(crate) use report::read;
 
@@ -81,7 +82,10 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
 fn check_outputs(request: &Request, layers: &[Layer], responses: &[Responses]) -> Result<()> {
     outputs::check_name(&request.out, "leave the slash out")?;
     if request.out.is_file() {
-        return Err(advise(format!("`{}` is a file, and a folder is needed", request.out.display()), "name a folder: --out encode"));
+        return Err(advise(
+            format!("`{}` is a file, and a folder is needed", request.out.display()),
+            "name a folder: --out encode",
+        ));
     }
     let read = layers.iter().map(|layer| &layer.path).chain(responses.iter().map(|responses| &responses.path));
     outputs::check(&report::tables(&request.out), read.flat_map(|path| outputs::read_of(path)))

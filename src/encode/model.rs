@@ -9,7 +9,7 @@ use super::inference::{bootstrapped, permuted, units};
 use super::matched::Matched;
 use super::predictions::Predictions;
 use super::report::Row;
-use super::request::{Repeats, Request};
+use super::request::{Method, Repeats, Request};
 use super::score::{Score, score};
 use crate::error::advise;
 use crate::memory;
@@ -137,7 +137,8 @@ fn shares(spaces: usize, all: &[f64], parts: &[Vec<f64>]) -> Shares {
         subsets.map(|subset| sign(subset) * of(whole & !bits | subset, target)).sum()
     };
     let name = |bits: usize| {
-        let letters: Vec<String> = (0..spaces).filter(|place| bits >> place & 1 == 1).map(|place| (place + 1).to_string()).collect();
+        let letters: Vec<String> =
+            (0..spaces).filter(|place| bits >> place & 1 == 1).map(|place| (place + 1).to_string()).collect();
         format!("{}_{}", if letters.len() == 1 { "unique" } else { "shared" }, letters.join("_"))
     };
     let of_bits = |bits: usize| (name(bits), (0..all.len()).map(|target| share(bits, target)).collect());
@@ -179,6 +180,7 @@ fn fitted(
         draws: &draws,
         folds: request.inner_folds,
         seed: request.seed,
+        components: (request.method == Method::Pls).then_some(request.components),
         at_once: at_once(request, matched, &spaces)?,
     };
     let predictions = Predictions::new(beside, &matched.outer)?;
@@ -199,7 +201,9 @@ fn at_once(request: &Request, matched: &Matched, spaces: &[Space]) -> Result<usi
             format!("a fit needs about {} of memory, and {} may be taken", bytes(needed), bytes(memory)),
             match request.memory {
                 Some(_) => "give more: --memory; or reduce the features first: thingsvision reduce RUN --reduce srp",
-                None => "take a machine with more memory, or say how much may be taken: --memory 16G; or reduce the features first",
+                None => {
+                    "take a machine with more memory, or say how much may be taken: --memory 16G; or reduce the features first"
+                }
             },
         )),
         None => {
@@ -248,7 +252,8 @@ fn scored(request: &Request, matched: &Matched, predictions: &Predictions) -> Re
         let scores = scores_of([&truth, &predicted], predictions);
         let own: Vec<f64> = scores.iter().map(|score| score.correlation).collect();
         let exceeded = permuted([&truth, &predicted], &own, predictions, &units, permutations, request.seed);
-        let drawn = (draws > 0).then(|| bootstrapped([&truth, &predicted], predictions, &units, draws, request.seed)).transpose()?;
+        let drawn =
+            (draws > 0).then(|| bootstrapped([&truth, &predicted], predictions, &units, draws, request.seed)).transpose()?;
         Ok((scores, exceeded, drawn))
     };
     let found = parallel(blocks, &of_block)?;
@@ -266,7 +271,8 @@ fn scored(request: &Request, matched: &Matched, predictions: &Predictions) -> Re
     });
     let all_drawn: Vec<_> = found.iter().filter_map(|(.., drawn)| drawn.as_ref()).collect();
     let mean = |draw: usize| {
-        let [sum, count] = all_drawn.iter().fold([0.0; 2], |[sum, count], drawn| [sum + drawn.sums[draw][0], count + drawn.sums[draw][1]]);
+        let [sum, count] =
+            all_drawn.iter().fold([0.0; 2], |[sum, count], drawn| [sum + drawn.sums[draw][0], count + drawn.sums[draw][1]]);
         sum / count
     };
     Ok(Scores {

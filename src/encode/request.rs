@@ -21,6 +21,17 @@ pub enum Repeats {
     Keep,
 }
 
+/// How targets are predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Σ (y - Xw)² + α Σ w² is smallest, with an α for each target
+    #[default]
+    Ridge,
+    /// Partial least squares of all targets together, as scikit-learn's PLSRegression
+    Pls,
+}
+
 /// What permutations exchange and bootstraps draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +129,14 @@ pub struct Request {
     #[arg(long, value_name = "FILE", requires = "train")]
     pub test: Option<PathBuf>,
 
+    /// How targets are predicted
+    #[arg(long, value_enum, default_value_t)]
+    pub method: Method,
+
+    /// Of partial least squares, how many [default: 25]
+    #[arg(long, value_name = "N", default_value_t = 25, hide_default_value = true)]
+    pub components: usize,
+
     /// What is done to each unit before it is fitted, by the rows that are fitted
     #[arg(long, value_enum, default_value_t)]
     pub standardise: Standardise,
@@ -202,6 +221,8 @@ impl Default for Request {
             groups: None,
             train: None,
             test: None,
+            method: Method::default(),
+            components: 25,
             standardise: Standardise::default(),
             penalties: None,
             choose: Choice::default(),
@@ -244,7 +265,7 @@ impl Request {
         check_draws(self.permutations, self.bootstrap)?;
         let penalties = self.penalties();
         let sound = |penalty: &f64| *penalty > 0.0 && penalty.is_finite();
-        let refused: [(bool, String, &str); 8] = [
+        let refused: [(bool, String, &str); 10] = [
             (self.targets.is_empty(), "there is nothing to predict".into(), "give responses: --targets FILE"),
             (
                 self.train.is_some() != self.test.is_some(),
@@ -271,12 +292,14 @@ impl Request {
                 "--exchange groups needs groups".into(),
                 "give them: --groups FILE",
             ),
-            (!(1..=10_000).contains(&self.draws), format!("{} weightings of the spaces", self.draws), "take --draws 100"),
             (
-                self.partition && !self.banded,
-                "--partition is of feature spaces that are fitted together".into(),
-                "add --banded",
+                self.method == Method::Pls && self.banded,
+                "partial least squares have no bands".into(),
+                "leave out --banded, or --method pls",
             ),
+            (self.components == 0, "0 components predict nothing".into(), "take --components 25"),
+            (!(1..=10_000).contains(&self.draws), format!("{} weightings of the spaces", self.draws), "take --draws 100"),
+            (self.partition && !self.banded, "--partition is of feature spaces that are fitted together".into(), "add --banded"),
         ];
         match refused.into_iter().find(|(given, ..)| *given) {
             Some((_, problem, hint)) => Err(advise(problem, hint)),

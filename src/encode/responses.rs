@@ -117,6 +117,9 @@ fn by_image(own: Vec<String>) -> (Vec<String>, Vec<Vec<usize>>) {
     (images, rows_of)
 }
 
+/// Rows that are read before they are turned: what lies together in memory.
+const TOGETHER: usize = 8;
+
 /// The responses that are fitted and predicted: rows of the file, or means of them.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
@@ -131,19 +134,33 @@ impl Table<'_> {
         let (Some(&first), Some(&last)) = (targets.first(), targets.last()) else { return Vec::new() };
         let range: Range<usize> = first..last + 1;
         let mut values = vec![0.0; targets.len() * rows.len()];
-        let (mut sums, mut one) = (Vec::new(), Vec::new());
-        for (place, &row) in rows.iter().enumerate() {
-            let repeats = &self.rows[row];
-            sums.clear();
-            self.values.append(repeats[0], range.clone(), &mut sums);
-            for &repeat in &repeats[1..] {
-                one.clear();
-                self.values.append(repeat, range.clone(), &mut one);
-                sums.iter_mut().zip(&one).for_each(|(sum, value)| *sum += value);
+        let (mut some, mut one) = (Vec::new(), Vec::new());
+        for (number, together) in rows.chunks(TOGETHER).enumerate() {
+            some.clear();
+            for &row in together {
+                self.append_mean(row, range.clone(), &mut some, &mut one);
             }
-            let count = repeats.len() as f64;
-            targets.iter().enumerate().for_each(|(target, column)| values[target * rows.len() + place] = sums[column - first] / count);
+            for (target, column) in targets.iter().enumerate() {
+                let to = &mut values[target * rows.len() + number * TOGETHER..][..together.len()];
+                to.iter_mut().zip(some[column - first..].iter().step_by(range.len())).for_each(|(to, from)| *to = *from);
+            }
         }
+        self.values.forget();
         values
+    }
+
+    /// Puts the mean of the repeats of a row at the end of `to`.
+    fn append_mean(&self, row: usize, range: Range<usize>, to: &mut Vec<f64>, one: &mut Vec<f64>) {
+        let repeats = &self.rows[row];
+        let start = to.len();
+        self.values.append(repeats[0], range.clone(), to);
+        for &repeat in &repeats[1..] {
+            one.clear();
+            self.values.append(repeat, range.clone(), one);
+            to[start..].iter_mut().zip(one.iter()).for_each(|(sum, value)| *sum += value);
+        }
+        if repeats.len() > 1 {
+            to[start..].iter_mut().for_each(|sum| *sum /= repeats.len() as f64);
+        }
     }
 }

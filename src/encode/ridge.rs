@@ -14,7 +14,7 @@ pub(super) struct Decomposed {
     fitted: Vec<f64>,
     /// P, `[predicted, axes]`.
     predicted: Vec<f64>,
-    fitted_rows: usize,
+    pub(super) fitted_rows: usize,
 }
 
 impl Decomposed {
@@ -49,7 +49,10 @@ impl Decomposed {
             spaces.iter().zip(weights).map(|(space, weight)| weight * space[row * all + column]).sum()
         };
         let of = |rows: &[usize]| -> Vec<f64> {
-            rows.iter().flat_map(|&row| fitted.iter().map(move |&column| (row, column))).map(|(row, column)| product(row, column)).collect()
+            rows.iter()
+                .flat_map(|&row| fitted.iter().map(move |&column| (row, column)))
+                .map(|(row, column)| product(row, column))
+                .collect()
         };
         let (mut rows, mut others) = (of(fitted), of(predicted));
         // Of units less their means: products less their means over fitted rows, on both sides.
@@ -78,6 +81,11 @@ impl Decomposed {
 
     pub(super) fn predicted_rows(&self) -> usize {
         if self.lengths.is_empty() { 0 } else { self.predicted.len() / self.lengths.len() }
+    }
+
+    /// P, `[predicted, axes]`.
+    pub(super) fn predicted(&self) -> &[f64] {
+        &self.predicted
     }
 
     /// `Q y` of targets `[targets, fitted]` less their means: `[targets, axes]`.

@@ -30,6 +30,9 @@ enum Values {
     Single(Vec<f32>),
 }
 
+/// Files of fewer bytes stay in memory.
+const LARGE: usize = 256 << 20;
+
 /// Numbers in a file, from this byte on.
 #[derive(Debug)]
 struct Mapped {
@@ -112,6 +115,17 @@ impl Matrix {
                 format!("`{}` has the shape {shape:?}; features have at least two axes, stimuli × units", path.display()),
                 "give an array of shape [stimuli, units] or [stimuli, channels, rows, columns]",
             )),
+        }
+    }
+
+    /// Takes a large file out of this process's memory, into which it comes again when it is looked at.
+    pub(crate) fn forget(&self) {
+        if let Values::F16(file) | Values::F32(file) | Values::F64(file) = &self.values
+            && file.map.len() > LARGE
+        {
+            // SAFETY: of a file that is only read the same bytes come back.
+            #[cfg(unix)]
+            let _ = unsafe { file.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
         }
     }
 

@@ -6,6 +6,7 @@ mod averages;
 mod caveats;
 mod cka;
 mod cka_kernels;
+mod encode;
 mod explaining;
 mod exported;
 mod exported_refusals;

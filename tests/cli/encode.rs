@@ -1,0 +1,234 @@
+//! `thingsvision encode`
+
+use crate::assert_output;
+use crate::lab::Lab;
+use flate2::read::GzDecoder;
+use ndarray::Array2;
+use std::fs;
+use std::io::Read;
+use thingsvision::npy;
+
+const IMAGES: usize = 40;
+
+/// A number that looks drawn, from −0.5 to 0.5.
+fn number(place: usize) -> f64 {
+    let mut bits = place as u64 + 0x9e37_79b9_7f4a_7c15;
+    for shift in [30, 27, 31] {
+        bits = (bits ^ (bits >> shift)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
+    (bits >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+}
+
+fn drawn(rows: usize, columns: usize, from: usize) -> Array2<f64> {
+    Array2::from_shape_fn((rows, columns), |(row, column)| number(from + row * columns + column))
+}
+
+fn write(lab: &Lab, name: &str, values: &Array2<f64>, ids: &[String]) {
+    npy::write(&lab.path(&format!("{name}.npy")), &values.clone().into_dyn()).unwrap();
+    fs::write(lab.path(&format!("{name}.ids.txt")), ids.iter().map(|id| format!("{id}\n")).collect::<String>()).unwrap();
+}
+
+fn names() -> Vec<String> {
+    (0..IMAGES).map(|image| format!("image-{image:02}.jpg")).collect()
+}
+
+/// `few.npy` and `many.npy`, features; `seen.npy`, eight targets of which four see `few` and four are noise, each image three times and the
+/// third time in another order.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    let few = drawn(IMAGES, 5, 0);
+    write(&lab, "few", &few, &names());
+    write(&lab, "many", &drawn(IMAGES, 90, 10_000), &names());
+    let order: Vec<usize> = (0..IMAGES).chain(0..IMAGES).chain((0..IMAGES).map(|image| image * 7 % IMAGES)).collect();
+    let seen = Array2::from_shape_fn((order.len(), 8), |(row, target)| {
+        let signal = if target < 4 { few[[order[row], target]] - few[[order[row], 4]] } else { 0.0 };
+        signal + 0.4 * number(50_000 + row * 8 + target)
+    });
+    write(&lab, "seen", &seen, &order.iter().map(|&image| names()[image].clone()).collect::<Vec<_>>());
+    lab
+}
+
+fn values(lab: &Lab, file: &str) -> Vec<f64> {
+    npy::read(&lab.path(file)).unwrap().into_iter().collect()
+}
+
+#[test]
+fn layers_are_scored_on_responses() {
+    let lab = lab();
+    let said = lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199 --bootstrap 100");
+    assert_output!(said, @"");
+    assert_output!(lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199 --bootstrap 100"), @"");
+    assert_eq!(lab.names("encode"), [""]);
+    assert_eq!(lab.names("encode/sub-1"), [""]);
+    let (r, low, high) = (
+        values(&lab, "encode/sub-1/few.r.npy"),
+        values(&lab, "encode/sub-1/few.r_low.npy"),
+        values(&lab, "encode/sub-1/few.r_high.npy"),
+    );
+    assert!((0..8).all(|target| low[target] < r[target] && r[target] < high[target]));
+    assert!(r[..4].iter().all(|r| *r > 0.7) && r[4..].iter().all(|r| *r < 0.5), "{r:?}");
+    assert!(values(&lab, "encode/sub-1/few.p_family.npy")[..4].iter().all(|p| *p < 0.05));
+    // The figures take what is written.
+    lab.succeed("plot layers encode/encode.json --out layers");
+    lab.succeed("plot bars encode/encode.json --out bars");
+    assert!(lab.path("layers.png").is_file() && lab.path("bars.png").is_file());
+}
+
+/// However many cores, at once or as shards, by whichever method: the same bytes.
+#[test]
+fn shards_make_the_same_files() {
+    let lab = lab();
+    let words = "few.npy many.npy --targets seen.npy --targets again=seen.npy --repeats keep --predictions";
+    lab.succeed(&format!("encode {words} --out whole"));
+    assert_output!(lab.succeed(&format!("encode {words} --out parts --shard 2/3")), @"");
+    assert!(!lab.path("parts/encode.json").exists());
+    lab.succeed(&format!("encode {words} --out parts --shard 1/3"));
+    lab.succeed(&format!("encode {words} --out parts --shard 3/3 --memory 100M"));
+    lab.succeed(&format!("encode {words} --out parts"));
+    assert_eq!(lab.bytes("whole/encode.csv"), lab.bytes("parts/encode.csv"));
+    for name in lab.names("whole/seen") {
+        assert_eq!(lab.bytes(&format!("whole/seen/{name}")), lab.bytes(&format!("parts/seen/{name}")), "{name}");
+    }
+    // What is predicted of the rows of an image is the same, and makes an RDM.
+    let predicted = npy::read(&lab.path("whole/seen/few.predicted.npy")).unwrap();
+    assert_eq!(predicted.shape(), [3 * IMAGES, 8]);
+    lab.succeed("encode few.npy --targets seen.npy --predictions --out averaged");
+    lab.succeed("rdm averaged/seen/few.predicted.npy --out predicted.npy");
+    assert_eq!(lab.bytes("predicted.ids.txt"), lab.bytes("few.ids.txt"));
+}
+
+#[test]
+fn nothing_of_what_is_predicted_is_fitted() {
+    let lab = lab();
+    // Groups whose means differ far more than images within them: whoever knows a group's mean predicts well.
+    let group = |image: usize| image % 8;
+    let features = Array2::from_shape_fn((IMAGES, 8), |(image, unit)| {
+        f64::from(u8::from(group(image) == unit)) + 0.01 * number(image * 8 + unit)
+    });
+    let responses = Array2::from_shape_fn((IMAGES, 20), |(image, target)| {
+        5.0 * number(900 + group(image) * 20 + target) + 0.1 * number(image * 20 + target)
+    });
+    write(&lab, "groups", &features, &names());
+    write(&lab, "felt", &responses, &names());
+    let table: String = names().iter().enumerate().map(|(image, name)| format!("{name},{}\n", group(image))).collect();
+    fs::write(lab.path("groups.csv"), table).unwrap();
+    let r = |words: &str| {
+        lab.succeed(&format!("encode groups.npy --targets felt.npy --force {words}"));
+        let r = values(&lab, "encode/felt/groups.r.npy");
+        r.iter().sum::<f64>() / r.len() as f64
+    };
+    let (known, unknown) = (r(""), r("--groups groups.csv --folds 4"));
+    assert!(known > 0.9 && unknown < 0.3, "{known} {unknown}");
+    // Lists say which images are fitted, and which predicted.
+    let list = |file: &str, images: std::ops::Range<usize>| {
+        fs::write(lab.path(file), names()[images].iter().map(|name| format!("{name}\n")).collect::<String>()).unwrap();
+    };
+    list("train.txt", 0..24);
+    list("test.txt", 24..36);
+    assert!(r("--train train.txt --test test.txt --predictions") > 0.9);
+    assert_eq!(lab.bytes("encode/felt/groups.predicted.ids.txt"), lab.bytes("test.txt"));
+    list("test.txt", 20..36);
+    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt"), @"");
+    list("test.txt", 24..36);
+    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt --groups groups.csv"), @"");
+}
+
+#[test]
+fn targets_that_cannot_be_fitted_are_left_out_and_counted() {
+    let lab = lab();
+    let mut seen = npy::read(&lab.path("seen.npy")).unwrap().into_dimensionality::<ndarray::Ix2>().unwrap();
+    seen[[3, 1]] = f64::NAN;
+    seen.column_mut(6).fill(2.0);
+    npy::write(&lab.path("seen.npy"), &seen.into_dyn()).unwrap();
+    assert_output!(lab.succeed("encode few.npy --targets seen.npy"), @"");
+    let r = values(&lab, "encode/seen/few.r.npy");
+    assert_eq!(r.iter().map(|r| r.is_nan()).collect::<Vec<_>>(), [false, true, false, false, false, false, true, false]);
+    npy::write(&lab.path("seen.npy"), &Array2::<f64>::zeros((3 * IMAGES, 2)).into_dyn()).unwrap();
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --force"), @"");
+}
+
+#[test]
+fn spaces_are_fitted_together_and_their_variance_is_parted() {
+    let lab = lab();
+    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --banded --partition --draws 6"), @"");
+    let of = |name: &str| values(&lab, &format!("encode/seen/banded/few+many.{name}.npy"));
+    let (whole, parts) = (of("r2"), [of("unique_1"), of("unique_2"), of("shared_1_2")]);
+    assert!((0..8).all(|target| (parts.iter().map(|part| part[target]).sum::<f64>() - whole[target]).abs() < 1e-12));
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --banded"), @"");
+}
+
+#[test]
+fn partial_least_squares_predict_too() {
+    let lab = lab();
+    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --method pls --components 2"), @"");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --method pls --force"), @"");
+}
+
+#[test]
+fn scores_of_voxels_are_maps() {
+    let lab = Lab::new();
+    for file in ["sub-2.nii", "mask-2.nii"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nifti").join(file);
+        fs::copy(path, lab.path(file)).unwrap();
+    }
+    lab.succeed("rdm sub-2.nii --mask mask-2.nii --out rdm.npy");
+    let conditions = npy::read(&lab.path("rdm.npy")).unwrap().shape()[0];
+    npy::write(&lab.path("features.npy"), &drawn(conditions, 3, 5).into_dyn()).unwrap();
+    assert_output!(lab.fail("encode features.npy --targets sub-2.nii"), @"");
+    lab.succeed("encode features.npy --targets sub-2.nii --mask mask-2.nii --folds 2 --choose generalised");
+    let mut map = Vec::new();
+    GzDecoder::new(&lab.bytes("encode/sub-2/features.r.nii.gz")[..]).read_to_end(&mut map).unwrap();
+    let header = lab.bytes("mask-2.nii");
+    // Sizes, and where the voxels lie in space, are the mask's.
+    assert_eq!(map[42..48], header[42..48]);
+    assert_eq!(map[252..344], header[252..344]);
+    let is_little = header[0] == 92;
+    let float = |bytes: &[u8]| {
+        let bytes = bytes.try_into().unwrap();
+        if is_little { f32::from_le_bytes(bytes) } else { f32::from_be_bytes(bytes) }
+    };
+    let floats: Vec<f32> = map[352..].chunks_exact(4).map(float).collect();
+    let inside: Vec<f64> = floats.iter().filter(|value| **value != 0.0).map(|value| f64::from(*value)).collect();
+    let r = values(&lab, "encode/sub-2/features.r.npy");
+    assert_eq!(inside.len(), r.len());
+    assert!(inside.iter().zip(&r).all(|(map, r)| (map - r).abs() < 1e-6 || map.is_nan() && r.is_nan()));
+}
+
+#[test]
+fn what_cannot_be_fitted_is_said() {
+    let lab = lab();
+    fs::write(
+        lab.path("groups.csv"),
+        names().iter().enumerate().map(|(n, name)| format!("{name},{}\n", n % 3)).collect::<String>(),
+    )
+    .unwrap();
+    npy::write(&lab.path("short.npy"), &drawn(7, 3, 0).into_dyn()).unwrap();
+    npy::write(&lab.path("ceiling.npy"), &ndarray::arr1(&[50.0; 8]).into_dyn()).unwrap();
+    let mut nan = drawn(IMAGES, 3, 0);
+    nan[[4, 1]] = f64::NAN;
+    write(&lab, "nan", &nan, &names());
+    fs::write(lab.path("other.txt"), "image-99.jpg\n").unwrap();
+    let refused = [
+        "few.npy --targets seen.npy --folds 1",
+        "few.npy --targets seen.npy --folds 50",
+        "few.npy --targets seen.npy --groups groups.csv",
+        "few.npy --targets seen.npy --exchange groups",
+        "few.npy --targets short.npy",
+        "nan.npy --targets seen.npy",
+        "few.npy --targets seen.npy --ceiling ceiling.npy",
+        "few.npy --targets seen.npy --memory 1k",
+        "few.npy --targets seen.npy --train other.txt --test other.txt",
+        "few.npy --targets seen.npy --targets seen.npy",
+        "few.npy --targets seen.npy --out few.npy",
+        "few.npy --targets nowhere.npy",
+    ];
+    let said: Vec<String> = refused.iter().map(|words| format!("$ {words}\n{}", lab.fail(&format!("encode {words}")))).collect();
+    assert_output!(said.join("\n"), @"");
+    for wrong in ["--penalties 0", "--penalties 1:2", "--memory much", "--shard 3/2", "--train other.txt"] {
+        let said = lab.run(&format!("encode few.npy --targets seen.npy {wrong}"));
+        assert_eq!(said.code, Some(2), "{wrong}: {}", said.stderr);
+    }
+    // Other settings do not take the place of what is there.
+    lab.succeed("encode few.npy --targets seen.npy");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --choose leave-one-out"), @"");
+}
