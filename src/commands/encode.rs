@@ -4,7 +4,7 @@ use super::rsa::columns::{self, Column, column, interval, three};
 use crate::cli::Encode;
 use crate::printer::Printer;
 use anyhow::Result;
-use thingsvision::encode::{Choice, Encoded, Row, encode};
+use thingsvision::encode::{Choice, Encoded, Method, Row, encode};
 use thingsvision::numbers::{count, count_of};
 
 /// Fits every layer to all responses, writes the scores, and prints the table.
@@ -70,8 +70,11 @@ fn notes(encoded: &Encoded) -> Vec<String> {
         Choice::LeaveOneOut => "by leaving out one row of what is fitted".to_owned(),
         Choice::Generalised => "by generalised cross-validation of what is fitted".to_owned(),
     };
-    let mut notes =
-        vec![format!("r, R²: of predicted and true responses, {split}, mean over targets; penalties chosen {chosen}.")];
+    let how = match request.method {
+        Method::Ridge => format!("penalties chosen {chosen}"),
+        Method::Pls => format!("partial least squares of {}", count_of(request.components, "component")),
+    };
+    let mut notes = vec![format!("r, R²: of predicted and true responses, {split}, mean over targets; {how}.")];
     if rows.iter().any(|row| row.with_ceiling.is_some()) {
         notes.push("r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.".into());
     }
@@ -88,7 +91,8 @@ fn notes(encoded: &Encoded) -> Vec<String> {
         notes.push("only, &: R² by one space beside the others, and what spaces share; they add up to R².".into());
     }
     notes.extend(encoded.notes.clone());
-    let at_end = |share: fn(&Row) -> f64| rows.iter().filter(move |row| share(row) > OFTEN).count();
+    let at_end =
+        |share: fn(&Row) -> Option<f64>| rows.iter().filter(move |row| share(row).is_some_and(|share| share > OFTEN)).count();
     for (fits, end, hint) in
         [(at_end(|row| row.smallest), "smallest", "smaller"), (at_end(|row| row.largest), "largest", "larger")]
     {

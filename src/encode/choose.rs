@@ -1,6 +1,7 @@
 //! How a penalty is chosen for each target: by the error of rows that were left out of the rows to be fitted.
 
 use super::ridge::Decomposed;
+use crate::rdm::lanes::{dot, sum};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ pub(super) fn of_fitted(
 
 /// `Σ (a − b)²`, eight sums at a time.
 fn squares(a: &[f64], b: &[f64]) -> f64 {
-    crate::rdm::lanes::sum(a, b, |a, b| (a - b) * (a - b))
+    sum(a, b, |a, b| (a - b) * (a - b))
 }
 
 /// The errors `[penalties, targets]` of targets `[targets, fitted]`, less their means, by rows that are left out one by one.
@@ -78,23 +79,36 @@ fn one_by_one(of: &Decomposed, penalties: &[f64], along: &[f64], fitted: &[f64])
 
 /// The same by generalised cross-validation.
 fn generalised(of: &Decomposed, penalties: &[f64], along: &[f64], fitted: &[f64]) -> Vec<f64> {
-    let rows = of.fitted_rows;
-    let lengths: Vec<f64> = fitted.chunks_exact(rows).map(|target| crate::rdm::lanes::dot(target, target)).collect();
-    let mut errors = Vec::with_capacity(penalties.len() * lengths.len());
+    let (rows, axes) = (of.fitted_rows, of.lengths.len());
+    let least = of.lengths.last().copied().unwrap_or(0.0) * rows.max(axes) as f64 * f64::EPSILON;
+    let known: Vec<usize> = (0..axes).filter(|&axis| of.lengths[axis] > least).collect();
+    // Of each target the squared length along each axis, and what lies along none.
+    let squares: Vec<f64> = along
+        .chunks_exact(axes.max(1))
+        .flat_map(|along| known.iter().map(|&axis| along[axis] * along[axis] / of.lengths[axis]))
+        .collect();
+    let squares_of = |target: usize| &squares[target * known.len()..(target + 1) * known.len()];
+    let outside = |(target, fitted): (usize, &[f64])| match known.len() + 1 < rows {
+        true => (dot(fitted, fitted) - squares_of(target).iter().sum::<f64>()).max(0.0),
+        // Rows less their mean have no more axes.
+        false => 0.0,
+    };
+    let outside: Vec<f64> = fitted.chunks_exact(rows).enumerate().map(outside).collect();
+    let mut errors = Vec::with_capacity(penalties.len() * outside.len());
     for &penalty in penalties {
-        let freedom: f64 = 1.0 + of.lengths.iter().map(|length| length / (length + penalty)).sum::<f64>();
-        let left = 1.0 - freedom / rows as f64;
-        // Of `y'y − y'Hy`, twice, and `y'HHy`, by what lies along each axis.
-        let weights: Vec<f64> = of.lengths.iter().map(|length| (length + 2.0 * penalty) / (length + penalty).powi(2)).collect();
-        let explained = |target: usize| -> f64 {
-            let along = &along[target * weights.len()..(target + 1) * weights.len()];
-            along.iter().zip(&weights).map(|(along, weight)| along * along * weight).sum()
+        let shares: Vec<f64> = known.iter().map(|&axis| penalty / (of.lengths[axis] + penalty)).collect();
+        let without = (rows - 1 - known.len().min(rows - 1)) as f64;
+        let left = (shares.iter().sum::<f64>() + without) / rows as f64;
+        let error = |(target, outside): (usize, &f64)| {
+            let along = squares_of(target).iter().zip(&shares);
+            (outside + along.map(|(square, share)| square * share * share).sum::<f64>()) / rows as f64 / (left * left)
         };
-        let error = |(target, length): (usize, &f64)| match left > LEAST {
-            true => (length - explained(target)).max(0.0) / rows as f64 / (left * left),
-            false => f64::INFINITY,
-        };
-        errors.extend(lengths.iter().enumerate().map(error));
+        errors.extend(
+            outside
+                .iter()
+                .enumerate()
+                .map(|(target, outside)| if left > LEAST { error((target, outside)) } else { f64::INFINITY }),
+        );
     }
     errors
 }

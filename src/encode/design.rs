@@ -34,8 +34,15 @@ pub(super) enum Design {
     Products(Vec<Vec<f64>>),
 }
 
+/// Units less their means, times their factors, `[conditions, units]`.
+pub(super) struct Standardised {
+    pub(super) values: Vec<f64>,
+    pub(super) means: Vec<f64>,
+    pub(super) factors: Vec<f64>,
+}
+
 /// Units that are looked at at once.
-const UNITS: usize = 512;
+pub(super) const UNITS: usize = 512;
 
 /// Rows of products that a core makes at once.
 const ROWS: usize = 256;
@@ -79,8 +86,12 @@ impl Design {
 }
 
 impl Space<'_> {
-    /// Some units of all conditions, standardised, row by row.
     fn units(&self, units: Range<usize>, how: Standardise, fitted: &[usize]) -> Vec<f64> {
+        self.standardised(units, how, fitted).values
+    }
+
+    /// Some units of all conditions, by the conditions `fitted`.
+    pub(super) fn standardised(&self, units: Range<usize>, how: Standardise, fitted: &[usize]) -> Standardised {
         let width = units.len();
         let mut values = Vec::with_capacity(self.rows.len() * width);
         self.rows.iter().for_each(|&row| self.features.append(row, units.clone(), &mut values));
@@ -101,8 +112,10 @@ impl Space<'_> {
             sums
         };
         // Twice, for the first mean is rounded in units of the largest sum.
+        let mut all_means = vec![0.0; width];
         for _ in 0..2 {
             let means = mean(&values, |value| value);
+            all_means.iter_mut().zip(&means).for_each(|(all, mean)| *all += mean);
             values.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= mean));
         }
         let variances = mean(&values, |value| value * value);
@@ -113,7 +126,7 @@ impl Space<'_> {
         };
         let factors: Vec<f64> = variances.into_iter().zip(varies).map(factor).collect();
         values.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor));
-        values
+        Standardised { values, means: all_means, factors }
     }
 
     /// `Σ x xᵀ` over all units, `[conditions, conditions]`.

@@ -2,10 +2,10 @@
 
 use super::fit::Chosen;
 use super::matched::Matched;
-use super::model::{Model, Scores, Shares};
+use super::model::{Fit, Model};
 use super::predictions::Predictions;
 use super::report::Row;
-use super::request::Request;
+use super::request::{Method, Request};
 use super::responses::Responses;
 use crate::error::advise;
 use crate::rdm::ids;
@@ -112,19 +112,10 @@ impl Unit {
     }
 
     /// Writes all scores, then the record.
-    #[allow(clippy::too_many_arguments)] // all that is known of a fit
-    pub(super) fn write(
-        &self,
-        request: &Request,
-        matched: &Matched,
-        predictions: &Predictions,
-        chosen: &[Chosen],
-        scores: &Scores,
-        ceilings: Option<&[f64]>,
-        shares: &Shares,
-    ) -> Result<Row> {
+    pub(super) fn write(&self, request: &Request, matched: &Matched, fit: &Fit) -> Result<Row> {
+        let Fit { predictions, chosen, scores, ceilings, shares, intercepts } = fit;
         let of_fitted = |all: &[f64]| -> Vec<f64> { matched.targets.iter().map(|&target| all[target]).collect() };
-        let ceilings = ceilings.map(of_fitted);
+        let ceilings = ceilings.as_deref().map(of_fitted);
         let divided = |scores: &[f64], by: fn(f64) -> f64| -> Option<Vec<f64>> {
             let of = |(score, ceiling): (&f64, &f64)| if *ceiling > 0.0 { score / by(*ceiling) } else { f64::NAN };
             ceilings.as_ref().map(|ceilings| scores.iter().zip(ceilings).map(of).collect())
@@ -134,9 +125,6 @@ impl Unit {
                 |intervals: &Vec<Option<[f64; 2]>>| intervals.iter().map(|one| one.map_or(f64::NAN, |one| one[end])).collect();
             scores.intervals.as_ref().map(of)
         };
-        let penalties = request.penalties();
-        let of_fold = |chosen: &Chosen| chosen.penalty.iter().map(|&place| penalties[usize::from(place)]).collect::<Vec<f64>>();
-        let of_folds: Vec<Vec<f64>> = chosen.iter().map(of_fold).collect();
         let q = scores.p.as_ref().map(|[p, _]| benjamini_hochberg(p));
         let [p, p_family] = scores.p.clone().map_or([None, None], |[p, family]| [Some(p), Some(family)]);
         let normalised = divided(&scores.correlation, f64::sqrt);
@@ -152,6 +140,7 @@ impl Unit {
             ("ceiling", ceilings.clone()),
             ("r_normalised", normalised.clone()),
             ("r2_normalised", normalised_explained.clone()),
+            ("intercepts", intercepts.as_deref().map(of_fitted)),
         ];
         all.extend(shares.iter().map(|(name, share)| (name.as_str(), Some(share.clone()))));
         let mut files = Vec::new();
@@ -159,16 +148,24 @@ impl Unit {
             let Some(values) = values else { continue };
             self.write_one(matched, name, &[&values], &mut files)?;
         }
-        let of_folds: Vec<&[f64]> = of_folds.iter().map(Vec::as_slice).collect();
-        self.write_one(matched, "penalty", &of_folds, &mut files)?;
+        if intercepts.is_some() {
+            files.push(file_name(&self.file("weights.npy")));
+        }
         if request.predictions {
             self.write_predictions(matched, predictions, &mut files)?;
         }
-        let row = Row::new(request, matched, scores, [&self.target, &self.model, &self.layer])
+        let mut row = Row::new(request, matched, scores, [&self.target, &self.model, &self.layer])
             .with_ceilings(ceilings.as_deref(), normalised.as_deref(), normalised_explained.as_deref())
             .with_significant(request, q.as_deref(), p_family.as_deref())
-            .with_penalties(&of_folds, &penalties)
             .with_shares(shares);
+        if request.method == Method::Ridge {
+            let penalties = request.penalties();
+            let of_fold = |chosen: &Chosen| chosen.penalty.iter().map(|&place| penalties[usize::from(place)]).collect();
+            let of_folds: Vec<Vec<f64>> = chosen.iter().map(of_fold).collect();
+            let of_folds: Vec<&[f64]> = of_folds.iter().map(Vec::as_slice).collect();
+            self.write_one(matched, "penalty", &of_folds, &mut files)?;
+            row = row.with_penalties(&of_folds, &penalties);
+        }
         let record = Record { made_of: MadeOf::new(request, &self.read), files, row };
         atomic_file::write(&self.record, (serde_json::to_string_pretty(&record)? + "\n").as_bytes())?;
         Ok(record.row)

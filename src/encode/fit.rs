@@ -63,52 +63,63 @@ impl Fitting<'_> {
         observer: &dyn Observer,
         progress: &dyn Progress,
     ) -> Result<Vec<Chosen>> {
+        let nothing_is_left_out = self.choice != Choice::Folds || self.penalties.len() == 1 || self.components.is_some();
         let fold = |(number, split): (usize, &Split)| {
             let turn = Turn { number, split, into };
             let design = Design::new(spaces, self.standardise, &self.conditions(&split.fitted))?;
-            let mut chosen = Chosen::none(self.targets.len(), self.penalties.len());
-            let mut last = None;
-            for (draw, weights) in self.draws.iter().enumerate() {
-                if let Some(reason) = observer.stopped() {
-                    return Err(Stopped(reason).into());
-                }
-                progress.add(1);
-                let nothing_is_left_out = self.choice != Choice::Folds || self.penalties.len() == 1 || self.components.is_some();
-                if self.draws.len() == 1 && nothing_is_left_out {
-                    let of = self.decomposed(&design, weights, split)?;
-                    return match self.components {
-                        Some(components) => self.components(&turn, &of, components),
-                        None => self.choose_and_predict(&turn, &of),
-                    };
-                }
-                let (errors, decomposed) = self.errors(&design, weights, &turn)?;
-                chosen.improve(draw, &errors);
-                last = decomposed;
+            if self.draws.len() == 1 && nothing_is_left_out {
+                proceed(observer, progress)?;
+                let of = self.decomposed(&design, &self.draws[0], split)?;
+                return match self.components {
+                    Some(components) => self.components(&turn, &of, components),
+                    None => self.choose_and_predict(&turn, &of),
+                };
             }
-            self.predict(&design, &turn, &chosen, last.filter(|_| self.draws.len() == 1))?;
+            let (chosen, last) = self.choose(&design, split, number + 1, observer, progress)?;
+            self.predict(&design, &turn, &chosen, last)?;
             Ok(chosen)
         };
         outer.iter().enumerate().map(fold).collect()
     }
 
-    fn decomposed(&self, design: &Design, weights: &[f64], Split { fitted, predicted }: &Split) -> Result<Decomposed> {
+    /// The best weighting of the spaces, and penalty, for each target; and the decomposition of all that is fitted, if it is at hand.
+    pub(super) fn choose(
+        &self,
+        design: &Design,
+        split: &Split,
+        round: usize,
+        observer: &dyn Observer,
+        progress: &dyn Progress,
+    ) -> Result<(Chosen, Option<Decomposed>)> {
+        let mut chosen = Chosen::none(self.targets.len(), self.penalties.len());
+        let mut last = None;
+        for (draw, weights) in self.draws.iter().enumerate() {
+            proceed(observer, progress)?;
+            let (errors, decomposed) = self.errors(design, weights, split, round)?;
+            chosen.improve(draw, &errors);
+            last = decomposed;
+        }
+        Ok((chosen, last.filter(|_| self.draws.len() == 1)))
+    }
+
+    pub(super) fn decomposed(&self, design: &Design, weights: &[f64], Split { fitted, predicted }: &Split) -> Result<Decomposed> {
         Decomposed::new(design, weights, &self.conditions(fitted), &self.conditions(predicted))
     }
 
-    fn conditions(&self, rows: &[usize]) -> Vec<usize> {
+    pub(super) fn conditions(&self, rows: &[usize]) -> Vec<usize> {
         rows.iter().map(|&row| self.condition_of[row]).collect()
     }
 
     /// The errors `[penalties, targets]` of a weighting of the spaces; and, of folds, the decomposition of all that is fitted, if only one
     /// weighting is tried.
-    fn errors(&self, design: &Design, weights: &[f64], turn: &Turn) -> Result<(Vec<f64>, Option<Decomposed>)> {
+    fn errors(&self, design: &Design, weights: &[f64], split: &Split, round: usize) -> Result<(Vec<f64>, Option<Decomposed>)> {
         let mut splits_of = match self.choice {
-            Choice::Folds => splits(&within(self.groups, &turn.split.fitted), self.folds, self.seed, turn.number + 1),
+            Choice::Folds => splits(&within(self.groups, &split.fitted), self.folds, self.seed, round),
             _ => Vec::new(),
         };
         let judged = splits_of.len();
         if judged == 0 || self.draws.len() == 1 {
-            splits_of.push(turn.split.clone());
+            splits_of.push(split.clone());
         }
         let judged = judged.max(1);
         let mut errors = vec![0.0; self.penalties.len() * self.targets.len()];
@@ -151,7 +162,7 @@ impl Fitting<'_> {
     }
 
     /// Targets less their means over the rows that are fitted, and the means.
-    fn fitted(&self, split: &Split, targets: &[usize]) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn fitted(&self, split: &Split, targets: &[usize]) -> (Vec<f64>, Vec<f64>) {
         let (mut fitted, rows) = (self.table.targets(&split.fitted, targets), split.fitted.len());
         let mean = |target: &[f64]| target.iter().sum::<f64>() / rows as f64;
         let means: Vec<f64> = fitted.chunks_exact(rows).map(mean).collect();
@@ -256,6 +267,12 @@ impl Fitting<'_> {
         add(&mut predicted, rows, means.iter().copied());
         turn.into.write(turn.number, places, &predicted)
     }
+}
+
+/// A step more; fails if it is the last, for the job is to stop.
+fn proceed(observer: &dyn Observer, progress: &dyn Progress) -> Result<()> {
+    progress.add(1);
+    observer.stopped().map_or(Ok(()), |reason| Err(Stopped(reason).into()))
 }
 
 /// Adds a number to all rows of each target.

@@ -105,8 +105,12 @@ impl<'a> Matched<'a> {
         let all: Vec<usize> = (0..self.responses.values.columns).collect();
         let blocks: Vec<&[usize]> = all.chunks(super::fit::BLOCK).collect();
         let rows: Vec<usize> = (0..self.rows.len()).collect();
-        let varies = |target: &[f64], rows: &[usize]| rows.iter().any(|&row| target[row] != target[rows[0]]);
-        let fault = |target: &[f64]| match target.iter().all(|value| value.is_finite()) {
+        let varies = |target: &[f64], rows: &[usize]| {
+            let own: Vec<f64> = rows.iter().map(|&row| target[row]).collect();
+            let spread = super::score::centred(&own).iter().map(|value| value * value).sum::<f64>();
+            own.iter().any(|value| *value != own[0]) && spread > f64::MIN_POSITIVE
+        };
+        let fault = |target: &[f64]| match target.iter().all(|value| value.abs() < super::model::LARGEST) {
             false => Some(0),
             true => {
                 let varies = |split: &Split| varies(target, &split.fitted) && varies(target, &split.predicted);

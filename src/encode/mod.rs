@@ -22,6 +22,7 @@ mod request;
 mod responses;
 mod ridge;
 mod score;
+mod weights;
 
 pub use choose::Choice;
 pub use design::Standardise;
@@ -49,8 +50,8 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
     let models = Model::all(request, &layers)?;
     let units = Unit::all(request, &responses, &models, &layers)?;
     let own = |number: usize| request.shard.is_none_or(|shard| number % shard.of == shard.number - 1);
-    let rounds = models.iter().map(|model| model.rounds(request)).sum::<usize>() * responses.len();
-    let progress = observer.begin(Stage::Encode, Some(rounds * request.turns()));
+    let steps = models.iter().map(|model| model.steps(request)).sum::<usize>() * responses.len();
+    let progress = observer.begin(Stage::Encode, Some(steps));
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     let mut fitted = 0;
     for (number, responses) in responses.iter().enumerate() {
@@ -61,7 +62,7 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
                 continue;
             }
             if let Some(row) = unit.done(request)? {
-                progress.add((model.rounds(request) * request.turns()) as u64);
+                progress.add(model.steps(request) as u64);
                 rows.push(row);
                 continue;
             }

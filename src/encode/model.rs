@@ -41,6 +41,19 @@ pub(super) struct Scores {
     pub(super) p: Option<[Vec<f64>; 2]>,
 }
 
+/// All that a model was found to do.
+pub(super) struct Fit {
+    pub(super) predictions: Predictions,
+    /// In each fold.
+    pub(super) chosen: Vec<Chosen>,
+    pub(super) scores: Scores,
+    /// Of all targets, also those that were left out.
+    pub(super) ceilings: Option<Vec<f64>>,
+    pub(super) shares: Shares,
+    /// Of all targets, beside the weights, if these were written.
+    pub(super) intercepts: Option<Vec<f64>>,
+}
+
 impl Model {
     /// Each layer by itself, or all as the spaces of one model.
     pub(super) fn all(request: &Request, layers: &[Layer]) -> Result<Vec<Model>> {
@@ -67,10 +80,12 @@ impl Model {
         model_name(&self.model, &self.layer)
     }
 
-    /// How many weightings are tried of it and, of a partition, of its parts.
-    pub(super) fn rounds(&self, request: &Request) -> usize {
+    /// How many fits there are of it and, of a partition, of its parts: a weighting of its spaces in a fold each.
+    pub(super) fn steps(&self, request: &Request) -> usize {
         let of = |spaces: &Vec<usize>| if spaces.len() == 1 { 1 } else { request.draws };
-        self.parts(request).iter().map(of).sum()
+        let parts = self.parts(request);
+        let weights = if request.weights { of(&parts[0]) } else { 0 };
+        parts.iter().map(of).sum::<usize>() * request.turns() + weights
     }
 
     /// All spaces, then, of a partition, some of them: every subset.
@@ -101,15 +116,18 @@ impl Model {
         };
         unit.make_folder()?;
         let parts = self.parts(request);
-        let (predictions, chosen) = fitted(request, matched, layers, &parts[0], unit.record(), observer, progress)?;
+        let of_weights = request.weights.then(|| unit.file("weights.npy"));
+        let run = Run { request, matched, layers, observer, progress };
+        let (predictions, chosen, intercepts) = run.fitted(&parts[0], unit.record(), of_weights.as_deref())?;
         let scores = scored(request, matched, &predictions)?;
         let mut explained = Vec::new();
         for part in &parts[1..] {
-            let (predictions, _) = fitted(request, matched, layers, part, &unit.file("part"), observer, progress)?;
+            let (predictions, ..) = run.fitted(part, &unit.file("part"), None)?;
             explained.push(scored_only(matched, &predictions)?.into_iter().map(|score| score.explained).collect::<Vec<f64>>());
         }
         let shares = shares(self.spaces.len(), &scores.explained, &explained);
-        unit.write(request, matched, &predictions, &chosen, &scores, ceilings.as_deref(), &shares)
+        let fit = Fit { predictions, chosen, scores, ceilings, shares, intercepts };
+        unit.write(request, matched, &fit)
     }
 }
 
@@ -145,8 +163,12 @@ fn shares(spaces: usize, all: &[f64], parts: &[Vec<f64>]) -> Shares {
     (1..=whole).map(of_bits).collect()
 }
 
+/// Larger features and responses are taken for infinite.
+pub(super) const LARGEST: f64 = 1e100;
+
 fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
-    let is_finite = |&row: &usize| layer.features.row(row).iter().all(|value| value.is_finite());
+    // Squares of larger ones are no numbers.
+    let is_finite = |&row: &usize| layer.features.row(row).iter().all(|value| value.abs() < LARGEST);
     match rows.iter().find(|row| !is_finite(row)) {
         Some(&row) => {
             Err(not_finite(&[row], &|row| ids::name(layer.ids.as_deref(), row))).with_context(|| format!("`{}`", layer.name))
@@ -155,37 +177,50 @@ fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
     }
 }
 
-/// Predicts all folds by some layers.
-fn fitted(
-    request: &Request,
-    matched: &Matched,
-    layers: &[Layer],
-    part: &[usize],
-    beside: &Path,
-    observer: &dyn Observer,
-    progress: &dyn Progress,
-) -> Result<(Predictions, Vec<Chosen>)> {
-    let spaces: Vec<Space> =
-        part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect();
-    let penalties = request.penalties();
-    let draws = weightings(spaces.len(), request.draws, request.seed);
-    let fitting = Fitting {
-        table: matched.table(),
-        condition_of: &matched.image_of,
-        targets: &matched.targets,
-        groups: &matched.groups,
-        standardise: request.standardise,
-        choice: request.choose,
-        penalties: &penalties,
-        draws: &draws,
-        folds: request.inner_folds,
-        seed: request.seed,
-        components: (request.method == Method::Pls).then_some(request.components),
-        at_once: at_once(request, matched, &spaces)?,
-    };
-    let predictions = Predictions::new(beside, &matched.outer)?;
-    let chosen = fitting.run(&spaces, &matched.outer, &predictions, observer, progress)?;
-    Ok((predictions, chosen))
+/// What all fits of a model share.
+struct Run<'a> {
+    request: &'a Request,
+    matched: &'a Matched<'a>,
+    layers: &'a [Layer],
+    observer: &'a dyn Observer,
+    progress: &'a dyn Progress,
+}
+
+impl Run<'_> {
+    /// Predicts all folds by some layers; and writes the weights of a fit to all images, and returns the intercepts.
+    fn fitted(
+        &self,
+        part: &[usize],
+        beside: &Path,
+        of_weights: Option<&Path>,
+    ) -> Result<(Predictions, Vec<Chosen>, Option<Vec<f64>>)> {
+        let Run { request, matched, layers, observer, progress } = *self;
+        let spaces: Vec<Space> =
+            part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect();
+        let penalties = request.penalties();
+        let draws = weightings(spaces.len(), request.draws, request.seed);
+        let fitting = Fitting {
+            table: matched.table(),
+            condition_of: &matched.image_of,
+            targets: &matched.targets,
+            groups: &matched.groups,
+            standardise: request.standardise,
+            choice: request.choose,
+            penalties: &penalties,
+            draws: &draws,
+            folds: request.inner_folds,
+            seed: request.seed,
+            components: (request.method == Method::Pls).then_some(request.components),
+            at_once: at_once(request, matched, &spaces)?,
+        };
+        let predictions = Predictions::new(beside, &matched.outer)?;
+        let chosen = fitting.run(&spaces, &matched.outer, &predictions, observer, progress)?;
+        let rows = if request.train.is_some() { matched.outer[0].fitted.clone() } else { (0..matched.rows.len()).collect() };
+        let all = matched.responses.values.columns;
+        let write = |path| super::weights::write(&fitting, &spaces, rows, all, path, observer, progress);
+        let intercepts = of_weights.map(write).transpose()?;
+        Ok((predictions, chosen, intercepts))
+    }
 }
 
 /// How many decompositions fit into memory; fails if none does.

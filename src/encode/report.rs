@@ -56,12 +56,12 @@ pub struct Row {
     pub significant: Option<usize>,
     /// The targets with p ≤ 0.05, corrected by the largest score of each permutation.
     pub significant_family: Option<usize>,
-    /// The median of all penalties that were chosen.
-    pub penalty: f64,
-    /// Which share of them is the smallest that was tried.
-    pub smallest: f64,
+    /// The median of all penalties that were chosen, of ridge.
+    pub penalty: Option<f64>,
+    /// Which share of them is the smallest that was tried, of several.
+    pub smallest: Option<f64>,
     /// Which share is the largest.
-    pub largest: f64,
+    pub largest: Option<f64>,
     /// What the first feature space explains beside all others, the mean over targets.
     pub unique_1: Option<f64>,
     /// The second.
@@ -142,9 +142,9 @@ impl Row {
             permutations: None,
             significant: None,
             significant_family: None,
-            penalty: f64::NAN,
-            smallest: 0.0,
-            largest: 0.0,
+            penalty: None,
+            smallest: None,
+            largest: None,
             unique_1: None,
             unique_2: None,
             unique_3: None,
@@ -175,11 +175,9 @@ impl Row {
     /// Of each fold and target the penalty that was chosen of those that were tried.
     pub(super) fn with_penalties(self, chosen: &[&[f64]], tried: &[f64]) -> Row {
         let all: Vec<f64> = chosen.concat();
-        let share = |end: Option<&f64>| match tried.len() {
-            1 => 0.0,
-            _ => all.iter().filter(|penalty| Some(*penalty) == end).count() as f64 / all.len() as f64,
-        };
-        Row { penalty: median(&all), smallest: share(tried.first()), largest: share(tried.last()), ..self }
+        let share = |end: Option<&f64>| all.iter().filter(|penalty| Some(*penalty) == end).count() as f64 / all.len() as f64;
+        let [smallest, largest] = [tried.first(), tried.last()].map(|end| (tried.len() > 1).then(|| share(end)));
+        Row { penalty: Some(median(&all)), smallest, largest, ..self }
     }
 
     pub(super) fn with_shares(self, shares: &Shares) -> Row {

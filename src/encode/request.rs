@@ -187,6 +187,10 @@ pub struct Request {
     #[arg(long)]
     pub predictions: bool,
 
+    /// Write the weights of each target in a fit to all images (of --train, if given), [targets, units] float32, and intercepts
+    #[arg(long)]
+    pub weights: bool,
+
     /// Fail rather than take more memory, such as 4G [default: half of what is available]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
@@ -235,6 +239,7 @@ impl Default for Request {
             bootstrap: 0,
             exchange: Exchange::default(),
             predictions: false,
+            weights: false,
             memory: None,
             shard: None,
             force: false,
@@ -265,7 +270,7 @@ impl Request {
         check_draws(self.permutations, self.bootstrap)?;
         let penalties = self.penalties();
         let sound = |penalty: &f64| *penalty > 0.0 && penalty.is_finite();
-        let refused: [(bool, String, &str); 10] = [
+        let refused: [(bool, String, &str); 11] = [
             (self.targets.is_empty(), "there is nothing to predict".into(), "give responses: --targets FILE"),
             (
                 self.train.is_some() != self.test.is_some(),
@@ -297,6 +302,7 @@ impl Request {
                 "partial least squares have no bands".into(),
                 "leave out --banded, or --method pls",
             ),
+            (self.method == Method::Pls && self.weights, "--weights are of ridge".into(), "leave out --weights, or --method pls"),
             (self.components == 0, "0 components predict nothing".into(), "take --components 25"),
             (!(1..=10_000).contains(&self.draws), format!("{} weightings of the spaces", self.draws), "take --draws 100"),
             (self.partition && !self.banded, "--partition is of feature spaces that are fitted together".into(), "add --banded"),

@@ -121,6 +121,21 @@ impl Decomposed {
         multiply(Block::new(&shrunk, axes), Block::new(rows, axes), predicted)
     }
 
+    /// `a = Qᵀ (S (S + α))⁻¹ Q y` of `Q y`, `[targets, fitted]`: the weights of the fit are `Xᵀ a`.
+    pub(super) fn duals(&self, turned: &[f64], along: &[f64], penalties: impl Fn(usize) -> f64) -> Result<Vec<f64>> {
+        let least = self.lengths.last().copied().unwrap_or(0.0) * self.fitted_rows as f64 * f64::EPSILON;
+        let axes = self.lengths.len().max(1);
+        let mut duals = vec![0.0; along.len() / axes * self.fitted_rows];
+        let scaled: Vec<f64> = along
+            .chunks_exact(axes)
+            .flat_map(|along| {
+                along.iter().zip(&self.lengths).map(|(along, length)| if *length > least { along / length } else { 0.0 })
+            })
+            .collect();
+        self.product(turned, &scaled, penalties, &mut duals)?;
+        Ok(duals)
+    }
+
     /// Qᵀ, `[fitted, axes]`.
     pub(super) fn turned(&self) -> Vec<f64> {
         let n = self.fitted_rows;

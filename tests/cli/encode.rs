@@ -157,6 +157,37 @@ fn spaces_are_fitted_together_and_their_variance_is_parted() {
     assert_output!(lab.fail("encode few.npy --targets seen.npy --banded"), @"");
 }
 
+/// Of the lists' one fold the predictions are those of the weights.
+#[test]
+fn weights_predict_what_was_predicted() {
+    let lab = lab();
+    let list = |file: &str, images: std::ops::Range<usize>| {
+        fs::write(lab.path(file), names()[images].iter().map(|name| format!("{name}\n")).collect::<String>()).unwrap();
+    };
+    list("train.txt", 0..30);
+    list("test.txt", 30..IMAGES);
+    let mut few = npy::read(&lab.path("few.npy")).unwrap().into_dimensionality::<ndarray::Ix2>().unwrap();
+    few.mapv_inplace(|value| 30.0 * value + 7.0);
+    write(&lab, "few", &few, &names());
+    for (layers, file) in [("few.npy", "few"), ("many.npy", "many"), ("few.npy many.npy --banded --draws 5", "banded/few+many")] {
+        let words = "--train train.txt --test test.txt --weights --predictions --inner-folds 3 --penalties 1e-2:1e4:7";
+        lab.succeed(&format!("encode {layers} --targets seen.npy {words}"));
+        let read = |name: &str| npy::read(&lab.path(&format!("encode/seen/{file}.{name}.npy"))).unwrap();
+        let two = |array: ndarray::ArrayD<f64>| array.into_dimensionality::<ndarray::Ix2>().unwrap();
+        let (weights, intercepts, predicted) = (two(read("weights")), read("intercepts"), two(read("predicted")));
+        let of = |name: &str| two(npy::read(&lab.path(&format!("{name}.npy"))).unwrap());
+        let x = match file {
+            "few" | "many" => of(file),
+            _ => ndarray::concatenate(ndarray::Axis(1), &[of("few").view(), of("many").view()]).unwrap(),
+        };
+        let found = x.dot(&weights.t());
+        for ((row, target), predicted) in predicted.indexed_iter() {
+            let own = found[[row + 30, target]] + intercepts[target];
+            assert!((own - predicted).abs() < 1e-5, "{file} {row} {target}: {own} {predicted}");
+        }
+    }
+}
+
 #[test]
 fn partial_least_squares_predict_too() {
     let lab = lab();
