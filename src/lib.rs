@@ -5,6 +5,7 @@
 //! images ─► preprocess ─► model (taps) ─► readout ─► .npy
 //!                                                     │
 //!               behaviour / fMRI RDM ─► rsa ◄─ rdm ◄──┘
+//!                        encode ◄────────┤
 //!                                        │
 //!                                       plot, study
 //! ```

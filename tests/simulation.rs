@@ -472,17 +472,25 @@ fn column(path: &Path) -> Vec<f64> {
 fn noise_is_not_predicted_and_its_tests_are_wrong_as_often_as_they_say() {
     const EXPERIMENTS: usize = 200;
     const TARGETS: usize = 50;
-    for (units, choose) in [(20, Choice::Folds), (300, Choice::Folds), (20, Choice::Generalised), (300, Choice::Generalised)] {
+    let folds = [(20, Choice::Folds, false), (300, Choice::Folds, false), (20, Choice::Generalised, false)];
+    for (units, choose, lists) in folds.into_iter().chain([(20, Choice::Folds, true), (300, Choice::Generalised, true)]) {
         let mut random = ChaCha8Rng::seed_from_u64(2);
         let (mut means, mut positive, mut any, mut found) = (Vec::new(), 0, 0, 0);
         for seed in 0..EXPERIMENTS as u64 {
             let folder = tempfile::tempdir().unwrap();
             let features = write_rows(folder.path(), "features", &drawn(60, units, &mut random));
             let responses = write_rows(folder.path(), "responses", &drawn(60, TARGETS, &mut random));
+            let list = |name: &str, rows: std::ops::Range<usize>| {
+                let path = folder.path().join(name);
+                std::fs::write(&path, rows.map(|row| format!("image-{row:05}\n")).collect::<String>()).unwrap();
+                path
+            };
             let request = encode::Request {
                 features: vec![features],
                 targets: vec![responses.display().to_string()],
-                permutations: 499,
+                permutations: 199,
+                train: lists.then(|| list("train.txt", 0..40)),
+                test: lists.then(|| list("test.txt", 40..60)),
                 choose,
                 seed,
                 out: folder.path().join("out"),
@@ -497,7 +505,7 @@ fn noise_is_not_predicted_and_its_tests_are_wrong_as_often_as_they_say() {
         let [mean, error] = mean_and_error(&means);
         let share = |count: usize, of: usize| count as f64 / of as f64;
         println!(
-            "{units} units, {choose:?}: r {mean:.4} ± {error:.4}; p ≤ 0.05 {:.4}, any of the family {:.3}, any q {:.3}",
+            "{units} units, {choose:?}, lists {lists}: r {mean:.4} ± {error:.4}; p ≤ 0.05 {:.4}, any of the family {:.3}, any q {:.3}",
             share(positive, EXPERIMENTS * TARGETS),
             share(any, EXPERIMENTS),
             share(found, EXPERIMENTS)

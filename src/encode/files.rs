@@ -35,6 +35,7 @@ pub(super) struct Unit {
 struct Record {
     made_of: MadeOf,
     files: Vec<String>,
+    notes: Vec<String>,
     row: Row,
 }
 
@@ -93,7 +94,7 @@ impl Unit {
     }
 
     /// The row of the table, if all was done before. Fails if it was done in another way.
-    pub(super) fn done(&self, request: &Request) -> Result<Option<Row>> {
+    pub(super) fn done(&self, request: &Request) -> Result<Option<(Row, Vec<String>)>> {
         if request.force || !self.record.is_file() {
             return Ok(None);
         }
@@ -101,9 +102,11 @@ impl Unit {
             plain_file::read_to_string(&self.record).with_context(|| format!("cannot read `{}`", self.record.display()))?;
         let folder = self.prefix.parent().unwrap_or(Path::new(""));
         match serde_json::from_str::<Record>(&text).ok().filter(|record| record.made_of == MadeOf::new(request, &self.read)) {
-            Some(record) => {
-                Ok(record.files.iter().all(|file| is_name(file) && folder.join(file).is_file()).then_some(record.row))
-            }
+            Some(record) => Ok(record
+                .files
+                .iter()
+                .all(|file| is_name(file) && folder.join(file).is_file())
+                .then_some((record.row, record.notes))),
             None => Err(advise(
                 format!("`{}` is of other settings, or of files that have changed since", self.record.display()),
                 "name another folder with --out, or do all anew: --force",
@@ -166,7 +169,7 @@ impl Unit {
             self.write_one(matched, "penalty", &of_folds, &mut files)?;
             row = row.with_penalties(&of_folds, &penalties);
         }
-        let record = Record { made_of: MadeOf::new(request, &self.read), files, row };
+        let record = Record { made_of: MadeOf::new(request, &self.read), files, notes: matched.notes.clone(), row };
         atomic_file::write(&self.record, (serde_json::to_string_pretty(&record)? + "\n").as_bytes())?;
         Ok(record.row)
     }

@@ -110,18 +110,26 @@ impl Fitting<'_> {
         rows.iter().map(|&row| self.condition_of[row]).collect()
     }
 
+    /// Those of the rows that are fitted, by whose errors a penalty is chosen, if these are left out; then the split itself.
+    pub(super) fn splits(&self, split: &Split, round: usize) -> Vec<Split> {
+        let mut all = match self.choice {
+            Choice::Folds if self.penalties.len() * self.draws.len() > 1 => {
+                splits(&within(self.groups, &split.fitted), self.folds, self.seed, round)
+            }
+            _ => Vec::new(),
+        };
+        all.push(split.clone());
+        all
+    }
+
     /// The errors `[penalties, targets]` of a weighting of the spaces; and, of folds, the decomposition of all that is fitted, if only one
     /// weighting is tried.
     fn errors(&self, design: &Design, weights: &[f64], split: &Split, round: usize) -> Result<(Vec<f64>, Option<Decomposed>)> {
-        let mut splits_of = match self.choice {
-            Choice::Folds => splits(&within(self.groups, &split.fitted), self.folds, self.seed, round),
-            _ => Vec::new(),
-        };
-        let judged = splits_of.len();
-        if judged == 0 || self.draws.len() == 1 {
-            splits_of.push(split.clone());
+        let mut splits_of = self.splits(split, round);
+        if splits_of.len() > 1 && self.draws.len() > 1 {
+            splits_of.pop();
         }
-        let judged = judged.max(1);
+        let judged = splits_of.len() - usize::from(splits_of.len() > 1 && self.draws.len() == 1);
         let mut errors = vec![0.0; self.penalties.len() * self.targets.len()];
         let mut last = None;
         for (first, some) in (0..).step_by(self.at_once).zip(splits_of.chunks(self.at_once)) {
@@ -270,7 +278,7 @@ impl Fitting<'_> {
 }
 
 /// A step more; fails if it is the last, for the job is to stop.
-fn proceed(observer: &dyn Observer, progress: &dyn Progress) -> Result<()> {
+pub(super) fn proceed(observer: &dyn Observer, progress: &dyn Progress) -> Result<()> {
     progress.add(1);
     observer.stopped().map_or(Ok(()), |reason| Err(Stopped(reason).into()))
 }
@@ -286,12 +294,12 @@ fn cores() -> usize {
 
 impl Chosen {
     /// The largest penalty, until errors say something else.
-    fn none(targets: usize, penalties: usize) -> Chosen {
+    pub(super) fn none(targets: usize, penalties: usize) -> Chosen {
         Chosen { penalty: vec![penalties as u16 - 1; targets], draw: vec![0; targets], error: vec![f64::INFINITY; targets] }
     }
 
     /// Takes the best penalty of a draw where it is better than what was chosen before, by more than rounding.
-    fn improve(&mut self, draw: usize, errors: &[f64]) {
+    pub(super) fn improve(&mut self, draw: usize, errors: &[f64]) {
         let targets = self.penalty.len();
         for target in 0..targets {
             let errors = errors[target..].iter().step_by(targets).copied().enumerate();

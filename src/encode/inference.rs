@@ -3,7 +3,7 @@
 use super::predictions::Predictions;
 use super::score::unit;
 use crate::gemm::{Block, multiply};
-use crate::rsa::{Purpose, generator, percentiles, shuffled};
+use crate::rsa::{Purpose, generator, shuffled};
 use anyhow::Result;
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) fn units(predictions: &Predictions, label_of: &[usize]) -> Units {
 }
 
 /// Where each place takes its row from in a permutation: units of the same size change places within their fold.
-fn order(units: &Units, rows: usize, seed: u64, number: usize) -> Vec<u32> {
+pub(super) fn order(units: &Units, rows: usize, seed: u64, number: usize) -> Vec<u32> {
     let mut random = generator(seed, Purpose::Permutation, number);
     let mut order: Vec<u32> = (0..rows as u32).collect();
     for fold in units {
@@ -46,8 +46,44 @@ pub(super) struct Exceeded {
     pub(super) largest: Vec<f64>,
 }
 
+impl Exceeded {
+    pub(super) fn none(permutations: usize) -> Exceeded {
+        Exceeded { counts: Vec::new(), largest: vec![f64::NEG_INFINITY; permutations] }
+    }
+
+    /// Of all scores, `[permutations, targets]`.
+    pub(super) fn of(null: &[f64], correlations: &[f64]) -> Exceeded {
+        let mut counts = vec![0; correlations.len()];
+        for scores in null.chunks_exact(correlations.len()) {
+            counts
+                .iter_mut()
+                .zip(scores)
+                .zip(correlations)
+                .for_each(|((count, score), own)| *count += u32::from(*score >= own - TIED));
+        }
+        let largest = |scores: &[f64]| scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Exceeded { counts, largest: null.chunks_exact(correlations.len()).map(largest).collect() }
+    }
+
+    /// And of more targets.
+    pub(super) fn with(mut self, others: &Exceeded) -> Exceeded {
+        self.counts.extend(&others.counts);
+        self.largest.iter_mut().zip(&others.largest).for_each(|(largest, other)| *largest = largest.max(*other));
+        self
+    }
+
+    /// One-sided, the data counted among the permutations: of each target, and corrected for all.
+    pub(super) fn p(mut self, correlations: &[f64]) -> [Vec<f64>; 2] {
+        let permutations = self.largest.len();
+        self.largest.sort_by(f64::total_cmp);
+        let share = |count: usize| (count + 1) as f64 / (permutations + 1) as f64;
+        let family = |own: &f64| share(permutations - self.largest.partition_point(|largest| *largest < own - TIED));
+        [self.counts.iter().map(|&count| share(count as usize)).collect(), correlations.iter().map(family).collect()]
+    }
+}
+
 /// Scores that differ by less are tied.
-pub(super) const TIED: f64 = 1e-12;
+const TIED: f64 = 1e-12;
 
 /// Permutes `truth`, `[targets, rows]` as `predicted`, of which the scores are `correlations`.
 pub(super) fn permuted(
@@ -102,6 +138,7 @@ const MANY_LEFT_OUT: f64 = 0.1;
 /// Draws units with replacement, as many in each fold as it has.
 pub(super) fn bootstrapped(
     [truth, predicted]: [&[f64]; 2],
+    correlations: &[f64],
     predictions: &Predictions,
     units: &Units,
     draws: usize,
@@ -139,19 +176,36 @@ pub(super) fn bootstrapped(
             }
         }
     }
-    let of_target = |target: usize| scores[target..].iter().step_by(targets).copied().collect::<Vec<f64>>();
-    let interval = |scores: Vec<f64>| {
-        let missing = scores.iter().filter(|score| score.is_nan()).count();
-        (missing as f64 <= MANY_LEFT_OUT * draws as f64).then(|| percentiles(scores))
+    let interval = |target: usize| {
+        let drawn: Vec<f64> = scores[target..].iter().step_by(targets).copied().filter(|score| !score.is_nan()).collect();
+        let missing = draws - drawn.len();
+        (missing as f64 <= MANY_LEFT_OUT * draws as f64).then(|| around(correlations[target], drawn, units))
     };
     let sums = |scores: &[f64]| {
         let known = scores.iter().filter(|score| !score.is_nan());
         [known.clone().sum::<f64>(), known.count() as f64]
     };
-    Ok(Drawn {
-        intervals: (0..targets).map(of_target).map(interval).collect(),
-        sums: scores.chunks_exact(targets).map(sums).collect(),
-    })
+    Ok(Drawn { intervals: (0..targets).map(interval).collect(), sums: scores.chunks_exact(targets).map(sums).collect() })
+}
+
+/// An interval around a correlation by Fisher's z: ± 1.96 standard errors, those of the draws of n units times √(n / (n − 1)).
+fn around(correlation: f64, drawn: Vec<f64>, units: &Units) -> [f64; 2] {
+    const ALMOST: f64 = 1.0 - 1e-15;
+    let z = |r: f64| r.clamp(-ALMOST, ALMOST).atanh();
+    let error = 1.96 * deviation(&drawn.into_iter().map(z).collect::<Vec<f64>>()) * inflation(units);
+    [(z(correlation) - error).tanh(), (z(correlation) + error).tanh()]
+}
+
+/// √(n / (n − 1)) of n units.
+pub(super) fn inflation(units: &Units) -> f64 {
+    let n: usize = units.iter().map(Vec::len).sum();
+    (n as f64 / (n - 1).max(1) as f64).sqrt()
+}
+
+/// The standard deviation, of n − 1.
+pub(super) fn deviation(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
 /// Of `Σw` and the weighted sums of y, p, y², p², yp.

@@ -15,6 +15,7 @@ mod goldens;
 mod inference;
 mod matched;
 mod model;
+mod null;
 mod pls;
 mod predictions;
 mod report;
@@ -40,6 +41,7 @@ use files::Unit;
 use matched::Matched;
 use model::Model;
 use responses::Responses;
+use std::collections::HashSet;
 
 /// Fits every model to every file of responses and writes their scores, all that was not done before; the table is not written.
 pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
@@ -52,7 +54,7 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
     let own = |number: usize| request.shard.is_none_or(|shard| number % shard.of == shard.number - 1);
     let steps = models.iter().map(|model| model.steps(request)).sum::<usize>() * responses.len();
     let progress = observer.begin(Stage::Encode, Some(steps));
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes): (Vec<Row>, Vec<String>) = (Vec::new(), Vec::new());
     let mut fitted = 0;
     for (number, responses) in responses.iter().enumerate() {
         let mut matched = None;
@@ -61,9 +63,10 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
             if !own(number * models.len() + place) {
                 continue;
             }
-            if let Some(row) = unit.done(request)? {
+            if let Some((row, own)) = unit.done(request)? {
                 progress.add(model.steps(request) as u64);
                 rows.push(row);
+                notes.extend(own);
                 continue;
             }
             if matched.is_none() {
@@ -77,6 +80,8 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
         notes.extend(matched.into_iter().flat_map(|matched| matched.notes));
     }
     drop(progress);
+    let mut seen = HashSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     Ok(Encoded { request: request.clone(), kept: rows.len() - fitted, all: units.len(), rows, notes })
 }
 

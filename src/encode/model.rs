@@ -5,7 +5,8 @@ use super::ceiling;
 use super::design::{Design, Space};
 use super::files::Unit;
 use super::fit::{BLOCK, Chosen, Fitting};
-use super::inference::{bootstrapped, permuted, units};
+use super::folds::grouped;
+use super::inference::{Exceeded, bootstrapped, deviation, inflation, permuted, units};
 use super::matched::Matched;
 use super::predictions::Predictions;
 use super::report::Row;
@@ -18,7 +19,7 @@ use crate::observer::{Observer, Progress};
 use crate::parallel::parallel;
 use crate::rdm::errors::not_finite;
 use crate::rdm::ids;
-use crate::rsa::{Layer, model_name, percentiles};
+use crate::rsa::{Layer, model_name};
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -85,7 +86,8 @@ impl Model {
         let of = |spaces: &Vec<usize>| if spaces.len() == 1 { 1 } else { request.draws };
         let parts = self.parts(request);
         let weights = if request.weights { of(&parts[0]) } else { 0 };
-        parts.iter().map(of).sum::<usize>() * request.turns() + weights
+        let null = if request.permutations > 0 && request.turns() > 1 { request.turns() } else { 0 };
+        parts.iter().map(of).sum::<usize>() * request.turns() + weights + null
     }
 
     /// All spaces, then, of a partition, some of them: every subset.
@@ -118,11 +120,12 @@ impl Model {
         let parts = self.parts(request);
         let of_weights = request.weights.then(|| unit.file("weights.npy"));
         let run = Run { request, matched, layers, observer, progress };
-        let (predictions, chosen, intercepts) = run.fitted(&parts[0], unit.record(), of_weights.as_deref())?;
-        let scores = scored(request, matched, &predictions)?;
+        let Fitted { predictions, chosen, intercepts, null } =
+            run.fitted(&parts[0], unit.record(), of_weights.as_deref(), request.permutations as usize)?;
+        let scores = scored(request, matched, &predictions, null.as_deref())?;
         let mut explained = Vec::new();
         for part in &parts[1..] {
-            let (predictions, ..) = run.fitted(part, &unit.file("part"), None)?;
+            let Fitted { predictions, .. } = run.fitted(part, &unit.file("part"), None, 0)?;
             explained.push(scored_only(matched, &predictions)?.into_iter().map(|score| score.explained).collect::<Vec<f64>>());
         }
         let shares = shares(self.spaces.len(), &scores.explained, &explained);
@@ -177,6 +180,15 @@ fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
     }
 }
 
+/// What some layers were found to predict.
+struct Fitted {
+    predictions: Predictions,
+    chosen: Vec<Chosen>,
+    intercepts: Option<Vec<f64>>,
+    /// See [`Fitting::null`].
+    null: Option<Vec<f64>>,
+}
+
 /// What all fits of a model share.
 struct Run<'a> {
     request: &'a Request,
@@ -187,13 +199,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Predicts all folds by some layers; and writes the weights of a fit to all images, and returns the intercepts.
-    fn fitted(
-        &self,
-        part: &[usize],
-        beside: &Path,
-        of_weights: Option<&Path>,
-    ) -> Result<(Predictions, Vec<Chosen>, Option<Vec<f64>>)> {
+    /// Predicts all folds by some layers; writes the weights of a fit to all images, if wanted; and fits what permutations make of
+    /// responses, where folds predict each other.
+    fn fitted(&self, part: &[usize], beside: &Path, of_weights: Option<&Path>, permutations: usize) -> Result<Fitted> {
         let Run { request, matched, layers, observer, progress } = *self;
         let spaces: Vec<Space> =
             part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect();
@@ -219,7 +227,9 @@ impl Run<'_> {
         let all = matched.responses.values.columns;
         let write = |path| super::weights::write(&fitting, &spaces, rows, all, path, observer, progress);
         let intercepts = of_weights.map(write).transpose()?;
-        Ok((predictions, chosen, intercepts))
+        let null = || fitting.null(&spaces, &matched.outer, &grouped(&matched.exchanged), permutations, observer, progress);
+        let null = (permutations > 0 && request.turns() > 1).then(null).transpose()?;
+        Ok(Fitted { predictions, chosen, intercepts, null })
     }
 }
 
@@ -229,6 +239,10 @@ fn at_once(request: &Request, matched: &Matched, spaces: &[Space]) -> Result<usi
     let (rows, targets) = (matched.rows.len() as u64, matched.targets.len() as u64);
     let blocks = 8 * (4 * cores * BLOCK as u64 * rows + targets * request.penalties().len() as u64);
     let [design, each] = Design::bytes(spaces);
+    // Of responses that are exchanged all scores are kept, and all decompositions of a fold.
+    let exchanged = request.permutations > 0 && request.turns() > 1;
+    let null = if exchanged { 8 * u64::from(request.permutations) * targets + each * request.inner_folds as u64 } else { 0 };
+    let blocks = blocks + null;
     let needed = design + each + blocks;
     let available = memory::available().map(|available| available as u64 / 2);
     match request.memory.or(available).filter(|memory| *memory < needed) {
@@ -278,43 +292,45 @@ fn scored_only(matched: &Matched, predictions: &Predictions) -> Result<Vec<Score
     Ok(parallel(blocks, &of_block)?.concat())
 }
 
-fn scored(request: &Request, matched: &Matched, predictions: &Predictions) -> Result<Scores> {
+/// With `null`, `[permutations, targets]`, the scores of responses that were exchanged and fitted anew.
+fn scored(request: &Request, matched: &Matched, predictions: &Predictions, null: Option<&[f64]>) -> Result<Scores> {
     let blocks = matched.targets.len().div_ceil(BLOCK);
     let units = units(predictions, &matched.exchanged);
     let (permutations, draws) = (request.permutations as usize, request.bootstrap as usize);
+    let exchanged = if null.is_none() { permutations } else { 0 };
     let of_block = |block: usize| {
         let [truth, predicted] = both(matched, predictions, block)?;
-        let scores = scores_of([&truth, &predicted], predictions);
+        let both = [&truth[..], &predicted[..]];
+        let scores = scores_of(both, predictions);
         let own: Vec<f64> = scores.iter().map(|score| score.correlation).collect();
-        let exceeded = permuted([&truth, &predicted], &own, predictions, &units, permutations, request.seed);
-        let drawn =
-            (draws > 0).then(|| bootstrapped([&truth, &predicted], predictions, &units, draws, request.seed)).transpose()?;
+        let exceeded = permuted(both, &own, predictions, &units, exchanged, request.seed);
+        let drawn = (draws > 0).then(|| bootstrapped(both, &own, predictions, &units, draws, request.seed)).transpose()?;
         Ok((scores, exceeded, drawn))
     };
     let found = parallel(blocks, &of_block)?;
     let scores: Vec<Score> = found.iter().flat_map(|(scores, ..)| scores.clone()).collect();
     let correlation: Vec<f64> = scores.iter().map(|score| score.correlation).collect();
-    let p = (permutations > 0).then(|| {
-        let counts = found.iter().flat_map(|(_, exceeded, _)| &exceeded.counts);
-        let share = |count: usize| (count + 1) as f64 / (permutations + 1) as f64;
-        let mut largest: Vec<f64> = (0..permutations)
-            .map(|number| found.iter().map(|(_, exceeded, _)| exceeded.largest[number]).fold(f64::NEG_INFINITY, f64::max))
-            .collect();
-        largest.sort_by(f64::total_cmp);
-        let family = |own: &f64| share(permutations - largest.partition_point(|largest| *largest < own - super::inference::TIED));
-        [counts.map(|&count| share(count as usize)).collect(), correlation.iter().map(family).collect()]
-    });
+    let exceeded = match null {
+        Some(null) => Exceeded::of(null, &correlation),
+        None => found.iter().fold(Exceeded::none(permutations), |all, (_, exceeded, _)| all.with(exceeded)),
+    };
     let all_drawn: Vec<_> = found.iter().filter_map(|(.., drawn)| drawn.as_ref()).collect();
     let mean = |draw: usize| {
         let [sum, count] =
             all_drawn.iter().fold([0.0; 2], |[sum, count], drawn| [sum + drawn.sums[draw][0], count + drawn.sums[draw][1]]);
         sum / count
     };
+    let interval = || {
+        let centre = correlation.iter().sum::<f64>() / correlation.len() as f64;
+        let drawn: Vec<f64> = (0..draws).map(mean).filter(|mean| !mean.is_nan()).collect();
+        let error = 1.96 * deviation(&drawn) * inflation(&units);
+        [(centre - error).max(-1.0), (centre + error).min(1.0)]
+    };
     Ok(Scores {
         intervals: (draws > 0).then(|| all_drawn.iter().flat_map(|drawn| drawn.intervals.clone()).collect()),
-        interval: (draws > 0).then(|| percentiles((0..draws).map(mean).collect())),
+        interval: (draws > 0).then(interval),
         explained: scores.iter().map(|score| score.explained).collect(),
+        p: (permutations > 0).then(|| exceeded.p(&correlation)),
         correlation,
-        p,
     })
 }

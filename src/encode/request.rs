@@ -171,11 +171,11 @@ pub struct Request {
     #[arg(long, value_name = "FILE")]
     pub ceiling: Option<PathBuf>,
 
-    /// Test by this many permutations of what is predicted, within folds
+    /// Test by this many permutations of the images: of folds each fits all anew
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub permutations: u32,
 
-    /// Give 95 % intervals from this many bootstraps of what is predicted
+    /// Give 95 % intervals from this many bootstraps of the images of --test
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub bootstrap: u32,
 
@@ -270,7 +270,8 @@ impl Request {
         check_draws(self.permutations, self.bootstrap)?;
         let penalties = self.penalties();
         let sound = |penalty: &f64| *penalty > 0.0 && penalty.is_finite();
-        let refused: [(bool, String, &str); 11] = [
+        let alone = self.train.is_none();
+        let refused: [(bool, String, &str); 13] = [
             (self.targets.is_empty(), "there is nothing to predict".into(), "give responses: --targets FILE"),
             (
                 self.train.is_some() != self.test.is_some(),
@@ -301,6 +302,16 @@ impl Request {
                 self.method == Method::Pls && self.banded,
                 "partial least squares have no bands".into(),
                 "leave out --banded, or --method pls",
+            ),
+            (
+                alone && self.bootstrap > 0,
+                "folds predict each other, and a bootstrap of what they predict makes intervals too narrow".into(),
+                "leave images to be predicted alone, --train FILE --test FILE; or leave out --bootstrap",
+            ),
+            (
+                alone && self.permutations > 0 && (self.banded || self.method == Method::Pls),
+                "folds predict each other, so each permutation fits all anew, which is not done of bands and partial least squares".into(),
+                "leave images to be predicted alone, --train FILE --test FILE; or leave out --permutations",
             ),
             (self.method == Method::Pls && self.weights, "--weights are of ridge".into(), "leave out --weights, or --method pls"),
             (self.components == 0, "0 components predict nothing".into(), "take --components 25"),

@@ -49,10 +49,10 @@ pub(super) fn write(
 ) -> Result<Vec<f64>> {
     let units: usize = spaces.iter().map(|space| space.features.columns).sum();
     let conditions = fitting.conditions(&rows);
-    // Nothing is predicted.
+    // Nothing is predicted. The first fold divides likewise, so that of lists the fit is the one that is scored.
     let split = Split { predicted: rows[..1].to_vec(), fitted: rows };
     let design = Design::new(spaces, fitting.standardise, &conditions)?;
-    let (chosen, _) = fitting.choose(&design, &split, 0, observer, progress)?;
+    let (chosen, _) = fitting.choose(&design, &split, 1, observer, progress)?;
     let file = Rows::new(&partial(path), all, units).with_context(|| format!("cannot write `{}`", path.display()))?;
     let mut intercepts = vec![f64::NAN; all];
     for (draw, weights) in fitting.draws.iter().enumerate() {

@@ -305,7 +305,7 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 /// The 2.5 and 97.5 percentiles, between neighbours in proportion, as NumPy's default.
-pub(crate) fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
+pub(super) fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
     values.retain(|value| !value.is_nan());
     values.sort_by(f64::total_cmp);
     [0.025, 0.975].map(|share| {

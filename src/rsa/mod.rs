@@ -49,7 +49,7 @@ pub use permutation::{Permuted, permute};
 pub use request::Request;
 pub use table::{Difference, Score, Table};
 
-pub(crate) use bootstrap::{NoDraws, cannot_draw, percentiles};
+pub(crate) use bootstrap::{NoDraws, cannot_draw};
 pub(crate) use candidates::{Candidate, candidates, layers_of_run, run_and_layer};
 pub(crate) use features::{Layer, named_layers};
 pub(crate) use random::{Purpose, generator, shuffled};

@@ -237,7 +237,7 @@ impl Table {
         let text = plain_file::read_to_string(path).map_err(|error| {
             advise(format!("cannot read `{}`: {error}", path.display()), "`thingsvision rsa` writes rsa.json; name that file")
         })?;
-        if let Some(scores) = triplets::read(&text).or_else(|| crate::encode::read(&text)) {
+        if let Some(scores) = triplets::read(&text) {
             return Ok(scores);
         }
         let scores: Vec<Score> = serde_json::from_str(&text).map_err(|error| {

@@ -55,17 +55,41 @@ fn values(lab: &Lab, file: &str) -> Vec<f64> {
 #[test]
 fn layers_are_scored_on_responses() {
     let lab = lab();
-    let said = lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199 --bootstrap 100");
-    assert_output!(said, @"");
-    assert_output!(lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199 --bootstrap 100"), @"");
+    let said = lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199");
+    assert_output!(said, @"
+    exit Some(0)
+    --- stdout
+    responses   model   layer   images   targets       r    95 % interval       R²    r/√c   q ≤ 0.05   family
+    sub-1       few                 40         8   0.479    0.405 … 0.572    0.317   0.993          4        4
+                many                               0.041   -0.064 … 0.184   -0.258   0.208          0        0
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      q ≤ 0.05, family: targets with p ≤ 0.05 of 199 permutations, corrected by false discovery rate and by the largest r.
+      intervals: of the mean r over targets, 100 bootstraps of the predicted images.
+      wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
+      next: thingsvision plot layers encode/encode.json
+    ");
+    assert_output!(lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199"), @"
+    exit Some(0)
+    --- stdout
+    responses   model   layer   images   targets       r    95 % interval       R²    r/√c   q ≤ 0.05   family
+    sub-1       few                 40         8   0.479    0.405 … 0.572    0.317   0.993          4        4
+                many                               0.041   -0.064 … 0.184   -0.258   0.208          0        0
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      q ≤ 0.05, family: targets with p ≤ 0.05 of 199 permutations, corrected by false discovery rate and by the largest r.
+      intervals: of the mean r over targets, 100 bootstraps of the predicted images.
+      kept 2 fits that were done before.
+      wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
+      next: thingsvision plot layers encode/encode.json
+    ");
     assert_eq!(lab.names("encode"), [""]);
     assert_eq!(lab.names("encode/sub-1"), [""]);
-    let (r, low, high) = (
-        values(&lab, "encode/sub-1/few.r.npy"),
-        values(&lab, "encode/sub-1/few.r_low.npy"),
-        values(&lab, "encode/sub-1/few.r_high.npy"),
-    );
-    assert!((0..8).all(|target| low[target] < r[target] && r[target] < high[target]));
+    let r = values(&lab, "encode/sub-1/few.r.npy");
     assert!(r[..4].iter().all(|r| *r > 0.7) && r[4..].iter().all(|r| *r < 0.5), "{r:?}");
     assert!(values(&lab, "encode/sub-1/few.p_family.npy")[..4].iter().all(|p| *p < 0.05));
     // The figures take what is written.
@@ -80,7 +104,17 @@ fn shards_make_the_same_files() {
     let lab = lab();
     let words = "few.npy many.npy --targets seen.npy --targets again=seen.npy --repeats keep --predictions";
     lab.succeed(&format!("encode {words} --out whole"));
-    assert_output!(lab.succeed(&format!("encode {words} --out parts --shard 2/3")), @"");
+    assert_output!(lab.succeed(&format!("encode {words} --out parts --shard 2/3")), @"
+    exit Some(0)
+    --- stdout
+    responses   model   layer   images   targets       r       R²    r/√c
+    seen        many                40         8   0.027   -0.180   0.195
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      1 of 4 fits are in parts/; the same command without --shard makes the table of all
+    ");
     assert!(!lab.path("parts/encode.json").exists());
     lab.succeed(&format!("encode {words} --out parts --shard 1/3"));
     lab.succeed(&format!("encode {words} --out parts --shard 3/3 --memory 100M"));
@@ -127,10 +161,25 @@ fn nothing_of_what_is_predicted_is_fitted() {
     list("test.txt", 24..36);
     assert!(r("--train train.txt --test test.txt --predictions") > 0.9);
     assert_eq!(lab.bytes("encode/felt/groups.predicted.ids.txt"), lab.bytes("test.txt"));
+    lab.succeed(
+        "encode groups.npy --targets felt.npy --force --train train.txt --test test.txt --permutations 99 --bootstrap 100",
+    );
+    let of = |name: &str| values(&lab, &format!("encode/felt/groups.{name}.npy"));
+    let (r, low, high) = (of("r"), of("r_low"), of("r_high"));
+    assert!((0..20).all(|target| low[target] < r[target] && r[target] < high[target]));
+    assert!(of("p").iter().all(|p| *p <= 0.05));
     list("test.txt", 20..36);
-    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt"), @"");
+    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt"), @"
+    error: `image-20.jpg` is both to be fitted and to be predicted
+
+    hint: an image belongs into one of the lists only
+    ");
     list("test.txt", 24..36);
-    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt --groups groups.csv"), @"");
+    assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt --groups groups.csv"), @"
+    error: `image-00.jpg` is of a group of which some images are to be fitted and others to be predicted
+
+    hint: put the whole group into one of the lists, or leave out --groups
+    ");
 }
 
 #[test]
@@ -140,21 +189,55 @@ fn targets_that_cannot_be_fitted_are_left_out_and_counted() {
     seen[[3, 1]] = f64::NAN;
     seen.column_mut(6).fill(2.0);
     npy::write(&lab.path("seen.npy"), &seen.into_dyn()).unwrap();
-    assert_output!(lab.succeed("encode few.npy --targets seen.npy"), @"");
+    assert_output!(lab.succeed("encode few.npy --targets seen.npy"), @"
+    exit Some(0)
+    --- stdout
+    responses   model   layer   images   targets       r      R²    r/√c
+    seen        few                 40         6   0.481   0.317   0.993
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      seen: left out 1 target with NaN or infinite values.
+      seen: left out 1 target without variance in a fold.
+      wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
+      next: thingsvision plot layers encode/encode.json
+    ");
     let r = values(&lab, "encode/seen/few.r.npy");
     assert_eq!(r.iter().map(|r| r.is_nan()).collect::<Vec<_>>(), [false, true, false, false, false, false, true, false]);
     npy::write(&lab.path("seen.npy"), &Array2::<f64>::zeros((3 * IMAGES, 2)).into_dyn()).unwrap();
-    assert_output!(lab.fail("encode few.npy --targets seen.npy --force"), @"");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --force"), @"
+    error: no target of `seen.npy` can be fitted: 0 have NaN, 2 do not vary in all folds
+
+    hint: are rows images and columns targets? transpose the array if not; leave out rows with NaN, with --intersect
+    ");
 }
 
 #[test]
 fn spaces_are_fitted_together_and_their_variance_is_parted() {
     let lab = lab();
-    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --banded --partition --draws 6"), @"");
+    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --banded --partition --draws 6"), @"
+    exit Some(0)
+    --- stdout
+    responses   model    layer        images   targets       r      R²    r/√c   only 1   only 2    1 & 2
+    seen        banded   few + many       40         8   0.456   0.304   0.970    0.562   -0.013   -0.245
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      only, &: R² by one space beside the others, and what spaces share; they add up to R².
+      1 fit chose the smallest penalty for more than half of the targets: try smaller ones, --penalties.
+      wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
+      next: thingsvision plot layers encode/encode.json
+    ");
     let of = |name: &str| values(&lab, &format!("encode/seen/banded/few+many.{name}.npy"));
     let (whole, parts) = (of("r2"), [of("unique_1"), of("unique_2"), of("shared_1_2")]);
     assert!((0..8).all(|target| (parts.iter().map(|part| part[target]).sum::<f64>() - whole[target]).abs() < 1e-12));
-    assert_output!(lab.fail("encode few.npy --targets seen.npy --banded"), @"");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --banded"), @"
+    error: 1 feature spaces are named
+
+    hint: name 2 to 16 layers, as files: activations/alexnet/features.2.npy activations/clip-vit/visual.npy
+    ");
 }
 
 /// Of the lists' one fold the predictions are those of the weights.
@@ -191,8 +274,24 @@ fn weights_predict_what_was_predicted() {
 #[test]
 fn partial_least_squares_predict_too() {
     let lab = lab();
-    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --method pls --components 2"), @"");
-    assert_output!(lab.fail("encode few.npy --targets seen.npy --method pls --force"), @"");
+    assert_output!(lab.succeed("encode few.npy many.npy --targets seen.npy --method pls --components 2"), @"
+    exit Some(0)
+    --- stdout
+    responses   model   layer   images   targets       r       R²    r/√c
+    seen        few                 40         8   0.386    0.078   0.775
+                many                               0.078   -0.310   0.251
+    --- stderr
+
+      r, R²: of predicted and true responses, mean of 5 folds, mean over targets; partial least squares of 2 components.
+      r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
+      wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
+      next: thingsvision plot layers encode/encode.json
+    ");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --method pls --force"), @"
+    error: `seen` by `few`: after 11 components nothing is left of the features that goes with the targets
+
+    hint: take at most --components 11
+    ");
 }
 
 #[test]
@@ -205,7 +304,11 @@ fn scores_of_voxels_are_maps() {
     lab.succeed("rdm sub-2.nii --mask mask-2.nii --out rdm.npy");
     let conditions = npy::read(&lab.path("rdm.npy")).unwrap().shape()[0];
     npy::write(&lab.path("features.npy"), &drawn(conditions, 3, 5).into_dyn()).unwrap();
-    assert_output!(lab.fail("encode features.npy --targets sub-2.nii"), @"");
+    assert_output!(lab.fail("encode features.npy --targets sub-2.nii"), @"
+    error: `sub-2.nii` is an image of the whole brain
+
+    hint: say which voxels are meant: --mask MASK.nii.gz
+    ");
     lab.succeed("encode features.npy --targets sub-2.nii --mask mask-2.nii --folds 2 --choose generalised");
     let mut map = Vec::new();
     GzDecoder::new(&lab.bytes("encode/sub-2/features.r.nii.gz")[..]).read_to_end(&mut map).unwrap();
@@ -244,6 +347,8 @@ fn what_cannot_be_fitted_is_said() {
         "few.npy --targets seen.npy --folds 50",
         "few.npy --targets seen.npy --groups groups.csv",
         "few.npy --targets seen.npy --exchange groups",
+        "few.npy --targets seen.npy --bootstrap 1000",
+        "few.npy many.npy --targets seen.npy --banded --permutations 100",
         "few.npy --targets short.npy",
         "nan.npy --targets seen.npy",
         "few.npy --targets seen.npy --ceiling ceiling.npy",
@@ -254,12 +359,76 @@ fn what_cannot_be_fitted_is_said() {
         "few.npy --targets nowhere.npy",
     ];
     let said: Vec<String> = refused.iter().map(|words| format!("$ {words}\n{}", lab.fail(&format!("encode {words}")))).collect();
-    assert_output!(said.join("\n"), @"");
+    assert_output!(said.join("\n"), @"
+    $ few.npy --targets seen.npy --folds 1
+    error: with a single fold nothing is left to fit
+
+    hint: take --folds 5, or lists: --train FILE --test FILE
+
+    $ few.npy --targets seen.npy --folds 50
+    error: 40 groups cannot be divided into 50 folds
+
+    hint: take at most --folds 40
+
+    $ few.npy --targets seen.npy --groups groups.csv
+    error: 3 groups cannot be divided into 5 folds
+
+    hint: take at most --folds 3
+
+    $ few.npy --targets seen.npy --exchange groups
+    error: --exchange groups needs groups
+
+    hint: give them: --groups FILE
+
+    $ few.npy --targets short.npy
+    error: `short` has 7 stimuli, but `few.npy` has 40
+
+    hint: rows must stand for the same stimuli in the same order: give the RDM of the same images, or name the runs to compare
+
+    $ nan.npy --targets seen.npy
+    error: `seen` by `nan`: `nan.npy`: values that are not finite (NaN or infinite) in `image-04.jpg`
+
+    hint: find out where they come from before comparing anything
+
+    $ few.npy --targets seen.npy --ceiling ceiling.npy
+    error: `seen` by `few`: `ceiling.npy` has a ceiling of 50, and a share of variance lies between 0 and 1
+
+    hint: divide per cent by 100; square a ceiling of r
+
+    $ few.npy --targets seen.npy --memory 1k
+    error: `seen` by `few`: a fit needs about 1.32 MB of memory, and 1.00 kB may be taken
+
+    hint: give more: --memory; or reduce the features first: thingsvision reduce RUN --reduce srp
+
+    $ few.npy --targets seen.npy --train other.txt --test other.txt
+    error: `other.txt` names an image that not all have: `image-99.jpg`
+
+    hint: names must be written as in images.txt or .ids.txt
+
+    $ few.npy --targets seen.npy --targets seen.npy
+    error: `seen.npy` and `seen.npy` are both called `seen`
+
+    hint: give each a name of its own: --targets sub-1=FILE --targets sub-2=FILE
+
+    $ few.npy --targets seen.npy --out few.npy
+    error: `few.npy` is a file, and a folder is needed
+
+    hint: name a folder: --out encode
+
+    $ few.npy --targets nowhere.npy
+    error: cannot read `nowhere.npy`: No such file or directory (os error 2)
+
+    hint: relative paths begin at the current folder
+    ");
     for wrong in ["--penalties 0", "--penalties 1:2", "--memory much", "--shard 3/2", "--train other.txt"] {
         let said = lab.run(&format!("encode few.npy --targets seen.npy {wrong}"));
         assert_eq!(said.code, Some(2), "{wrong}: {}", said.stderr);
     }
     // Other settings do not take the place of what is there.
     lab.succeed("encode few.npy --targets seen.npy");
-    assert_output!(lab.fail("encode few.npy --targets seen.npy --choose leave-one-out"), @"");
+    assert_output!(lab.fail("encode few.npy --targets seen.npy --choose leave-one-out"), @"
+    error: `encode/seen/few.json` is of other settings, or of files that have changed since
+
+    hint: name another folder with --out, or do all anew: --force
+    ");
 }

@@ -8,9 +8,11 @@ pub use rdms::{draw_maps, draw_rdms};
 
 use super::font::lacks_letters;
 use super::{Files, Picture, Scale, bars, courses, profiles, variance};
+use crate::encode;
 use crate::error::advise;
 use crate::numbers::count;
 use crate::observer::Observer;
+use crate::plain_file;
 use crate::rsa::{Comparison, Score, Table, regression};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -204,7 +206,8 @@ fn draw(request: &ScoresRequest, out: &str, plot: Plot, observer: &dyn Observer)
 fn read(request: &ScoresRequest, out: &str) -> Result<(Files, Vec<Score>)> {
     let files = Files::new(request.out.as_deref().unwrap_or(Path::new(out)))?;
     files.check(&[], [request.scores.clone()])?;
-    Ok((files, Table::read(&request.scores)?))
+    let encoded = plain_file::read_to_string(&request.scores).ok().and_then(|text| encode::read(&text));
+    Ok((files, encoded.map_or_else(|| Table::read(&request.scores), Ok)?))
 }
 
 /// The measure in words, and of how many stimuli.
