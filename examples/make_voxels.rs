@@ -13,7 +13,7 @@ const VOXELS: usize = 40;
 const SEEING: usize = 30;
 const REPEATS: usize = 3;
 /// A voxel sees the image as so many squares of grey each way.
-const SIDE: usize = 6;
+const SIDE: usize = 3;
 
 /// Numbers with mean 0 and variance 1, nearly normal: sums of twelve that are spread evenly (splitmix64).
 struct Noise(u64);
@@ -56,7 +56,7 @@ fn main() -> Result<()> {
     let responses = Array2::from_shape_fn((REPEATS * names.len(), VOXELS), |(trial, voxel)| {
         let image = &seen[trial % names.len()];
         let signal = fields.get(voxel).map_or(0.0, |field| field.iter().zip(image).map(|(weight, pixel)| weight * pixel).sum());
-        (signal + noise.next()) as f32
+        (2.0 * signal + noise.next()) as f32
     });
     npy::write(&folder.join("voxels.npy"), &responses.into_dyn())?;
     let ids: String = (0..REPEATS).flat_map(|_| &names).map(|name| format!("{name}\n")).collect();

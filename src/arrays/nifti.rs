@@ -40,7 +40,7 @@ pub fn patterns(betas: &Path, mask: &Path) -> Result<ArrayD<f64>> {
 /// The same, which may have NaN, and where the voxels lie.
 pub(crate) fn responses(betas: &Path, mask: &Path) -> Result<(Matrix, Voxels)> {
     let (conditions, found, values) = inside(betas, mask)?;
-    let voxels = Voxels::of(mask, found.voxels)?;
+    let voxels = Voxels::of(mask, &found.sizes, found.voxels)?;
     Ok((Matrix::from_rows(conditions, voxels.places.len(), values), voxels))
 }
 

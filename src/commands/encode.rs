@@ -85,7 +85,7 @@ fn notes(encoded: &Encoded) -> Vec<String> {
         ));
     }
     if let Some(draws) = rows.iter().find_map(|row| row.draws) {
-        notes.push(format!("intervals: of the mean r over targets, {} bootstraps of the predicted images.", count(draws)));
+        notes.push(format!("intervals: of the mean r over targets, from {} bootstraps of the predicted images.", count(draws)));
     }
     if rows.iter().any(|row| row.unique_1.is_some()) {
         notes.push("only, &: R² by one space beside the others, and what spaces share; they add up to R².".into());

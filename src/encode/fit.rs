@@ -171,10 +171,8 @@ impl Fitting<'_> {
 
     /// Targets less their means over the rows that are fitted, and the means.
     pub(super) fn fitted(&self, split: &Split, targets: &[usize]) -> (Vec<f64>, Vec<f64>) {
-        let (mut fitted, rows) = (self.table.targets(&split.fitted, targets), split.fitted.len());
-        let mean = |target: &[f64]| target.iter().sum::<f64>() / rows as f64;
-        let means: Vec<f64> = fitted.chunks_exact(rows).map(mean).collect();
-        add(&mut fitted, rows, means.iter().map(|mean| -mean));
+        let mut fitted = self.table.targets(&split.fitted, targets);
+        let means = centre(&mut fitted, split.fitted.len());
         (fitted, means)
     }
 
@@ -283,8 +281,15 @@ pub(super) fn proceed(observer: &dyn Observer, progress: &dyn Progress) -> Resul
     observer.stopped().map_or(Ok(()), |reason| Err(Stopped(reason).into()))
 }
 
+/// Subtracts the mean of each target; returns the means.
+pub(super) fn centre(targets: &mut [f64], rows: usize) -> Vec<f64> {
+    let means: Vec<f64> = targets.chunks_exact(rows).map(|target| target.iter().sum::<f64>() / rows as f64).collect();
+    add(targets, rows, means.iter().map(|mean| -mean));
+    means
+}
+
 /// Adds a number to all rows of each target.
-fn add(targets: &mut [f64], rows: usize, numbers: impl Iterator<Item = f64>) {
+pub(super) fn add(targets: &mut [f64], rows: usize, numbers: impl Iterator<Item = f64>) {
     targets.chunks_exact_mut(rows).zip(numbers).for_each(|(target, number)| target.iter_mut().for_each(|value| *value += number));
 }
 

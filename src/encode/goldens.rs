@@ -61,7 +61,7 @@ fn fitted_as(golden: &Value, case: &Value, choice: Choice, draws: &[Vec<f64>], c
     };
     let split = Split { fitted: (0..fitted).collect(), predicted: (fitted..n).collect() };
     let folder = tempfile::tempdir().unwrap();
-    let predictions = Predictions::new(&folder.path().join("predicted"), std::slice::from_ref(&split)).unwrap();
+    let predictions = Predictions::new(&folder.path().join("predicted"), std::slice::from_ref(&split), y.columns).unwrap();
     let progress = Silent.begin(Stage::Encode, None);
     let chosen = fitting.run(&spaces, &[split], &predictions, &Silent, &*progress).unwrap();
     (predictions.read(0..y.columns).unwrap(), chosen.into_iter().next().unwrap())

@@ -221,7 +221,7 @@ impl Run<'_> {
             components: (request.method == Method::Pls).then_some(request.components),
             at_once: at_once(request, matched, &spaces)?,
         };
-        let predictions = Predictions::new(beside, &matched.outer)?;
+        let predictions = Predictions::new(beside, &matched.outer, matched.targets.len())?;
         let chosen = fitting.run(&spaces, &matched.outer, &predictions, observer, progress)?;
         let rows = if request.train.is_some() { matched.outer[0].fitted.clone() } else { (0..matched.rows.len()).collect() };
         let all = matched.responses.values.columns;

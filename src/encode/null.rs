@@ -5,7 +5,7 @@
 
 use super::choose;
 use super::design::{Design, Space};
-use super::fit::{BLOCK, Chosen, Fitting, proceed};
+use super::fit::{BLOCK, Chosen, Fitting, add, centre, proceed};
 use super::folds::{Groups, Split};
 use super::inference::order;
 use super::ridge::Decomposed;
@@ -74,8 +74,7 @@ impl Fitting<'_> {
                 let along = of_split.along(&fitted)?;
                 let is_last = std::ptr::eq(split, &fold.splits[fold.splits.len() - 1]);
                 if !is_last {
-                    let target = predicted.chunks_exact_mut(split.predicted.len()).zip(&means);
-                    target.for_each(|(target, mean)| target.iter_mut().for_each(|value| *value -= mean));
+                    add(&mut predicted, split.predicted.len(), means.iter().map(|mean| -mean));
                     let own = choose::left_out(of_split, self.penalties, &along, &predicted)?;
                     errors.iter_mut().zip(own).for_each(|(error, own)| *error += own);
                     continue;
@@ -110,14 +109,4 @@ impl Progress for Unseen {
     fn at(&self, _done: u64, _total: Option<u64>) {}
 
     fn add(&self, _units: u64) {}
-}
-
-/// Subtracts the mean of each target; returns the means.
-fn centre(targets: &mut [f64], rows: usize) -> Vec<f64> {
-    let centre = |target: &mut [f64]| {
-        let mean = target.iter().sum::<f64>() / rows as f64;
-        target.iter_mut().for_each(|value| *value -= mean);
-        mean
-    };
-    targets.chunks_exact_mut(rows).map(centre).collect()
 }

@@ -2,7 +2,9 @@
 //! after the other.
 
 use super::folds::Split;
-use crate::atomic_file::partial;
+use crate::atomic_file::{free_space, partial};
+use crate::error::advise;
+use crate::numbers::bytes;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::ops::Range;
@@ -20,9 +22,17 @@ pub(super) struct Predictions {
 }
 
 impl Predictions {
-    /// Room for those of the splits, beside `path`.
-    pub(super) fn new(path: &Path, splits: &[Split]) -> Result<Predictions> {
+    /// Room for those of so many targets, beside `path`; fails if there is none.
+    pub(super) fn new(path: &Path, splits: &[Split], targets: usize) -> Result<Predictions> {
         let path = partial(path);
+        let needed = splits.iter().map(|split| split.predicted.len() as u64).sum::<u64>() * targets as u64 * 8;
+        let free = free_space(&path)?;
+        if free < needed {
+            return Err(advise(
+                format!("predictions need {} in `{}`, and {} are free", bytes(needed), path.display(), bytes(free)),
+                "make room on the disk, or name another folder: --out",
+            ));
+        }
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
         let mut folds = Vec::new();

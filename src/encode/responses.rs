@@ -67,7 +67,11 @@ impl Responses {
             }
         };
         let beside = ids::beside(path);
-        let own = if own.is_none() && beside.is_file() { Some(ids::read(&beside)?) } else { own };
+        let own = match own {
+            None if beside.is_file() => Some(ids::read(&beside)?),
+            None => ids::of(path, values.rows)?,
+            own => own,
+        };
         if let Some(own) = own.as_ref().filter(|own| own.len() != values.rows) {
             return Err(advise(
                 format!("`{}` names {} rows, but `{}` has {}", beside.display(), own.len(), path.display(), values.rows),

@@ -59,36 +59,48 @@ fn layers_are_scored_on_responses() {
     assert_output!(said, @"
     exit Some(0)
     --- stdout
-    responses   model   layer   images   targets       r    95 % interval       R²    r/√c   q ≤ 0.05   family
-    sub-1       few                 40         8   0.479    0.405 … 0.572    0.317   0.993          4        4
-                many                               0.041   -0.064 … 0.184   -0.258   0.208          0        0
+    responses   model   layer   images   targets       r       R²    r/√c   q ≤ 0.05   family
+    sub-1       few                 40         8   0.479    0.317   0.993          4        4
+                many                               0.041   -0.258   0.208          0        0
     --- stderr
 
       r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
       r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
       q ≤ 0.05, family: targets with p ≤ 0.05 of 199 permutations, corrected by false discovery rate and by the largest r.
-      intervals: of the mean r over targets, 100 bootstraps of the predicted images.
       wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
       next: thingsvision plot layers encode/encode.json
     ");
     assert_output!(lab.succeed("encode few.npy many.npy --targets sub-1=seen.npy --permutations 199"), @"
     exit Some(0)
     --- stdout
-    responses   model   layer   images   targets       r    95 % interval       R²    r/√c   q ≤ 0.05   family
-    sub-1       few                 40         8   0.479    0.405 … 0.572    0.317   0.993          4        4
-                many                               0.041   -0.064 … 0.184   -0.258   0.208          0        0
+    responses   model   layer   images   targets       r       R²    r/√c   q ≤ 0.05   family
+    sub-1       few                 40         8   0.479    0.317   0.993          4        4
+                many                               0.041   -0.258   0.208          0        0
     --- stderr
 
       r, R²: of predicted and true responses, mean of 5 folds, mean over targets; penalties chosen by 5 parts of what is fitted.
       r/√c: r over the root of the noise ceiling, median over targets whose ceiling is above 0.
       q ≤ 0.05, family: targets with p ≤ 0.05 of 199 permutations, corrected by false discovery rate and by the largest r.
-      intervals: of the mean r over targets, 100 bootstraps of the predicted images.
       kept 2 fits that were done before.
       wrote encode/encode.csv, encode/encode.json, and the scores of each target in encode/
       next: thingsvision plot layers encode/encode.json
     ");
-    assert_eq!(lab.names("encode"), [""]);
-    assert_eq!(lab.names("encode/sub-1"), [""]);
+    assert_eq!(lab.names("encode"), ["encode.csv", "encode.json", "sub-1"]);
+    let endings = [
+        "ceiling.npy",
+        "json",
+        "p.npy",
+        "p_family.npy",
+        "penalty.npy",
+        "q.npy",
+        "r.npy",
+        "r2.npy",
+        "r2_normalised.npy",
+        "r_normalised.npy",
+    ];
+    let expected: Vec<String> =
+        ["few", "many"].iter().flat_map(|layer| endings.map(|ending| format!("{layer}.{ending}"))).collect();
+    assert_eq!(lab.names("encode/sub-1"), expected);
     let r = values(&lab, "encode/sub-1/few.r.npy");
     assert!(r[..4].iter().all(|r| *r > 0.7) && r[4..].iter().all(|r| *r < 0.5), "{r:?}");
     assert!(values(&lab, "encode/sub-1/few.p_family.npy")[..4].iter().all(|p| *p < 0.05));
@@ -170,7 +182,7 @@ fn nothing_of_what_is_predicted_is_fitted() {
     assert!(of("p").iter().all(|p| *p <= 0.05));
     list("test.txt", 20..36);
     assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt"), @"
-    error: `image-20.jpg` is both to be fitted and to be predicted
+    error: `image-22.jpg` is both to be fitted and to be predicted
 
     hint: an image belongs into one of the lists only
     ");
@@ -379,6 +391,16 @@ fn what_cannot_be_fitted_is_said() {
     error: --exchange groups needs groups
 
     hint: give them: --groups FILE
+
+    $ few.npy --targets seen.npy --bootstrap 1000
+    error: folds predict each other, and a bootstrap of what they predict makes intervals too narrow
+
+    hint: leave images to be predicted alone, --train FILE --test FILE; or leave out --bootstrap
+
+    $ few.npy many.npy --targets seen.npy --banded --permutations 100
+    error: folds predict each other, so each permutation fits all anew, which is not done of bands and partial least squares
+
+    hint: leave images to be predicted alone, --train FILE --test FILE; or leave out --permutations
 
     $ few.npy --targets short.npy
     error: `short` has 7 stimuli, but `few.npy` has 40

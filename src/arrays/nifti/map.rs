@@ -12,6 +12,8 @@ use std::path::Path;
 pub(crate) struct Voxels {
     /// Of the mask, as it lies there.
     header: Vec<u8>,
+    /// Of a volume.
+    sizes: Vec<usize>,
     /// Of each voxel in a volume.
     pub(crate) places: Vec<usize>,
 }
@@ -31,10 +33,10 @@ const SMALLEST: usize = 128;
 const FLOAT32: i16 = 16;
 
 impl Voxels {
-    pub(super) fn of(mask: &Path, places: Vec<usize>) -> Result<Voxels> {
+    pub(super) fn of(mask: &Path, sizes: &[usize], places: Vec<usize>) -> Result<Voxels> {
         let mut header = vec![0; HEADER as usize];
         decompressed(mask)?.read_exact(&mut header).with_context(|| format!("cannot read `{}`", mask.display()))?;
-        Ok(Voxels { header, places })
+        Ok(Voxels { header, sizes: sizes.to_vec(), places })
     }
 
     /// Writes one number of each voxel as float32, 0 outside of the mask, to a `.nii.gz` with the mask's space and order of bytes.
@@ -43,13 +45,10 @@ impl Voxels {
         let short = |value: i16| if is_little { value.to_le_bytes() } else { value.to_be_bytes() };
         let float = |value: f32| if is_little { value.to_le_bytes() } else { value.to_be_bytes() };
         let mut header = self.header.clone();
-        let size = |axis: usize| {
-            let bytes = [header[DIMENSIONS + 2 * axis], header[DIMENSIONS + 2 * axis + 1]];
-            if is_little { i16::from_le_bytes(bytes) } else { i16::from_be_bytes(bytes) }
-        };
-        let sizes = [3, size(1), size(2), size(3), 1, 1, 1, 1];
-        for (axis, size) in sizes.into_iter().enumerate() {
-            header[DIMENSIONS + 2 * axis..][..2].copy_from_slice(&short(size));
+        let sizes = [3].into_iter().chain(self.sizes.iter().copied()).chain([1; 4]);
+        for (axis, size) in sizes.enumerate() {
+            // As wide as it was read.
+            header[DIMENSIONS + 2 * axis..][..2].copy_from_slice(&short(size as u16 as i16));
         }
         for (at, value) in [(INTENT, 0), (TYPE, FLOAT32), (BITS, 32)] {
             header[at..at + 2].copy_from_slice(&short(value));
@@ -57,8 +56,7 @@ impl Voxels {
         for (at, value) in [(OFFSET, HEADER as f32 + 4.0), (SLOPE, 1.0), (INTERCEPT, 0.0), (LARGEST, 0.0), (SMALLEST, 0.0)] {
             header[at..at + 4].copy_from_slice(&float(value));
         }
-        let count: usize = sizes[1..4].iter().map(|&size| size.unsigned_abs() as usize).product();
-        let mut volume = vec![0.0; count];
+        let mut volume = vec![0.0; self.sizes.iter().product()];
         self.places.iter().zip(values).for_each(|(&place, value)| volume[place] = *value as f32);
         atomic_file::write_with(path, |file| {
             let mut packed = GzEncoder::new(file, Compression::default());
