@@ -92,9 +92,9 @@ impl Image {
             ));
         }
         check_size(path, &header, &sizes)?;
+        let start = offset(path, header.vox_offset)?;
         // Extensions and gaps.
-        io::copy(&mut bytes.by_ref().take((header.vox_offset as u64).saturating_sub(HEADER)), &mut io::sink())
-            .map_err(|error| damaged(path, error.into()))?;
+        io::copy(&mut bytes.by_ref().take(start - HEADER), &mut io::sink()).map_err(|error| damaged(path, error.into()))?;
         let volumes = StreamedNiftiVolume::from_reader(bytes, &header).map_err(|error| damaged(path, error))?;
         Ok(Image { path: path.to_owned(), sizes, affine: Affine::of(&header), scale: Scale::of(&header), volumes })
     }
@@ -108,6 +108,19 @@ impl Image {
                 "give one 4-D image of all conditions, the last axis in their order (`fslmerge -t`, `nibabel.concat_images`)",
             )),
         }
+    }
+}
+
+/// Where values begin; 0 stands for the first place that there is, as in nibabel.
+fn offset(path: &Path, offset: f32) -> Result<u64> {
+    const FIRST: u64 = HEADER + 4;
+    match offset {
+        0.0 => Ok(FIRST),
+        offset if offset >= FIRST as f32 && offset.is_finite() => Ok(offset as u64),
+        _ => Err(advise(
+            format!("`{}` says that its values begin at byte {offset}, within its header", path.display()),
+            "copy it again, or make it anew",
+        )),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Features as ridge regression needs them: standardised by the rows that are fitted, as units or, if there are more of these than rows,
 //! as products of rows, so that no more than `[rows, rows]` is kept of them.
 
+use crate::error::advise;
 use crate::gemm::{Block, multiply};
 use crate::npy::Matrix;
 use crate::parallel::parallel;
@@ -65,13 +66,17 @@ impl Design {
 
     /// The spaces, standardised by the conditions `fitted`.
     pub(super) fn new(spaces: &[Space], how: Standardise, fitted: &[usize]) -> Result<Design> {
+        let all_are_flat = |values: &[f64]| values.iter().all(|value| *value == 0.0);
+        let flat = || advise("no unit varies over the images that are fitted", "take another layer");
         if Design::is_of_products(spaces) {
-            return Ok(Design::Products(spaces.iter().map(|space| space.products(how, fitted)).collect::<Result<_>>()?));
+            let products = spaces.iter().map(|space| space.products(how, fitted)).collect::<Result<Vec<_>>>()?;
+            return if products.iter().all(|own| all_are_flat(own)) { Err(flat()) } else { Ok(Design::Products(products)) };
         }
         let widths: Vec<usize> = spaces.iter().map(|space| space.features.columns).collect();
         let parts: Vec<Vec<f64>> = spaces.iter().map(|space| space.units(0..space.features.columns, how, fitted)).collect();
         let row = |row: usize| parts.iter().zip(&widths).flat_map(move |(part, width)| &part[row * width..(row + 1) * width]);
-        Ok(Design::Units { values: (0..spaces[0].rows.len()).flat_map(row).copied().collect(), widths })
+        let values: Vec<f64> = (0..spaces[0].rows.len()).flat_map(row).copied().collect();
+        if all_are_flat(&values) { Err(flat()) } else { Ok(Design::Units { values, widths }) }
     }
 
     /// The units of the conditions `rows`, each space times the root of its weight.
@@ -121,6 +126,8 @@ impl Space<'_> {
         let variances = mean(&values, |value| value * value);
         let factor = |(variance, varies): (f64, bool)| match (varies, how) {
             (false, _) => 0.0,
+            // Its square is no number.
+            (true, _) if variance < f64::MIN_POSITIVE => 0.0,
             (true, Standardise::Zscore) => 1.0 / variance.sqrt(),
             (true, Standardise::Centre) => 1.0,
         };

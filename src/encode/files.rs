@@ -4,11 +4,11 @@ use super::fit::Chosen;
 use super::matched::Matched;
 use super::model::{Fit, Model};
 use super::predictions::Predictions;
-use super::report::Row;
+use super::report::{Row, tables};
 use super::request::{Method, Request};
 use super::responses::Responses;
 use crate::error::advise;
-use crate::rdm::ids;
+use crate::rdm::{ids, outputs};
 use crate::rsa::{Layer, benjamini_hochberg};
 use crate::{atomic_file, npy, plain_file};
 use anyhow::{Context, Result};
@@ -49,6 +49,31 @@ struct MadeOf {
     files: Vec<(String, u64, u64)>,
 }
 
+/// What files of a fit are called, behind the layer.
+const NAMES: [&str; 21] = [
+    "r",
+    "r2",
+    "r_low",
+    "r_high",
+    "p",
+    "p_family",
+    "q",
+    "ceiling",
+    "r_normalised",
+    "r2_normalised",
+    "penalty",
+    "intercepts",
+    "weights",
+    "predicted",
+    "unique_1",
+    "unique_2",
+    "unique_3",
+    "shared_1_2",
+    "shared_1_3",
+    "shared_2_3",
+    "shared_1_2_3",
+];
+
 impl Unit {
     /// Of all responses each model; fails if two would have the same files.
     pub(super) fn all(request: &Request, responses: &[Responses], models: &[Model], layers: &[Layer]) -> Result<Vec<Unit>> {
@@ -70,6 +95,13 @@ impl Unit {
                 .collect::<Vec<_>>()
         };
         let all: Vec<Unit> = responses.iter().flat_map(of).collect();
+        let taken = tables(&request.out);
+        if let Some(responses) = responses.iter().find(|responses| taken.contains(&request.out.join(plain(&responses.name)))) {
+            return Err(advise(
+                format!("`{}` is what the table is called", responses.name),
+                "name the responses otherwise: NAME=FILE",
+            ));
+        }
         let mut seen = HashSet::new();
         match all.iter().find(|unit| !seen.insert(&unit.prefix)) {
             Some(unit) => Err(advise(
@@ -88,11 +120,6 @@ impl Unit {
         atomic_file::with_ending(&self.prefix, &format!(".{ending}"))
     }
 
-    pub(super) fn make_folder(&self) -> Result<()> {
-        let folder = self.prefix.parent().unwrap_or(Path::new(""));
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))
-    }
-
     /// The row of the table, if all was done before. Fails if it was done in another way.
     pub(super) fn done(&self, request: &Request) -> Result<Option<(Row, Vec<String>)>> {
         if request.force || !self.record.is_file() {
@@ -101,17 +128,33 @@ impl Unit {
         let text =
             plain_file::read_to_string(&self.record).with_context(|| format!("cannot read `{}`", self.record.display()))?;
         let folder = self.prefix.parent().unwrap_or(Path::new(""));
-        match serde_json::from_str::<Record>(&text).ok().filter(|record| record.made_of == MadeOf::new(request, &self.read)) {
-            Some(record) => Ok(record
+        let Ok(record) = serde_json::from_str::<Record>(&text) else {
+            return Err(advise(format!("`{}` is no whole record of a fit", self.record.display()), "fit it anew: --force"));
+        };
+        match record.made_of.differs(&MadeOf::new(request, &self.read))? {
+            None => Ok(record
                 .files
                 .iter()
                 .all(|file| is_name(file) && folder.join(file).is_file())
                 .then_some((record.row, record.notes))),
-            None => Err(advise(
-                format!("`{}` is of other settings, or of files that have changed since", self.record.display()),
-                "name another folder with --out, or do all anew: --force",
+            Some(differs) => Err(advise(
+                format!("`{}` was made otherwise: {differs}", self.record.display()),
+                "name another folder with --out, or fit anew: --force",
             )),
         }
+    }
+
+    /// Makes the folder, and removes what an earlier fit has left there.
+    pub(super) fn begin(&self) -> Result<()> {
+        let folder = self.prefix.parent().unwrap_or(Path::new(""));
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        std::fs::remove_file(&self.record).ok();
+        for name in NAMES {
+            for ending in ["npy", "nii.gz", "ids.txt"] {
+                std::fs::remove_file(self.file(&format!("{name}.{ending}"))).ok();
+            }
+        }
+        Ok(())
     }
 
     /// Writes all scores, then the record.
@@ -193,18 +236,18 @@ impl Unit {
         Ok(())
     }
 
-    /// The predicted rows, in their order, of all targets.
+    /// The predicted rows, in their order, of the targets that were fitted.
     fn write_predictions(&self, matched: &Matched, predictions: &Predictions, files: &mut Vec<String>) -> Result<()> {
-        let (rows, all) = (predictions.rows.len(), matched.responses.values.columns);
+        let (rows, targets) = (predictions.rows.len(), matched.targets.len());
         let mut order: Vec<usize> = (0..rows).collect();
         order.sort_by_key(|&place| predictions.rows[place]);
-        let mut values = vec![f32::NAN; rows * all];
-        for (place, &target) in matched.targets.iter().enumerate() {
-            let own = predictions.read(place..place + 1)?;
-            order.iter().enumerate().for_each(|(row, &from)| values[row * all + target] = own[from] as f32);
+        let mut values = vec![f32::NAN; rows * targets];
+        for target in 0..targets {
+            let own = predictions.read(target..target + 1)?;
+            order.iter().enumerate().for_each(|(row, &from)| values[row * targets + target] = own[from] as f32);
         }
         let path = self.file("predicted.npy");
-        npy::write(&path, &Array2::from_shape_vec((rows, all), values)?.into_dyn())?;
+        npy::write(&path, &Array2::from_shape_vec((rows, targets), values)?.into_dyn())?;
         let names = matched.ids.as_ref().map(|ids| {
             order.iter().map(|&place| ids[matched.image_of[predictions.rows[place]]].clone()).collect::<Vec<String>>()
         });
@@ -215,9 +258,28 @@ impl Unit {
 }
 
 impl MadeOf {
+    /// In what other scores would be made: the first settings and files, in words.
+    fn differs(&self, other: &MadeOf) -> Result<Option<String>> {
+        if self == other {
+            return Ok(None);
+        }
+        let [before, now] = [serde_json::to_value(&self.request)?, serde_json::to_value(&other.request)?];
+        let settings = before.as_object().into_iter().flatten().filter(|(name, value)| now.get(name.as_str()) != Some(*value));
+        let settings = settings.map(|(name, value)| format!("{name} {value}, now {}", now.get(name).unwrap_or_default()));
+        let changed = other
+            .files
+            .iter()
+            .filter(|file| !self.files.contains(file))
+            .map(|(path, ..)| format!("`{path}` is not the file that was read"));
+        let all: Vec<String> = settings.chain(changed).take(MOST_SAID).collect();
+        Ok(Some(if all.is_empty() { "by another version, or of other files".into() } else { all.join("; ") }))
+    }
+
     fn new(request: &Request, read: &[PathBuf]) -> MadeOf {
-        let given = [&request.mask, &request.groups, &request.train, &request.test, &request.ceiling];
-        let paths = read.iter().chain(given.into_iter().flatten()).map(|path| crate::arrays::split(path).0);
+        let given = [&request.groups, &request.train, &request.test, &request.ceiling];
+        // The names of rows lie beside arrays.
+        let paths =
+            read.iter().chain(request.mask.iter()).chain(given.into_iter().flatten()).flat_map(|path| outputs::read_of(path));
         let files = paths.map(|path| {
             let known = std::fs::metadata(&path).ok();
             let changed = known.as_ref().and_then(|known| known.modified().ok()?.duration_since(UNIX_EPOCH).ok());
@@ -231,6 +293,9 @@ impl MadeOf {
         MadeOf { version: env!("CARGO_PKG_VERSION").into(), request, files }
     }
 }
+
+/// More differences are not said.
+const MOST_SAID: usize = 3;
 
 /// Without what folders and shells take for something else.
 fn plain(name: &str) -> String {

@@ -78,6 +78,9 @@ impl<'a> Matched<'a> {
         let groups = grouped(&group_of);
         let outer = outer(request, &groups, &image_of, alignment.ids.as_deref())?;
         let exchanged = if request.exchange == Exchange::Groups { group_of } else { image_of.clone() };
+        if request.permutations > 0 && request.exchange == Exchange::Groups {
+            check_exchange(&grouped(&exchanged))?;
+        }
         let mut matched = Matched {
             responses,
             ids: alignment.ids,
@@ -129,22 +132,35 @@ impl<'a> Matched<'a> {
         if self.targets.is_empty() {
             return Err(advise(
                 format!(
-                    "no target of `{}` can be fitted: {} have NaN, {} do not vary in all folds",
+                    "no target of `{}` can be fitted: {} have NaN or values beyond 1e100, {} do not vary in all folds",
                     self.responses.path.display(),
                     count(nan),
                     count(flat)
                 ),
-                "are rows images and columns targets? transpose the array if not; leave out rows with NaN, with --intersect",
+                "are rows images and columns targets? transpose the array if not; leave out rows that were not measured",
             ));
         }
         if nan > 0 {
-            self.notes.push(format!("{name}: left out {} with NaN or infinite values.", count_of(nan, "target")));
+            self.notes
+                .push(format!("{name}: left out {} with NaN, infinite values or values beyond 1e100.", count_of(nan, "target")));
         }
         if flat > 0 {
             self.notes.push(format!("{name}: left out {} without variance in a fold.", count_of(flat, "target")));
         }
         Ok(())
     }
+}
+
+/// Fails if no two groups can change places.
+fn check_exchange(groups: &Groups) -> Result<()> {
+    let mut sizes = HashSet::new();
+    if groups.iter().any(|group| !sizes.insert(group.len())) {
+        return Ok(());
+    }
+    Err(advise(
+        "no two groups have the same number of rows, so none can change places in a permutation",
+        "leave out --exchange groups, or --permutations",
+    ))
 }
 
 /// The group of each image, if groups are given.
@@ -187,7 +203,8 @@ fn outer(request: &Request, groups: &Groups, image_of: &[usize], ids: Option<&[S
                     format!("{} cannot be divided into {} folds", count_of(groups.len(), "group"), request.folds),
                     match groups.len() {
                         0..2 => "give groups of which there are several".to_owned(),
-                        most => format!("take at most --folds {most}"),
+                        most if request.groups.is_some() => format!("take at most --folds {most}"),
+                        most => format!("take at most --folds {}", (most / FEWEST).max(2)),
                     },
                 ));
             }

@@ -47,35 +47,50 @@ use std::collections::HashSet;
 pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
     request.check()?;
     let layers = named_layers(&request.features, "a regression", observer)?;
+    if let Some(layer) = layers.iter().find(|layer| layer.features.columns == 0) {
+        return Err(advise(format!("`{}` has no units", layer.name), "give features [images, units]"));
+    }
     let responses = Responses::read_all(request)?;
     check_outputs(request, &layers, &responses)?;
     let models = Model::all(request, &layers)?;
     let units = Unit::all(request, &responses, &models, &layers)?;
     let own = |number: usize| request.shard.is_none_or(|shard| number % shard.of == shard.number - 1);
-    let steps = models.iter().map(|model| model.steps(request)).sum::<usize>() * responses.len();
-    let progress = observer.begin(Stage::Encode, Some(steps));
     let (mut rows, mut notes): (Vec<Row>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut fitted = 0;
+    // All is looked at before anything is fitted.
+    let mut wanted = Vec::new();
     for (number, responses) in responses.iter().enumerate() {
-        let mut matched = None;
-        for (place, model) in models.iter().enumerate() {
+        let mut of = Vec::new();
+        for (place, model) in models.iter().enumerate().filter(|(place, _)| own(number * models.len() + place)) {
             let unit = &units[number * models.len() + place];
-            if !own(number * models.len() + place) {
-                continue;
+            of.push((model, unit, unit.done(request)?));
+        }
+        let is_left = of.iter().any(|(.., done)| done.is_none());
+        let matched = is_left.then(|| Matched::new(request, responses, &layers, observer)).transpose()?;
+        for (model, ..) in of.iter().filter(|(.., done)| done.is_none()) {
+            matched
+                .as_ref()
+                .map_or(Ok(()), |matched| model.check(request, matched, &layers))
+                .with_context(|| about(responses, model))?;
+        }
+        wanted.push((responses, matched, of));
+    }
+    let left = wanted.iter().flat_map(|(.., of)| of).filter(|(.., done)| done.is_none());
+    let progress = observer.begin(Stage::Encode, Some(left.map(|(model, ..)| model.steps(request)).sum()));
+    let mut fitted = 0;
+    for (responses, matched, of) in wanted {
+        for (model, unit, done) in of {
+            match (done, &matched) {
+                (Some((row, own)), _) => {
+                    rows.push(row);
+                    notes.extend(own);
+                }
+                (None, Some(matched)) => {
+                    let scored = model.fit(request, matched, &layers, unit, observer, &*progress);
+                    rows.push(scored.with_context(|| about(responses, model))?);
+                    fitted += 1;
+                }
+                (None, None) => {}
             }
-            if let Some((row, own)) = unit.done(request)? {
-                progress.add(model.steps(request) as u64);
-                rows.push(row);
-                notes.extend(own);
-                continue;
-            }
-            if matched.is_none() {
-                matched = Some(Matched::new(request, responses, &layers, observer)?);
-            }
-            let matched = matched.as_ref().context("they were matched")?;
-            let scored = model.fit(request, matched, &layers, unit, observer, &*progress);
-            rows.push(scored.with_context(|| format!("`{}` by `{}`", responses.name, model.name()))?);
-            fitted += 1;
         }
         notes.extend(matched.into_iter().flat_map(|matched| matched.notes));
     }
@@ -83,6 +98,10 @@ pub fn encode(request: &Request, observer: &dyn Observer) -> Result<Encoded> {
     let mut seen = HashSet::new();
     notes.retain(|note| seen.insert(note.clone()));
     Ok(Encoded { request: request.clone(), kept: rows.len() - fitted, all: units.len(), rows, notes })
+}
+
+fn about(responses: &Responses, model: &Model) -> String {
+    format!("`{}` by `{}`", responses.name, model.name())
 }
 
 fn check_outputs(request: &Request, layers: &[Layer], responses: &[Responses]) -> Result<()> {

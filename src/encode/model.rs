@@ -99,6 +99,17 @@ impl Model {
         [all].into_iter().chain(1..=others).map(subset).collect()
     }
 
+    /// Fails for features that cannot be fitted, ceilings of other targets, and more memory than there is.
+    pub(super) fn check(&self, request: &Request, matched: &Matched, layers: &[Layer]) -> Result<()> {
+        for &space in &self.spaces {
+            check_finite(&layers[space], &matched.of_layers[space])?;
+        }
+        if let Some(path) = &request.ceiling {
+            ceiling::read(path, matched.responses)?;
+        }
+        at_once(request, matched, &spaces(&self.spaces, matched, layers)).map(drop)
+    }
+
     /// Fits and scores it; writes the scores of each target.
     pub(super) fn fit(
         &self,
@@ -109,14 +120,11 @@ impl Model {
         observer: &dyn Observer,
         progress: &dyn Progress,
     ) -> Result<Row> {
-        for &space in &self.spaces {
-            check_finite(&layers[space], &matched.of_layers[space])?;
-        }
         let ceilings = match &request.ceiling {
             Some(path) => Some(ceiling::read(path, matched.responses)?),
             None => ceiling::of_repeats(matched.responses, &matched.images, request.repeats == Repeats::Average)?,
         };
-        unit.make_folder()?;
+        unit.begin()?;
         let parts = self.parts(request);
         let of_weights = request.weights.then(|| unit.file("weights.npy"));
         let run = Run { request, matched, layers, observer, progress };
@@ -180,6 +188,10 @@ fn check_finite(layer: &Layer, rows: &[usize]) -> Result<()> {
     }
 }
 
+fn spaces<'a>(part: &[usize], matched: &'a Matched, layers: &'a [Layer]) -> Vec<Space<'a>> {
+    part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect()
+}
+
 /// What some layers were found to predict.
 struct Fitted {
     predictions: Predictions,
@@ -203,8 +215,7 @@ impl Run<'_> {
     /// responses, where folds predict each other.
     fn fitted(&self, part: &[usize], beside: &Path, of_weights: Option<&Path>, permutations: usize) -> Result<Fitted> {
         let Run { request, matched, layers, observer, progress } = *self;
-        let spaces: Vec<Space> =
-            part.iter().map(|&space| Space { features: &layers[space].features, rows: &matched.of_layers[space] }).collect();
+        let spaces = spaces(part, matched, layers);
         let penalties = request.penalties();
         let draws = weightings(spaces.len(), request.draws, request.seed);
         let fitting = Fitting {

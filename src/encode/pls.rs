@@ -34,6 +34,18 @@ impl Components {
         targets: usize,
     ) -> Result<Components> {
         let axes = of.lengths.len();
+        let least = of.lengths.last().copied().unwrap_or(0.0) * of.fitted_rows.max(axes) as f64 * f64::EPSILON;
+        let rank = of.lengths.iter().filter(|length| **length > least).count().min(of.fitted_rows - 1);
+        if count > rank {
+            return Err(advise(
+                format!(
+                    "the features of {} have {rank} independent dimensions, too few for {}",
+                    count_of(of.fitted_rows, "row"),
+                    count_of(count, "component")
+                ),
+                format!("take at most --components {}", rank.max(1)),
+            ));
+        }
         let (mut weights, mut loadings, mut squares): (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<f64>) = Default::default();
         for number in 0..count {
             let w = leading(&products, &first, targets);

@@ -33,8 +33,16 @@ impl Predictions {
                 "make room on the disk, or name another folder: --out",
             ));
         }
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
+        // Of this process alone, as long as it is open.
+        if file.try_lock().is_err() {
+            return Err(advise(
+                format!("another process is fitting what belongs into `{}`", path.display()),
+                "wait until it is done, or name another folder: --out",
+            ));
+        }
+        file.set_len(0)?;
         let mut folds = Vec::new();
         let mut start = 0;
         for split in splits {

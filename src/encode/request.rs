@@ -96,14 +96,14 @@ pub struct Request {
     pub features: Vec<PathBuf>,
 
     /// Responses [images, targets] of voxels, channels or neurons: .npy, .npz, .csv, .mat, .h5, or a NIfTI image of betas with
-    /// --mask. The image of each row: in the file, or one a line in FILE.ids.txt beside it; an image that was shown several
+    /// --mask. The image of each row: in the file, or one a line in .ids.txt beside it; an image that was shown several
     /// times comes several times. Repeat for more subjects
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     pub targets: Vec<String>,
 
-    /// The voxels that are meant, of NIfTI images
+    /// The voxels that are meant, of NIfTI images: one mask for all, or one for each file of responses
     #[arg(long, value_name = "MASK")]
-    pub mask: Option<PathBuf>,
+    pub mask: Vec<PathBuf>,
 
     /// What is done with rows of the same image
     #[arg(long, value_enum, default_value_t)]
@@ -218,7 +218,7 @@ impl Default for Request {
         Request {
             features: Vec::new(),
             targets: Vec::new(),
-            mask: None,
+            mask: Vec::new(),
             repeats: Repeats::default(),
             intersect: false,
             folds: 5,

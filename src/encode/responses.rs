@@ -2,8 +2,10 @@
 
 use super::Request;
 use crate::arrays::{self, nifti};
+use crate::atomic_file;
 use crate::error::advise;
 use crate::npy::Matrix;
+use crate::numbers::count_of;
 use crate::rdm::{Rows, ids};
 use crate::rsa::Named;
 use anyhow::Result;
@@ -34,9 +36,17 @@ impl Responses {
                 named.files.into_iter().map(move |file| (named.name.clone().filter(|_| alone), file))
             })
             .collect();
+        let masks = &request.mask;
+        if masks.len() > 1 && masks.len() != files.len() {
+            return Err(advise(
+                format!("there are {} masks for {}", masks.len(), count_of(files.len(), "file of responses")),
+                "give one mask for all, or one for each in the same order",
+            ));
+        }
         let mut all: Vec<Responses> = Vec::new();
-        for (name, path) in files {
-            let responses = Responses::read(name, &path, request.mask.as_deref())?;
+        for (number, (name, path)) in files.into_iter().enumerate() {
+            let mask = masks.get(number).or(masks.first().filter(|_| masks.len() == 1));
+            let responses = Responses::read(name, &path, mask.map(PathBuf::as_path))?;
             if let Some(other) = all.iter().find(|other| other.name == responses.name) {
                 return Err(advise(
                     format!("`{}` and `{}` are both called `{}`", other.path.display(), path.display(), other.name),
@@ -62,11 +72,21 @@ impl Responses {
                 ));
             }
             (false, _) => {
-                let (values, own) = arrays::features(path)?;
+                let (values, own) = array(path)?;
                 (values, own, None)
             }
         };
+        if values.columns == 0 {
+            return Err(advise(format!("`{}` has no targets", path.display()), "give responses [images, targets]"));
+        }
         let beside = ids::beside(path);
+        let other = atomic_file::with_ending(path, ".ids.txt");
+        if !beside.is_file() && other.is_file() {
+            return Err(advise(
+                format!("`{}` is not read: the names of `{}` lie in `{}`", other.display(), path.display(), beside.display()),
+                format!("rename it: mv {} {}", other.display(), beside.display()),
+            ));
+        }
         let own = match own {
             None if beside.is_file() => Some(ids::read(&beside)?),
             None => ids::of(path, values.rows)?,
@@ -98,6 +118,21 @@ impl Responses {
     /// What is known of its images.
     pub(super) fn as_rows(&self) -> Rows<'_> {
         Rows { name: &self.name, stimuli: self.rows_of.len(), ids: self.images.as_deref(), leads: false }
+    }
+}
+
+/// Responses, of one target as a vector too, and the names of their rows if the file has them.
+fn array(path: &Path) -> Result<(Matrix, Option<Vec<String>>)> {
+    let failed = match arrays::features(path) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    match arrays::read(path) {
+        Ok(vector) if vector.values.ndim() == 1 => {
+            let rows = vector.values.len();
+            Ok((Matrix::from_rows(rows, 1, vector.values.into_iter().collect()), vector.ids))
+        }
+        _ => Err(failed),
     }
 }
 
