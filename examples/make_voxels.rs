@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let mut seen: Vec<Vec<f64>> = Vec::new();
     for name in &names {
         let image = decode(&folder.join("images").join(name), &Reading::default(), &Window::whole)?;
-        let mut squares = vec![[0.0; 2]; SIDE * SIDE];
+        let mut squares = [[0.0; 2]; SIDE * SIDE];
         for (place, pixel) in image.pixels.iter().enumerate() {
             let square = place / image.width * SIDE / image.height * SIDE + place % image.width * SIDE / image.width;
             squares[square][0] += f64::from(pixel[1]);

@@ -124,14 +124,15 @@ impl Space<'_> {
             values.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= mean));
         }
         let variances = mean(&values, |value| value * value);
-        let factor = |(variance, varies): (f64, bool)| match (varies, how) {
+        let rounding = |unit: usize| (fitted.len() as f64 * all_means[unit] * f64::EPSILON).powi(2);
+        let factor = |(unit, (variance, varies)): (usize, (f64, bool))| match (varies && variance > rounding(unit), how) {
             (false, _) => 0.0,
             // Its square is no number.
             (true, _) if variance < f64::MIN_POSITIVE => 0.0,
             (true, Standardise::Zscore) => 1.0 / variance.sqrt(),
             (true, Standardise::Centre) => 1.0,
         };
-        let factors: Vec<f64> = variances.into_iter().zip(varies).map(factor).collect();
+        let factors: Vec<f64> = variances.into_iter().zip(varies).enumerate().map(factor).collect();
         values.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor));
         Standardised { values, means: all_means, factors }
     }

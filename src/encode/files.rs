@@ -241,10 +241,10 @@ impl Unit {
         let (rows, targets) = (predictions.rows.len(), matched.targets.len());
         let mut order: Vec<usize> = (0..rows).collect();
         order.sort_by_key(|&place| predictions.rows[place]);
-        let mut values = vec![f32::NAN; rows * targets];
+        let mut values = vec![f64::NAN; rows * targets];
         for target in 0..targets {
             let own = predictions.read(target..target + 1)?;
-            order.iter().enumerate().for_each(|(row, &from)| values[row * targets + target] = own[from] as f32);
+            order.iter().enumerate().for_each(|(row, &from)| values[row * targets + target] = own[from]);
         }
         let path = self.file("predicted.npy");
         npy::write(&path, &Array2::from_shape_vec((rows, targets), values)?.into_dyn())?;

@@ -11,7 +11,7 @@ use super::ridge::Decomposed;
 use crate::gemm::{Block, multiply};
 use crate::observer::{Observer, Progress, Stopped};
 use crate::parallel::{on_threads, parallel};
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// What is fitted, and how.
 pub(super) struct Fitting<'a> {
@@ -103,7 +103,10 @@ impl Fitting<'_> {
     }
 
     pub(super) fn decomposed(&self, design: &Design, weights: &[f64], Split { fitted, predicted }: &Split) -> Result<Decomposed> {
-        Decomposed::new(design, weights, &self.conditions(fitted), &self.conditions(predicted))
+        // On several threads sums might be formed in another order.
+        let mut of =
+            on_threads(1, 1, &|_| Decomposed::new(design, weights, &self.conditions(fitted), &self.conditions(predicted)))?;
+        of.pop().context("it was made")
     }
 
     pub(super) fn conditions(&self, rows: &[usize]) -> Vec<usize> {
@@ -225,7 +228,8 @@ impl Fitting<'_> {
                 }
             }
         }
-        let components = Components::new(of, count, products, first, self.targets.len())?;
+        let components = on_threads(1, 1, &|_| Components::new(of, count, products.clone(), first.clone(), self.targets.len()))?;
+        let components = &components[0];
         parallel(blocks.len(), &|block| {
             let (fitted, means) = self.fitted(turn.split, blocks[block]);
             let rows = turn.split.predicted.len();
@@ -309,7 +313,7 @@ impl Chosen {
         for target in 0..targets {
             let errors = errors[target..].iter().step_by(targets).copied().enumerate();
             let best = errors.filter(|(_, error)| error.is_finite()).min_by(|(_, a), (_, b)| a.total_cmp(b));
-            if let Some((penalty, error)) = best.filter(|(_, error)| *error < self.error[target] - f64::EPSILON) {
+            if let Some((penalty, error)) = best.filter(|(_, error)| *error < self.error[target] * (1.0 - f64::EPSILON)) {
                 (self.penalty[target], self.draw[target], self.error[target]) = (penalty as u16, draw as u16, error);
             }
         }

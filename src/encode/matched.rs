@@ -99,6 +99,15 @@ impl<'a> Matched<'a> {
         Ok(matched)
     }
 
+    /// The images that are predicted, as the responses count them.
+    pub(super) fn predicted_images(&self) -> Vec<usize> {
+        let mut places: Vec<usize> =
+            self.outer.iter().flat_map(|split| &split.predicted).map(|&row| self.image_of[row]).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| self.images[place]).collect()
+    }
+
     pub(super) fn table(&self) -> Table<'_> {
         Table { values: &self.responses.values, rows: &self.rows }
     }

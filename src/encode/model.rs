@@ -122,7 +122,7 @@ impl Model {
     ) -> Result<Row> {
         let ceilings = match &request.ceiling {
             Some(path) => Some(ceiling::read(path, matched.responses)?),
-            None => ceiling::of_repeats(matched.responses, &matched.images, request.repeats == Repeats::Average)?,
+            None => ceiling::of_repeats(matched.responses, &matched.predicted_images(), request.repeats == Repeats::Average)?,
         };
         unit.begin()?;
         let parts = self.parts(request);

@@ -183,7 +183,7 @@ pub struct Request {
     #[arg(long, value_enum, default_value_t)]
     pub exchange: Exchange,
 
-    /// Write the predicted responses, [images, targets] float32
+    /// Write the predicted responses, [images, targets] float64
     #[arg(long)]
     pub predictions: bool,
 

@@ -15,6 +15,8 @@ pub(super) struct Decomposed {
     /// P, `[predicted, axes]`.
     predicted: Vec<f64>,
     pub(super) fitted_rows: usize,
+    /// V of units, `[units, axes]`; of products none.
+    directions: Vec<f64>,
 }
 
 impl Decomposed {
@@ -38,7 +40,8 @@ impl Decomposed {
         multiply(Block::new(&axes, units), Block::new(rows, units), &mut fitted)?;
         multiply(Block::new(others, units), Block::new(&axes, units), &mut predicted)?;
         let lengths = lengths.into_iter().map(|length| length.max(0.0)).collect();
-        Ok(Decomposed { lengths, fitted, predicted, fitted_rows })
+        let directions = (0..units).flat_map(|unit| axes[unit..].iter().step_by(units).copied()).collect();
+        Ok(Decomposed { lengths, fitted, predicted, fitted_rows, directions })
     }
 
     /// From `X Xᵀ = U S Uᵀ`: `P = X' Xᵀ U S^-½` and `Q = S^½ Uᵀ`, without the axes that rounding made.
@@ -69,14 +72,14 @@ impl Decomposed {
         let (lengths, axes) = (lengths[first..].to_vec(), &axes[first * n..]);
         let mut predicted = vec![0.0; others.len() / n * lengths.len()];
         if lengths.is_empty() {
-            return Ok(Decomposed { lengths, fitted: Vec::new(), predicted, fitted_rows: n });
+            return Ok(Decomposed { lengths, fitted: Vec::new(), predicted, fitted_rows: n, directions: Vec::new() });
         }
         multiply(Block::new(&others, n), Block::new(axes, n), &mut predicted)?;
         for row in predicted.chunks_exact_mut(lengths.len()) {
             row.iter_mut().zip(&lengths).for_each(|(value, length)| *value /= length.sqrt());
         }
         let fitted = axes.chunks_exact(n).zip(&lengths).flat_map(|(axis, length)| axis.iter().map(|value| value * length.sqrt()));
-        Ok(Decomposed { fitted: fitted.collect(), lengths, predicted, fitted_rows: n })
+        Ok(Decomposed { fitted: fitted.collect(), lengths, predicted, fitted_rows: n, directions: Vec::new() })
     }
 
     pub(super) fn predicted_rows(&self) -> usize {
@@ -119,6 +122,17 @@ impl Decomposed {
             shrunk.extend(along.iter().zip(&self.lengths).map(|(along, length)| along / (length + penalty)));
         }
         multiply(Block::new(&shrunk, axes), Block::new(rows, axes), predicted)
+    }
+
+    /// `V (S + α)⁻¹` of `Q y`, the weights of the fit, `[targets, units]`; none of products.
+    pub(super) fn coefficients(&self, along: &[f64], penalties: impl Fn(usize) -> f64) -> Result<Option<Vec<f64>>> {
+        let axes = self.lengths.len().max(1);
+        let mut weights = vec![0.0; along.len() / axes * (self.directions.len() / axes)];
+        if weights.is_empty() {
+            return Ok(None);
+        }
+        self.product(&self.directions, along, penalties, &mut weights)?;
+        Ok(Some(weights))
     }
 
     /// `a = Qᵀ (S (S + α))⁻¹ Q y` of `Q y`, `[targets, fitted]`: the weights of the fit are `Xᵀ a`.

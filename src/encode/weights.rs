@@ -67,19 +67,35 @@ pub(super) fn write(
             let targets: Vec<usize> = blocks[block].iter().map(|&place| fitting.targets[place]).collect();
             let (fitted, mut intercepts) = fitting.fitted(&split, &targets);
             let penalty = |target: usize| fitting.penalties[usize::from(chosen.penalty[blocks[block][target]])];
-            let duals = of.duals(&turned, &of.along(&fitted)?, penalty)?;
+            let along = of.along(&fitted)?;
+            let (coefficients, count) = (of.coefficients(&along, penalty)?, conditions.len());
+            let duals = if coefficients.is_none() { of.duals(&turned, &along, penalty)? } else { Vec::new() };
             let mut before = 0;
             for (space, weight) in spaces.iter().zip(weights) {
                 for first in (0..space.features.columns).step_by(UNITS) {
                     let width = UNITS.min(space.features.columns - first);
                     let Standardised { values, means, factors } =
                         space.standardised(first..first + width, fitting.standardise, &conditions);
-                    let unit = |unit: usize| conditions.iter().map(move |row| (row, unit));
-                    let turned: Vec<f64> = (0..width).flat_map(unit).map(|(row, unit)| values[row * width + unit]).collect();
+                    // Of units times the root of their space's weight.
                     let mut found = vec![0.0; targets.len() * width];
-                    multiply(Block::new(&duals, conditions.len()), Block::new(&turned, conditions.len()), &mut found)?;
+                    match &coefficients {
+                        Some(all) => {
+                            for (own, all) in found.chunks_exact_mut(width).zip(all.chunks_exact(units)) {
+                                own.copy_from_slice(&all[before + first..][..width]);
+                            }
+                        }
+                        None => {
+                            let unit = |unit: usize| conditions.iter().map(move |row| (row, unit));
+                            let turned: Vec<f64> =
+                                (0..width).flat_map(unit).map(|(row, unit)| values[row * width + unit] * weight.sqrt()).collect();
+                            multiply(Block::new(&duals, count), Block::new(&turned, count), &mut found)?;
+                        }
+                    }
                     for ((own, target), intercept) in found.chunks_exact_mut(width).zip(&targets).zip(&mut intercepts) {
-                        own.iter_mut().zip(&factors).for_each(|(own, factor)| *own *= weight * factor);
+                        // As they are written.
+                        own.iter_mut()
+                            .zip(&factors)
+                            .for_each(|(own, factor)| *own = f64::from((*own * weight.sqrt() * factor) as f32));
                         *intercept -= own.iter().zip(&means).map(|(own, mean)| own * mean).sum::<f64>();
                         file.write(*target, before + first, own)?;
                     }
