@@ -260,7 +260,7 @@ fn listed(lists: [&Path; 2], groups: &Groups, image_of: &[usize], ids: Option<&[
         ids::names(path)?.iter().map(of).collect()
     };
     let [train, test] = [read(lists[0])?, read(lists[1])?];
-    if let Some(&both) = train.intersection(&test).next() {
+    if let Some(&both) = train.intersection(&test).min() {
         return Err(advise(
             format!("`{}` is both to be fitted and to be predicted", known[both]),
             "an image belongs into one of the lists only",

@@ -182,7 +182,7 @@ fn nothing_of_what_is_predicted_is_fitted() {
     assert!(of("p").iter().all(|p| *p <= 0.05));
     list("test.txt", 20..36);
     assert_output!(lab.fail("encode groups.npy --targets felt.npy --force --train train.txt --test test.txt"), @"
-    error: `image-21.jpg` is both to be fitted and to be predicted
+    error: `image-20.jpg` is both to be fitted and to be predicted
 
     hint: an image belongs into one of the lists only
     ");
