@@ -166,7 +166,7 @@ pub struct Request {
     #[arg(long, requires = "banded")]
     pub partition: bool,
 
-    /// The noise ceiling of each target, the share of its variance that can be explained, 0 to 1: an array [targets]; without it
+    /// The noise ceiling of each target, the share of its variance that can be explained, 0 to 1: a number for each; without it
     /// that of repeats, if there are some
     #[arg(long, value_name = "FILE")]
     pub ceiling: Option<PathBuf>,
