@@ -155,7 +155,7 @@ pub enum Command {
     ///   thingsvision encode activations/alexnet --targets sub-1=betas.npy
     ///   thingsvision encode activations/alexnet --targets betas.nii.gz \
     ///     --mask mask.nii.gz --groups runs.csv --permutations 1000
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, override_usage = "thingsvision encode [OPTIONS] --targets <FILE> [RUN_DIR|FEATURES]...")]
     Encode(Box<Encode>),
     /// Draw RDMs, maps of stimuli, and scores, as PNG and SVG
     Plot(Box<Plot>),

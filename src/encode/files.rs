@@ -144,17 +144,19 @@ impl Unit {
         }
     }
 
-    /// Makes the folder, and removes what an earlier fit has left there.
-    pub(super) fn begin(&self) -> Result<()> {
+    pub(super) fn make_folder(&self) -> Result<()> {
         let folder = self.prefix.parent().unwrap_or(Path::new(""));
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))
+    }
+
+    /// Removes what an earlier fit has left, the record first.
+    pub(super) fn clear(&self) {
         std::fs::remove_file(&self.record).ok();
         for name in NAMES {
             for ending in ["npy", "nii.gz", "ids.txt"] {
                 std::fs::remove_file(self.file(&format!("{name}.{ending}"))).ok();
             }
         }
-        Ok(())
     }
 
     /// Writes all scores, then the record.

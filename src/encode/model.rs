@@ -124,16 +124,20 @@ impl Model {
             Some(path) => Some(ceiling::read(path, matched.responses)?),
             None => ceiling::of_repeats(matched.responses, &matched.predicted_images(), request.repeats == Repeats::Average)?,
         };
-        unit.begin()?;
+        unit.make_folder()?;
+        let room = |path: &Path| Predictions::new(path, &matched.outer, matched.targets.len());
+        // Nobody else fits the same as long as it is there.
+        let predictions = room(unit.record())?;
+        unit.clear();
         let parts = self.parts(request);
         let of_weights = request.weights.then(|| unit.file("weights.npy"));
         let run = Run { request, matched, layers, observer, progress };
         let Fitted { predictions, chosen, intercepts, null } =
-            run.fitted(&parts[0], unit.record(), of_weights.as_deref(), request.permutations as usize)?;
+            run.fitted(&parts[0], predictions, of_weights.as_deref(), request.permutations as usize)?;
         let scores = scored(request, matched, &predictions, null.as_deref())?;
         let mut explained = Vec::new();
         for part in &parts[1..] {
-            let Fitted { predictions, .. } = run.fitted(part, &unit.file("part"), None, 0)?;
+            let Fitted { predictions, .. } = run.fitted(part, room(&unit.file("part"))?, None, 0)?;
             explained.push(scored_only(matched, &predictions)?.into_iter().map(|score| score.explained).collect::<Vec<f64>>());
         }
         let shares = shares(self.spaces.len(), &scores.explained, &explained);
@@ -213,7 +217,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Predicts all folds by some layers; writes the weights of a fit to all images, if wanted; and fits what permutations make of
     /// responses, where folds predict each other.
-    fn fitted(&self, part: &[usize], beside: &Path, of_weights: Option<&Path>, permutations: usize) -> Result<Fitted> {
+    fn fitted(&self, part: &[usize], predictions: Predictions, of_weights: Option<&Path>, permutations: usize) -> Result<Fitted> {
         let Run { request, matched, layers, observer, progress } = *self;
         let spaces = spaces(part, matched, layers);
         let penalties = request.penalties();
@@ -232,7 +236,6 @@ impl Run<'_> {
             components: (request.method == Method::Pls).then_some(request.components),
             at_once: at_once(request, matched, &spaces)?,
         };
-        let predictions = Predictions::new(beside, &matched.outer, matched.targets.len())?;
         let chosen = fitting.run(&spaces, &matched.outer, &predictions, observer, progress)?;
         let rows = if request.train.is_some() { matched.outer[0].fitted.clone() } else { (0..matched.rows.len()).collect() };
         let all = matched.responses.values.columns;

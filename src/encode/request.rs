@@ -25,7 +25,7 @@ pub enum Repeats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Σ (y - Xw)² + α Σ w² is smallest, with an α for each target
+    /// Σ (y - Xw)² + λ Σ w² is smallest, with an λ for each target
     #[default]
     Ridge,
     /// Partial least squares of all targets together, as scikit-learn's PLSRegression
@@ -141,7 +141,7 @@ pub struct Request {
     #[arg(long, value_enum, default_value_t)]
     pub standardise: Standardise,
 
-    /// The penalties α that are tried, of Σ (y - Xw)² + α Σ w²: numbers, or FROM:TO:COUNT evenly by their logarithms [default:
+    /// The penalties λ that are tried, of Σ (y - Xw)² + λ Σ w²: numbers, or FROM:TO:COUNT evenly by their logarithms [default:
     /// 1e-3:1e9:13]
     #[arg(long, value_name = "LIST")]
     pub penalties: Option<Penalties>,
